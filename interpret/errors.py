@@ -1,0 +1,7 @@
+"""The one way in which an interpretation fails."""
+
+from __future__ import annotations
+
+
+class InterpretationError(RuntimeError):
+    """An input cannot be explained; the message names what is wrong and the way out."""

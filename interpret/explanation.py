@@ -1,0 +1,147 @@
+"""What an interpreter returns: plain numbers and text, JSON both ways, no tensors.
+
+Everything downstream (views, metrics, pipelines) reads these classes and nothing else, so an
+explanation can be stored, sent and shown without a model at hand.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+JsonDict = dict[str, Any]
+Span = tuple[int, int]
+
+FORMAT = 1
+
+
+class ExplanationFormatError(ValueError):
+    """The JSON is not an explanation of the format that this version reads."""
+
+
+@dataclass(frozen=True)
+class InputAttribution:
+    """The scores of one embedded text field.
+
+    Attributes:
+        field: Name of the field, `"premise"`; an item of a list field is `"choices[1]"`.
+        grad_input: The key of the same scores in AllenNLP's contract, `"grad_input_1"`.
+        tokens: The field's tokens, as the tokenizer made them.
+        offsets: Per token its character span `(start, end)` in the text, or `None` where the
+            tokenizer gives none.
+        attributions: Per token its signed score, in units of the target: positive supports
+            the explained prediction. Always as many as there are tokens, always finite.
+        unassigned: What fell on positions that belong to no token of the field (special tokens
+            that a mismatched indexer adds), in units of the target.
+    """
+
+    field: str
+    grad_input: str
+    tokens: list[str]
+    offsets: list[Span | None]
+    attributions: list[float]
+    unassigned: float = 0.0
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.tokens), len(self.offsets), len(self.attributions)}
+        if len(lengths) > 1:
+            raise ValueError(
+                f"field {self.field!r} has {len(self.tokens)} tokens, {len(self.offsets)} offsets "
+                f"and {len(self.attributions)} attributions; give one of each per token"
+            )
+        if not all(math.isfinite(score) for score in (*self.attributions, self.unassigned)):
+            raise ValueError(f"field {self.field!r} has attributions that are not finite")
+
+    def to_json(self) -> JsonDict:
+        """The value as a JSON object."""
+        return {
+            "field": self.field,
+            "grad_input": self.grad_input,
+            "tokens": list(self.tokens),
+            "offsets": [None if span is None else list(span) for span in self.offsets],
+            "attributions": list(self.attributions),
+            "unassigned": self.unassigned,
+        }
+
+    @classmethod
+    def from_json(cls, json: JsonDict) -> InputAttribution:
+        """The value back from its JSON object.
+
+        Raises:
+            ExplanationFormatError: If a key is missing or has the wrong shape.
+        """
+        try:
+            return cls(
+                field=json["field"],
+                grad_input=json["grad_input"],
+                tokens=list(json["tokens"]),
+                offsets=[None if span is None else (span[0], span[1]) for span in json["offsets"]],
+                attributions=[float(score) for score in json["attributions"]],
+                unassigned=float(json.get("unassigned", 0.0)),
+            )
+        except (KeyError, TypeError, IndexError, ValueError) as error:
+            raise ExplanationFormatError(f"not an input attribution: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a model predicted what it predicted, for one labelled instance.
+
+    Attributes:
+        interpreter: The method and its parameters, as they would stand in a config:
+            `{"type": "integrated-gradients", "steps": 32}`.
+        target: What was explained: `type`, `label` (None where it has none), `value` at the input
+            and, where the method has a baseline, `baseline_value`.
+        inputs: One attribution per embedded field, in the order of AllenNLP's `grad_input_M`:
+            the last-embedded field first.
+        convergence_delta: What completeness lacks, in units of the target:
+            `value - baseline_value - sum(attributions) - sum(unassigned)`. None for methods that
+            do not promise completeness.
+        details: What else the method reports (`{"steps": 65, "converged": True}`).
+        warnings: What a reader of the numbers should know (`"all attributions are zero …"`).
+    """
+
+    interpreter: JsonDict
+    target: JsonDict
+    inputs: list[InputAttribution]
+    convergence_delta: float | None = None
+    details: JsonDict = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> JsonDict:
+        """The value as a JSON object of format 1; `docs/format.md` holds the schema."""
+        return {
+            "format": FORMAT,
+            "interpreter": dict(self.interpreter),
+            "target": dict(self.target),
+            "convergence_delta": self.convergence_delta,
+            "inputs": [attribution.to_json() for attribution in self.inputs],
+            "details": dict(self.details),
+            "warnings": list(self.warnings),
+        }
+
+    @classmethod
+    def from_json(cls, json: JsonDict) -> Explanation:
+        """The value back from its JSON object.
+
+        Raises:
+            ExplanationFormatError: If the object is of another format, or a key is missing.
+        """
+        if not isinstance(json, dict) or json.get("format") != FORMAT:
+            found = json.get("format") if isinstance(json, dict) else type(json).__name__
+            raise ExplanationFormatError(
+                f"expected an explanation of format {FORMAT}, got {found!r}; "
+                "pass the value of the key 'explanation'"
+            )
+        try:
+            return cls(
+                interpreter=dict(json["interpreter"]),
+                target=dict(json["target"]),
+                inputs=[InputAttribution.from_json(item) for item in json["inputs"]],
+                convergence_delta=json.get("convergence_delta"),
+                details=dict(json.get("details", {})),
+                warnings=list(json.get("warnings", [])),
+            )
+        except (KeyError, TypeError) as error:
+            raise ExplanationFormatError(f"not an explanation: {error!r}") from error
