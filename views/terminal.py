@@ -1,0 +1,437 @@
+"""Explanations as heat maps in the terminal, and as plain text where there is no terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.cells import cell_len
+from rich.color import Color
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
+
+from allennlp_saliency.interpret.explanation import (
+    Explanation,
+    ExplanationFormatError,
+    InputAttribution,
+)
+from allennlp_saliency.views.tokens import Piece, printable, readable
+
+RGB = tuple[int, int, int]
+
+# Both ramps leave from the grey that is as far from a black as from a white background, so that
+# a weak score fades on either; blue against orange-red is told apart by colour-blind readers.
+_NEUTRAL: RGB = (0x8B, 0x90, 0x98)
+_FOR: RGB = (0x0B, 0x57, 0xD6)
+_AGAINST: RGB = (0xCC, 0x2E, 0x05)
+_FAINTEST = 0.05  # of the strongest score: below it a token keeps the terminal's own colours
+_PROBABILITIES = ("probs", "label_probs", "class_probabilities", "probabilities")
+_STRONGEST = 5
+_INDENT = 12
+_MAX_INPUT = 500  # characters of the input that an error shows
+
+
+def render(
+    explanations: Sequence[Explanation],
+    prediction: Mapping[str, Any] | None = None,
+    console: Console | None = None,
+    *,
+    title: str | None = None,
+    legend: bool = True,
+) -> None:
+    """Prints one heat map per explanation; colours where the console has them, else numbers.
+
+    Args:
+        explanations: What an interpreter returned for one input.
+        prediction: The predictor's output for that input: its label and probability are shown.
+        console: Where to print; a new console on the standard output by default. Whether it
+            has colours (a terminal, `NO_COLOR`, `FORCE_COLOR`, `TERM`) is rich's to say.
+        title: A heading.
+        legend: Whether to end with what the colours mean.
+    """
+    fields = [attribution.field for e in explanations for attribution in e.inputs]
+    page = _Page(console or Console(), fields)
+    if title is not None:
+        page.heading(title)
+    page.prediction(prediction, explanations)
+    if not explanations:
+        page.row("explained", ["nothing: the model predicted nothing that could be explained"])
+    for number, explanation in enumerate(explanations, start=1):
+        if len(explanations) > 1:
+            page.heading(f"{number} of {len(explanations)}")
+        page.explanation(explanation)
+    if legend and explanations:
+        page.legend()
+    page.print()
+
+
+def render_line(
+    line: str | Mapping[str, Any],
+    console: Console | None = None,
+    *,
+    title: str | None = None,
+    legend: bool = True,
+) -> None:
+    """Prints what one line of `allennlp predict --predictor saliency` holds, errors too.
+
+    Args:
+        line: The line, as text or parsed.
+        console: As for `render`.
+        title: As for `render`.
+        legend: As for `render`.
+
+    Raises:
+        ValueError: If the line is not JSON, or not a JSON object.
+    """
+    content = json.loads(line) if isinstance(line, str) else line
+    if not isinstance(content, Mapping):
+        raise ValueError(
+            f"an output line is a JSON object, got {type(content).__name__}; "
+            "pass one line of the output file, not the whole file"
+        )
+    prediction = content.get("prediction")
+    prediction = prediction if isinstance(prediction, Mapping) else None
+    instances = _instances(content)
+    explained = [instance["explanation"] for instance in instances if "explanation" in instance]
+    unreadable: ExplanationFormatError | None = None
+    if "error" not in content and len(explained) == len(instances):
+        try:
+            explanations = [Explanation.from_json(explanation) for explanation in explained]
+        except ExplanationFormatError as error:
+            unreadable = error
+        else:
+            render(explanations, prediction, console, title=title, legend=legend)
+            return
+    page = _Page(console or Console(), [name for instance in instances for name in instance])
+    if title is not None:
+        page.heading(title)
+    page.prediction(prediction, [])
+    if "error" in content:
+        page.error(content["error"], content.get("input"))
+    elif unreadable is not None:
+        page.row("error", _words(f"this line cannot be shown: {unreadable}"))
+    else:
+        for number, instance in enumerate(instances, start=1):
+            if len(instances) > 1:
+                page.heading(f"{number} of {len(instances)}")
+            page.bare_scores(instance, prediction or {})
+    page.print()
+
+
+class _Page:
+    """Rows of a label and wrapped content, collected and printed in one go."""
+
+    def __init__(self, console: Console, labels: Iterable[str] = ()) -> None:
+        self._console = console
+        self._encoding = "utf-8" if console.encoding.lower().startswith("utf") else "ascii"
+        # A recording console without a terminal has a colour system of None, a terminal with
+        # NO_COLOR has one but must not use it.
+        self._colours = console.color_system is not None and not console.no_color
+        self._few_colours = console.color_system in ("standard", "windows")
+        longest = max((cell_len(self._safe(label)) for label in labels), default=0)
+        self._indent = min(max(longest + 2, _INDENT), 2 * _INDENT)
+        self._lines: list[Text] = []
+
+    def heading(self, text: str) -> None:
+        if self._lines:
+            self._lines.append(Text())
+        self._lines.append(Text(self._safe(text), style="bold"))
+
+    def row(
+        self, label: str, units: Iterable[str | Text], style: str = "", separator: str = " "
+    ) -> None:
+        """Appends a row; its lines break between units, and inside one only if it must."""
+        width = max(self._console.width - self._indent - 1, 8)
+        name = self._safe(label)
+        # A style of the whole Text would spread over what is appended to it.
+        prefix = Text().append(name, style="dim" if self._colours else "")
+        if cell_len(name) >= self._indent:
+            self._lines.append(prefix)
+            prefix = Text()
+        prefix.append(" " * max(self._indent - prefix.cell_len, 0))
+        for line in self._packed(units, width, separator, style):
+            self._lines.append(prefix + line)
+            prefix = Text(" " * self._indent)
+
+    def _packed(
+        self, units: Iterable[str | Text], width: int, separator: str, style: str
+    ) -> list[Text]:
+        lines = [Text()]
+        for unit in units:
+            text = Text(self._safe(unit), style=style) if isinstance(unit, str) else unit
+            parts = [text]
+            if text.cell_len > width:
+                parts = list(text.wrap(self._console, width, overflow="fold"))
+            for part in parts:
+                if not lines[-1]:
+                    lines[-1] = part.copy()
+                elif lines[-1].cell_len + len(separator) + part.cell_len <= width:
+                    lines[-1] = lines[-1] + Text(separator) + part
+                else:
+                    lines.append(part.copy())
+        return lines
+
+    def prediction(
+        self, prediction: Mapping[str, Any] | None, explanations: Sequence[Explanation]
+    ) -> None:
+        shown = _predicted(prediction or {}, explanations)
+        if shown is not None:
+            self.row("prediction", _words(shown), style="bold")
+
+    def explanation(self, explanation: Explanation) -> None:
+        self.row("explained", _words(_target(explanation.target)))
+        scale = _scale(explanation.inputs)
+        if not explanation.inputs:
+            self.row("fields", _words("none: the model embedded no text field of this input"))
+        for attribution in explanation.inputs:
+            self._field(attribution, scale)
+        if self._colours and scale > 0:
+            self.row("strongest", self._strongest(explanation, scale), separator="  ")
+        self.row("method", self._method(explanation))
+        for warning in explanation.warnings:
+            self.row("warning", _words(str(warning)), style="yellow" if self._colours else "")
+
+    def _field(self, attribution: InputAttribution, scale: float) -> None:
+        if not attribution.tokens:
+            self.row(attribution.field, ["(no tokens)"])
+            return
+        pieces = readable(attribution.tokens, attribution.offsets, self._encoding)
+        if self._colours:
+            self.row(attribution.field, self._words_of(pieces, attribution.attributions, scale))
+        else:
+            cells = self._cells(attribution, scale)
+            self.row(attribution.field, cells, separator="  ")
+
+    def _words_of(
+        self, pieces: Sequence[Piece], scores: Sequence[float], scale: float
+    ) -> list[Text]:
+        words: list[Text] = []
+        for piece, score in zip(pieces, scores, strict=True):
+            if not piece.glued or not words:
+                words.append(Text())
+            words[-1].append(piece.text, style=self._style(score / scale if scale else 0.0))
+        return words
+
+    def _cells(self, attribution: InputAttribution, scale: float) -> list[str]:
+        # Pieces of a word cannot touch once numbers stand between them, so they keep a mark.
+        pieces = readable(attribution.tokens, None, self._encoding)
+        return [
+            f"{'##' if piece.glued else ''}{piece.text} {_number(score, scale)}"
+            for piece, score in zip(pieces, attribution.attributions, strict=True)
+        ]
+
+    def _strongest(self, explanation: Explanation, scale: float) -> list[str]:
+        scored = [
+            (score, cell)
+            for attribution in explanation.inputs
+            for score, cell in zip(
+                attribution.attributions, self._cells(attribution, scale), strict=True
+            )
+        ]
+        scored.sort(key=lambda pair: -abs(pair[0]))
+        return [cell for score, cell in scored[:_STRONGEST] if abs(score) >= _FAINTEST * scale]
+
+    def _method(self, explanation: Explanation) -> list[str]:
+        parameters = dict(explanation.interpreter)
+        parts = [str(parameters.pop("type", "unnamed"))]
+        parts += [f"{name} {_short(value)}" for name, value in parameters.items()]
+        if explanation.convergence_delta is not None:
+            parts.append(f"convergence delta {explanation.convergence_delta:.1e}")
+        unassigned = sum(attribution.unassigned for attribution in explanation.inputs)
+        if unassigned:
+            parts.append(f"on no token {_number(unassigned, abs(unassigned))}")
+        parts += [
+            f"{name} {_short(value)}"
+            for name, value in explanation.details.items()
+            if not isinstance(value, (dict, list)) and name not in parameters
+        ]
+        return [f"{part}," for part in parts[:-1]] + parts[-1:]
+
+    def legend(self) -> None:
+        if not self._colours:
+            self.row("legend", _words("+ speaks for what is explained, - against it"))
+            return
+        scale = Text("against ")
+        for step in range(-4, 5):
+            scale.append("   ", style=self._style(step / 4))
+        scale.append(" for what is explained")
+        strongest = "full colour: the strongest score of each explanation"
+        self.row("legend", [scale, f"({strongest})"])
+
+    def error(self, error: Any, given: Any) -> None:
+        details = error if isinstance(error, Mapping) else {"message": error}
+        kind = details.get("type")
+        message = f"{kind}: {details.get('message')}" if kind else str(details.get("message"))
+        line = details.get("line")
+        where = f"line {line}: " if line is not None else ""
+        self.row("error", _words(where + message), style="bold red" if self._colours else "")
+        shown = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+        if len(shown) > _MAX_INPUT:
+            shown = shown[:_MAX_INPUT] + " [...]"
+        self.row("input", _words(shown))
+
+    def bare_scores(self, instance: Mapping[str, Any], prediction: Mapping[str, Any]) -> None:
+        """Scores of an interpreter that gives no explanation: unsigned, and without tokens."""
+        for name, value in instance.items():
+            scores = value if isinstance(value, list) else []
+            numbers = [float(score) for score in _numbers(scores) or []]
+            scale = max((abs(score) for score in numbers), default=0.0)
+            tokens = prediction.get("tokens", prediction.get("words"))
+            if isinstance(tokens, list) and len(tokens) == len(numbers) > 0:
+                texts = [str(token) for token in tokens]
+                self._field(
+                    InputAttribution(name, name, texts, [None] * len(texts), numbers), scale
+                )
+            else:
+                shown = [_number(score, scale).lstrip("+") for score in numbers]
+                self.row(name, shown or ["(no scores)"])
+
+    def _style(self, ratio: float) -> Style:
+        """The colours of a score, as a ratio of the strongest, -1 to 1."""
+        strength = min(abs(ratio), 1.0)
+        if not self._colours or strength < _FAINTEST:
+            return Style()
+        if self._few_colours:
+            if strength < 0.25:
+                return Style()
+            if strength < 0.6:
+                return Style(color="black", bgcolor="cyan" if ratio > 0 else "yellow")
+            return Style(color="white", bgcolor="blue" if ratio > 0 else "red", bold=True)
+        background = _mixed(_NEUTRAL, _FOR if ratio > 0 else _AGAINST, strength)
+        return Style(
+            color=Color.from_rgb(*_foreground(background)),
+            bgcolor=Color.from_rgb(*background),
+            bold=strength > 0.5,
+        )
+
+    def _safe(self, text: str) -> str:
+        return printable(text, self._encoding)
+
+    def print(self) -> None:
+        self._console.print(
+            Text("\n").join(self._lines), soft_wrap=True, highlight=False, markup=False, emoji=False
+        )
+
+
+def _instances(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The values of `instance_1`, `instance_2`, … by number: `instance_10` comes last of ten."""
+    names = [
+        name
+        for name in content
+        if name.startswith("instance_") and name[9:].isdecimal() and isinstance(content[name], dict)
+    ]
+    return [content[name] for name in sorted(names, key=lambda name: int(name[9:]))]
+
+
+def _predicted(prediction: Mapping[str, Any], explanations: Sequence[Explanation]) -> str | None:
+    """What the model predicted, in a few words; None where the output has no known shape."""
+    probability = _probability(prediction)
+    label = prediction.get("label")
+    targets = [explanation.target for explanation in explanations]
+    if not isinstance(label, (str, int)) and probability is not None and len(targets) == 1:
+        label = targets[0].get("label")
+    if isinstance(label, (str, int)):
+        if probability is None:
+            probability = next((_target_probability(t, label) for t in targets), None)
+        return str(label) if probability is None else f"{label} {_percent(probability)}"
+    tags = prediction.get("tags")
+    words = prediction.get("words", prediction.get("tokens"))
+    if isinstance(tags, list) and isinstance(words, list) and len(tags) == len(words):
+        tagged = [f"{word} {tag}" for word, tag in zip(words, tags, strict=True) if tag != "O"]
+        return ", ".join(tagged) or "every tag is O"
+    span = prediction.get("best_span_str")
+    return span if isinstance(span, str) else None
+
+
+def _probability(prediction: Mapping[str, Any]) -> float | None:
+    """The predicted label's probability: the largest one of the classifier's."""
+    for name in _PROBABILITIES:
+        numbers = _numbers(prediction.get(name))
+        if numbers and all(0 <= number <= 1 for number in numbers):
+            return max(numbers)
+    return None
+
+
+def _target_probability(target: Mapping[str, Any], label: str | int) -> float | None:
+    value = target.get("value")
+    if target.get("label") != label or not isinstance(value, (int, float)):
+        return None
+    if target.get("type") == "probability":
+        return float(value)
+    return math.exp(value) if target.get("type") == "log-likelihood" and value <= 0 else None
+
+
+def _target(target: Mapping[str, Any]) -> str:
+    """The target in words: `log-likelihood of positive: -0.02, at the baseline -0.69`."""
+    words = str(target.get("type", "target"))
+    label = target.get("label")
+    if isinstance(label, list):
+        label = " ".join(str(item) for item in label)
+    if label is not None:
+        words += f" of {label}"
+    known = ("type", "label", "value", "baseline_value")
+    extra = [f"{name} {_short(value)}" for name, value in target.items() if name not in known]
+    if extra:
+        words += f" ({', '.join(extra)})"
+    if target.get("value") is not None:
+        words += f": {_short(target['value'])}"
+    if target.get("baseline_value") is not None:
+        words += f", at the baseline {_short(target['baseline_value'])}"
+    return words
+
+
+def _scale(inputs: Iterable[InputAttribution]) -> float:
+    return max((abs(score) for item in inputs for score in item.attributions), default=0.0)
+
+
+def _number(score: float, scale: float) -> str:
+    """A signed score with two digits of the strongest one; what rounds to nothing has no sign."""
+    if scale == 0:
+        return "0"
+    magnitude = math.floor(math.log10(scale))
+    if not -5 <= magnitude <= 5:
+        return f"{score:+.1e}" if score else "0"
+    shown = f"{score:+.{max(1 - magnitude, 2 if magnitude < 1 else 1)}f}"
+    return shown if any(digit in shown for digit in "123456789") else shown[1:]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, float):
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"{value:.3g}"
+
+
+def _percent(probability: float) -> str:
+    if 0.9995 <= probability < 1:
+        return "> 99.9 %"
+    return f"{100 * probability:.1f} %"
+
+
+def _numbers(values: Any) -> list[float] | None:
+    if not isinstance(values, list):
+        return None
+    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+        return None
+    return values
+
+
+def _words(text: str) -> list[str]:
+    return text.split(" ")
+
+
+def _mixed(start: RGB, end: RGB, share: float) -> RGB:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(start, end, strict=True))
+    return red, green, blue
+
+
+def _foreground(background: RGB) -> RGB:
+    """Black or white, whichever has more contrast (WCAG 2 relative luminance)."""
+    linear = [
+        value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4
+        for value in (channel / 255 for channel in background)
+    ]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return (0, 0, 0) if luminance > 0.179 else (255, 255, 255)
