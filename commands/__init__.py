@@ -1,0 +1,1 @@
+"""Subcommands of `allennlp`, and the console script `allennlp-saliency`."""

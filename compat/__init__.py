@@ -1,0 +1,40 @@
+"""AllenNLP 2.10.1 on today's torch, transformers, numpy and Python.
+
+`activate()` puts a finder at the head of `sys.meta_path`. When AllenNLP imports a module that does
+not fit today's libraries, the shims of that module run around its import; nothing else is touched,
+and nothing is imported before AllenNLP is. Every shim names its module and its reason;
+`allennlp-saliency doctor` lists them with their state.
+"""
+
+from __future__ import annotations
+
+from . import (
+    archives,
+    imports,
+    languages,
+    plugins,
+    tokenization,
+    training,
+    transformer_modules,
+)
+from .finder import FINDER, install
+from .registry import Shim, shims
+
+__all__ = ["Shim", "activate", "find_spec", "shims"]
+
+find_spec = FINDER.find_spec
+
+_SHIM_MODULES = (
+    archives,
+    imports,
+    languages,
+    plugins,
+    tokenization,
+    training,
+    transformer_modules,
+)
+
+
+def activate() -> None:
+    """Make AllenNLP importable and right on this stack; calling it again changes nothing."""
+    install()

@@ -1,0 +1,87 @@
+"""spaCy's language models and torch's devices, as AllenNLP asks for them."""
+
+from __future__ import annotations
+
+import warnings
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+from .registry import after, replace
+
+
+@after(
+    "allennlp.common.util",
+    why="a missing spaCy model is downloaded from outside the package registries",
+)
+def spacy_models(module: ModuleType) -> bool:
+    """Tokenise with a blank model, and say what to install where more than tokens is asked."""
+    import spacy
+
+    original = module.get_spacy_model
+
+    @wraps(original)
+    def get_spacy_model(
+        spacy_model_name: str, pos_tags: bool = True, parse: bool = False, ner: bool = False
+    ) -> Any:
+        options = (spacy_model_name, pos_tags, parse, ner)
+        if options in module.LOADED_SPACY_MODELS or _is_installed(spacy_model_name):
+            return original(spacy_model_name, pos_tags, parse, ner)
+        wanted = [
+            name
+            for name, asked in (("pos_tags", pos_tags), ("parse", parse), ("ner", ner))
+            if asked
+        ]
+        if wanted:
+            raise OSError(
+                f"The spaCy model '{spacy_model_name}' is not installed, and {', '.join(wanted)} "
+                f"cannot be had without it. Install it with `python -m spacy download "
+                f"{spacy_model_name}`, or switch {', '.join(wanted)} off where only tokens are "
+                "needed."
+            )
+        language = spacy_model_name.split("_")[0]
+        warnings.warn(
+            f"The spaCy model '{spacy_model_name}' is not installed; its tokenizer alone "
+            f"(spacy.blank('{language}')) is used, which is all that is needed here.",
+            UserWarning,
+            stacklevel=2,
+        )
+        module.LOADED_SPACY_MODELS[options] = spacy.blank(language)
+        return module.LOADED_SPACY_MODELS[options]
+
+    replace(module, "get_spacy_model", get_spacy_model)
+    return True
+
+
+def _is_installed(spacy_model_name: str) -> bool:
+    from pathlib import Path
+
+    import spacy.util
+
+    return spacy.util.is_package(spacy_model_name) or Path(spacy_model_name).exists()
+
+
+@after(
+    "allennlp.common.util",
+    why="torch.device(0) raises where torch finds no accelerator",
+)
+def device_numbers(module: ModuleType) -> bool:
+    """Name the type of the device where torch does not know which one is meant."""
+    import torch
+
+    try:
+        torch.device(0)
+    except RuntimeError:
+        pass
+    else:
+        return False
+    original = module.int_to_device
+
+    @wraps(original)
+    def int_to_device(device: Any) -> torch.device:
+        if isinstance(device, int) and device >= 0:
+            return torch.device("cuda", device)
+        return original(device)
+
+    replace(module, "int_to_device", int_to_device)
+    return True

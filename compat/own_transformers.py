@@ -1,0 +1,77 @@
+"""Archives that carry their transformer: a folder with its configuration and tokenizer.
+
+An archive made with `"include_in_archive": ["transformer"]` whose config says
+`"model_name": "transformer"` loads offline and from any working folder. Its `weights.th` holds all
+weights, so that folder needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+_FIELD = "model_name"
+# The folders whose weights come from the archive's own weights file, while that is being loaded.
+_own_folders: ContextVar[frozenset[str]] = ContextVar("own_folders", default=frozenset())
+
+
+def is_own_folder(model_name: str) -> bool:
+    """Whether this folder belongs to the archive that is being loaded right now."""
+    return model_name in _own_folders.get()
+
+
+@contextmanager
+def own_transformers(config: Any, serialization_dir: Any) -> Iterator[Any]:
+    """The archive's config with every `model_name` that names a folder of the archive located.
+
+    AllenNLP removes the extracted archive afterwards, so nothing may stay in its caches under a
+    name that no longer exists, or that names something else by then.
+
+    Args:
+        config: the archive's `Params`, overrides included.
+        serialization_dir: the extracted archive, or the folder that is used as one.
+    """
+    from allennlp.common.params import Params
+
+    folders: set[str] = set()
+    located = Params(_locate(config.as_dict(quiet=True), Path(serialization_dir), folders))
+    token = _own_folders.set(_own_folders.get() | folders)
+    try:
+        yield located
+    finally:
+        _own_folders.reset(token)
+        _forget(folders)
+
+
+def _locate(value: Any, root: Path, folders: set[str]) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _folder(item, root, folders)
+            if key == _FIELD and isinstance(item, str)
+            else _locate(item, root, folders)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_locate(item, root, folders) for item in value]
+    return value
+
+
+def _folder(model_name: str, root: Path, folders: set[str]) -> str:
+    folder = (root / model_name).resolve()
+    inside = folder.is_relative_to(root.resolve()) and folder != root.resolve()
+    if Path(model_name).is_absolute() or not inside or not folder.is_dir():
+        return model_name
+    folders.add(str(folder))
+    return str(folder)
+
+
+def _forget(folders: set[str]) -> None:
+    from allennlp.common import cached_transformers
+
+    for cache in (cached_transformers._model_cache, cached_transformers._tokenizer_cache):
+        for key in list(cache):
+            if key[0] in folders:
+                cache.pop(key, None)

@@ -1,0 +1,126 @@
+"""The register of shims: which AllenNLP module each one mends, why, and what became of it."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+NOT_YET_IMPORTED = "not yet imported"
+NOT_NEEDED = "not needed"
+ACTIVE = "active"
+FAILED = "failed"
+
+
+@dataclass
+class Shim:
+    """One mend of one AllenNLP module.
+
+    Exactly one of `after` and `around` is set. `after` gets the module once it has been executed
+    and returns whether it changed anything. `around` is a generator function that runs up to its
+    `yield` before the module is executed and goes on afterwards; it yields whether it acts.
+    """
+
+    name: str
+    module: str
+    why: str
+    after: Callable[[ModuleType], bool] | None = None
+    around: Callable[[], Iterator[bool]] | None = None
+    state: str = NOT_YET_IMPORTED
+    error: str = ""
+
+    def fail(self, error: Exception) -> None:
+        """Record that the shim could not do its work, and warn: the module itself may still do."""
+        self.state = FAILED
+        self.error = f"{type(error).__name__}: {error}"
+        warnings.warn(
+            f"allennlp-saliency could not mend {self.module} ({self.why}): {self.error}. "
+            "Run `allennlp-saliency doctor` and compare the versions with constraints.txt.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+    def apply_after(self, module: ModuleType) -> None:
+        """Run an `after` shim on an executed module and note what became of it."""
+        if self.after is None:
+            return
+        try:
+            self.state = ACTIVE if self.after(module) else NOT_NEEDED
+        except Exception as error:
+            self.fail(error)
+
+    @contextmanager
+    def applied_around(self) -> Iterator[None]:
+        """Hold an `around` shim in place while its module is executed."""
+        if self.around is None:
+            yield
+            return
+        running = contextmanager(self.around)()
+        try:
+            acts = running.__enter__()
+        except Exception as error:
+            self.fail(error)
+            yield
+            return
+        try:
+            yield
+        finally:
+            running.__exit__(None, None, None)
+        self.state = ACTIVE if acts else NOT_NEEDED
+
+
+_shims: list[Shim] = []
+
+
+def shims() -> tuple[Shim, ...]:
+    """All shims, in the order of their registration."""
+    return tuple(_shims)
+
+
+def shims_for(module: str) -> list[Shim]:
+    """The shims that mend the module of this full name."""
+    return [shim for shim in _shims if shim.module == module]
+
+
+def after(module: str, why: str) -> Callable[[Callable[[ModuleType], bool]], Shim]:
+    """Register a function that mends `module` once it has been executed."""
+
+    def register(function: Callable[[ModuleType], bool]) -> Shim:
+        _shims.append(Shim(_name(function), module, why, after=function))
+        return _shims[-1]
+
+    return register
+
+
+def around(*modules: str, why: str) -> Callable[[Callable[[], Iterator[bool]]], list[Shim]]:
+    """Register a generator function that is held in place while each of `modules` is executed."""
+
+    def register(function: Callable[[], Iterator[bool]]) -> list[Shim]:
+        added = [Shim(_name(function), module, why, around=function) for module in modules]
+        _shims.extend(added)
+        return added
+
+    return register
+
+
+def replace(module: ModuleType, name: str, new: Any) -> None:
+    """Put `new` in the place of `module.name`, also where another AllenNLP module took the old one.
+
+    The latter only matters when AllenNLP was imported before this package.
+    """
+    old = getattr(module, name)
+    setattr(module, name, new)
+    for other_name, other in list(sys.modules.items()):
+        if other_name.startswith("allennlp.") and other is not None:
+            namespace = vars(other)
+            for key, value in list(namespace.items()):
+                if value is old:
+                    namespace[key] = new
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return function.__name__.replace("_", "-")

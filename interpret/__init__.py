@@ -1,0 +1,1 @@
+"""Interpreters: saliency maps for any AllenNLP predictor."""

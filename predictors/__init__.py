@@ -1,0 +1,1 @@
+"""Predictors that interpret, and Hugging Face models as AllenNLP predictors."""
