@@ -49,7 +49,7 @@ def version() -> str:
     text = (ROOT / TOP / "version.py").read_text(encoding="utf-8")
     match = re.search(r'^VERSION = "([^"]+)"$', text, re.MULTILINE)
     if match is None:
-        raise RuntimeError(f"{TOP}/version.py has no line VERSION = \"…\"")
+        raise RuntimeError(f'{TOP}/version.py has no line VERSION = "…"')
     return match.group(1)
 
 
@@ -115,6 +115,6 @@ setup(
         "benchmark": ["captum>=0.8"],
     },
     entry_points={
-        "console_scripts": ["allennlp-saliency = allennlp_saliency.commands.console:main"],
+        "console_scripts": ["allennlp-saliency = allennlp_saliency.compat.console:main"],
     },
 )

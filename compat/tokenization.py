@@ -51,8 +51,6 @@ def tokenizers_encode_plus(module: ModuleType) -> bool:
     return bool(missing)
 
 
-
-
 def _frame(tokenizer: Any) -> tuple[list[int], list[int], list[int], list[int]]:
     """Special ids before, between and after, read off one short text and a pair of it."""
     word = tokenizer("a", add_special_tokens=False)["input_ids"]

@@ -3,41 +3,62 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from copy import copy
 from functools import wraps
-from types import ModuleType
+from importlib.util import find_spec
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from .own_transformers import is_own_folder
-from .registry import after, replace
+from .registry import after
 
 
 @after(
     "allennlp.common.cached_transformers",
-    why="an archive's own transformer folder holds no weights; transformers 5 marks loaded tensors, "
-    "and then reinit_modules silently does nothing",
+    why="the transformer folder that an archive carries holds no weights; weights.th has them all",
 )
-def transformer_loading(module: ModuleType) -> bool:
-    """Build an archive's own transformer from its config; unmark the tensors of the others."""
-    auto_model = module.AutoModel
+def weightless_transformers(module: ModuleType) -> bool:
+    """Build an archive's own transformer from its config alone."""
+    from_pretrained = module.AutoModel.from_pretrained
 
-    class AutoModel:
-        """transformers' AutoModel, as `cached_transformers.get` uses it."""
+    def build(model_name: str, **kwargs: Any) -> Any:
+        if not is_own_folder(model_name):
+            return from_pretrained(model_name, **kwargs)
+        config = module.AutoConfig.from_pretrained(model_name, **kwargs)
+        return module.AutoModel.from_config(config)
 
-        from_config = staticmethod(auto_model.from_config)
-
-        @staticmethod
-        def from_pretrained(model_name: str, **kwargs: Any) -> Any:
-            if is_own_folder(model_name):
-                config = module.AutoConfig.from_pretrained(model_name, **kwargs)
-                return auto_model.from_config(config)
-            model = auto_model.from_pretrained(model_name, **kwargs)
-            for tensor in (*model.parameters(), *model.buffers()):
-                if hasattr(tensor, "_is_hf_initialized"):
-                    del tensor._is_hf_initialized
-            return model
-
-    module.AutoModel = AutoModel
+    _load_with(module, build)
     return True
+
+
+@after(
+    "allennlp.common.cached_transformers",
+    why="transformers 5 marks loaded tensors as initialised, and reinit_modules silently does "
+    "nothing to them",
+)
+def reinit_modules(module: ModuleType) -> bool:
+    """Take the marks off once a model is loaded."""
+    if find_spec("transformers.initialization") is None:
+        return False
+    from_pretrained = module.AutoModel.from_pretrained
+
+    def load(model_name: str, **kwargs: Any) -> Any:
+        model = from_pretrained(model_name, **kwargs)
+        for tensor in (*model.parameters(), *model.buffers()):
+            if hasattr(tensor, "_is_hf_initialized"):
+                del tensor._is_hf_initialized
+        return model
+
+    _load_with(module, load)
+    return True
+
+
+def _load_with(module: ModuleType, from_pretrained: Callable[..., Any]) -> None:
+    """Change what the module's own `AutoModel` does, and nobody else's."""
+    module.AutoModel = SimpleNamespace(
+        from_config=module.AutoModel.from_config, from_pretrained=from_pretrained
+    )
 
 
 # Buffers that transformers 4 saved and that today's models compute or do not need.
@@ -64,9 +85,7 @@ def gone_buffers(module: ModuleType) -> bool:
     return True
 
 
-def _drop_gone_buffers(
-    embedder: Any, state_dict: dict[str, Any], prefix: str, *args: Any
-) -> None:
+def _drop_gone_buffers(embedder: Any, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
     held = None
     for key in list(state_dict):
         if key.startswith(prefix) and _GONE_BUFFERS.search(key):
@@ -96,7 +115,17 @@ def language_model_collator(module: ModuleType) -> bool:
 )
 def t5_decoder_start(module: ModuleType) -> bool:
     """Start decoding with the pad id, as every T5 does."""
-    if hasattr(module.T5Config(), "decoder_start_token_id"):
+    from transformers import T5Config
+
+    if hasattr(T5Config(), "decoder_start_token_id"):
         return False
-    module.T5Config.decoder_start_token_id = property(lambda config: config.pad_token_id)
+    original = module.T5._from_config.__func__
+
+    def _from_config(cls: Any, config: Any, **kwargs: Any) -> Any:
+        if not hasattr(config, "decoder_start_token_id"):
+            config = copy(config)
+            config.decoder_start_token_id = config.pad_token_id
+        return original(cls, config, **kwargs)
+
+    module.T5._from_config = classmethod(_from_config)
     return True

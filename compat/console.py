@@ -1,0 +1,155 @@
+"""The console script `allennlp-saliency`: `enable`, `disable` and `doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from allennlp_saliency.version import VERSION
+
+from . import environment
+from .plugins import PLUGIN
+
+_EXAMPLES = """\
+examples:
+  allennlp-saliency enable            make the plain `allennlp` command work in this environment
+  allennlp-saliency enable --local    the same, with the plugin in ./.allennlp_plugins
+  allennlp-saliency doctor            what is installed, mended and found; exits 1 where wrong
+  allennlp-saliency disable           take back what `enable` wrote
+
+then, from any folder:
+  allennlp predict model.tar.gz inputs.jsonl --predictor saliency
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the console script; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    return run(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="allennlp-saliency",
+        description="AllenNLP 2.10.1 on today's torch and transformers, with saliency maps.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, run, text in (
+        ("enable", _enable, "make the plain `allennlp` command work, and name our plugin to it"),
+        ("disable", _disable, "take back what `enable` wrote"),
+    ):
+        command = commands.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + ".", epilog=_example(name)
+        )
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+        where = command.add_mutually_exclusive_group()
+        where.add_argument(
+            "--local",
+            action="store_true",
+            help="use the plugins file of this folder, ./.allennlp_plugins, instead of the user's, "
+            "~/.allennlp/plugins",
+        )
+        where.add_argument(
+            "--no-plugins-file",
+            action="store_true",
+            help="leave the plugins files alone: an enabled environment finds the plugin anyway",
+        )
+        command.set_defaults(run=run)
+    text = "print versions, shims and plugin; exit 1 and say the way out if something is wrong"
+    command = commands.add_parser(
+        "doctor", help=text, description=text.capitalize() + ".", epilog=_example("doctor")
+    )
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.set_defaults(run=_doctor)
+    return parser
+
+
+def _example(name: str) -> str:
+    lines = [line for line in _EXAMPLES.splitlines() if f" {name} " in f"{line} "]
+    return "examples:\n" + "\n".join(lines)
+
+
+def _plugins_file(options: argparse.Namespace) -> Path | None:
+    if options.no_plugins_file:
+        return None
+    return environment.local_plugins_file() if options.local else environment.global_plugins_file()
+
+
+def _enable(options: argparse.Namespace) -> int:
+    try:
+        written = environment.write_pth()
+        _say(f"{'wrote' if written else 'already there:'} {environment.pth_file()}")
+        plugins = _plugins_file(options)
+        if plugins is not None:
+            added = environment.add_plugin(plugins)
+            _say(f"{'added' if added else 'already there:'} {PLUGIN} in {plugins}")
+    except OSError as error:
+        return _fail(error)
+    if not environment.pth_works():
+        _say(
+            f"Python does not read {environment.pth_file()} at its start. Install into a virtual "
+            "environment, and start Python without -S."
+        )
+        return 1
+    _say("The plain `allennlp` command works in this environment now.")
+    return 0
+
+
+def _disable(options: argparse.Namespace) -> int:
+    try:
+        removed = environment.remove_pth()
+        _say(f"{'removed' if removed else 'not there:'} {environment.pth_file()}")
+        plugins = _plugins_file(options)
+        if plugins is not None:
+            removed = environment.remove_plugin(plugins)
+            _say(f"{'removed' if removed else 'not there:'} {PLUGIN} in {plugins}")
+    except OSError as error:
+        return _fail(error)
+    return 0
+
+
+def _fail(error: OSError) -> int:
+    _say(
+        f"{error.filename or ''}: {error.strerror}. Use a virtual environment of your own "
+        "(`python -m venv .venv`), or run this as the user whose environment it is.",
+    )
+    return 1
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from .doctor import examine
+
+    wrong = []
+    for section, findings in groupby(examine(), key=lambda finding: finding.section):
+        _say(f"\n{section}", style="bold")
+        for finding in findings:
+            mark, style = ("ok", "green") if finding.ok else ("WRONG", "bold red")
+            _say(f"  {mark:5} {finding.what:24} {finding.detail}", style=style, length=7)
+            if not finding.ok:
+                wrong.append(finding)
+    if not wrong:
+        _say("\nAll is well: the plain `allennlp` command works in this environment.")
+        return 0
+    _say("\nWhat to do:", style="bold")
+    for advice in dict.fromkeys(finding.advice for finding in wrong):
+        names = ", ".join(finding.what for finding in wrong if finding.advice == advice)
+        _say(f"  {advice}    ({names})")
+    return 1
+
+
+def _say(line: str, style: str = "", length: int | None = None) -> None:
+    """Print a line, its first `length` characters in a style where that can be seen."""
+    from rich.console import Console
+    from rich.text import Text
+
+    text = Text(line)
+    if style:
+        text.stylize(style, 0, length)
+    Console(file=sys.stdout, soft_wrap=True, highlight=False).print(text)

@@ -1,0 +1,140 @@
+"""What `allennlp-saliency doctor` looks at."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from . import environment
+from .plugins import PLUGIN
+from .registry import FAILED, shims
+
+ALLENNLP_VERSION = "2.10.1"
+DISTRIBUTION = "allennlp-saliency"
+_ALLENNLP_ADVICE = f"pip install --no-deps allennlp=={ALLENNLP_VERSION}"
+_SHOWN_FIRST = ("torch", "transformers", "numpy")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: `advice` says what to do where it is not `ok`."""
+
+    section: str
+    what: str
+    ok: bool
+    detail: str
+    advice: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Everything that must be right for the plain `allennlp` command to work, one by one."""
+    yield from _versions()
+    yield from _command()
+    if _version("allennlp") == "":
+        return
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield from _shims()
+            yield _plugin()
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _versions() -> Iterator[Finding]:
+    from packaging.requirements import Requirement
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    yield Finding(
+        "versions", "python", sys.version_info >= (3, 11), python, "use Python 3.11 or newer"
+    )
+    yield Finding("versions", DISTRIBUTION, True, _version(DISTRIBUTION) or "not installed")
+    found = _version("allennlp")
+    yield Finding(
+        "versions",
+        "allennlp",
+        found == ALLENNLP_VERSION,
+        found or "not installed",
+        _ALLENNLP_ADVICE,
+    )
+    needed = [Requirement(text) for text in requires(DISTRIBUTION) or ()]
+    needed = [need for need in needed if need.marker is None or need.marker.evaluate()]
+    needed.sort(key=lambda need: (need.name not in _SHOWN_FIRST, need.name.lower()))
+    for need in needed:
+        found = _version(need.name)
+        ok = bool(found) and need.specifier.contains(found, prereleases=True)
+        if not ok or need.name in _SHOWN_FIRST:
+            yield Finding(
+                "versions",
+                need.name,
+                ok,
+                f"{found or 'not installed'} ({need.specifier} needed)" if not ok else found,
+                f'pip install "{need.name}{need.specifier}"',
+            )
+
+
+def _command() -> Iterator[Finding]:
+    path = environment.pth_file()
+    advice = "allennlp-saliency enable"
+    if not path.is_file():
+        yield Finding("command", "plain `allennlp`", False, f"no {path}", advice)
+    elif path.read_text(encoding="utf-8") != environment.PTH_LINE:
+        yield Finding("command", "plain `allennlp`", False, f"{path} is of another version", advice)
+    elif not environment.pth_works():
+        yield Finding(
+            "command",
+            "plain `allennlp`",
+            False,
+            f"{path} is there, but Python does not read it",
+            "start Python without -S, in an environment whose site-packages it reads (a venv)",
+        )
+    else:
+        yield Finding("command", "plain `allennlp`", True, f"enabled by {path}")
+
+
+def _shims() -> Iterator[Finding]:
+    for shim in shims():
+        error = ""
+        try:
+            importlib.import_module(shim.module)
+        except Exception as problem:
+            error = f"{type(problem).__name__}: {problem}"
+        ok = not error and shim.state != FAILED
+        yield Finding(
+            "shims",
+            shim.name,
+            ok,
+            f"{shim.state} · {shim.module}: {error or shim.error or shim.why}",
+            "install the versions in constraints.txt, or report this line",
+        )
+
+
+def _plugin() -> Finding:
+    advice = "allennlp-saliency enable"
+    try:
+        importlib.import_module(PLUGIN)
+        plugins = importlib.import_module("allennlp.common.plugins")
+    except Exception as problem:
+        return Finding("plugin", PLUGIN, False, f"{type(problem).__name__}: {problem}", advice)
+    found = [
+        str(path)
+        for path in (environment.local_plugins_file(), environment.global_plugins_file())
+        if PLUGIN in environment.listed_plugins(path)
+    ]
+    if PLUGIN in plugins.DEFAULT_PLUGINS:
+        found.insert(0, "the default plugins")
+    detail = f"found in {', '.join(found)}" if found else "AllenNLP does not find it"
+    return Finding("plugin", PLUGIN, bool(found), detail, advice)
