@@ -1,0 +1,172 @@
+"""The two ends of `allennlp predict`: lines read with their number, lines of valid JSON."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import locale
+import math
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
+from typing import Any, Protocol, runtime_checkable
+
+import numpy
+from torch import Tensor
+
+from allennlp_saliency.interpret.explanation import JsonDict
+
+# Valid in JSON, but some readers end a line at them, and a terminal acts upon C1 controls.
+_UNSAFE_IN_LINES = re.compile("[\x7f-\x9f\u2028\u2029]")
+
+
+class InputLine(dict[str, Any]):
+    """The JSON object on a line of the input; or, if the line holds none, what is wrong with it.
+
+    It is a dict, since `allennlp predict` prints what it read as JSON.
+
+    Attributes:
+        number: The line's number in the file, from 1, blank lines counted too; None if unknown.
+        problem: Why the line is no input, None if it is one.
+        given: The object; or the text of a line that could not be read.
+    """
+
+    def __init__(self, given: Any, number: int | None, problem: Exception | None = None) -> None:
+        super().__init__(given if problem is None else {"unreadable": given})
+        self.number = number
+        self.problem = problem
+        self.given = given
+
+
+def read_line(line: str, number: int | None, parse: Callable[[str], Any]) -> InputLine:
+    """Reads a line; what is wrong with it comes back in the result, nothing is raised.
+
+    Args:
+        line: The line, undecodable bytes as surrogates (`errors="surrogateescape"`).
+        number: Its number, from 1.
+        parse: What makes an object of it, `Predictor.load_line`.
+    """
+    try:
+        line = line.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError as error:
+        shown = line.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return InputLine(shown.rstrip("\r\n"), number, error)
+    try:
+        content = parse(line)
+        if not isinstance(content, dict):
+            raise TypeError(
+                f'an input is a JSON object such as {{"sentence": "…"}}, '
+                f"this line is {_json_type(content)}"
+            )
+        # What is nested too deeply to be copied would fail later, when it cannot be reported.
+        return InputLine(deepcopy(content), number)
+    except Exception as error:
+        return InputLine(line.rstrip("\r\n"), number, error)
+
+
+@runtime_checkable
+class ReadsNumberedLines(Protocol):
+    """A predictor that wants to know where in the file a line stood."""
+
+    def load_numbered_line(self, line: str, number: int) -> JsonDict:
+        """As `Predictor.load_line`, with the line's number from 1."""
+
+
+def numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, each with its number in the file."""
+    for number, line in enumerate(lines, start=1):
+        text = line.removeprefix("\ufeff") if number == 1 else line
+        if text and not text.isspace():
+            yield number, text
+
+
+def number_lines_of_predict_command() -> None:
+    """Lets `allennlp predict` tell the line numbers to a predictor that `ReadsNumberedLines`.
+
+    The command skips blank lines before a predictor sees them and stops at a byte that is not
+    UTF-8, so that a predictor alone can name neither the line nor go on. Nothing changes for other
+    predictors, nor where the command has not been imported.
+    """
+    command: Any = sys.modules.get("allennlp.commands.predict")
+    if command is None or getattr(command, "_lines_are_numbered", False):
+        return
+    original = command._PredictManager._get_json_data
+
+    def get_json_data(self: Any) -> Iterator[JsonDict]:
+        if not isinstance(self._predictor, ReadsNumberedLines):
+            yield from original(self)
+        elif self._input_file == "-":
+            if hasattr(sys.stdin, "reconfigure"):
+                sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
+            for number, line in numbered(sys.stdin):
+                yield self._predictor.load_numbered_line(line, number)
+        else:
+            path = command.cached_path(self._input_file)
+            with command.open_compressed(path, errors="surrogateescape") as lines:
+                for number, line in numbered(lines):
+                    yield self._predictor.load_numbered_line(line, number)
+
+    command._PredictManager._get_json_data = get_json_data
+    command._lines_are_numbered = True
+
+
+def to_json_line(content: Mapping[str, Any]) -> str:
+    """One line of valid JSON, ending in a newline.
+
+    Text stays readable where everything that the line may be written to is UTF-8; AllenNLP opens
+    its output file in the locale's encoding, and there the line is ASCII.
+
+    Args:
+        content: Anything that `to_jsonable` takes.
+    """
+    try:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):
+        text = json.dumps(to_jsonable(content), ensure_ascii=False, allow_nan=False)
+    try:
+        readable = _everything_is_utf8() and text.encode("utf-8") is not None
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can escape and UTF-8 cannot
+        readable = False
+    if readable:
+        text = _UNSAFE_IN_LINES.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    else:
+        text = json.dumps(json.loads(text))
+    return text + "\n"
+
+
+def to_jsonable(value: Any) -> Any:
+    """The value in JSON's own types: arrays and tensors as lists, what is not finite as None.
+
+    Args:
+        value: A model's output, nested as it likes; what has no JSON is put as its text.
+    """
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, Tensor):
+        return to_jsonable(value.detach().cpu().tolist())
+    if isinstance(value, (numpy.ndarray, numpy.generic)):
+        return to_jsonable(value.tolist())
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): to_jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_jsonable(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((to_jsonable(item) for item in value), key=str)
+    if callable(getattr(value, "to_json", None)):
+        return to_jsonable(value.to_json())
+    return str(value)
+
+
+def _everything_is_utf8() -> bool:
+    encodings = [locale.getpreferredencoding(False), getattr(sys.stdout, "encoding", None)]
+    return all(codecs.lookup(name).name == "utf-8" for name in encodings if name)
+
+
+def _json_type(value: Any) -> str:
+    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")

@@ -1,0 +1,500 @@
+"""The predictor behind `allennlp predict --predictor saliency`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+import torch
+from allennlp.common import Params, plugins
+from allennlp.common.checks import ConfigurationError
+from allennlp.common.from_params import infer_params
+from allennlp.data import DatasetReader, Instance
+from allennlp.interpret.saliency_interpreters import SaliencyInterpreter as AnyInterpreter
+from allennlp.models import Model
+from allennlp.models.archival import Archive, load_archive
+from allennlp.predictors import Predictor
+
+import allennlp_saliency.interpret  # noqa: F401  registers the interpreters under their names
+from allennlp_saliency.interpret.errors import InterpretationError
+from allennlp_saliency.interpret.explanation import Explanation, JsonDict
+from allennlp_saliency.predictors.json_lines import (
+    InputLine,
+    number_lines_of_predict_command,
+    read_line,
+    to_json_line,
+    to_jsonable,
+)
+
+if TYPE_CHECKING:
+    from allennlp_saliency.interpret import Interpretation
+
+logger = logging.getLogger(__name__)
+
+NAME = "saliency"
+_MAX_SHOWN = 300  # characters of an input in an error message
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """An interpreter that gives explanations, and takes many inputs at once."""
+
+    def interpret_each(
+        self, inputs: Sequence[JsonDict], *, predict: bool = False, progress: bool = False
+    ) -> list[Interpretation]:
+        """One interpretation per input, in order; an input's error is in its interpretation."""
+
+    def interpret_each_instance(
+        self, instances: Sequence[Instance], *, predict: bool = False, progress: bool = False
+    ) -> list[Interpretation]:
+        """The same for instances that a dataset reader made."""
+
+    def grad_inputs(self, explanation: Explanation) -> JsonDict:
+        """The normalised scores by AllenNLP's keys, `{"grad_input_1": [...]}`."""
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of one input: its instances' scores, or the error."""
+
+    prediction: JsonDict | None = None
+    instances: list[JsonDict] = field(default_factory=list)
+    error: Exception | None = None
+
+
+@Predictor.register(NAME)
+class SaliencyPredictor(Predictor):
+    """A predictor whose output says what the model predicted and why.
+
+    It wraps the model's own predictor and gives `{"prediction": …, "instance_1": {"grad_input_1":
+    […], "explanation": {…}}, …}` per input, as `docs/format.md` has it. An input that cannot be
+    interpreted gives `{"error": {"type", "message", "line"}, "input": …}` in its place.
+
+    Args:
+        model: The model.
+        dataset_reader: What makes the instances.
+        interpreter: The registered name of an interpreter, or its parameters with the name as
+            `type`. AllenNLP's own and other people's are taken too; if they know no explanations,
+            `instance_K` holds their `grad_input_M` alone.
+        predictor: The registered name of the predictor to wrap; by default the one that the
+            model's class names.
+        predictor_args: What the wrapped predictor's constructor takes besides.
+        on_error: `"line"` to go on after an input that cannot be interpreted, `"raise"` to stop.
+        frozen: Whether to put the model into evaluation mode. If not, its mode is left alone.
+
+    Raises:
+        ConfigurationError: If a name is not registered or an argument not understood.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        dataset_reader: DatasetReader,
+        interpreter: str | JsonDict = "integrated-gradients",
+        predictor: str | None = None,
+        predictor_args: JsonDict | None = None,
+        on_error: Literal["line", "raise"] = "line",
+        frozen: bool = True,
+        **unknown: Any,
+    ) -> None:
+        super().__init__(model, dataset_reader, frozen=frozen)
+        if unknown:
+            known = ("interpreter", "predictor", "predictor_args", "on_error", "frozen")
+            raise ConfigurationError(
+                _unknown(f"argument of the predictor {NAME!r}", unknown, known)
+            )
+        if on_error not in ("line", "raise"):
+            raise ConfigurationError(f"on_error is 'line' or 'raise', got {on_error!r}")
+        self._on_error = on_error
+        self._predictor = _wrapped(model, dataset_reader, predictor, predictor_args, frozen)
+        self._interpreter = _interpreter(interpreter, self._predictor)
+        self._explains = self._interpreter if isinstance(self._interpreter, Explains) else None
+        number_lines_of_predict_command()
+
+    @classmethod
+    def from_path(
+        cls,
+        archive_path: str | PathLike[str],
+        predictor_name: str | None = NAME,
+        cuda_device: int = -1,
+        dataset_reader_to_load: str = "validation",
+        frozen: bool = True,
+        import_plugins: bool = True,
+        overrides: str | JsonDict = "",
+        **kwargs: Any,
+    ) -> Predictor:
+        """As `Predictor.from_path`, for this predictor, and `frozen=False` reaches it."""
+        if import_plugins:
+            plugins.import_plugins()
+        archive = load_archive(archive_path, cuda_device=cuda_device, overrides=overrides)
+        return cls.from_archive(archive, predictor_name, dataset_reader_to_load, frozen, kwargs)
+
+    @classmethod
+    def from_archive(
+        cls,
+        archive: Archive,
+        predictor_name: str | None = NAME,
+        dataset_reader_to_load: str = "validation",
+        frozen: bool = True,
+        extra_args: JsonDict | None = None,
+    ) -> Predictor:
+        """As `Predictor.from_archive`, for this predictor, and `frozen=False` reaches it."""
+        arguments = {"frozen": frozen, **(extra_args or {})}
+        return Predictor.from_archive(
+            archive, predictor_name or NAME, dataset_reader_to_load, frozen, arguments
+        )
+
+    @property
+    def predictor(self) -> Predictor:
+        """The predictor that is wrapped."""
+        return self._predictor
+
+    @property
+    def interpreter(self) -> AnyInterpreter:
+        """The interpreter that explains its predictions."""
+        return self._interpreter
+
+    def predict_json(self, inputs: JsonDict) -> JsonDict:
+        """What the model predicts for one input, and why.
+
+        Args:
+            inputs: What the wrapped predictor reads, `{"sentence": "…"}`.
+
+        Raises:
+            InterpretationError: If it cannot be interpreted and `on_error` is `"raise"`.
+        """
+        return self.predict_batch_json([inputs])[0]
+
+    def predict_batch_json(self, inputs: list[JsonDict]) -> list[JsonDict]:
+        """As `predict_json` for several inputs, which go through the model together.
+
+        Args:
+            inputs: The inputs; the results are in their order, one for each.
+
+        Raises:
+            InterpretationError: At the first that cannot be interpreted, if `on_error` is
+                `"raise"`.
+        """
+        problems = [_problem(given) for given in inputs]
+        readable = [
+            # Predictors may take their input apart; the line must still show it as it was.
+            deepcopy(dict(given))
+            for given, problem in zip(inputs, problems, strict=True)
+            if problem is None
+        ]
+        explains = self._explains
+        outcomes = iter(
+            [self._scored_json(given) for given in readable]
+            if explains is None
+            else self._together(
+                readable, lambda some: explains.interpret_each(some, predict=True, progress=False)
+            )
+        )
+        return [
+            self._line(given, next(outcomes) if problem is None else _Outcome(error=problem))
+            for given, problem in zip(inputs, problems, strict=True)
+        ]
+
+    def predict_instance(self, instance: Instance) -> JsonDict:
+        """As `predict_json` for an instance of the dataset reader.
+
+        Args:
+            instance: The instance; a label that it carries is replaced by the predicted one.
+
+        Raises:
+            ConfigurationError: If the interpreter reads JSON alone, as AllenNLP's own do.
+            InterpretationError: As `predict_json`.
+        """
+        return self.predict_batch_instance([instance])[0]
+
+    def predict_batch_instance(self, instances: list[Instance]) -> list[JsonDict]:
+        """As `predict_instance` for several instances.
+
+        Args:
+            instances: The instances; the results are in their order, one for each.
+
+        Raises:
+            ConfigurationError: As `predict_instance`.
+            InterpretationError: As `predict_batch_json`.
+        """
+        if self._explains is None:
+            raise ConfigurationError(
+                f"{type(self._interpreter).__name__} interprets JSON inputs alone: leave out "
+                "--use-dataset-reader, or take an interpreter of allennlp_saliency"
+            )
+        explains = self._explains
+        outcomes = self._together(
+            instances,
+            lambda some: explains.interpret_each_instance(some, predict=True, progress=False),
+        )
+        return [self._line(*pair) for pair in zip(instances, outcomes, strict=True)]
+
+    def load_line(self, line: str) -> JsonDict:
+        """The wrapped predictor's; a line that it cannot read becomes an error in the output.
+
+        Args:
+            line: A line of the input.
+        """
+        return read_line(line, None, self._predictor.load_line)
+
+    def load_numbered_line(self, line: str, number: int) -> JsonDict:
+        """As `load_line`, and errors say where the line stood.
+
+        Args:
+            line: A line of the input.
+            number: Its number in the file, from 1.
+        """
+        return read_line(line, number, self._predictor.load_line)
+
+    def dump_line(self, outputs: JsonDict) -> str:
+        """One line of valid JSON: numbers that are not finite are null.
+
+        Args:
+            outputs: What `predict_json` returned.
+        """
+        return to_json_line(outputs)
+
+    def json_to_labeled_instances(self, inputs: JsonDict) -> list[Instance]:
+        """The wrapped predictor's."""
+        return self._predictor.json_to_labeled_instances(inputs)
+
+    def predictions_to_labeled_instances(
+        self, instance: Instance, outputs: dict[str, Any]
+    ) -> list[Instance]:
+        """The wrapped predictor's."""
+        return self._predictor.predictions_to_labeled_instances(instance, outputs)
+
+    def get_gradients(self, instances: list[Instance]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The wrapped predictor's."""
+        return self._predictor.get_gradients(instances)
+
+    def get_interpretable_layer(self) -> torch.nn.Module:
+        """The wrapped predictor's."""
+        return self._predictor.get_interpretable_layer()
+
+    def get_interpretable_text_field_embedder(self) -> torch.nn.Module:
+        """The wrapped predictor's."""
+        return self._predictor.get_interpretable_text_field_embedder()
+
+    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        return self._predictor._json_to_instance(json_dict)
+
+    def _batch_json_to_instances(self, json_dicts: list[JsonDict]) -> list[Instance]:
+        return self._predictor._batch_json_to_instances(json_dicts)
+
+    def __getattr__(self, name: str) -> Any:
+        # Only what is not found here comes here; a copy that is being made has no predictor yet.
+        if name.startswith("__") or "_predictor" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self._predictor, name)
+
+    def _together(
+        self, inputs: Sequence[Any], interpret: Callable[[Sequence[Any]], list[Interpretation]]
+    ) -> list[_Outcome]:
+        """One outcome per input, in order, whatever the interpreter does."""
+        if not inputs:
+            return []
+        try:
+            return [self._explained(interpretation) for interpretation in interpret(inputs)]
+        except Exception as error:
+            if len(inputs) == 1:
+                return [_Outcome(error=error)]
+            logger.warning("interpreting %d inputs together failed: %s", len(inputs), error)
+            return [outcome for each in inputs for outcome in self._together([each], interpret)]
+
+    def _explained(self, interpretation: Interpretation) -> _Outcome:
+        assert self._explains is not None
+        instances = [
+            {**self._explains.grad_inputs(explanation), "explanation": explanation.to_json()}
+            for explanation in interpretation.explanations
+        ]
+        return _Outcome(interpretation.prediction, instances, interpretation.error)
+
+    def _scored_json(self, inputs: JsonDict) -> _Outcome:
+        """What an interpreter that knows AllenNLP's contract alone gives."""
+        prediction: JsonDict | None = None
+        try:
+            prediction = self._predictor.predict_json(deepcopy(inputs))
+            with _left_as_it_was(self._model, self._predictor):
+                scores = self._interpreter.saliency_interpret_from_json(deepcopy(inputs))
+            instances = [_finite(to_jsonable(scores[name]), name) for name in _in_order(scores)]
+        except Exception as error:
+            return _Outcome(prediction, [], error)
+        return _Outcome(prediction, instances)
+
+    def _line(self, given: Any, outcome: _Outcome) -> JsonDict:
+        if outcome.error is not None:
+            return self._failure(given, outcome)
+        line: JsonDict = {"prediction": outcome.prediction}
+        for number, instance in enumerate(outcome.instances, start=1):
+            line[f"instance_{number}"] = instance
+        return to_jsonable(line)
+
+    def _failure(self, given: Any, outcome: _Outcome) -> JsonDict:
+        error = outcome.error
+        assert error is not None
+        number = given.number if isinstance(given, InputLine) else None
+        shown = _shown(given.given if isinstance(given, InputLine) else given)
+        kind, message = type(error).__name__, _message(error, given)
+        where = f"line {number}: " if number is not None else ""
+        if self._on_error == "raise":
+            text = json.dumps(shown, ensure_ascii=False)
+            if len(text) > _MAX_SHOWN:
+                text = text[:_MAX_SHOWN] + " […]"
+            raise InterpretationError(f"{where}{kind}: {message}; the input is {text}") from error
+        logger.warning("%s%s: %s", where, kind, message)
+        line: JsonDict = {"error": {"type": kind, "message": message, "line": number}}
+        if outcome.prediction is not None:
+            line["prediction"] = to_jsonable(outcome.prediction)
+        line["input"] = shown
+        return line
+
+
+def _problem(given: Any) -> Exception | None:
+    """Why something is no input at all, None if it is one."""
+    if isinstance(given, InputLine):
+        return given.problem
+    if not isinstance(given, Mapping):
+        return TypeError(f"an input is a dict such as {{'sentence': '…'}}, got {given!r:.100}")
+    return None
+
+
+def _in_order(scores: Mapping[str, Any]) -> list[str]:
+    """The keys `instance_K` by their number; others have no place in a line."""
+    names = [name for name in scores if name.startswith("instance_") and name[9:].isdecimal()]
+    return sorted(names, key=lambda name: int(name[9:]))
+
+
+def _finite(scores: JsonDict, name: str) -> JsonDict:
+    for key, values in scores.items():
+        flat = torch.tensor([math.nan if v is None else v for v in values]) if values else None
+        if flat is not None and not torch.isfinite(flat).all():
+            raise InterpretationError(
+                f"{name}.{key} holds numbers that are not finite; the gradients may have vanished: "
+                "try an interpreter of allennlp_saliency"
+            )
+    return scores
+
+
+def _message(error: Exception, given: Any) -> str:
+    if isinstance(error, KeyError) and isinstance(given, Mapping):
+        keys = ", ".join(repr(key) for key in given) or "none"
+        return f"no key {error}; the keys of the input are: {keys}"
+    return str(error) or repr(error)
+
+
+def _shown(given: Any) -> Any:
+    """An input as JSON, for people to find it."""
+    if isinstance(given, Instance):
+        try:
+            return to_jsonable(given.human_readable_dict())
+        except Exception:  # fields of other people's may have no readable form
+            return str(given)
+    return to_jsonable(given)
+
+
+def _wrapped(
+    model: Model,
+    dataset_reader: DatasetReader,
+    name: str | None,
+    arguments: JsonDict | None,
+    frozen: bool,
+) -> Predictor:
+    """The predictor to interpret, made as `Predictor.from_archive` makes it."""
+    available = [known for known in Predictor.list_available() if known != NAME]
+    if name is None:
+        name = model.default_predictor
+        if name is None:
+            raise ConfigurationError(
+                f"{type(model).__name__} names no default predictor; name the one to interpret in "
+                f'the predictor\'s arguments, {{"predictor": "…"}}: {_listed(available)}'
+            )
+    if not isinstance(name, str) or (name not in available and "." not in name):
+        raise ConfigurationError(_unknown("predictor to interpret", [name], available))
+    make = Predictor.by_name(name)
+    modes = {module: module.training for module in model.modules()}
+    try:
+        wrapped = make(model, dataset_reader, **(arguments or {}))
+    except TypeError as error:
+        raise ConfigurationError(
+            f"predictor {name!r} cannot be made with predictor_args {arguments!r}: {error}"
+        ) from error
+    if not frozen:  # not every predictor passes the word on, and the default is to freeze
+        for module, training in modes.items():
+            module.training = training
+    return wrapped
+
+
+def _interpreter(given: str | JsonDict, predictor: Predictor) -> AnyInterpreter:
+    """The interpreter by its name or its parameters."""
+    parameters = {"type": given} if isinstance(given, str) else given
+    if not isinstance(parameters, Mapping) or not isinstance(parameters.get("type"), str):
+        raise ConfigurationError(
+            'interpreter is a registered name or an object with one, {"type": "…", …}; '
+            f"got {given!r}"
+        )
+    name = parameters["type"]
+    available = AnyInterpreter.list_available()
+    if name not in available and "." not in name:
+        raise ConfigurationError(_unknown("interpreter", [name], available))
+    subclass, constructor = AnyInterpreter.resolve_class_name(name)
+    known = set(infer_params(subclass, getattr(subclass, constructor or "__init__")))
+    known -= {"self", "predictor"}
+    extra = [key for key in parameters if key != "type" and key not in known]
+    if extra:
+        raise ConfigurationError(_unknown(f"parameter of the interpreter {name!r}", extra, known))
+    try:
+        return AnyInterpreter.from_params(Params(deepcopy(dict(parameters))), predictor=predictor)
+    except (ConfigurationError, TypeError, ValueError, InterpretationError) as error:
+        raise ConfigurationError(f"interpreter {json.dumps(parameters)}: {error}") from error
+
+
+def _unknown(what: str, names: Any, available: Any) -> str:
+    """Says that names are not known, which come close, and which there are."""
+    parts = [f"unknown {what}: {', '.join(repr(name) for name in names)}"]
+    close = [c for name in names for c in difflib.get_close_matches(str(name), list(available))]
+    if close:
+        parts.append(f"did you mean {' or '.join(repr(name) for name in close)}?")
+    parts.append(f"there are: {_listed(available)}" if available else "there are none")
+    return "; ".join(parts)
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(sorted(names))
+
+
+@contextmanager
+def _left_as_it_was(model: Model, predictor: Predictor) -> Iterator[None]:
+    """Takes back what interpreters of AllenNLP leave behind, above all when they fail.
+
+    Hooks and offsets that stay after an error would spoil the scores of every later input.
+    """
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    hooks = [
+        (registry, set(registry))
+        for module in model.modules()
+        for registry in (getattr(module, kind, None) for kind in kinds)
+        if registry is not None
+    ]
+    full = {module: module._is_full_backward_hook for module in model.modules()}
+    parameters = [(p, p.requires_grad, p.grad) for p in model.parameters()]
+    try:
+        yield
+    finally:
+        for registry, kept in hooks:
+            for key in [key for key in registry if key not in kept]:
+                del registry[key]
+        for module, flag in full.items():
+            module._is_full_backward_hook = flag
+        for parameter, requires_grad, grad in parameters:
+            parameter.requires_grad_(requires_grad)
+            parameter.grad = grad
+        predictor._token_offsets.clear()
