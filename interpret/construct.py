@@ -1,0 +1,99 @@
+"""Objects from what a constructor was given for them: an object, a name, or a params dict."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from allennlp.common import Params, Registrable
+from allennlp.common.checks import ConfigurationError
+
+R = TypeVar("R", bound=Registrable)
+
+
+def construct(base: type[R], given: R | str | Mapping[str, Any] | Params) -> R:
+    """An object of a registered class.
+
+    Args:
+        base: The base class: `Target`.
+        given: An object, a registered name (`"logit"`) or a params dict
+            (`{"type": "logit", "label": "negative"}`), which is left as it is.
+
+    Raises:
+        ConfigurationError: If there is no such name, or the parameters do not fit.
+    """
+    if isinstance(given, base):
+        return given
+    if isinstance(given, str):
+        given = {"type": given}
+    if isinstance(given, Params):
+        given = given.as_dict(quiet=True)
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(
+            f"a {base.__name__.lower()} is an object, a name or a dict with a 'type', not {given!r}"
+        )
+    name = given.get("type", base.default_implementation)
+    if name not in base.list_available():
+        raise ConfigurationError(
+            f"there is no {base.__name__.lower()} {name!r}; there are "
+            f"{', '.join(sorted(base.list_available()))}"
+        )
+    return base.from_params(Params({"type": name, **_copied(given)}))
+
+
+def describe(thing: Registrable, base: type[Registrable], leave_out: frozenset[str]) -> Any:
+    """The params that would construct an object again, as far as they are plain.
+
+    Args:
+        thing: An object that keeps its constructor's arguments under their names.
+        base: The base class that it is registered under.
+        leave_out: Names of arguments that are told elsewhere.
+
+    Returns:
+        `{"type": "integrated-gradients", "steps": 32, …}`.
+    """
+    description: dict[str, Any] = {"type": registered_name(type(thing), base)}
+    for name in _parameters(type(thing)):
+        if name in leave_out or not hasattr(thing, name):
+            continue
+        value = getattr(thing, name)
+        if isinstance(value, Registrable):
+            value = describe(value, _registered_base(value), frozenset())
+        if isinstance(value, (str, int, float, bool, list, dict)):
+            description[name] = value
+    return description
+
+
+def registered_name(cls: type, base: type[Registrable]) -> str:
+    """The name under which a class is registered, its own name where it is not."""
+    for name in base.list_available():
+        if base.by_name(name) is cls:
+            return name
+    return cls.__name__
+
+
+def _copied(given: Mapping[str, Any]) -> dict[str, Any]:
+    # from_params consumes what it is given.
+    return {
+        key: _copied(value) if isinstance(value, Mapping) else value for key, value in given.items()
+    }
+
+
+def _registered_base(thing: Registrable) -> type[Registrable]:
+    return next(
+        cls for cls in reversed(type(thing).__mro__) if cls in Registrable._registry
+    )
+
+
+def _parameters(cls: type) -> list[str]:
+    """The constructor's parameters, those of the base classes that it hands on included."""
+    names: list[str] = []
+    for parent in cls.__mro__:
+        if "__init__" not in vars(parent):
+            continue
+        parameters = inspect.signature(vars(parent)["__init__"]).parameters.values()
+        names += [p.name for p in parameters if p.name not in (*names, "self")]
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return names

@@ -1,0 +1,531 @@
+"""The model as a function of its input embeddings. All hooks live here.
+
+`F: R^size -> R`, one value per row. A row is a copy of an instance whose embedding layers return
+a given point instead of the instance's own embeddings. Methods ask for values and gradients at
+points; what a point is made of, `Layout` knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from allennlp.data import Instance, TokenIndexer, Vocabulary
+from torch import Tensor, nn
+
+from .alignment import align, text_items
+from .collation import collate, select_rows
+from .embedding_layers import EmbeddingLayer, find_embedding_layers
+from .errors import InterpretationError
+from .labels import Labels
+from .layout import CallLayout, Layout
+from .outputs import ModelOutputs
+from .packing import TokenBudget
+from .row_loss import RowLoss
+from .targets import Target
+from .twin import Twin
+
+Points = Tensor | Callable[[Tensor], Tensor]
+"""Points `(rows, size)`, or a function of row numbers `(chunk,)` that makes them as needed."""
+
+
+@dataclass(frozen=True)
+class EmbeddingCall:
+    """One call of an embedding layer, as it was recorded.
+
+    Attributes:
+        layer: The layer.
+        field: Name of the text field that it embedded.
+        shape: Shape of its output for all instances.
+        transposed: Whether the second dimension of the output is the batch, not the first.
+        dtype: Floating type of its output.
+    """
+
+    layer: EmbeddingLayer
+    field: str
+    shape: tuple[int, ...]
+    transposed: bool
+    dtype: torch.dtype
+
+    def to_rows(self, output: Tensor, rows: int) -> Tensor:
+        """A layer's output as `(rows, positions, dim)`."""
+        output = output.transpose(0, 1) if self.transposed else output
+        return output.reshape(rows, -1, output.shape[-1])
+
+    def from_rows(self, part: Tensor, count: int) -> Tensor:
+        """`(rows, positions, dim)` as the layer returns it; `count`: instances recorded."""
+        batch = self.shape[1] if self.transposed else self.shape[0]
+        lead = part.shape[0] * (batch // count)
+        if self.transposed:
+            return part.reshape(lead, self.shape[0], -1).transpose(0, 1)
+        return part.reshape(lead, *self.shape[1:])
+
+
+class EmbeddingSpace:
+    """Labelled instances, and the model as a function of their embeddings.
+
+    Creating the space runs the model once on the instances, which records the embeddings and
+    the value and gradient of the target there.
+
+    Args:
+        twin: The predictor's twin; the user's model is not touched.
+        instances: Labelled instances to share a batch; token indexers applied.
+        target: The number to explain.
+        budget: How many padded tokens go through the model at once.
+        row_loss: How to take a batch's loss apart; see `RowLoss`.
+
+    Raises:
+        InterpretationError: If the model calls no embedding layer, the target is not finite or
+            not differentiable, or the instances do not fit one batch.
+
+    Attributes:
+        instances: The instances.
+        labels: Their labels, None if they carry none.
+        embeddings: The instances' own points, `(instances, size)`, float32 or wider.
+        layout: Where tokens stand in a point.
+        values: The target at the instances' own points, `(instances,)`.
+    """
+
+    def __init__(
+        self,
+        twin: Twin,
+        instances: Sequence[Instance],
+        target: Target,
+        budget: TokenBudget | None = None,
+        row_loss: RowLoss | None = None,
+    ) -> None:
+        self.instances = list(instances)
+        self._twin = twin
+        self._target = target
+        self._budget = budget or TokenBudget()
+        self._row_loss = row_loss or RowLoss()
+        self._collated = collate(self.instances, twin.model.vocab, twin.device)
+        self._own_rows = torch.arange(len(self.instances))
+        self.labels = Labels.of(self.instances, twin.model)
+        self._calls: list[EmbeddingCall] = []
+        self._record()
+
+    @property
+    def device(self) -> torch.device:
+        """Where points and gradients live."""
+        return self._twin.device
+
+    @cached_property
+    def tokens_per_row(self) -> int:
+        """Positions that a row takes through the model: its cost."""
+        return max(self.layout.tokens.shape[1], 1)
+
+    def evaluate(self, points: Points, rows: Tensor) -> Tensor:
+        """The target at points.
+
+        Args:
+            points: `(rows, size)`, or a function that makes them.
+            rows: The instance that each point stands in for, `(rows,)`.
+
+        Returns:
+            `(rows,)`, float64, on the CPU.
+        """
+        values = torch.empty(len(rows), dtype=torch.float64)
+        for chunk in self._chunks(len(rows)):
+            with chunk.guard(), torch.no_grad():
+                at = self._points(points, chunk.rows)
+                values[chunk.rows] = self._values(at, rows[chunk.rows]).double().cpu()
+        return values
+
+    def gradients(self, points: Points, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The gradients of the target at points, a batch at a time.
+
+        Args:
+            points: `(rows, size)`, or a function that makes them.
+            rows: The instance that each point stands in for, `(rows,)`.
+
+        Yields:
+            The numbers of the rows in the batch, `(chunk,)`, and their gradients `(chunk, size)`.
+        """
+        for chunk in self._chunks(len(rows)):
+            gradients = None
+            with chunk.guard(), torch.enable_grad():
+                leaf = self._points(points, chunk.rows).detach().requires_grad_()
+                values = self._forward(leaf, rows[chunk.rows])
+                gradients = self._gradient(values, [leaf])[0]
+                del values
+            if gradients is not None:
+                yield chunk.rows, gradients
+
+    def weighted_gradients(self, points: Points, rows: Tensor, weights: Tensor) -> Tensor:
+        """Σ w_r ∇F(point_r) over the rows r of each instance.
+
+        Args:
+            points: `(rows, size)`, or a function that makes them.
+            rows: The instance that each point stands in for, `(rows,)`.
+            weights: `(rows,)`.
+
+        Returns:
+            `(instances, size)`.
+        """
+        total = torch.zeros_like(self.embeddings)
+        for numbers, gradients in self.gradients(points, rows):
+            weighted = gradients * weights[numbers].to(gradients).unsqueeze(-1)
+            total.index_add_(0, rows[numbers].to(self.device), weighted)
+        return total
+
+    @cached_property
+    def values(self) -> Tensor:
+        """The target at the instances' own points, `(instances,)`, float64, on the CPU."""
+        if self._recorded_values is not None:
+            return self._recorded_values
+        return self.evaluate(self.embeddings, self._own_rows)
+
+    @cached_property
+    def input_gradients(self) -> Tensor:
+        """∇F at the instances' own points, `(instances, size)`: the recording pass saw them."""
+        values, leaves = self._graph
+        if not leaves:
+            whole = torch.empty_like(self.embeddings)
+            for numbers, gradients in self.gradients(self.embeddings, self._own_rows):
+                whole[numbers.to(self.device)] = gradients
+            return whole
+        at_leaves = self._gradient(values, leaves)
+        self._forget_graph()
+        parts = [call.to_rows(g, len(self.instances)) for call, g in zip(self._calls, at_leaves)]
+        return self.layout.join(parts).to(self.embeddings.dtype)
+
+    @property
+    def vocab(self) -> Vocabulary:
+        """The model's vocabulary."""
+        return self._twin.model.vocab
+
+    def replaced(
+        self,
+        positions: Tensor,
+        vectors: Callable[[EmbeddingSpace, EmbeddingCall, Tensor], Tensor],
+    ) -> Tensor:
+        """The instances' own points with other vectors at some positions.
+
+        Args:
+            positions: Which, `(instances, positions)`.
+            vectors: Makes, from the space, a call and its embeddings `(instances, positions,
+                dim)`, what to put there: anything that broadcasts to the embeddings.
+
+        Returns:
+            `(instances, size)`.
+        """
+        parts = []
+        for number, part in enumerate(self.layout.split(self.embeddings)):
+            where = positions[:, self.layout.positions_of(number)].unsqueeze(-1).to(self.device)
+            parts.append(torch.where(where, vectors(self, self._calls[number], part), part))
+        return self.layout.join(parts)
+
+    def indexer(self, call: EmbeddingCall) -> TokenIndexer | None:
+        """The token indexer whose indices a call embedded, None where that is unknown."""
+        for instance in self.instances:
+            for item in text_items(instance.fields[call.field]):
+                indexers = item.text.token_indexers
+                name = call.layer.indexer or next(iter(indexers))
+                return indexers.get(name)
+        return None
+
+    def embed(self, call: EmbeddingCall, index: int) -> Tensor:
+        """The vector that a call's layer gives one index, `(dim,)`.
+
+        Raises:
+            InterpretationError: If the layer does not take a token as one index.
+        """
+        try:
+            with torch.no_grad():
+                vector = call.layer.module(torch.tensor([[index]], device=self.device))
+        except Exception as error:
+            raise InterpretationError(
+                f"the embedding layer {type(call.layer.module).__name__} of field {call.field!r} "
+                "does not embed a token by its index; use the baseline 'zero'"
+            ) from error
+        return vector.reshape(-1)
+
+    def check(self) -> None:
+        """Makes sure that the row values were taken from the right formula.
+
+        Raises:
+            RowLossError: If the model's loss was not what its rows' cross entropies said.
+        """
+        if self._row_loss.told and not self._row_loss.refuted:
+            return
+        if not self._row_loss.told:
+            # So sure of its predictions that any formula gives nearly 0: look elsewhere.
+            self.evaluate(torch.zeros_like(self.embeddings), self._own_rows)
+        if self._row_loss.refuted:
+            raise RowLossError
+
+    @property
+    def takes_loss_as_it_is(self) -> bool:
+        """Whether the target uses a loss of which only a batch's scalar is known."""
+        return self._row_loss.as_it_is
+
+    def loss_reduction(self) -> str:
+        """Whether the model's loss is the mean or the sum of what it is for each row alone.
+
+        Found by running the shortest and the longest instance, alone and together.
+
+        Raises:
+            InterpretationError: If it is neither; then rows of these instances cannot share a batch.
+        """
+        lengths = self.layout.present.sum(1)
+        pair = torch.stack([lengths.argmin(), lengths.argmax()])
+        both, alone = self._loss(pair), self._loss(pair[:1]) + self._loss(pair[1:])
+        for name, whole in (("mean", alone / 2), ("sum", alone)):
+            if abs(both - whole) <= 1e-4 * abs(whole) + 1e-7:
+                return name
+        raise InterpretationError(
+            f"the loss of {type(self._twin.model).__name__} is {both:.6g} for two instances whose "
+            f"losses add up to {alone:.6g}, neither their mean nor their sum; use a target that "
+            "reads the model's outputs ('logit', 'probability')"
+        )
+
+    def _loss(self, rows: Tensor) -> float:
+        with torch.no_grad():
+            outputs = self._run(rows, self.embeddings[rows.to(self.device)])
+        loss = outputs.get("loss")
+        return float(loss.sum()) if isinstance(loss, Tensor) else 0.0
+
+    def _chunks(self, rows: int) -> Iterator[Any]:
+        self._forget_graph()
+        return self._budget.chunks(rows, self.tokens_per_row)
+
+    def _forget_graph(self) -> None:
+        self._graph: tuple[Tensor, list[Tensor]] = (torch.empty(0), [])
+
+    def _points(self, points: Points, numbers: Tensor) -> Tensor:
+        return points(numbers) if callable(points) else points[numbers.to(points.device)]
+
+    def _values(self, points: Tensor, rows: Tensor) -> Tensor:
+        values = self._forward(points, rows)
+        if not self._row_loss.mixed:
+            return values
+        return torch.cat(
+            [self._forward(points[i : i + 1], rows[i : i + 1]) for i in range(len(rows))]
+        )
+
+    def _forward(self, points: Tensor, rows: Tensor) -> Tensor:
+        return self._explained(self._run(rows, points), rows)
+
+    def _explained(self, outputs: Mapping[str, Any], rows: Tensor) -> Tensor:
+        self._row_loss.mixed = False
+        model = self._twin.model
+        values = self._target(ModelOutputs(outputs, rows, self.labels, self._row_loss, model))
+        if values.shape != (len(rows),):
+            raise InterpretationError(
+                f"target {type(self._target).__name__} returned shape {tuple(values.shape)} for "
+                f"{len(rows)} rows; return one number per row, ({len(rows)},)"
+            )
+        return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+    def _gradient(self, values: Tensor, leaves: list[Tensor]) -> list[Tensor]:
+        if not values.requires_grad:
+            raise InterpretationError(
+                f"target {type(self._target).__name__} does not depend on the embeddings in a "
+                "differentiable way; compute it from the model's outputs without .item(), "
+                ".detach() or argmax, or use a perturbation method"
+            )
+        gradients = torch.autograd.grad(values.sum(), leaves, allow_unused=True)
+        return [
+            torch.zeros_like(leaf) if gradient is None else gradient
+            for leaf, gradient in zip(leaves, gradients, strict=True)
+        ]
+
+    def _record(self) -> None:
+        recording = _Recording(self._collated, len(self.instances))
+        found = find_embedding_layers(self._twin)
+        with _hooked(found.layers, recording.layer, found.text_field_embedder, recording.embedder):
+            with torch.enable_grad():
+                outputs = self._twin.model(**self._collated)
+        if not recording.calls:
+            raise InterpretationError(
+                f"{type(self._twin.model).__name__} called none of its embedding layers "
+                f"({', '.join(type(layer.module).__name__ for layer in found.layers)}); override "
+                "get_interpretable_layer in the predictor"
+            )
+        self._calls = recording.calls
+        count = len(self.instances)
+        parts = [
+            call.to_rows(leaf.detach(), count) for call, leaf in zip(self._calls, recording.leaves)
+        ]
+        self.layout = Layout(tuple(map(self._call_layout, self._calls, parts, recording.tensors)))
+        embeddings = self.layout.join(parts)
+        self.embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+        with torch.enable_grad():
+            values = self._explained(outputs, self._own_rows)
+        mixed = self._row_loss.mixed
+        self._recorded_values = None if mixed else values.detach().double().cpu()
+        self._graph = (values, recording.leaves)
+        if not torch.isfinite(values).all():
+            raise InterpretationError(
+                f"target {type(self._target).__name__} is {values.detach().tolist()}, not finite; "
+                "look for NaN or infinite weights, or logits too large for the model's precision"
+            )
+
+    def _call_layout(self, call: EmbeddingCall, part: Tensor, tensors: Any) -> CallLayout:
+        _, positions, dim = part.shape
+        tokens, special = align(call.field, self.instances, tensors, call.layer, positions)
+        return CallLayout(call.field, positions, dim, tokens, special)
+
+    def _run(self, rows: Tensor, points: Tensor) -> Mapping[str, Any]:
+        """The model's outputs for copies of instances with other embeddings."""
+        collated = select_rows(self._collated, rows, len(self.instances))
+        replacing = _Replacing(self._calls, self.layout.split(points), len(self.instances))
+        with _hooked([call.layer for call in self._calls], replacing.layer):
+            outputs = self._twin.model(**collated)
+        replacing.finish()
+        return outputs
+
+
+class RowLossError(Exception):
+    """The losses of a batch's rows were taken from a formula that does not hold."""
+
+
+class _Recording:
+    """Puts a leaf of the graph in the place of every embedding, and remembers which it was."""
+
+    def __init__(self, collated: Mapping[str, Any], count: int) -> None:
+        self.calls: list[EmbeddingCall] = []
+        self.leaves: list[Tensor] = []
+        self.tensors: list[Any] = []
+        self._collated = collated
+        self._count = count
+        self._inputs: Any = None
+
+    def embedder(self, inputs: Any) -> None:
+        self._inputs = inputs
+
+    def layer(self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Any) -> Tensor:
+        if not isinstance(output, Tensor) or output.dim() < 2:
+            raise InterpretationError(
+                f"the embedding layer {type(layer.module).__name__} returned "
+                f"{getattr(output, 'shape', type(output).__name__)}, not a vector per position; "
+                "override get_interpretable_layer in the predictor"
+            )
+        transposed = self._transposed(args, output)
+        batch = output.shape[1] if transposed else output.shape[0]
+        if output.dim() < 3 or batch % self._count:
+            raise InterpretationError(
+                f"the embedding layer {type(layer.module).__name__} returned shape "
+                f"{tuple(output.shape)} for {self._count} instances; it must keep the instances "
+                "and positions apart: (instances, positions, dim)"
+            )
+        leaf = output.detach().requires_grad_()
+        field = self._field(args)
+        tensors = self._inputs if isinstance(self._inputs, dict) else None
+        self.calls.append(
+            EmbeddingCall(layer, field, tuple(output.shape), transposed, output.dtype)
+        )
+        self.leaves.append(leaf)
+        self.tensors.append(tensors)
+        # A clone: what comes next may work in place, which a leaf does not allow.
+        return leaf.clone()
+
+    def _transposed(self, args: tuple[Any, ...], output: Tensor) -> bool:
+        ids = next((arg for arg in args if isinstance(arg, Tensor)), None)
+        for own in _tensors(self._inputs) if ids is not None and ids.dim() == 2 else ():
+            if own.dim() == 2 and own.shape[::-1] == ids.shape and torch.equal(own.T, ids):
+                return not (own.shape == ids.shape and torch.equal(own, ids))
+        return False
+
+    def _field(self, args: tuple[Any, ...]) -> str:
+        """The text field whose tensors went in: they are the same objects, or share memory."""
+        texts = {
+            name: tensors
+            for name, tensors in self._collated.items()
+            if isinstance(tensors, dict)
+        }
+        given = [*_tensors(self._inputs), *_tensors(args)]
+        for same in (id, Tensor.data_ptr):
+            marks = {same(tensor) for tensor in given if tensor.numel()}
+            for name, tensors in texts.items():
+                if marks & {same(tensor) for tensor in _tensors(tensors) if tensor.numel()}:
+                    return name
+        if len(texts) == 1:
+            return next(iter(texts))
+        raise InterpretationError(
+            f"no telling which of the text fields {sorted(texts)} an embedding layer embedded; "
+            "pass the fields' tensors to the text field embedder as they are"
+        )
+
+
+class _Replacing:
+    """Puts given points in the place of the embeddings, call by call as recorded."""
+
+    def __init__(
+        self, calls: Sequence[EmbeddingCall], parts: Sequence[Tensor], count: int
+    ) -> None:
+        self._calls = calls
+        self._parts = parts
+        self._count = count
+        self._next = 0
+
+    def layer(self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
+        if self._next >= len(self._calls):
+            raise InterpretationError(self._mismatch("more"))
+        call, part = self._calls[self._next], self._parts[self._next]
+        self._next += 1
+        point = call.from_rows(part, self._count)
+        if call.layer.module is not layer.module or point.shape != output.shape:
+            raise InterpretationError(
+                f"the embedding layer of field {call.field!r} returned shape "
+                f"{tuple(output.shape)} for copies of the instances, expected "
+                f"{tuple(point.shape)}; the model must treat the rows of a batch alike"
+            )
+        # A clone: what comes next may work in place, which a view of a leaf does not allow.
+        return point.to(call.dtype, copy=True)
+
+    def finish(self) -> None:
+        if self._next < len(self._calls):
+            raise InterpretationError(self._mismatch("fewer"))
+
+    def _mismatch(self, which: str) -> str:
+        return (
+            f"the model called its embedding layers {which} than {len(self._calls)} times, as it "
+            "did for the input itself; its use of them must not depend on the embeddings"
+        )
+
+
+@contextmanager
+def _hooked(
+    layers: Sequence[EmbeddingLayer],
+    on_layer: Callable[[EmbeddingLayer, tuple[Any, ...], Any], Tensor],
+    embedder: nn.Module | None = None,
+    on_embedder: Callable[[Any], None] | None = None,
+) -> Iterator[None]:
+    """Hooks on the twin's layers for as long as the model runs."""
+    handles = []
+    try:
+        for layer in {id(layer.module): layer for layer in layers}.values():
+
+            def replace(
+                module: nn.Module, args: Any, kwargs: Any, output: Any, layer: EmbeddingLayer = layer
+            ) -> Tensor:
+                return on_layer(layer, (*args, *kwargs.values()), output)
+
+            handles.append(layer.module.register_forward_hook(replace, with_kwargs=True))
+        if embedder is not None and on_embedder is not None:
+
+            def entered(module: nn.Module, args: Any, kwargs: Any) -> None:
+                on_embedder(next(iter((*args, *kwargs.values())), None))
+
+            handles.append(embedder.register_forward_pre_hook(entered, with_kwargs=True))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _tensors(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _tensors(item)

@@ -1,0 +1,52 @@
+"""How strongly the target reacts to a token's embedding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allennlp.predictors import Predictor
+
+from ..assembly import Attribution
+from ..construct import construct
+from ..embedding_space import EmbeddingSpace
+from ..reduction import Reduction, reduce_coordinates
+from ..saliency_interpreter import SaliencyInterpreter
+
+
+@SaliencyInterpreter.register("gradient")
+class Gradient(SaliencyInterpreter):
+    """score_t = reduction(g_t), g = ∇F(x).
+
+    Simonyan, Vedaldi and Zisserman 2013, "Deep Inside Convolutional Networks", section 3.
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        reduction: The hidden dimension as one number: "mean-abs", "l1", "l2" or "sum".
+        common: What every interpreter takes; see `SaliencyInterpreter`.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        reduction: Reduction | str | dict[str, Any] = "mean-abs",
+        **common: Any,
+    ) -> None:
+        super().__init__(predictor, **common)
+        self.reduction = construct(Reduction, reduction)
+
+    def attribute(self, space: EmbeddingSpace) -> Attribution:
+        g = space.input_gradients
+        return Attribution(reduce_coordinates(g, space.layout, self.reduction))
+
+
+@SaliencyInterpreter.register("gradient-norm")
+class GradientNorm(Gradient):
+    """score_t = ‖g_t‖₂.
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        common: What every interpreter takes; see `SaliencyInterpreter`.
+    """
+
+    def __init__(self, predictor: Predictor, **common: Any) -> None:
+        super().__init__(predictor, reduction="l2", **common)

@@ -1,0 +1,20 @@
+"""The first-order estimate of what a token's embedding contributes."""
+
+from __future__ import annotations
+
+from ..assembly import Attribution
+from ..embedding_space import EmbeddingSpace
+from ..reduction import Sum, reduce_coordinates
+from ..saliency_interpreter import SaliencyInterpreter
+
+
+@SaliencyInterpreter.register("input-x-gradient")
+class InputXGradient(SaliencyInterpreter):
+    """score_t = e_t · g_t, g = ∇F(x).
+
+    Shrikumar et al. 2016, "Not Just a Black Box", section 2.
+    """
+
+    def attribute(self, space: EmbeddingSpace) -> Attribution:
+        products = space.embeddings * space.input_gradients
+        return Attribution(reduce_coordinates(products, space.layout, Sum()))

@@ -1,0 +1,96 @@
+"""The gradient, averaged on the straight path from a baseline to the input."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from allennlp.common.checks import ConfigurationError
+from allennlp.predictors import Predictor
+
+from ..assembly import Attribution
+from ..baselines import Baseline
+from ..construct import construct
+from ..embedding_space import EmbeddingSpace
+from ..saliency_interpreter import SaliencyInterpreter
+from .path_integral import StraightPaths
+from .quadrature import RULES
+
+
+@SaliencyInterpreter.register("integrated-gradients")
+class IntegratedGradients(SaliencyInterpreter):
+    """score_t = (e_t - e'_t) · ∫₀¹ g_t(x' + α (x - x')) dα.
+
+    Sundararajan, Taly and Yan 2017, "Axiomatic Attribution for Deep Networks", equation 1.
+    Complete: the scores add up to F(x) - F(x'), up to what the rule for the integral misses.
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        steps: Points on the path; with a tolerance, points to begin with.
+        rule: How the integral is summed: "gauss-legendre", "boole", "midpoint", "trapezoid",
+            "left" (AllenNLP's) or "right". None is Gauss-Legendre, and with a tolerance Boole's,
+            whose points all serve again when a panel is cut.
+        baseline: What stands for an absent word: "zero", "mask", "pad", "unk", "mean" or
+            `{"type": "token", "token": "the"}`.
+        tolerance: Refine until the convergence delta is at most this, in units of the target;
+            what the panels of the path lack is added up without regard to sign, so the delta
+            itself is mostly smaller.
+        relative_tolerance: The same as a share of F(x) - F(x'). Of both tolerances the looser
+            one counts.
+        max_steps: Where refining stops in any case.
+        common: What every interpreter takes; see `SaliencyInterpreter`.
+
+    Raises:
+        ConfigurationError: If the rule is unknown or a number is out of range.
+    """
+
+    complete: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        steps: int | None = None,
+        rule: str | None = None,
+        baseline: Baseline | str | dict[str, Any] = "zero",
+        tolerance: float | None = None,
+        relative_tolerance: float | None = None,
+        max_steps: int = 1024,
+        **common: Any,
+    ) -> None:
+        super().__init__(predictor, **common)
+        refines = tolerance is not None or relative_tolerance is not None
+        self.steps = steps if steps is not None else (9 if refines else 32)
+        self.rule = rule or ("boole" if refines else "gauss-legendre")
+        self.baseline = construct(Baseline, baseline)
+        self.tolerance = tolerance
+        self.relative_tolerance = relative_tolerance
+        self.max_steps = max_steps
+        self._refines = refines
+        self._check()
+
+    def _check(self) -> None:
+        if self.rule not in RULES:
+            raise ConfigurationError(f"there is no rule {self.rule!r}; there are {', '.join(RULES)}")
+        if self.steps < 1 or self.max_steps < self.steps:
+            raise ConfigurationError(
+                f"steps must be between 1 and max_steps ({self.max_steps}), not {self.steps}"
+            )
+        for name in ("tolerance", "relative_tolerance"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigurationError(f"{name} must be positive, not {value}")
+
+    @property
+    def rows_per_instance(self) -> int:
+        return self.steps
+
+    def attribute(self, space: EmbeddingSpace) -> Attribution:
+        paths = StraightPaths(space, self.baseline(space), RULES[self.rule](self.steps))
+        details: list[dict[str, Any]] = [{} for _ in space.instances]
+        if self._refines:
+            change = (space.values - paths.baseline_values).abs()
+            tolerances = (self.relative_tolerance or 0.0) * change
+            reached = paths.refine(tolerances.clamp_min(self.tolerance or 0.0), self.max_steps)
+            details = [{"converged": converged} for converged in reached]
+        for told, steps in zip(details, paths.steps, strict=True):
+            told["steps"] = steps
+        return Attribution(paths.scores(), paths.baseline_values, details)

@@ -1,0 +1,185 @@
+"""The integral of the gradient along straight paths, as exactly as one asks for.
+
+What a panel of the path must add up to is known: the difference of the target at its ends. So
+it is also known which panels are too coarse, and only those are cut; a path on which a saturated
+model changes its mind within a hair's breadth needs its many points there alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..embedding_space import EmbeddingSpace
+from ..reduction import Sum, reduce_coordinates
+from .quadrature import Floats, Quadrature
+
+_DECIMALS = 12
+_NARROWEST = 1e-6
+
+
+class StraightPath:
+    """The straight path from a baseline to one instance's embeddings, as far as it was walked.
+
+    Attributes:
+        edges: Its panels, `(panels, 2)`.
+    """
+
+    def __init__(self, edges: Floats) -> None:
+        self.edges = edges
+        self._numbers: dict[float, int] = {}
+        self._scores: list[Tensor] = []
+        self._values: dict[float, float] = {}
+
+    @property
+    def steps(self) -> int:
+        """How many points the gradient was evaluated at."""
+        return len(self._scores)
+
+    def missing(self, alphas: Floats) -> list[float]:
+        """Those of some points where the gradient is not known, each once."""
+        rounded = dict.fromkeys(np.round(alphas, _DECIMALS).ravel().tolist())
+        return [alpha for alpha in rounded if alpha not in self._numbers]
+
+    def missing_values(self) -> list[float]:
+        """Those ends of panels where the target is not known, each once."""
+        rounded = dict.fromkeys(np.round(self.edges, _DECIMALS).ravel().tolist())
+        return [alpha for alpha in rounded if alpha not in self._values]
+
+    def add(self, alpha: float, scores: Tensor) -> None:
+        """Takes note of (x - x') · g at a point, by position, `(positions,)`."""
+        self._numbers[alpha] = len(self._scores)
+        self._scores.append(scores)
+
+    def add_value(self, alpha: float, value: float) -> None:
+        """Takes note of the target at a point."""
+        self._values[alpha] = value
+
+    def integrals(self, rule: Quadrature) -> Tensor:
+        """What each panel contributes, by position, `(panels, positions)`."""
+        points = np.round(rule.points(self.edges), _DECIMALS)
+        numbers = [[self._numbers[alpha] for alpha in panel] for panel in points.tolist()]
+        scores = torch.stack(self._scores)[torch.tensor(numbers)]
+        widths = torch.from_numpy(self.edges[:, 1] - self.edges[:, 0])
+        weights = torch.from_numpy(rule.weights)[None] * widths[:, None]
+        return torch.einsum("pn,pnt->pt", weights, scores.double())
+
+    def errors(self, rule: Quadrature) -> Floats:
+        """What each panel lacks of the difference of the target at its ends, `(panels,)`."""
+        ends = np.vectorize(self._values.__getitem__)(np.round(self.edges, _DECIMALS))
+        return ends[:, 1] - ends[:, 0] - self.integrals(rule).sum(1).numpy()
+
+
+class StraightPaths:
+    """The paths of all instances of a space.
+
+    Args:
+        space: The instances.
+        baseline: Where their paths begin, `(instances, size)`.
+        rule: The rule for the integral.
+
+    Attributes:
+        baseline_values: The target there, `(instances,)`.
+    """
+
+    def __init__(self, space: EmbeddingSpace, baseline: Tensor, rule: Quadrature) -> None:
+        self._space = space
+        self._baseline = baseline
+        self._rule = rule
+        self._direction = space.embeddings - baseline
+        self._paths = [StraightPath(rule.edges()) for _ in range(len(baseline))]
+        self.baseline_values = space.evaluate(baseline, torch.arange(len(baseline)))
+        self._walk(range(len(baseline)))
+
+    @property
+    def steps(self) -> list[int]:
+        """Per instance how many points the gradient was evaluated at."""
+        return [path.steps for path in self._paths]
+
+    def scores(self) -> Tensor:
+        """(x - x') · ∫ g, by position, `(instances, positions)`."""
+        return torch.stack([path.integrals(self._rule).sum(0) for path in self._paths])
+
+    def refine(self, tolerances: Tensor, max_steps: int) -> list[bool]:
+        """Cuts panels until what they lack adds up, without regard to sign, to no more than a
+        tolerance.
+
+        Args:
+            tolerances: Per instance, in units of the target, `(instances,)`.
+            max_steps: Points per instance at which to give up.
+
+        Returns:
+            Per instance whether the tolerance was reached.
+        """
+        for path, start, end in zip(
+            self._paths, self.baseline_values.tolist(), self._space.values.tolist(), strict=True
+        ):
+            path.add_value(0.0, start)
+            path.add_value(1.0, end)
+        reached = [False] * len(self._paths)
+        left = list(range(len(self._paths)))
+        while left:
+            self._evaluate_ends(left)
+            going_on = []
+            for number in left:
+                path = self._paths[number]
+                coarse = _coarse(path, path.errors(self._rule), float(tolerances[number]))
+                reached[number] = coarse is None
+                if coarse is None or not coarse.any():
+                    continue
+                cut = self._rule.cut(path.edges[coarse])
+                if path.steps + len(path.missing(self._rule.points(cut))) <= max_steps:
+                    path.edges = np.concatenate([path.edges[~coarse], cut])
+                    going_on.append(number)
+            self._walk(going_on)
+            left = going_on
+        return reached
+
+    def _points(self, rows: Tensor, alphas: Tensor, numbers: Tensor) -> Tensor:
+        at = rows[numbers].to(self._baseline.device)
+        alpha = alphas[numbers].to(self._baseline).unsqueeze(-1)
+        return torch.addcmul(self._baseline[at], alpha, self._direction[at])
+
+    def _walk(self, which: Sequence[int]) -> None:
+        """Evaluates the gradient where panels of some instances lack it."""
+        todo = [
+            (row, alpha)
+            for row in which
+            for alpha in self._paths[row].missing(self._rule.points(self._paths[row].edges))
+        ]
+        rows, alphas = _columns(todo)
+        for numbers, g in self._space.gradients(
+            lambda numbers: self._points(rows, alphas, numbers), rows
+        ):
+            products = self._direction[rows[numbers].to(g.device)] * g
+            scores = reduce_coordinates(products, self._space.layout, Sum()).cpu()
+            for number, score in zip(numbers.tolist(), scores, strict=True):
+                row, alpha = todo[number]
+                self._paths[row].add(alpha, score)
+
+    def _evaluate_ends(self, which: Sequence[int]) -> None:
+        todo = [(row, alpha) for row in which for alpha in self._paths[row].missing_values()]
+        rows, alphas = _columns(todo)
+        values = self._space.evaluate(
+            lambda numbers: self._points(rows, alphas, numbers), rows
+        ).tolist()
+        for (row, alpha), value in zip(todo, values, strict=True):
+            self._paths[row].add_value(alpha, value)
+
+
+def _coarse(path: StraightPath, errors: Floats, tolerance: float) -> NDArray[np.bool_] | None:
+    """The panels to cut; None where there is nothing to improve."""
+    sizes = np.abs(errors)
+    if sizes.sum() <= tolerance:
+        return None
+    wide = path.edges[:, 1] - path.edges[:, 0] > _NARROWEST
+    return (sizes > tolerance / (2 * len(sizes))) & wide
+
+
+def _columns(pairs: list[tuple[int, float]]) -> tuple[Tensor, Tensor]:
+    rows = torch.tensor([row for row, _ in pairs], dtype=torch.long)
+    return rows, torch.tensor([alpha for _, alpha in pairs], dtype=torch.float64)

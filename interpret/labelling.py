@@ -1,0 +1,167 @@
+"""From a predictor's JSON to its prediction and the labelled instances that explain it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from allennlp.common.util import JsonDict, sanitize
+from allennlp.data import Instance
+from allennlp.data.fields import FlagField, SequenceLabelField
+from allennlp.predictors import Predictor, SentenceTaggerPredictor
+
+from .alignment import text_items
+from .errors import InterpretationError
+from .tag_spans import tag_spans
+
+
+@dataclass
+class Labelled:
+    """An input with what the model made of it.
+
+    Attributes:
+        prediction: What `predict_json` returns, None where it was not asked for.
+        instances: One labelled instance per prediction to explain, token indexers applied.
+        error: Why there are none.
+    """
+
+    prediction: JsonDict | None = None
+    instances: list[Instance] = field(default_factory=list)
+    error: Exception | None = None
+
+
+def label_json(predictor: Predictor, inputs: Sequence[JsonDict], predict: bool) -> list[Labelled]:
+    """Predicts and labels inputs, with one forward pass for both where the predictor allows it.
+
+    Args:
+        predictor: A predictor that may be run freely (a twin's).
+        inputs: The inputs, as for `predict_json`.
+        predict: Whether the predictions are wanted.
+
+    Returns:
+        One per input, in order; an input that fails carries its error.
+    """
+    return [_isolated(predictor, lambda: _label_json(predictor, one, predict)) for one in inputs]
+
+
+def label_instances(
+    predictor: Predictor, instances: Sequence[Instance], predict: bool
+) -> list[Labelled]:
+    """As `label_json`, for instances that a dataset reader made; they are left as they are."""
+    return [
+        _isolated(predictor, lambda: _label_instance(predictor, one.duplicate(), predict))
+        for one in instances
+    ]
+
+
+def _isolated(predictor: Predictor, label: Any) -> Labelled:
+    try:
+        labelled: Labelled = label()
+        for instance in labelled.instances:
+            predictor._dataset_reader.apply_token_indexers(instance)
+        return labelled
+    except InterpretationError as error:
+        return Labelled(error=error)
+    except Exception as error:
+        return Labelled(error=_explained(predictor, error))
+
+
+def _label_json(predictor: Predictor, json: JsonDict, predict: bool) -> Labelled:
+    own = Predictor
+    if _overrides(predictor, own.json_to_labeled_instances) or (
+        predict
+        and (_overrides(predictor, own.predict_json) or _overrides(predictor, own.predict_instance))
+    ):
+        prediction = predictor.predict_json(dict(json)) if predict else None
+        return Labelled(prediction, predictor.json_to_labeled_instances(dict(json)))
+    return _label_instance(predictor, _instance(predictor, json), predict)
+
+
+def _instance(predictor: Predictor, json: JsonDict) -> Instance:
+    try:
+        return predictor._json_to_instance(dict(json))
+    except KeyError as error:
+        if error.args and error.args[0] in json:
+            raise
+        raise InterpretationError(
+            f"the input lacks the key {error} that {type(predictor).__name__} reads; it has "
+            f"{', '.join(map(repr, json)) or 'none'}"
+        ) from error
+
+
+def _label_instance(predictor: Predictor, instance: Instance, predict: bool) -> Labelled:
+    predictor._dataset_reader.apply_token_indexers(instance)
+    outputs = _predict(predictor, instance)
+    prediction = sanitize(outputs) if predict else None
+    if _is_plain_tagger(predictor):
+        return Labelled(prediction, _label_spans(predictor, instance, outputs["tags"]))
+    return Labelled(prediction, predictor.predictions_to_labeled_instances(instance, outputs))
+
+
+def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:
+    try:
+        return predictor._model.forward_on_instance(instance)
+    except Exception as error:
+        empty = [
+            item.name(name)
+            for name, field in instance.fields.items()
+            for item in text_items(field)
+            if not item.text.tokens
+        ]
+        if not empty:
+            raise
+        raise InterpretationError(
+            f"field {empty[0]!r} has no tokens, and {type(predictor._model).__name__} cannot take "
+            f"that ({error}); leave the input out or give it a text"
+        ) from error
+
+
+def _overrides(predictor: Predictor, method: Any) -> bool:
+    own = getattr(predictor, method.__name__)
+    return getattr(own, "__func__", own) is not method
+
+
+def _is_plain_tagger(predictor: Predictor) -> bool:
+    return isinstance(predictor, SentenceTaggerPredictor) and not (
+        _overrides(predictor, SentenceTaggerPredictor.predictions_to_labeled_instances)
+    )
+
+
+def _label_spans(predictor: Predictor, instance: Instance, tags: list[str]) -> list[Instance]:
+    """One instance per entity, whatever the tags' scheme (AllenNLP's own takes BIOUL alone)."""
+    labelled = []
+    for start, end in tag_spans(tags):
+        only = [tag if start <= i < end else "O" for i, tag in enumerate(tags)]
+        copy = instance.duplicate()
+        copy.add_field("tags", SequenceLabelField(only, copy["tokens"]), predictor._model.vocab)
+        copy.add_field("ignore_loss_on_o_tags", FlagField(True))
+        labelled.append(copy)
+    return labelled
+
+
+def _explained(predictor: Predictor, error: Exception) -> Exception:
+    """The error, as one that says what to do where that is known."""
+    name = type(predictor).__name__
+    if isinstance(error, RuntimeError) and "implement this method" in str(error):
+        return InterpretationError(
+            f"predictor {name!r} did not label the instance, so there is no prediction to explain; "
+            "override predictions_to_labeled_instances in it"
+        )
+    if isinstance(error, IndexError):
+        limit = _length_limit(predictor)
+        if limit is not None:
+            return InterpretationError(
+                f"the model failed with '{error}'; it takes at most {limit} wordpieces, and the "
+                "input probably has more: shorten it, or set max_length in the archive's "
+                "tokenizer (cut), or in its indexer and embedder (folded)"
+            )
+    return error
+
+
+def _length_limit(predictor: Predictor) -> int | None:
+    limits = [
+        getattr(getattr(module, "config", None), "max_position_embeddings", None)
+        for module in predictor._model.modules()
+    ]
+    return min((limit for limit in limits if isinstance(limit, int)), default=None)

@@ -1,0 +1,164 @@
+"""The label that an instance carries: where it is, what it is called, how to change it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from allennlp.data import Instance, Vocabulary
+from allennlp.data.fields import FlagField, LabelField, SequenceLabelField
+from allennlp.models import Model
+from torch import Tensor
+
+from .errors import InterpretationError
+
+LabelLike = LabelField | SequenceLabelField
+_OUTSIDE = "O"
+_USUAL_NAMES = ("label", "labels", "tags")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of the instances of a batch.
+
+    Attributes:
+        field: Name of the field that holds them.
+        namespace: The vocabulary namespace that names them.
+        vocab: The vocabulary.
+        indices: `(instances,)`, or `(instances, positions)` for tags.
+        mask: Which of the indices are explained, same shape: for a tagger whose instances carry
+            one entity each, the entity's; never padding.
+    """
+
+    field: str
+    namespace: str
+    vocab: Vocabulary
+    indices: Tensor
+    mask: Tensor
+
+    @classmethod
+    def of(cls, instances: Sequence[Instance], model: Model) -> Labels | None:
+        """The labels of some instances, None where they carry none (or several, unclear which).
+
+        The instances must be indexed.
+        """
+        name = label_field(instances[0])
+        if name is None:
+            return None
+        fields = [instance.fields[name] for instance in instances]
+        namespace = label_namespace(fields[0], model)
+        indices, mask = _padded([_indices(field) for field in fields])
+        if isinstance(fields[0], LabelField):
+            indices, mask = indices.squeeze(1), mask.squeeze(1)
+        elif _only_spans(instances[0]):
+            names = model.vocab.get_token_to_index_vocabulary(namespace)
+            mask = mask & (indices != names.get(_OUTSIDE, -1))
+        return cls(name, namespace, model.vocab, indices, mask)
+
+    def name(self, row: int) -> str:
+        """What the label of an instance is called; the tags of an entity side by side."""
+        names = self.vocab.get_index_to_token_vocabulary(self.namespace)
+        indices = self.indices[row][self.mask[row]] if self.indices.dim() > 1 else self.indices[row]
+        return " ".join(names.get(int(i), str(int(i))) for i in indices.reshape(-1).tolist())
+
+    def positions(self, row: int) -> list[int] | None:
+        """The tokens that carry the explained tags, None where the label is the text's."""
+        if self.indices.dim() == 1:
+            return None
+        return self.mask[row].nonzero().flatten().tolist()
+
+    def index(self, label: str) -> int:
+        """The index of a label by its name.
+
+        Raises:
+            InterpretationError: If the model knows no such label; the message lists close ones.
+        """
+        return label_index(self.vocab, self.namespace, label)
+
+
+def label_index(vocab: Vocabulary, namespace: str, label: str) -> int:
+    """The index of a label by its name, or by its number where labels have none.
+
+    Raises:
+        InterpretationError: If there is no such label.
+    """
+    known = vocab.get_token_to_index_vocabulary(namespace)
+    if label in known:
+        return known[label]
+    if not known and label.isdecimal():
+        return int(label)
+    close = difflib.get_close_matches(label, known) or sorted(known)[:20]
+    raise InterpretationError(
+        f"the model has no label {label!r} in its namespace {namespace!r}; did you mean "
+        f"{', '.join(map(repr, close)) or 'a number (its labels have no names)'}?"
+    )
+
+
+def label_field(instance: Instance) -> str | None:
+    """The name of the field that holds an instance's label, None if there is none or no saying."""
+    names = [name for name, field in instance.fields.items() if isinstance(field, LabelLike)]
+    usual = [name for name in _USUAL_NAMES if name in names]
+    if usual:
+        return usual[0]
+    return names[0] if len(names) == 1 else None
+
+
+def label_namespace(field: LabelLike, model: Model) -> str:
+    """The vocabulary namespace of a label field, the model's where the field has indices only."""
+    if isinstance(field, LabelField) and isinstance(field.label, int):
+        for name in ("_label_namespace", "label_namespace"):
+            namespace = getattr(model, name, None)
+            if isinstance(namespace, str):
+                return namespace
+    return field._label_namespace
+
+
+def relabelled(instance: Instance, label: str, model: Model) -> Instance:
+    """A copy of an instance with another label; a tagger's explained tokens all get it.
+
+    Raises:
+        InterpretationError: If the instance carries no label to replace, or the label is unknown.
+    """
+    name = label_field(instance)
+    if name is None:
+        raise InterpretationError(
+            f"the instance has no label field to set to {label!r}, only "
+            f"{sorted(instance.fields)}; override predictions_to_labeled_instances"
+        )
+    field = instance.fields[name]
+    assert isinstance(field, LabelLike)
+    namespace = label_namespace(field, model)
+    index = label_index(model.vocab, namespace, label)
+    copy = instance.duplicate()
+    if isinstance(field, LabelField):
+        copy.fields[name] = LabelField(index, namespace, skip_indexing=True)
+    else:
+        explained = not _only_spans(instance)
+        tags = [label if explained or tag != _OUTSIDE else tag for tag in field.labels]
+        copy.fields[name] = SequenceLabelField(tags, field.sequence_field, namespace)
+    copy.indexed = False
+    return copy
+
+
+def _only_spans(instance: Instance) -> bool:
+    flag = instance.fields.get("ignore_loss_on_o_tags")
+    return isinstance(flag, FlagField) and bool(flag.flag_value)
+
+
+def _indices(field: LabelLike) -> list[int]:
+    if isinstance(field, LabelField):
+        return [int(field._label_id)]
+    indexed = field._indexed_labels
+    return [int(index) for index in indexed] if indexed is not None else []
+
+
+def _padded(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
+    width = max(map(len, rows))
+    indices = torch.zeros(len(rows), width, dtype=torch.long)
+    mask = torch.zeros(len(rows), width, dtype=torch.bool)
+    for row, values in enumerate(rows):
+        indices[row, : len(values)] = torch.tensor(values, dtype=torch.long)
+        mask[row, : len(values)] = True
+    return indices, mask

@@ -1,0 +1,119 @@
+"""How much goes through the model at once.
+
+Rows of about the same length share a batch, batches are filled up to a budget of padded tokens,
+and when memory runs out the budget is halved and the work goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+_DEFAULT_TOKENS = {"cpu": 1024, "cuda": 16384}
+_PADDING_SHARE = 0.1
+
+
+class TokenBudget:
+    """A number of padded tokens, halved whenever it proves too many.
+
+    Args:
+        tokens: Padded tokens in a batch at most; a single row may be longer.
+
+    Raises:
+        ValueError: If `tokens` is not positive.
+    """
+
+    def __init__(self, tokens: int = _DEFAULT_TOKENS["cpu"]) -> None:
+        if tokens < 1:
+            raise ValueError(f"a token budget must be positive, not {tokens}")
+        self.tokens = tokens
+
+    @classmethod
+    def default(cls, device: torch.device) -> TokenBudget:
+        """A budget that keeps a device busy."""
+        return cls(_DEFAULT_TOKENS.get(device.type, _DEFAULT_TOKENS["cpu"]))
+
+    def chunks(self, rows: int, tokens_per_row: int) -> Iterator[Chunk]:
+        """Row numbers, batch by batch; a batch whose guard met the end of memory comes again in
+        halves."""
+        start = 0
+        while start < rows:
+            size = max(self.tokens // tokens_per_row, 1)
+            chunk = Chunk(self, torch.arange(start, min(start + size, rows)), tokens_per_row)
+            yield chunk
+            start += 0 if chunk.failed else len(chunk.rows)
+
+    def groups(self, lengths: Sequence[int], rows_per_instance: int) -> list[list[int]]:
+        """Instances to collate together: of about the same length, as many as fill the budget.
+
+        Args:
+            lengths: Tokens of each instance.
+            rows_per_instance: How many copies of each instance a method evaluates.
+
+        Returns:
+            Numbers of the instances in each group, shorter ones first.
+        """
+        groups: list[list[int]] = []
+        filled = 0
+        for number in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+            length = max(lengths[number], 1)
+            if groups and self._fits(groups[-1], filled, length, rows_per_instance):
+                groups[-1].append(number)
+                filled += length
+            else:
+                groups.append([number])
+                filled = length
+        return groups
+
+    def _fits(self, group: list[int], filled: int, length: int, rows: int) -> bool:
+        padded = (len(group) + 1) * length
+        little_padding = filled + length >= (1 - _PADDING_SHARE) * padded
+        return padded * rows <= self.tokens and little_padding
+
+
+class Chunk:
+    """Rows for one batch.
+
+    Attributes:
+        rows: Row numbers, `(chunk,)`.
+        failed: Whether the batch did not fit into memory.
+    """
+
+    def __init__(self, budget: TokenBudget, rows: Tensor, tokens_per_row: int) -> None:
+        self.rows = rows
+        self.failed = False
+        self._budget = budget
+        self._tokens = len(rows) * tokens_per_row
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Runs the batch; the end of memory marks it as failed and halves the budget.
+
+        Raises:
+            RuntimeError: If memory does not suffice for a single row.
+        """
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error) or len(self.rows) == 1:
+                raise
+            self.failed = True
+        if self.failed:
+            # After the except clause, which keeps the failed batch's tensors alive.
+            self._budget.tokens = max(min(self._budget.tokens, self._tokens) // 2, 1)
+            logger.warning("out of memory: going on with %d tokens a batch", self._budget.tokens)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text

@@ -1,0 +1,293 @@
+"""The base class of all interpreters: JSON in, explanations out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import allennlp.interpret.saliency_interpreters as allennlp_interpreters
+from allennlp.common import Registrable
+from allennlp.common.util import JsonDict
+from allennlp.data import Instance
+from allennlp.predictors import Predictor
+from tqdm import tqdm
+
+from .assembly import Attribution, assemble
+from .construct import construct, describe
+from .embedding_space import EmbeddingSpace, RowLossError
+from .errors import InterpretationError
+from .explanation import Explanation
+from .labelling import Labelled, label_instances, label_json
+from .labels import relabelled
+from .packing import TokenBudget
+from .reduction import Aggregation, Normalization
+from .row_loss import RowLoss
+from .targets import Target
+from .twin import Twin
+
+
+@dataclass(frozen=True)
+class Interpretation:
+    """What came of one input.
+
+    Attributes:
+        prediction: What the predictor's `predict_json` returns for it, None if not asked for.
+        explanations: One per labelled instance; empty if the model predicted nothing that can
+            be explained (a tagger that found no entity).
+        error: Why there are no explanations, None if all went well.
+    """
+
+    prediction: JsonDict | None = None
+    explanations: list[Explanation] = field(default_factory=list)
+    error: Exception | None = None
+
+
+class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
+    """Gives every token of a predictor's input a score.
+
+    A method derives from this class, registers under a name and implements `attribute`.
+
+    Args:
+        predictor: The predictor whose predictions are explained. It is never changed.
+        target: The number to explain: an object, a registered name or a params dict
+            (`{"type": "logit", "label": "negative"}`).
+        aggregation: How the scores of a token's wordpieces become one: "sum" or "mean".
+        normalization: What `saliency_interpret_from_json` makes of the scores of an input:
+            "l1-abs" (AllenNLP's contract), "l1", "max-abs" or "none".
+        token_budget: Padded tokens that go through the model at once; None for what suits the
+            device. It is halved when memory runs out.
+    """
+
+    complete: ClassVar[bool] = False
+    """Whether the attributions add up to what the target differs from its value at a baseline."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        target: Target | str | dict[str, Any] = "log-likelihood",
+        aggregation: Aggregation | str | dict[str, Any] = "sum",
+        normalization: Normalization | str | dict[str, Any] = "l1-abs",
+        token_budget: int | None = None,
+    ) -> None:
+        super().__init__(predictor)
+        self.target = construct(Target, target)
+        self.aggregation = construct(Aggregation, aggregation)
+        self.normalization = construct(Normalization, normalization)
+        if token_budget is not None:
+            TokenBudget(token_budget)
+        self.token_budget = token_budget
+
+    @property
+    def rows_per_instance(self) -> int:
+        """How many points the method evaluates per instance, about; it decides what is packed
+        together, not what comes out."""
+        return 1
+
+    def attribute(self, space: EmbeddingSpace) -> Attribution:
+        """Scores the positions of every instance in a space.
+
+        Args:
+            space: Instances of about the same length, and the model as a function of their
+                embeddings.
+
+        Returns:
+            The scores, `(instances, positions)`, and what else there is to say.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement attribute()")
+
+    def saliency_interpret_from_json(self, inputs: JsonDict) -> JsonDict:
+        """AllenNLP's contract: normalised scores per labelled instance and input.
+
+        Args:
+            inputs: What the predictor's `predict_json` takes.
+
+        Returns:
+            `{"instance_1": {"grad_input_1": [0.03, 0.91, 0.06]}}`: inputs are counted from the
+            last-embedded field.
+
+        Raises:
+            InterpretationError: If the input cannot be explained.
+        """
+        explanations = self.interpret_json(inputs)
+        return {
+            f"instance_{number}": self.grad_inputs(explanation)
+            for number, explanation in enumerate(explanations, start=1)
+        }
+
+    def grad_inputs(self, explanation: Explanation) -> dict[str, list[float]]:
+        """The normalised scores of an explanation, by AllenNLP's names for its inputs."""
+        return {
+            attribution.grad_input: self.normalization(attribution.attributions)
+            for attribution in explanation.inputs
+        }
+
+    def interpret_json(self, inputs: JsonDict) -> list[Explanation]:
+        """Explains the model's predictions for one input.
+
+        Args:
+            inputs: What the predictor's `predict_json` takes.
+
+        Returns:
+            One explanation per labelled instance: signed scores, with tokens.
+
+        Raises:
+            InterpretationError: If the input cannot be explained.
+        """
+        return self.interpret_batch_json([inputs])[0]
+
+    def interpret_batch_json(self, inputs: Sequence[JsonDict]) -> list[list[Explanation]]:
+        """Explains many inputs; instances of different inputs share batches.
+
+        Args:
+            inputs: A list of what the predictor's `predict_json` takes.
+
+        Returns:
+            Per input, in order, what `interpret_json` gives for it.
+
+        Raises:
+            InterpretationError: If one of them cannot be explained.
+        """
+        interpretations = self.interpret_each(inputs)
+        for interpretation in interpretations:
+            if interpretation.error is not None:
+                raise interpretation.error
+        return [interpretation.explanations for interpretation in interpretations]
+
+    def interpret_each(
+        self, inputs: Sequence[JsonDict], predict: bool = False, progress: bool | None = None
+    ) -> list[Interpretation]:
+        """Explains many inputs, each with its own success or failure.
+
+        Args:
+            inputs: A list of what the predictor's `predict_json` takes.
+            predict: Whether the predictions are wanted too; mostly they cost nothing more.
+            progress: Whether to show a progress bar; None shows it on a terminal if it takes long.
+
+        Returns:
+            One per input, in order.
+        """
+        twin = Twin(self.predictor)
+        return self._interpret(twin, label_json(twin.predictor, inputs, predict), progress)
+
+    def interpret_each_instance(
+        self, instances: Sequence[Instance], predict: bool = False, progress: bool | None = None
+    ) -> list[Interpretation]:
+        """As `interpret_each`, for instances that a dataset reader made; they are left as they are."""
+        twin = Twin(self.predictor)
+        return self._interpret(twin, label_instances(twin.predictor, instances, predict), progress)
+
+    def config(self) -> JsonDict:
+        """The interpreter's name and parameters, as they would stand in a config."""
+        told_elsewhere = frozenset({"predictor", "target", "token_budget"})
+        return describe(self, allennlp_interpreters.SaliencyInterpreter, told_elsewhere)
+
+    def _interpret(
+        self, twin: Twin, labelled: Sequence[Labelled], progress: bool | None
+    ) -> list[Interpretation]:
+        errors: dict[int, Exception] = {
+            owner: one.error for owner, one in enumerate(labelled) if one.error is not None
+        }
+        work: list[tuple[int, Instance]] = []
+        for owner, one in enumerate(labelled):
+            try:
+                work += [(owner, self._prepared(twin, instance)) for instance in one.instances]
+            except Exception as error:
+                errors[owner] = error
+        done = self._explain_all(twin, [instance for _, instance in work], progress)
+        explanations: dict[int, list[Explanation]] = {}
+        for (owner, _), result in zip(work, done, strict=True):
+            if isinstance(result, Exception):
+                errors.setdefault(owner, result)
+            else:
+                explanations.setdefault(owner, []).append(result)
+        return [
+            Interpretation(one.prediction, [], errors[owner])
+            if owner in errors
+            else Interpretation(one.prediction, explanations.get(owner, []))
+            for owner, one in enumerate(labelled)
+        ]
+
+    def _prepared(self, twin: Twin, instance: Instance) -> Instance:
+        if self.target.label is not None:
+            instance = relabelled(instance, self.target.label, twin.model)
+        instance.index_fields(twin.model.vocab)
+        return instance
+
+    def _explain_all(
+        self, twin: Twin, instances: Sequence[Instance], progress: bool | None
+    ) -> list[Explanation | Exception]:
+        budget = (
+            TokenBudget.default(twin.device)
+            if self.token_budget is None
+            else TokenBudget(self.token_budget)
+        )
+        groups = budget.groups([_length(i) for i in instances], self.rows_per_instance)
+        results: list[Explanation | Exception] = [InterpretationError()] * len(instances)
+        for group in _with_progress(groups, progress):
+            explained = self._explain_group(twin, [instances[i] for i in group], budget)
+            for number, result in zip(group, explained, strict=True):
+                results[number] = result
+        return results
+
+    def _explain_group(
+        self, twin: Twin, instances: Sequence[Instance], budget: TokenBudget
+    ) -> Sequence[Explanation | Exception]:
+        """Explains instances together, or where that fails one by one."""
+        try:
+            return self._explain(twin, instances, budget)
+        except Exception as error:
+            if len(instances) == 1:
+                return [error]
+        return [self._explain_group(twin, [instance], budget)[0] for instance in instances]
+
+    def _explain(
+        self, twin: Twin, instances: Sequence[Instance], budget: TokenBudget
+    ) -> Sequence[Explanation]:
+        make: Callable[[RowLoss], EmbeddingSpace] = lambda row_loss: EmbeddingSpace(
+            twin, instances, self.target, budget, row_loss
+        )
+        space = make(RowLoss())
+        if not space.takes_loss_as_it_is:
+            try:
+                return self._explanations(space)
+            except RowLossError:
+                pass
+        # Raises where the instances cannot share a batch; each alone they can.
+        return self._explanations(make(RowLoss(space.loss_reduction())))
+
+    def _explanations(self, space: EmbeddingSpace) -> list[Explanation]:
+        attribution = self.attribute(space)
+        space.check()
+        return assemble(space, attribution, self.config(), self._target_config(), self.aggregation)
+
+    def _target_config(self) -> JsonDict:
+        return describe(self.target, Target, frozenset({"label"}))
+
+
+# One registry for AllenNLP's interpreters and ours: from_params on either class finds both.
+Registrable._registry[SaliencyInterpreter] = Registrable._registry[
+    allennlp_interpreters.SaliencyInterpreter
+]
+
+
+def _length(instance: Instance) -> int:
+    """Padded positions that an instance's text fields take."""
+    lengths: Mapping[str, Mapping[str, int]] = instance.get_padding_lengths()
+    texts = [name for name in instance.fields if any("___" in key for key in lengths[name])]
+    return sum(
+        max(
+            (size for key, size in lengths[name].items() if not key.endswith("num_token_characters")),
+            default=0,
+        )
+        for name in texts
+    )
+
+
+def _with_progress(groups: list[list[int]], progress: bool | None) -> Iterable[list[int]]:
+    hidden = None if progress is None else not progress
+    bar = tqdm(total=sum(map(len, groups)), unit="instance", delay=2, disable=hidden, leave=False)
+    with bar:
+        for group in groups:
+            yield group
+            bar.update(len(group))

@@ -1,0 +1,141 @@
+"""A private twin of a predictor: the same weights in memory, everything else its own.
+
+Interpreting means hooking layers, running labelled instances (which counts in the model's
+metrics), switching dropout off and asking for gradients. Done on the user's model, each of these
+has to be undone, and none can be undone for a thread that predicts meanwhile. So nothing is done
+on the user's model: modules are copied, tensors are shared.
+"""
+
+from __future__ import annotations
+
+import copy
+import types
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from allennlp.predictors import Predictor
+from allennlp.training.metrics import Metric
+from torch import Tensor, nn
+
+from .errors import InterpretationError
+
+_COPIED = (nn.Module, Metric, list, dict, tuple, set, types.MethodType, partial)
+
+
+class Twin:
+    """A predictor that can be hooked, run and differentiated without anybody noticing.
+
+    The twin is in evaluation mode, its parameters share storage with the user's and need no
+    gradient, so that a backward pass stops at the embeddings and saves nothing for them. The
+    vocabulary, tokenizers and configs are shared; metrics and other state are copies.
+
+    Args:
+        predictor: The user's predictor. It is read, never written.
+
+    Raises:
+        InterpretationError: If the model cannot be copied.
+
+    Attributes:
+        predictor: The twin predictor.
+        model: Its model.
+        device: Where the model's first parameter is.
+        dtype: The floating type of the model's parameters.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        original: nn.Module = predictor._model
+        self._memo: dict[int, Any] = _shared(original)
+        # Tensors cached on a module by an earlier forward pass may carry a graph, which deepcopy
+        # refuses; _shared has put them into the memo.
+        try:
+            model = copy.deepcopy(original, self._memo)
+        except Exception as error:
+            raise InterpretationError(
+                f"{type(original).__name__} cannot be copied ({error}); give the part that "
+                "refuses a __deepcopy__ method"
+            ) from error
+        model.eval()
+        self.model = model
+        self.predictor: Predictor = copy.copy(predictor)
+        self.predictor._model = model
+        self.predictor._token_offsets = []
+        self.device, self.dtype = _place(model)
+        if self.device.type == "cuda":
+            _let_cudnn_differentiate(model)
+
+    def counterpart(self, module: nn.Module) -> nn.Module:
+        """The twin's copy of a module of the user's model.
+
+        Raises:
+            InterpretationError: If the module is no part of the predictor's model.
+        """
+        if any(module is own for own in self.model.modules()):
+            return module
+        twin = self._memo.get(id(module))
+        if not isinstance(twin, nn.Module):
+            raise InterpretationError(
+                f"the predictor names a {type(module).__name__} to interpret that is no part of "
+                "its model; return a submodule of `self._model`"
+            )
+        return twin
+
+
+def _shared(model: nn.Module) -> dict[int, Any]:
+    """What the copy has in common with the model, by identity, as a memo for `deepcopy`."""
+    memo: dict[int, Any] = {}
+    for value in _values(model):
+        if isinstance(value, nn.Parameter):
+            memo[id(value)] = _frozen(value)
+        elif isinstance(value, Tensor):
+            memo[id(value)] = value.detach().clone()
+        else:
+            memo[id(value)] = value
+    return memo
+
+
+def _frozen(parameter: nn.Parameter) -> nn.Parameter:
+    if not parameter.requires_grad:
+        return parameter
+    return nn.Parameter(parameter.detach(), requires_grad=False)
+
+
+def _values(model: nn.Module) -> Iterator[Any]:
+    """Everything that hangs on the modules, plain containers opened, but the containers and
+    modules themselves left out."""
+    seen: set[int] = set()
+    pending: list[Any] = [model]
+    while pending:
+        value = pending.pop()
+        if id(value) in seen or value is None:
+            continue
+        seen.add(id(value))
+        if isinstance(value, (nn.Module, Metric)):
+            pending.extend(vars(value).values())
+        elif isinstance(value, dict):
+            pending.extend(value.values())
+        elif isinstance(value, (list, tuple, set)):
+            pending.extend(value)
+        elif isinstance(value, types.MethodType):
+            pending.append(value.__self__)
+        elif isinstance(value, partial):
+            pending.extend((*value.args, *value.keywords.values()))
+        elif not isinstance(value, _COPIED):
+            yield value
+
+
+def _place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            return parameter.device, parameter.dtype
+    return torch.device("cpu"), torch.get_default_dtype()
+
+
+def _let_cudnn_differentiate(model: nn.Module) -> None:
+    # cuDNN differentiates recurrent layers in training mode alone, where dropout is what would
+    # make the difference: so training mode without dropout.
+    for module in model.modules():
+        if isinstance(module, nn.RNNBase):
+            module.dropout = 0.0
+            module.training = True
