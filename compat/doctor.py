@@ -34,6 +34,7 @@ class Finding:
 def examine() -> Iterator[Finding]:
     """Everything that must be right for the plain `allennlp` command to work, one by one."""
     yield from _versions()
+    yield from _torchvision()
     yield from _command()
     if _version("allennlp") == "":
         return
@@ -84,6 +85,22 @@ def _versions() -> Iterator[Finding]:
                 f"{found or 'not installed'} ({need.specifier} needed)" if not ok else found,
                 f'pip install "{need.name}{need.specifier}"',
             )
+
+
+def _torchvision() -> Iterator[Finding]:
+    """None at all is fine; an unfit one breaks transformers itself, text models included."""
+    if not _version("torchvision"):
+        return
+    try:
+        importlib.import_module("torchvision.ops")
+    except Exception as problem:
+        yield Finding(
+            "versions",
+            "torchvision",
+            False,
+            f"{_version('torchvision')} does not fit this torch ({problem})",
+            "pip uninstall torchvision, or install the one made for this torch",
+        )
 
 
 def _command() -> Iterator[Finding]:

@@ -27,22 +27,21 @@ def spacy_models(module: ModuleType) -> bool:
         options = (spacy_model_name, pos_tags, parse, ner)
         if options in module.LOADED_SPACY_MODELS or _is_installed(spacy_model_name):
             return original(spacy_model_name, pos_tags, parse, ner)
-        wanted = [
-            name
-            for name, asked in (("pos_tags", pos_tags), ("parse", parse), ("ner", ner))
-            if asked
-        ]
+        wanted = " and ".join(name for name, asked in (("parse", parse), ("ner", ner)) if asked)
         if wanted:
             raise OSError(
-                f"The spaCy model '{spacy_model_name}' is not installed, and {', '.join(wanted)} "
-                f"cannot be had without it. Install it with `python -m spacy download "
-                f"{spacy_model_name}`, or switch {', '.join(wanted)} off where only tokens are "
-                "needed."
+                f"The spaCy model '{spacy_model_name}' is not installed, and {wanted} cannot be "
+                f"had without it. Install it with `python -m spacy download {spacy_model_name}`, "
+                f"or switch {wanted} off where only tokens are needed."
             )
+        # AllenNLP's tokenizer asks for part-of-speech tags unless told otherwise, and hardly any
+        # model reads them, so asking for them is no reason to stop.
         language = spacy_model_name.split("_")[0]
         warnings.warn(
-            f"The spaCy model '{spacy_model_name}' is not installed; its tokenizer alone "
-            f"(spacy.blank('{language}')) is used, which is all that is needed here.",
+            f"The spaCy model '{spacy_model_name}' is not installed. Its tokenizer alone "
+            f"(spacy.blank('{language}')) stands in: the tokens are the same, but part-of-speech "
+            "tags and lemmas are empty. A model that reads those needs "
+            f"`python -m spacy download {spacy_model_name}`.",
             UserWarning,
             stacklevel=2,
         )
