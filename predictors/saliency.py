@@ -446,7 +446,8 @@ def _interpreter(given: str | JsonDict, predictor: Predictor) -> AnyInterpreter:
     if name not in available and "." not in name:
         raise ConfigurationError(_unknown("interpreter", [name], available))
     subclass, constructor = AnyInterpreter.resolve_class_name(name)
-    known = set(infer_params(subclass, getattr(subclass, constructor or "__init__")))
+    arguments = infer_params(subclass, getattr(subclass, constructor or "__init__"))
+    known = {key for key, argument in arguments.items() if argument.kind != argument.VAR_KEYWORD}
     known -= {"self", "predictor"}
     extra = [key for key in parameters if key != "type" and key not in known]
     if extra:

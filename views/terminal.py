@@ -190,7 +190,11 @@ class _Page:
             self._field(attribution, scale)
         if self._colours and scale > 0:
             self.row("strongest", self._strongest(explanation, scale), separator="  ")
-        self.row("method", self._method(explanation))
+        quiet = "dim" if self._colours else ""
+        self.row("method", self._method(explanation), style=quiet)
+        outcome = self._outcome(explanation)
+        if outcome:
+            self.row("outcome", outcome, style=quiet)
         for warning in explanation.warnings:
             self.row("warning", _words(str(warning)), style="yellow" if self._colours else "")
 
@@ -237,7 +241,10 @@ class _Page:
     def _method(self, explanation: Explanation) -> list[str]:
         parameters = dict(explanation.interpreter)
         parts = [str(parameters.pop("type", "unnamed"))]
-        parts += [f"{name} {_short(value)}" for name, value in parameters.items()]
+        return _listed(parts + [f"{name} {_short(value)}" for name, value in parameters.items()])
+
+    def _outcome(self, explanation: Explanation) -> list[str]:
+        parts = []
         if explanation.convergence_delta is not None:
             parts.append(f"convergence delta {explanation.convergence_delta:.1e}")
         unassigned = sum(attribution.unassigned for attribution in explanation.inputs)
@@ -246,9 +253,9 @@ class _Page:
         parts += [
             f"{name} {_short(value)}"
             for name, value in explanation.details.items()
-            if not isinstance(value, (dict, list)) and name not in parameters
+            if not isinstance(value, list) and explanation.interpreter.get(name) != value
         ]
-        return [f"{part}," for part in parts[:-1]] + parts[-1:]
+        return _listed(parts)
 
     def legend(self) -> None:
         if not self._colours:
@@ -399,9 +406,17 @@ def _number(score: float, scale: float) -> str:
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, float):
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"{value:.3g}"
+    """A parameter in a few words: `zero (keep_special_tokens true)` for an object with a type."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, dict) and isinstance(value.get("type"), str):
+        rest = ", ".join(f"{k} {_short(v)}" for k, v in value.items() if k != "type")
+        return f"{value['type']} ({rest})" if rest else value["type"]
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _listed(parts: Sequence[str]) -> list[str]:
+    return [f"{part}," for part in parts[:-1]] + list(parts[-1:])
 
 
 def _percent(probability: float) -> str:

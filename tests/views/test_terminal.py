@@ -1,0 +1,399 @@
+"""The heat map in the terminal: colours by sign and size, plain numbers elsewhere, safe always."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
+
+from allennlp_saliency.interpret.explanation import Explanation, InputAttribution
+from allennlp_saliency.views import render, render_line
+from allennlp_saliency.views import terminal as module
+
+
+def attribution(tokens: list[str], scores: list[float], name: str = "tokens") -> InputAttribution:
+    return InputAttribution(name, "grad_input_1", tokens, [None] * len(tokens), scores)
+
+
+def explanation(*inputs: InputAttribution, **changes: Any) -> Explanation:
+    return Explanation(
+        **{
+            "interpreter": {"type": "integrated-gradients", "steps": 32},
+            "target": {
+                "type": "log-likelihood",
+                "label": "positive",
+                "value": -0.02,
+                "baseline_value": -0.69,
+            },
+            "inputs": list(inputs),
+            "convergence_delta": 0.0003,
+            **changes,
+        }
+    )
+
+
+GOOD = explanation(attribution(["a", "great", "film"], [0.0, 0.61, -0.305]))
+
+
+def printed(*arguments: Any, width: int = 80, **keywords: Any) -> str:
+    """What a file gets."""
+    stream = io.StringIO()
+    render(*arguments, console=Console(file=stream, width=width, _environ={}), **keywords)
+    return stream.getvalue()
+
+
+def terminal(width: int = 80, system: str = "truecolor", **environment: str) -> Console:
+    return Console(
+        file=io.StringIO(),
+        force_terminal=True,
+        color_system=system,  # type: ignore[arg-type]
+        width=width,
+        legacy_windows=False,
+        record=True,
+        _environ=environment,
+    )
+
+
+def styles(console: Console) -> dict[str, Style]:
+    """The style of every piece of text that went to the console, where it first stood."""
+    segments: list[Segment] = console._record_buffer
+    return {segment.text: segment.style or Style() for segment in reversed(segments)}
+
+
+class TestPlain:
+    def test_the_whole_page(self) -> None:
+        page = printed([GOOD], {"label": "positive", "probs": [0.982, 0.018]}, title="line 1")
+        assert page == (
+            "line 1\n"
+            "prediction  positive 98.2 %\n"
+            "explained   log-likelihood of positive: -0.02, at the baseline -0.69\n"
+            "tokens      a 0.00  great +0.61  film -0.30\n"
+            "method      integrated-gradients, steps 32\n"
+            "outcome     convergence delta 3.0e-04\n"
+            "legend      + speaks for what is explained, - against it\n"
+        )
+
+    def test_fields_have_their_names_and_one_scale(self) -> None:
+        page = printed(
+            [
+                explanation(
+                    attribution(["man"], [2.0], "hypothesis"),
+                    attribution(["a"], [0.004], "premise_with_a_name"),
+                )
+            ]
+        )
+        assert "hypothesis           man +2.00\n" in page
+        assert "premise_with_a_name  a 0.00\n" in page
+
+    @pytest.mark.parametrize(
+        ("score", "shown"),
+        [
+            (0.61, "+0.61"),
+            (-12.3, "-12.3"),
+            (0.0456, "+0.046"),
+            (3e-9, "+3.0e-09"),
+            (0.0, "0"),
+            (-4e7, "-4.0e+07"),
+            (1234.5, "+1234.5"),
+        ],
+    )
+    def test_numbers_have_the_digits_that_they_need(self, score: float, shown: str) -> None:
+        assert f"x {shown}\n" in printed([explanation(attribution(["x"], [score]))])
+
+    def test_no_line_is_wider_than_the_page_and_no_number_leaves_its_token(self) -> None:
+        tokens = [f"word{number}" for number in range(200)]
+        page = printed([explanation(attribution(tokens, [0.5] * 200))], width=40)
+        assert max(len(line) for line in page.splitlines()) <= 40
+        assert all(f"{token} +0.50" in page for token in tokens)
+
+    def test_a_token_longer_than_the_page(self) -> None:
+        page = printed([explanation(attribution(["x" * 300], [1.0]))], width=40)
+        assert max(len(line) for line in page.splitlines()) <= 40
+        assert page.count("x") >= 300
+
+    def test_nothing_to_explain(self) -> None:
+        page = printed([], {"tags": ["O", "O"], "words": ["a", "film"]})
+        assert page.startswith("prediction  every tag is O\nexplained   nothing: ")
+        assert "legend" not in page
+
+    def test_no_fields_and_no_tokens(self) -> None:
+        assert "none: the model embedded no text field" in printed([explanation()])
+        assert "tokens      (no tokens)" in printed([explanation(attribution([], []))])
+
+    def test_warnings_and_details_are_shown(self) -> None:
+        page = printed(
+            [
+                explanation(
+                    attribution(["x"], [0.0]),
+                    details={"steps": 65, "converged": False},
+                    warnings=["all attributions are zero"],
+                )
+            ]
+        )
+        assert "steps 65, converged false" in page
+        assert "warning     all attributions are zero\n" in page
+
+    def test_parameters_are_readable(self) -> None:
+        baseline = {"type": "zero", "keep": True}
+        interpreter = {"type": "x", "baseline": baseline, "aggregation": {"type": "sum"}, "n": None}
+        page = printed([explanation(attribution(["x"], [0.0]), interpreter=interpreter)])
+        assert "x, baseline zero (keep true), aggregation sum, n null" in page
+
+    def test_several_explanations_are_counted(self) -> None:
+        page = printed([GOOD, GOOD], {"tags": ["U-PER", "O"], "words": ["Mary", "went"]})
+        assert "prediction  Mary U-PER\n" in page
+        assert "\n1 of 2\n" in page
+        assert "\n2 of 2\n" in page
+
+
+class TestPrediction:
+    @pytest.mark.parametrize(
+        ("prediction", "shown"),
+        [
+            ({"label": "x", "probs": [0.25, 0.75]}, "x 75.0 %"),
+            ({"label": "x", "probs": [0.00001, 0.99999]}, "x > 99.9 %"),
+            ({"label": 3, "probs": [0.0, 1.0]}, "3 100.0 %"),
+            ({"label_probs": [0.4, 0.6]}, "positive 60.0 %"),
+            ({"label": "positive"}, "positive 98.0 %"),
+            ({"label": "negative"}, "negative"),
+            ({"label": "x", "probs": [None, None]}, "x"),
+            ({"label": "x", "probs": [float("nan")]}, "x"),
+            ({"label": "x", "probs": "high"}, "x"),
+            ({"label": "[red]\x1b[31m"}, "[red]\\x1b[31m"),
+            ({"best_span_str": "in Paris"}, "in Paris"),
+        ],
+    )
+    def test_label_and_probability(self, prediction: dict[str, Any], shown: str) -> None:
+        assert printed([GOOD], prediction).startswith(f"prediction  {shown}\n")
+
+    @pytest.mark.parametrize(
+        "prediction", [None, {}, {"loss": 0.3}, {"label": ["a"]}, {"tags": ["O"], "words": []}]
+    )
+    def test_what_has_no_known_shape_is_left_out(self, prediction: dict[str, Any] | None) -> None:
+        assert printed([GOOD], prediction).startswith("explained ")
+
+
+class TestColours:
+    def test_sign_and_size_are_colours(self) -> None:
+        console = terminal()
+        words = attribution(
+            ["strong", "weak", "none", "bad", "worse"], [1.0, 0.2, 0.01, -0.3, -1.0]
+        )
+        render([explanation(words)], console=console)
+        shown = styles(console)
+
+        def background(token: str) -> tuple[int, int, int] | None:
+            colour = shown.get(token, Style()).bgcolor
+            return None if colour is None else tuple(colour.get_truecolor())  # type: ignore[return-value]
+
+        assert background("strong") == module._FOR
+        assert background("worse") == module._AGAINST
+        assert " none " in shown  # without a style of its own it is one with the spaces around
+        weak, bad = background("weak"), background("bad")
+        assert weak is not None
+        assert bad is not None
+        assert weak[2] > weak[0]
+        assert bad[0] > bad[2]
+
+    def test_every_colour_can_be_read(self) -> None:
+        """WCAG asks for a contrast of 4.5 between text and its background."""
+
+        def luminance(rgb: tuple[int, int, int]) -> float:
+            linear = [
+                c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+                for c in (channel / 255 for channel in rgb)
+            ]
+            return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+        console = terminal()
+        scores = [number / 100 for number in range(-100, 101)]
+        tokens = [f"t{number}" for number in range(-100, 101)]
+        render([explanation(attribution(tokens, scores))], console=console)
+        seen = 0
+        shown = styles(console)
+        for style in (shown[token] for token in tokens if token in shown):
+            assert style.color is not None
+            assert style.bgcolor is not None
+            pair = [luminance(tuple(c.get_truecolor())) for c in (style.color, style.bgcolor)]  # type: ignore[arg-type]
+            assert (max(pair) + 0.05) / (min(pair) + 0.05) >= 4.5
+            seen += 1
+        assert seen > 190
+
+    @pytest.mark.parametrize("system", ["standard", "256", "truecolor"])
+    def test_signs_differ_wherever_there_are_colours(self, system: str) -> None:
+        console = terminal(system=system)
+        render([explanation(attribution(["for", "against"], [1.0, -1.0]))], console=console)
+        shown = styles(console)
+        assert shown["for"].bgcolor != shown["against"].bgcolor
+
+    def test_pieces_of_a_word_touch(self) -> None:
+        console = terminal()
+        words = attribution(["un", "##believ", "##able", "!"], [0.1, 0.5, 0.9, 0.0])
+        render([explanation(words)], console=console)
+        assert "unbelievable !" in console.export_text(clear=False)
+        assert styles(console)["believ"].bgcolor != styles(console)["able"].bgcolor
+
+    def test_the_strongest_come_with_their_numbers(self) -> None:
+        console = terminal()
+        render([GOOD], console=console)
+        assert "strongest   great +0.61  film -0.30\n" in console.export_text()
+
+    def test_no_color_means_numbers(self) -> None:
+        console = terminal(NO_COLOR="1")
+        render([GOOD], console=console)
+        assert isinstance(console.file, io.StringIO)
+        assert "great +0.61  film -0.30" in console.file.getvalue()
+        assert "\x1b[3" not in console.file.getvalue()
+        assert "\x1b[4" not in console.file.getvalue()
+
+    def test_a_dumb_terminal_gets_numbers(self) -> None:
+        stream = io.StringIO()
+        console = Console(file=stream, force_terminal=True, width=80, _environ={"TERM": "dumb"})
+        render([GOOD], console=console)
+        assert "\x1b" not in stream.getvalue()
+        assert "great +0.61" in stream.getvalue()
+
+
+class TestSafety:
+    HOSTILE = (
+        "[red]x[/red]",
+        "\x1b[31mred\x1b[0m",
+        "\x1b]0;title\x07",
+        "\x9b2J",
+        "\u202elive",
+        "a\nb\rc\td",
+        "",
+        " ",
+        ":smile:",
+        "<script>alert(1)</script>",
+        "\ud800",
+        "\u0301",
+        "[/]",
+    )
+
+    @pytest.mark.parametrize("colours", [True, False])
+    def test_nothing_that_is_shown_reaches_the_terminal_as_a_command(self, colours: bool) -> None:
+        stream = io.StringIO()
+        console = (
+            Console(file=stream, force_terminal=True, color_system="truecolor", _environ={})
+            if colours
+            else Console(file=stream, _environ={})
+        )
+        for text in self.HOSTILE:
+            hostile = explanation(
+                attribution([text, "x"], [0.5, 1.0], name=text),
+                interpreter={"type": text, text: text},
+                target={"type": text, "label": text, "value": 1.0},
+                warnings=[text],
+            )
+            render([hostile], {"label": text}, console, title=text)
+            render_line(
+                {"error": {"type": text, "message": text, "line": 3}, "input": text}, console
+            )
+        got = stream.getvalue()
+        for style in set(got.split("\x1b[")[1:]):
+            assert style[: style.index("m")].replace(";", "").isdecimal()
+        bare = got.replace("\x1b[", "")
+        assert not {character for character in bare if character < " "} - {"\n"}
+        assert not {"\x1b", "\x9b", "\u202e", "\ud800"} & set(bare)
+        assert "[red]x[/red]" in got
+        assert ":smile:" in got
+        assert "\\u202elive" in got
+        got.encode("utf-8")
+
+    def test_a_stream_that_cannot_encode_the_tokens(self) -> None:
+        raw = io.BytesIO()
+        stream = io.TextIOWrapper(raw, encoding="ascii")
+        words = attribution(["caf\u00e9", "\u6f22", "\U0001f600"], [1.0, 0.5, 0.2])
+        render([explanation(words)], console=Console(file=stream, _environ={}))
+        stream.flush()
+        assert b"caf\\xe9 +1.00  \\u6f22 +0.50  \\U0001f600 +0.20" in raw.getvalue()
+
+    def test_wide_characters_stay_on_the_page(self) -> None:
+        page = printed([explanation(attribution(["\u6f22\u5b57"] * 60, [1.0] * 60))], width=40)
+        from rich.cells import cell_len
+
+        assert max(cell_len(line) for line in page.splitlines()) <= 40
+
+
+def line_of(*explanations: Explanation, **more: Any) -> dict[str, Any]:
+    line: dict[str, Any] = {"prediction": {"label": "positive", "probs": [0.98, 0.02]}}
+    for number, one in enumerate(explanations, start=1):
+        scores = {item.grad_input: item.attributions for item in one.inputs}
+        line[f"instance_{number}"] = {**scores, "explanation": one.to_json()}
+    return {**line, **more}
+
+
+def printed_line(line: Any, **keywords: Any) -> str:
+    stream = io.StringIO()
+    render_line(line, Console(file=stream, width=80, _environ={}), **keywords)
+    return stream.getvalue()
+
+
+class TestLine:
+    def test_a_line_shows_what_its_explanations_show(self) -> None:
+        expected = printed([GOOD, GOOD], {"label": "positive", "probs": [0.98, 0.02]}, title="t")
+        assert printed_line(line_of(GOOD, GOOD), title="t") == expected
+        assert printed_line(json.dumps(line_of(GOOD, GOOD)), title="t") == expected
+
+    def test_ten_instances_come_in_order(self) -> None:
+        many = [explanation(attribution([f"word{number}"], [1.0])) for number in range(1, 12)]
+        page = printed_line(dict(reversed(line_of(*many).items())))
+        places = [page.index(f"word{number} ") for number in range(1, 12)]
+        assert places == sorted(places)
+
+    def test_an_error_line(self) -> None:
+        page = printed_line(
+            {
+                "error": {"type": "KeyError", "message": "no key 'sentence'", "line": 3},
+                "input": {"text": "caf\u00e9 " + "x" * 1000},
+            }
+        )
+        assert page.startswith("error       line 3: KeyError: no key 'sentence'\n")
+        assert '{"text": "caf\u00e9' in page
+        assert "[...]" in page
+        assert page.count("x") < 600
+
+    @pytest.mark.parametrize("error", [None, "broken", {}, {"message": None}])
+    def test_an_error_of_another_shape(self, error: object) -> None:
+        assert printed_line({"error": error}).startswith("error ")
+
+    def test_scores_without_an_explanation(self) -> None:
+        bare = {"instance_1": {"grad_input_1": [0.25, 0.75]}}
+        page = printed_line({"prediction": {"label": "x", "tokens": ["a", "film"]}, **bare})
+        assert "grad_input_1  a +0.25  film +0.75\n" in page
+        page = printed_line({"prediction": {"label": "x", "tokens": ["film"]}, **bare})
+        assert "grad_input_1  0.25 0.75\n" in page
+
+    def test_scores_that_are_none(self) -> None:
+        page = printed_line({"prediction": None, "instance_1": {"grad_input_1": [None, "x"]}})
+        assert "(no scores)" in page
+
+    def test_an_explanation_of_another_format(self) -> None:
+        line = {"instance_1": {"explanation": {"format": 2}}}
+        assert "expected an explanation of format 1, got 2" in " ".join(printed_line(line).split())
+
+    @pytest.mark.parametrize("line", ["{broken", "[]", "3", [], None])
+    def test_what_is_no_line(self, line: Any) -> None:
+        with pytest.raises(ValueError, match=r"JSON object|Expecting property name"):
+            printed_line(line)
+
+    def test_a_line_with_nothing_in_it(self) -> None:
+        assert "nothing" in printed_line({})
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)],
+)
+def test_the_environment_decides(environment: dict[str, str], coloured: bool) -> None:
+    stream = io.StringIO()
+    environment = {"TERM": "xterm-256color", **environment}
+    render_line(line_of(GOOD), Console(file=stream, width=80, _environ=environment))
+    assert (";48;" in stream.getvalue()) is coloured
+    assert ("tokens      a 0.00  great +0.61  film -0.30\n" in stream.getvalue()) is not coloured
