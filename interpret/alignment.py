@@ -87,7 +87,9 @@ def align(
     Raises:
         InterpretationError: If there are fewer positions than tokens.
     """
-    depth = max((len(item.index) for i in instances for item in text_items(i.fields[name])), default=0)
+    depth = max(
+        (len(item.index) for i in instances for item in text_items(i.fields[name])), default=0
+    )
     source = _Source.of(tensors, layer, depth, positions)
     tokens = torch.full((len(instances), source.items, source.width), PADDING)
     special = torch.zeros(tokens.shape, dtype=torch.bool)
@@ -214,15 +216,17 @@ def _unfolded(layer: EmbeddingLayer, pieces: Mapping[str, Tensor]) -> Tensor | N
     The embedder is asked itself: it unfolds the numbers of the positions as it does vectors.
     """
     embedder = layer.transformer
-    ids, mask = pieces.get("token_ids"), pieces.get("segment_concat_mask")
+    ids: Any = pieces.get("token_ids")
+    mask: Any = pieces.get("segment_concat_mask")
     if embedder is None or embedder._max_length is None or ids is None or mask is None:
         return None
     if ids.shape[1] <= embedder._max_length:
         return None
     rows, width = ids.shape
+    folded: Any
     _, folded, _ = embedder._fold_long_sequences(ids, mask, None)
     segments = folded.shape[0] // rows
-    numbers = torch.arange(segments * embedder._max_length, dtype=torch.float64)
+    numbers: Any = torch.arange(segments * embedder._max_length, dtype=torch.float64)
     numbers = numbers.repeat(rows).view(rows * segments, embedder._max_length, 1)
     return embedder._unfold_long_sequences(numbers, folded, rows, width).squeeze(-1).long()
 

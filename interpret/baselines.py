@@ -13,8 +13,9 @@ from allennlp.common import Registrable
 from allennlp.data import TokenIndexer, Vocabulary
 from torch import Tensor
 
-from .embedding_space import EmbeddingCall, EmbeddingSpace
+from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError
+from .interventions import EmbeddingCall
 
 
 class Baseline(Registrable):
@@ -76,7 +77,7 @@ class MeanBaseline(Baseline):
     def vectors(self, space: EmbeddingSpace, call: EmbeddingCall, part: Tensor) -> Tensor:
         weight = getattr(call.layer.module, "weight", None)
         if not isinstance(weight, Tensor) or weight.dim() != 2 or weight.shape[1] != part.shape[2]:
-            raise _no_vector("a mean embedding", call)
+            raise _no_vector("mean embedding", call)
         return weight.mean(0).to(part)
 
 
@@ -108,7 +109,7 @@ class TokenBaseline(Baseline):
         return _vocabulary(indexer, vocab).get(self.token)
 
     def _what(self) -> str:
-        return f"an embedding of the token {self.token!r}"
+        return f"embedding of the token {self.token!r}"
 
 
 class _NamedTokenBaseline(TokenBaseline):
@@ -127,7 +128,7 @@ class _NamedTokenBaseline(TokenBaseline):
         return _vocabulary(indexer, vocab).get(own)
 
     def _what(self) -> str:
-        return f"a {self.name} token"
+        return f"{self.name} token"
 
 
 @Baseline.register("mask")
@@ -161,5 +162,5 @@ def _vocabulary(indexer: Any, vocab: Vocabulary) -> dict[str, int]:
 def _no_vector(what: str, call: EmbeddingCall) -> InterpretationError:
     return InterpretationError(
         f"the embedding layer {type(call.layer.module).__name__} of field {call.field!r} has no "
-        f"{what.removeprefix('a ').removeprefix('an ')}; use the baseline 'zero', or one that it has"
+        f"{what}; use the baseline 'zero', or one that it has"
     )

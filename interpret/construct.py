@@ -81,9 +81,7 @@ def _copied(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _registered_base(thing: Registrable) -> type[Registrable]:
-    return next(
-        cls for cls in reversed(type(thing).__mro__) if cls in Registrable._registry
-    )
+    return next(cls for cls in reversed(type(thing).__mro__) if cls in Registrable._registry)
 
 
 def _parameters(cls: type) -> list[str]:

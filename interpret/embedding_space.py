@@ -1,4 +1,4 @@
-"""The model as a function of its input embeddings. All hooks live here.
+"""The model as a function of its input embeddings.
 
 `F: R^size -> R`, one value per row. A row is a copy of an instance whose embedding layers return
 a given point instead of the instance's own embeddings. Methods ask for values and gradients at
@@ -8,19 +8,18 @@ points; what a point is made of, `Layout` knows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
 from allennlp.data import Instance, TokenIndexer, Vocabulary
-from torch import Tensor, nn
+from torch import Tensor
 
 from .alignment import align, text_items
 from .collation import collate, select_rows
-from .embedding_layers import EmbeddingLayer, find_embedding_layers
+from .embedding_layers import find_embedding_layers
 from .errors import InterpretationError
+from .interventions import EmbeddingCall, Recording, Replacement, hooked
 from .labels import Labels
 from .layout import CallLayout, Layout
 from .outputs import ModelOutputs
@@ -31,38 +30,6 @@ from .twin import Twin
 
 Points = Tensor | Callable[[Tensor], Tensor]
 """Points `(rows, size)`, or a function of row numbers `(chunk,)` that makes them as needed."""
-
-
-@dataclass(frozen=True)
-class EmbeddingCall:
-    """One call of an embedding layer, as it was recorded.
-
-    Attributes:
-        layer: The layer.
-        field: Name of the text field that it embedded.
-        shape: Shape of its output for all instances.
-        transposed: Whether the second dimension of the output is the batch, not the first.
-        dtype: Floating type of its output.
-    """
-
-    layer: EmbeddingLayer
-    field: str
-    shape: tuple[int, ...]
-    transposed: bool
-    dtype: torch.dtype
-
-    def to_rows(self, output: Tensor, rows: int) -> Tensor:
-        """A layer's output as `(rows, positions, dim)`."""
-        output = output.transpose(0, 1) if self.transposed else output
-        return output.reshape(rows, -1, output.shape[-1])
-
-    def from_rows(self, part: Tensor, count: int) -> Tensor:
-        """`(rows, positions, dim)` as the layer returns it; `count`: instances recorded."""
-        batch = self.shape[1] if self.transposed else self.shape[0]
-        lead = part.shape[0] * (batch // count)
-        if self.transposed:
-            return part.reshape(lead, self.shape[0], -1).transpose(0, 1)
-        return part.reshape(lead, *self.shape[1:])
 
 
 class EmbeddingSpace:
@@ -191,7 +158,10 @@ class EmbeddingSpace:
             return whole
         at_leaves = self._gradient(values, leaves)
         self._forget_graph()
-        parts = [call.to_rows(g, len(self.instances)) for call, g in zip(self._calls, at_leaves)]
+        parts = [
+            call.to_rows(g, len(self.instances))
+            for call, g in zip(self._calls, at_leaves, strict=True)
+        ]
         return self.layout.join(parts).to(self.embeddings.dtype)
 
     @property
@@ -270,7 +240,7 @@ class EmbeddingSpace:
         Found by running the shortest and the longest instance, alone and together.
 
         Raises:
-            InterpretationError: If it is neither; then rows of these instances cannot share a batch.
+            InterpretationError: If it is neither; then these instances cannot share a batch.
         """
         lengths = self.layout.present.sum(1)
         pair = torch.stack([lengths.argmin(), lengths.argmax()])
@@ -336,11 +306,11 @@ class EmbeddingSpace:
         ]
 
     def _record(self) -> None:
-        recording = _Recording(self._collated, len(self.instances))
+        recording = Recording(self._collated, len(self.instances))
         found = find_embedding_layers(self._twin)
-        with _hooked(found.layers, recording.layer, found.text_field_embedder, recording.embedder):
-            with torch.enable_grad():
-                outputs = self._twin.model(**self._collated)
+        hooks = hooked(found.layers, recording.layer, found.text_field_embedder, recording.embedder)
+        with hooks, torch.enable_grad():
+            outputs = self._twin.model(**self._collated)
         if not recording.calls:
             raise InterpretationError(
                 f"{type(self._twin.model).__name__} called none of its embedding layers "
@@ -350,7 +320,8 @@ class EmbeddingSpace:
         self._calls = recording.calls
         count = len(self.instances)
         parts = [
-            call.to_rows(leaf.detach(), count) for call, leaf in zip(self._calls, recording.leaves)
+            call.to_rows(leaf.detach(), count)
+            for call, leaf in zip(self._calls, recording.leaves, strict=True)
         ]
         self.layout = Layout(tuple(map(self._call_layout, self._calls, parts, recording.tensors)))
         embeddings = self.layout.join(parts)
@@ -374,8 +345,8 @@ class EmbeddingSpace:
     def _run(self, rows: Tensor, points: Tensor) -> Mapping[str, Any]:
         """The model's outputs for copies of instances with other embeddings."""
         collated = select_rows(self._collated, rows, len(self.instances))
-        replacing = _Replacing(self._calls, self.layout.split(points), len(self.instances))
-        with _hooked([call.layer for call in self._calls], replacing.layer):
+        replacing = Replacement(self._calls, self.layout.split(points), len(self.instances))
+        with hooked([call.layer for call in self._calls], replacing.layer):
             outputs = self._twin.model(**collated)
         replacing.finish()
         return outputs
@@ -383,149 +354,3 @@ class EmbeddingSpace:
 
 class RowLossError(Exception):
     """The losses of a batch's rows were taken from a formula that does not hold."""
-
-
-class _Recording:
-    """Puts a leaf of the graph in the place of every embedding, and remembers which it was."""
-
-    def __init__(self, collated: Mapping[str, Any], count: int) -> None:
-        self.calls: list[EmbeddingCall] = []
-        self.leaves: list[Tensor] = []
-        self.tensors: list[Any] = []
-        self._collated = collated
-        self._count = count
-        self._inputs: Any = None
-
-    def embedder(self, inputs: Any) -> None:
-        self._inputs = inputs
-
-    def layer(self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Any) -> Tensor:
-        if not isinstance(output, Tensor) or output.dim() < 2:
-            raise InterpretationError(
-                f"the embedding layer {type(layer.module).__name__} returned "
-                f"{getattr(output, 'shape', type(output).__name__)}, not a vector per position; "
-                "override get_interpretable_layer in the predictor"
-            )
-        transposed = self._transposed(args, output)
-        batch = output.shape[1] if transposed else output.shape[0]
-        if output.dim() < 3 or batch % self._count:
-            raise InterpretationError(
-                f"the embedding layer {type(layer.module).__name__} returned shape "
-                f"{tuple(output.shape)} for {self._count} instances; it must keep the instances "
-                "and positions apart: (instances, positions, dim)"
-            )
-        leaf = output.detach().requires_grad_()
-        field = self._field(args)
-        tensors = self._inputs if isinstance(self._inputs, dict) else None
-        self.calls.append(
-            EmbeddingCall(layer, field, tuple(output.shape), transposed, output.dtype)
-        )
-        self.leaves.append(leaf)
-        self.tensors.append(tensors)
-        # A clone: what comes next may work in place, which a leaf does not allow.
-        return leaf.clone()
-
-    def _transposed(self, args: tuple[Any, ...], output: Tensor) -> bool:
-        ids = next((arg for arg in args if isinstance(arg, Tensor)), None)
-        for own in _tensors(self._inputs) if ids is not None and ids.dim() == 2 else ():
-            if own.dim() == 2 and own.shape[::-1] == ids.shape and torch.equal(own.T, ids):
-                return not (own.shape == ids.shape and torch.equal(own, ids))
-        return False
-
-    def _field(self, args: tuple[Any, ...]) -> str:
-        """The text field whose tensors went in: they are the same objects, or share memory."""
-        texts = {
-            name: tensors
-            for name, tensors in self._collated.items()
-            if isinstance(tensors, dict)
-        }
-        given = [*_tensors(self._inputs), *_tensors(args)]
-        for same in (id, Tensor.data_ptr):
-            marks = {same(tensor) for tensor in given if tensor.numel()}
-            for name, tensors in texts.items():
-                if marks & {same(tensor) for tensor in _tensors(tensors) if tensor.numel()}:
-                    return name
-        if len(texts) == 1:
-            return next(iter(texts))
-        raise InterpretationError(
-            f"no telling which of the text fields {sorted(texts)} an embedding layer embedded; "
-            "pass the fields' tensors to the text field embedder as they are"
-        )
-
-
-class _Replacing:
-    """Puts given points in the place of the embeddings, call by call as recorded."""
-
-    def __init__(
-        self, calls: Sequence[EmbeddingCall], parts: Sequence[Tensor], count: int
-    ) -> None:
-        self._calls = calls
-        self._parts = parts
-        self._count = count
-        self._next = 0
-
-    def layer(self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
-        if self._next >= len(self._calls):
-            raise InterpretationError(self._mismatch("more"))
-        call, part = self._calls[self._next], self._parts[self._next]
-        self._next += 1
-        point = call.from_rows(part, self._count)
-        if call.layer.module is not layer.module or point.shape != output.shape:
-            raise InterpretationError(
-                f"the embedding layer of field {call.field!r} returned shape "
-                f"{tuple(output.shape)} for copies of the instances, expected "
-                f"{tuple(point.shape)}; the model must treat the rows of a batch alike"
-            )
-        # A clone: what comes next may work in place, which a view of a leaf does not allow.
-        return point.to(call.dtype, copy=True)
-
-    def finish(self) -> None:
-        if self._next < len(self._calls):
-            raise InterpretationError(self._mismatch("fewer"))
-
-    def _mismatch(self, which: str) -> str:
-        return (
-            f"the model called its embedding layers {which} than {len(self._calls)} times, as it "
-            "did for the input itself; its use of them must not depend on the embeddings"
-        )
-
-
-@contextmanager
-def _hooked(
-    layers: Sequence[EmbeddingLayer],
-    on_layer: Callable[[EmbeddingLayer, tuple[Any, ...], Any], Tensor],
-    embedder: nn.Module | None = None,
-    on_embedder: Callable[[Any], None] | None = None,
-) -> Iterator[None]:
-    """Hooks on the twin's layers for as long as the model runs."""
-    handles = []
-    try:
-        for layer in {id(layer.module): layer for layer in layers}.values():
-
-            def replace(
-                module: nn.Module, args: Any, kwargs: Any, output: Any, layer: EmbeddingLayer = layer
-            ) -> Tensor:
-                return on_layer(layer, (*args, *kwargs.values()), output)
-
-            handles.append(layer.module.register_forward_hook(replace, with_kwargs=True))
-        if embedder is not None and on_embedder is not None:
-
-            def entered(module: nn.Module, args: Any, kwargs: Any) -> None:
-                on_embedder(next(iter((*args, *kwargs.values())), None))
-
-            handles.append(embedder.register_forward_pre_hook(entered, with_kwargs=True))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tensors(item)

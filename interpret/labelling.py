@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from allennlp.common.util import JsonDict, sanitize
 from allennlp.data import Instance
 from allennlp.data.fields import FlagField, SequenceLabelField
+from allennlp.data.fields.sequence_field import SequenceField
 from allennlp.predictors import Predictor, SentenceTaggerPredictor
 
 from .alignment import text_items
@@ -42,7 +44,7 @@ def label_json(predictor: Predictor, inputs: Sequence[JsonDict], predict: bool) 
     Returns:
         One per input, in order; an input that fails carries its error.
     """
-    return [_isolated(predictor, lambda: _label_json(predictor, one, predict)) for one in inputs]
+    return [_isolated(predictor, partial(_label_json, predictor, one, predict)) for one in inputs]
 
 
 def label_instances(
@@ -50,14 +52,14 @@ def label_instances(
 ) -> list[Labelled]:
     """As `label_json`, for instances that a dataset reader made; they are left as they are."""
     return [
-        _isolated(predictor, lambda: _label_instance(predictor, one.duplicate(), predict))
+        _isolated(predictor, partial(_label_instance, predictor, one.duplicate(), predict))
         for one in instances
     ]
 
 
-def _isolated(predictor: Predictor, label: Any) -> Labelled:
+def _isolated(predictor: Predictor, label: Callable[[], Labelled]) -> Labelled:
     try:
-        labelled: Labelled = label()
+        labelled = label()
         for instance in labelled.instances:
             predictor._dataset_reader.apply_token_indexers(instance)
         return labelled
@@ -134,7 +136,8 @@ def _label_spans(predictor: Predictor, instance: Instance, tags: list[str]) -> l
     for start, end in tag_spans(tags):
         only = [tag if start <= i < end else "O" for i, tag in enumerate(tags)]
         copy = instance.duplicate()
-        copy.add_field("tags", SequenceLabelField(only, copy["tokens"]), predictor._model.vocab)
+        tokens = cast(SequenceField, copy["tokens"])
+        copy.add_field("tags", SequenceLabelField(only, tokens), predictor._model.vocab)
         copy.add_field("ignore_loss_on_o_tags", FlagField(True))
         labelled.append(copy)
     return labelled

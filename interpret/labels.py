@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from allennlp.data import Instance, Vocabulary
@@ -47,7 +48,7 @@ class Labels:
         name = label_field(instances[0])
         if name is None:
             return None
-        fields = [instance.fields[name] for instance in instances]
+        fields = [cast(LabelLike, instance.fields[name]) for instance in instances]
         namespace = label_namespace(fields[0], model)
         indices, mask = _padded([_indices(field) for field in fields])
         if isinstance(fields[0], LabelField):
@@ -149,7 +150,7 @@ def _only_spans(instance: Instance) -> bool:
 
 def _indices(field: LabelLike) -> list[int]:
     if isinstance(field, LabelField):
-        return [int(field._label_id)]
+        return [int(field._label_id or 0)]
     indexed = field._indexed_labels
     return [int(index) for index in indexed] if indexed is not None else []
 

@@ -131,7 +131,7 @@ class L1Absolute(Normalization):
     """|s| / Σ|s|: AllenNLP's contract, non-negative and of sum 1."""
 
     def __call__(self, attributions: Sequence[float]) -> list[float]:
-        # Scaled first: the sum of the smallest floats would underflow, that of the largest overflow.
+        # Scaled first: sums of the smallest floats would underflow, of the largest overflow.
         largest = max(map(abs, attributions), default=0.0)
         scaled = _divided([abs(score) for score in attributions], largest)
         return _divided(scaled, sum(scaled))
@@ -143,7 +143,8 @@ class L1Signed(Normalization):
 
     def __call__(self, attributions: Sequence[float]) -> list[float]:
         sizes = L1Absolute()(attributions)
-        return [size if score >= 0 else -size for size, score in zip(sizes, attributions)]
+        signed = zip(sizes, attributions, strict=True)
+        return [size if score >= 0 else -size for size, score in signed]
 
 
 @Normalization.register("max-abs")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import allennlp.interpret.saliency_interpreters as allennlp_interpreters
@@ -13,6 +14,7 @@ from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from tqdm import tqdm
 
+from .alignment import text_items
 from .assembly import Attribution, assemble
 from .construct import construct, describe
 from .embedding_space import EmbeddingSpace, RowLossError
@@ -173,7 +175,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     def interpret_each_instance(
         self, instances: Sequence[Instance], predict: bool = False, progress: bool | None = None
     ) -> list[Interpretation]:
-        """As `interpret_each`, for instances that a dataset reader made; they are left as they are."""
+        """As `interpret_each`, for a dataset reader's instances; they are left as they are."""
         twin = Twin(self.predictor)
         return self._interpret(twin, label_instances(twin.predictor, instances, predict), progress)
 
@@ -244,9 +246,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     def _explain(
         self, twin: Twin, instances: Sequence[Instance], budget: TokenBudget
     ) -> Sequence[Explanation]:
-        make: Callable[[RowLoss], EmbeddingSpace] = lambda row_loss: EmbeddingSpace(
-            twin, instances, self.target, budget, row_loss
-        )
+        make = partial(EmbeddingSpace, twin, instances, self.target, budget)
         space = make(RowLoss())
         if not space.takes_loss_as_it_is:
             try:
@@ -273,15 +273,15 @@ Registrable._registry[SaliencyInterpreter] = Registrable._registry[
 
 def _length(instance: Instance) -> int:
     """Padded positions that an instance's text fields take."""
-    lengths: Mapping[str, Mapping[str, int]] = instance.get_padding_lengths()
-    texts = [name for name in instance.fields if any("___" in key for key in lengths[name])]
-    return sum(
-        max(
-            (size for key, size in lengths[name].items() if not key.endswith("num_token_characters")),
-            default=0,
-        )
-        for name in texts
-    )
+    total = 0
+    for name, lengths in instance.get_padding_lengths().items():
+        if text_items(instance.fields[name]):
+            total += max((lengths[key] for key in lengths if _counts_tokens(key)), default=0)
+    return total
+
+
+def _counts_tokens(padding_key: str) -> bool:
+    return not padding_key.endswith("num_token_characters")
 
 
 def _with_progress(groups: list[list[int]], progress: bool | None) -> Iterable[list[int]]:

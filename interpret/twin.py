@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from allennlp.models import Model
 from allennlp.predictors import Predictor
 from allennlp.training.metrics import Metric
 from torch import Tensor, nn
@@ -45,7 +46,7 @@ class Twin:
     """
 
     def __init__(self, predictor: Predictor) -> None:
-        original: nn.Module = predictor._model
+        original = predictor._model
         self._memo: dict[int, Any] = _shared(original)
         # Tensors cached on a module by an earlier forward pass may carry a graph, which deepcopy
         # refuses; _shared has put them into the memo.
@@ -57,7 +58,7 @@ class Twin:
                 "refuses a __deepcopy__ method"
             ) from error
         model.eval()
-        self.model = model
+        self.model: Model = model
         self.predictor: Predictor = copy.copy(predictor)
         self.predictor._model = model
         self.predictor._token_offsets = []

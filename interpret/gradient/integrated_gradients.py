@@ -69,7 +69,9 @@ class IntegratedGradients(SaliencyInterpreter):
 
     def _check(self) -> None:
         if self.rule not in RULES:
-            raise ConfigurationError(f"there is no rule {self.rule!r}; there are {', '.join(RULES)}")
+            raise ConfigurationError(
+                f"there is no rule {self.rule!r}; there are {', '.join(RULES)}"
+            )
         if self.steps < 1 or self.max_steps < self.steps:
             raise ConfigurationError(
                 f"steps must be between 1 and max_steps ({self.max_steps}), not {self.steps}"

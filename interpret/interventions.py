@@ -1,0 +1,198 @@
+"""What is done to a model while it runs: embeddings recorded, or others put in their place.
+
+All hooks of the project live here and in `internals/`. They are on the twin's layers, never on
+the user's, and only for as long as the model runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .embedding_layers import EmbeddingLayer
+from .errors import InterpretationError
+
+
+@dataclass(frozen=True)
+class EmbeddingCall:
+    """One call of an embedding layer, as it was recorded.
+
+    Attributes:
+        layer: The layer.
+        field: Name of the text field that it embedded.
+        shape: Shape of its output for all instances.
+        transposed: Whether the second dimension of the output is the batch, not the first.
+        dtype: Floating type of its output.
+    """
+
+    layer: EmbeddingLayer
+    field: str
+    shape: tuple[int, ...]
+    transposed: bool
+    dtype: torch.dtype
+
+    def to_rows(self, output: Tensor, rows: int) -> Tensor:
+        """A layer's output as `(rows, positions, dim)`."""
+        output = output.transpose(0, 1) if self.transposed else output
+        return output.reshape(rows, -1, output.shape[-1])
+
+    def from_rows(self, part: Tensor, count: int) -> Tensor:
+        """`(rows, positions, dim)` as the layer returns it; `count`: instances recorded."""
+        batch = self.shape[1] if self.transposed else self.shape[0]
+        lead = part.shape[0] * (batch // count)
+        if self.transposed:
+            return part.reshape(lead, self.shape[0], -1).transpose(0, 1)
+        return part.reshape(lead, *self.shape[1:])
+
+
+class Recording:
+    """Puts a leaf of the graph in the place of every embedding, and remembers which it was."""
+
+    def __init__(self, collated: Mapping[str, Any], count: int) -> None:
+        self.calls: list[EmbeddingCall] = []
+        self.leaves: list[Tensor] = []
+        self.tensors: list[Any] = []
+        self._collated = collated
+        self._count = count
+        self._inputs: Any = None
+
+    def embedder(self, inputs: Any) -> None:
+        self._inputs = inputs
+
+    def layer(self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Any) -> Tensor:
+        if not isinstance(output, Tensor) or output.dim() < 2:
+            raise InterpretationError(
+                f"the embedding layer {type(layer.module).__name__} returned "
+                f"{getattr(output, 'shape', type(output).__name__)}, not a vector per position; "
+                "override get_interpretable_layer in the predictor"
+            )
+        transposed = self._transposed(args, output)
+        batch = output.shape[1] if transposed else output.shape[0]
+        if output.dim() < 3 or batch % self._count:
+            raise InterpretationError(
+                f"the embedding layer {type(layer.module).__name__} returned shape "
+                f"{tuple(output.shape)} for {self._count} instances; it must keep the instances "
+                "and positions apart: (instances, positions, dim)"
+            )
+        leaf = output.detach().requires_grad_()
+        field = self._field(args)
+        tensors = self._inputs if isinstance(self._inputs, dict) else None
+        self.calls.append(
+            EmbeddingCall(layer, field, tuple(output.shape), transposed, output.dtype)
+        )
+        self.leaves.append(leaf)
+        self.tensors.append(tensors)
+        # A clone: what comes next may work in place, which a leaf does not allow.
+        return leaf.clone()
+
+    def _transposed(self, args: tuple[Any, ...], output: Tensor) -> bool:
+        ids = next((arg for arg in args if isinstance(arg, Tensor)), None)
+        if ids is None or ids.dim() != 2:
+            return False
+        for own in _tensors(self._inputs):
+            if own.dim() == 2 and own.shape[::-1] == ids.shape and torch.equal(own.T, ids):
+                return not (own.shape == ids.shape and torch.equal(own, ids))
+        return False
+
+    def _field(self, args: tuple[Any, ...]) -> str:
+        """The text field whose tensors went in: they are the same objects, or share memory."""
+        texts = {
+            name: tensors for name, tensors in self._collated.items() if isinstance(tensors, dict)
+        }
+        given = [*_tensors(self._inputs), *_tensors(args)]
+        for same in (id, Tensor.data_ptr):
+            marks = {same(tensor) for tensor in given if tensor.numel()}
+            for name, tensors in texts.items():
+                if marks & {same(tensor) for tensor in _tensors(tensors) if tensor.numel()}:
+                    return name
+        if len(texts) == 1:
+            return next(iter(texts))
+        raise InterpretationError(
+            f"no telling which of the text fields {sorted(texts)} an embedding layer embedded; "
+            "pass the fields' tensors to the text field embedder as they are"
+        )
+
+
+class Replacement:
+    """Puts given points in the place of the embeddings, call by call as recorded."""
+
+    def __init__(self, calls: Sequence[EmbeddingCall], parts: Sequence[Tensor], count: int) -> None:
+        self._calls = calls
+        self._parts = parts
+        self._count = count
+        self._next = 0
+
+    def layer(self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
+        if self._next >= len(self._calls):
+            raise InterpretationError(self._mismatch("more"))
+        call, part = self._calls[self._next], self._parts[self._next]
+        self._next += 1
+        point = call.from_rows(part, self._count)
+        if call.layer.module is not layer.module or point.shape != output.shape:
+            raise InterpretationError(
+                f"the embedding layer of field {call.field!r} returned shape "
+                f"{tuple(output.shape)} for copies of the instances, expected "
+                f"{tuple(point.shape)}; the model must treat the rows of a batch alike"
+            )
+        # A clone: what comes next may work in place, which a view of a leaf does not allow.
+        return point.to(call.dtype, copy=True)
+
+    def finish(self) -> None:
+        if self._next < len(self._calls):
+            raise InterpretationError(self._mismatch("fewer"))
+
+    def _mismatch(self, which: str) -> str:
+        return (
+            f"the model called its embedding layers {which} than {len(self._calls)} times, as it "
+            "did for the input itself; its use of them must not depend on the embeddings"
+        )
+
+
+@contextmanager
+def hooked(
+    layers: Sequence[EmbeddingLayer],
+    on_layer: Callable[[EmbeddingLayer, tuple[Any, ...], Any], Tensor],
+    embedder: nn.Module | None = None,
+    on_embedder: Callable[[Any], None] | None = None,
+) -> Iterator[None]:
+    """Hooks on the twin's layers for as long as the model runs."""
+    handles = []
+    try:
+        for layer in {id(layer.module): layer for layer in layers}.values():
+
+            def replace(
+                module: nn.Module,
+                args: Any,
+                kwargs: Any,
+                output: Any,
+                layer: EmbeddingLayer = layer,
+            ) -> Tensor:
+                return on_layer(layer, (*args, *kwargs.values()), output)
+
+            handles.append(layer.module.register_forward_hook(replace, with_kwargs=True))
+        if embedder is not None and on_embedder is not None:
+
+            def entered(module: nn.Module, args: Any, kwargs: Any) -> None:
+                on_embedder(next(iter((*args, *kwargs.values())), None))
+
+            handles.append(embedder.register_forward_pre_hook(entered, with_kwargs=True))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _tensors(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _tensors(item)
