@@ -1,0 +1,69 @@
+# `make` lists what there is. PYTHON is the Python that .venv is made with.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TREE := build/tree
+FOLDERS := compat interpret predictors commands views
+# What is not installed but type-checked and linted with the rest, where it exists.
+BESIDE := $(wildcard fixtures benchmarks)
+ALLENNLP := allennlp==2.10.1
+
+export HF_HUB_OFFLINE ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# One thread a process is the fastest for models this small, and gives the same numbers everywhere.
+SINGLE := OMP_NUM_THREADS=1
+WORKERS ?= 2
+PYTEST := $(SINGLE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-all lint typecheck benchmark fixtures docs clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## make .venv with everything in it; quick when nothing changed
+
+# AllenNLP's own pins cannot be met, so it comes without its dependencies: setup.py declares them.
+$(STAMP): setup.py pyproject.toml constraints.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,benchmark]'
+	$(BIN)/python -m pip install --quiet --no-deps $(ALLENNLP)
+	$(BIN)/allennlp-saliency enable --no-plugins-file
+	@touch $@
+
+demo: install ## interpret sentences with five trained models and show the heat maps
+	@$(SINGLE) $(BIN)/python -m allennlp_saliency.commands.demo
+
+test: install ## the tests, without the slow ones
+	$(PYTEST) -m "not slow and not gpu"
+
+test-all: install ## all tests that this machine can run
+	$(PYTEST)
+
+lint: install ## ruff: rules and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy must see the folders where they are installed to, so it looks at a tree of links.
+typecheck: install ## mypy on the package as it is installed, the fixtures and the benchmarks
+	@rm -rf $(TREE) && mkdir -p $(TREE)/allennlp_saliency
+	@ln -s $(abspath $(wildcard allennlp_saliency/*)) $(abspath $(FOLDERS)) $(TREE)/allennlp_saliency
+	@$(if $(BESIDE),ln -s $(abspath $(BESIDE)) $(TREE))
+	cd $(TREE) && $(abspath $(BIN))/python -m mypy --config-file $(abspath pyproject.toml) \
+		--cache-dir $(abspath .mypy_cache) -p allennlp_saliency $(addprefix -p ,$(BESIDE))
+
+benchmark: install ## side by side with the peers; writes benchmarks/RESULTS.md
+	$(SINGLE) $(BIN)/python -m benchmarks
+
+fixtures: install ## train the fixtures' models again, with the same results
+	$(SINGLE) $(BIN)/python -m fixtures.build
+
+docs: install ## write the generated parts of the documentation again
+	@set -e; for script in $(wildcard docs/*.py); do \
+		echo "$$script"; $(SINGLE) $(BIN)/python $$script; done
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,73 @@
+"""An environment of its own that sees this repository and the installed libraries."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Environment:
+    """A virtual environment that is not enabled yet."""
+
+    python: Path
+    home: Path
+    folder: Path
+    packages: Path
+
+    def run(self, *arguments: str, local: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run its Python in an empty folder and with a home folder of its own."""
+        foreign = ("PYTHON", "PYTEST", "ALLENNLP")
+        variables = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
+        return subprocess.run(
+            [str(self.python), *arguments],
+            cwd=local or self.folder,
+            env=variables | {"HOME": str(self.home), "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def console(
+        self, *arguments: str, local: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the console script."""
+        return self.run("-m", "allennlp_saliency.compat", *arguments, local=local)
+
+    def uninstall(self) -> None:
+        """Take the package away, as `pip uninstall` does, and leave the `.pth` file of `enable`."""
+        (self.packages / "tree.pth").unlink()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    """Libraries from here, the package from the repository, nothing enabled."""
+    tree = tmp_path / "tree"
+    top = tree / "allennlp_saliency"
+    top.mkdir(parents=True)
+    for path in (ROOT / "allennlp_saliency").glob("*.py"):
+        (top / path.name).symlink_to(path)
+    for folder in ("compat", "interpret", "predictors", "commands", "views"):
+        (top / folder).symlink_to(ROOT / folder)
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True
+    )
+    python = tmp_path / "venv" / "bin" / "python"
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    found = subprocess.run([str(python), "-c", code], check=True, capture_output=True, text=True)
+    packages = Path(found.stdout.strip())
+    # A path in a `.pth` file is put on sys.path; the `.pth` files in it are not read.
+    (packages / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (packages / "tree.pth").write_text(f"import sys; sys.path.insert(0, {str(tree)!r})\n")
+    home, folder = tmp_path / "home", tmp_path / "folder"
+    home.mkdir()
+    folder.mkdir()
+    return Environment(python, home, folder, packages)
