@@ -1,0 +1,20 @@
+"""Small predictors of every family: random weights, real tokenizers, no downloads.
+
+`Zoo(folder).predictor("roberta")` builds one, `FAMILIES` names them all. A new transformer is one
+line in `transformers.ARCHITECTURES`.
+"""
+
+from .families import FAMILIES, Zoo
+from .transformers import ARCHITECTURES
+from .words import LABELS, LONG, SENTENCES, TAGS, WORDS
+
+__all__ = [
+    "ARCHITECTURES",
+    "FAMILIES",
+    "LABELS",
+    "LONG",
+    "SENTENCES",
+    "TAGS",
+    "WORDS",
+    "Zoo",
+]
