@@ -83,6 +83,18 @@ class Twin:
         return twin
 
 
+class _Mute:
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """Counts nothing."""
+
+
+def _mute(metrics: list[Metric]) -> None:
+    # What a metric counts here nobody reads, it takes time at every point, and some refuse what
+    # a model may well predict: span measures raise at tags that fit no scheme.
+    for metric in metrics:
+        metric.__class__ = type(type(metric).__name__, (_Mute, type(metric)), {})
+
+
 def _shared(model: nn.Module) -> dict[int, Any]:
     """What the copy has in common with the model, by identity, as a memo for `deepcopy`."""
     memo: dict[int, Any] = {}
