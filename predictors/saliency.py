@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import logging
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -374,14 +373,18 @@ def _in_order(scores: Mapping[str, Any]) -> list[str]:
 
 
 def _finite(scores: JsonDict, name: str) -> JsonDict:
+    """The scores, in which None stands for what was not finite, if there is no None."""
     for key, values in scores.items():
-        flat = torch.tensor([math.nan if v is None else v for v in values]) if values else None
-        if flat is not None and not torch.isfinite(flat).all():
+        if _holds_none(values):
             raise InterpretationError(
                 f"{name}.{key} holds numbers that are not finite; the gradients may have vanished: "
                 "try an interpreter of allennlp_saliency"
             )
     return scores
+
+
+def _holds_none(values: Any) -> bool:
+    return any(map(_holds_none, values)) if isinstance(values, list) else values is None
 
 
 def _message(error: Exception, given: Any) -> str:

@@ -182,7 +182,7 @@ class _Page:
             self.row("prediction", _words(shown), style="bold")
 
     def explanation(self, explanation: Explanation) -> None:
-        self.row("explained", _words(_target(explanation.target)))
+        self.row("explained", _words(_target(explanation)))
         scale = _scale(explanation.inputs)
         if not explanation.inputs:
             self.row("fields", _words("none: the model embedded no text field of this input"))
@@ -371,23 +371,35 @@ def _target_probability(target: Mapping[str, Any], label: str | int) -> float | 
     return math.exp(value) if target.get("type") == "log-likelihood" and value <= 0 else None
 
 
-def _target(target: Mapping[str, Any]) -> str:
+def _target(explanation: Explanation) -> str:
     """The target in words: `log-likelihood of positive: -0.02, at the baseline -0.69`."""
-    words = str(target.get("type", "target"))
-    label = target.get("label")
-    if isinstance(label, list):
-        label = " ".join(str(item) for item in label)
+    target = dict(explanation.target)
+    words = str(target.pop("type", "target"))
+    label = target.pop("label", None)
     if label is not None:
-        words += f" of {label}"
-    known = ("type", "label", "value", "baseline_value")
-    extra = [f"{name} {_short(value)}" for name, value in target.items() if name not in known]
-    if extra:
-        words += f" ({', '.join(extra)})"
-    if target.get("value") is not None:
-        words += f": {_short(target['value'])}"
-    if target.get("baseline_value") is not None:
-        words += f", at the baseline {_short(target['baseline_value'])}"
+        words += f" of {' '.join(map(str, label)) if isinstance(label, list) else label}"
+    positions = target.pop("positions", None)
+    tokens = _tokens_at(positions, explanation.inputs)
+    if tokens is not None:
+        words += f" on {tokens!r}"
+    value, baseline_value = target.pop("value", None), target.pop("baseline_value", None)
+    if target:
+        words += f" ({', '.join(f'{name} {_short(known)}' for name, known in target.items())})"
+    if value is not None:
+        words += f": {_short(value)}"
+    if baseline_value is not None:
+        words += f", at the baseline {_short(baseline_value)}"
     return words
+
+
+def _tokens_at(positions: Any, inputs: Sequence[InputAttribution]) -> str | None:
+    """The tokens whose tags are explained, None where there is no saying."""
+    if len(inputs) != 1 or not isinstance(positions, list) or not positions:
+        return None
+    tokens = inputs[0].tokens
+    if not all(isinstance(p, int) and 0 <= p < len(tokens) for p in positions):
+        return None
+    return " ".join(tokens[position] for position in positions)
 
 
 def _scale(inputs: Iterable[InputAttribution]) -> float:

@@ -144,6 +144,20 @@ class TestPlain:
         page = printed([explanation(attribution(["x"], [0.0]), interpreter=interpreter)])
         assert "x, baseline zero (keep true), aggregation sum, n null" in page
 
+    @pytest.mark.parametrize(
+        ("positions", "shown"),
+        [([1, 2], "U-PER on 'Ann Lee': 1"), ([3], "U-PER: 1"), ("x", "U-PER: 1"), ([], "U-PER: 1")],
+    )
+    def test_the_tokens_whose_tags_are_explained(self, positions: object, shown: str) -> None:
+        target = {"type": "logit", "label": "U-PER", "positions": positions, "value": 1.0}
+        words = attribution(["So", "Ann", "Lee"], [0.0, 1.0, 1.0])
+        assert f"logit of {shown}\n" in printed([explanation(words, target=target)])
+
+    def test_what_else_the_target_says(self) -> None:
+        target = {"type": "contrast", "label": "a", "against": "b", "value": 2.5}
+        page = printed([explanation(attribution(["x"], [1.0]), target=target)])
+        assert "explained   contrast of a (against b): 2.5\n" in page
+
     def test_several_explanations_are_counted(self) -> None:
         page = printed([GOOD, GOOD], {"tags": ["U-PER", "O"], "words": ["Mary", "went"]})
         assert "prediction  Mary U-PER\n" in page
