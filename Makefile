@@ -28,10 +28,11 @@ install: $(STAMP) ## make .venv with everything in it; quick when nothing change
 $(STAMP): setup.py pyproject.toml constraints.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,benchmark]'
-	$(BIN)/python -m pip install --quiet --no-deps $(ALLENNLP)
-	$(BIN)/allennlp-saliency enable --no-plugins-file
+	@echo "Setting up $(VENV): about two minutes, and a download of the libraries ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,benchmark]'
+	@$(BIN)/python -m pip install --quiet --no-deps $(ALLENNLP)
+	@$(BIN)/allennlp-saliency enable --no-plugins-file
 	@touch $@
 
 demo: install ## interpret sentences with five trained models and show the heat maps

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from pickle import UnpicklingError
-from types import ModuleType
 from typing import Any
 
 from .own_transformers import own_transformers
@@ -59,7 +58,7 @@ def _check_member(member: tarfile.TarInfo, folder: str) -> None:
     "allennlp.models.archival",
     why="load_archive extracts tar files without a filter: a member named ../x lands outside",
 )
-def archive_extraction(module: ModuleType) -> bool:
+def archive_extraction(module: Any) -> bool:
     """Extract through tarfile's `data` filter, and leave nothing behind on failure."""
 
     @contextmanager
@@ -85,7 +84,7 @@ def archive_extraction(module: ModuleType) -> bool:
     why="an archive may carry its transformer's configuration and tokenizer, so that it loads "
     "offline and from any folder",
 )
-def archived_transformers(module: ModuleType) -> bool:
+def archived_transformers(module: Any) -> bool:
     """Point every relative `model_name` that names a folder of the archive at that folder."""
     load_readers, load_model = module._load_dataset_readers, module._load_model
 
@@ -108,7 +107,7 @@ def archived_transformers(module: ModuleType) -> bool:
     "allennlp.nn.util",
     why="torch's message about weights that are more than tensors recommends to run their code",
 )
-def refused_weights(module: ModuleType) -> bool:
+def refused_weights(module: Any) -> bool:
     """Say that a weights file with pickled code was not loaded, and what to do."""
     from allennlp.common.checks import ConfigurationError
 

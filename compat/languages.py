@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from functools import wraps
-from types import ModuleType
 from typing import Any
 
 from .registry import after, replace
@@ -14,7 +13,7 @@ from .registry import after, replace
     "allennlp.common.util",
     why="a missing spaCy model is downloaded from outside the package registries",
 )
-def spacy_models(module: ModuleType) -> bool:
+def spacy_models(module: Any) -> bool:
     """Tokenise with a blank model, and say what to install where more than tokens is asked."""
     import spacy
 
@@ -64,7 +63,7 @@ def _is_installed(spacy_model_name: str) -> bool:
     "allennlp.common.util",
     why="torch.device(0) raises where torch finds no accelerator",
 )
-def device_numbers(module: ModuleType) -> bool:
+def device_numbers(module: Any) -> bool:
     """Name the type of the device where torch does not know which one is meant."""
     import torch
 

@@ -71,7 +71,11 @@ def _folder(model_name: str, root: Path, folders: set[str]) -> str:
 def _forget(folders: set[str]) -> None:
     from allennlp.common import cached_transformers
 
-    for cache in (cached_transformers._model_cache, cached_transformers._tokenizer_cache):
+    caches: tuple[dict[Any, Any], ...] = (
+        cached_transformers._model_cache,
+        cached_transformers._tokenizer_cache,
+    )
+    for cache in caches:
         for key in list(cache):
             if key[0] in folders:
                 cache.pop(key, None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 from .registry import after
 
 PLUGIN = "allennlp_saliency.plugin"
@@ -13,7 +11,7 @@ PLUGIN = "allennlp_saliency.plugin"
     "allennlp.common.plugins",
     why="the plugin that comes with these shims is found from any folder, without a plugins file",
 )
-def default_plugin(module: ModuleType) -> bool:
+def default_plugin(module: Any) -> bool:
     """Name our plugin among AllenNLP's default plugins."""
     if PLUGIN in module.DEFAULT_PLUGINS:
         return False

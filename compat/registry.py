@@ -28,7 +28,7 @@ class Shim:
     name: str
     module: str
     why: str
-    after: Callable[[ModuleType], bool] | None = None
+    after: Callable[[Any], bool] | None = None
     around: Callable[[], Iterator[bool]] | None = None
     state: str = NOT_YET_IMPORTED
     error: str = ""
@@ -86,10 +86,10 @@ def shims_for(module: str) -> list[Shim]:
     return [shim for shim in _shims if shim.module == module]
 
 
-def after(module: str, why: str) -> Callable[[Callable[[ModuleType], bool]], Shim]:
+def after(module: str, why: str) -> Callable[[Callable[[Any], bool]], Shim]:
     """Register a function that mends `module` once it has been executed."""
 
-    def register(function: Callable[[ModuleType], bool]) -> Shim:
+    def register(function: Callable[[Any], bool]) -> Shim:
         _shims.append(Shim(_name(function), module, why, after=function))
         return _shims[-1]
 

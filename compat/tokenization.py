@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import wraps
-from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -32,22 +31,27 @@ def batch_encode_plus(tokenizer: Any, batch_text_or_text_pairs: Any, **kwargs: A
     return tokenizer(batch, **kwargs)
 
 
+def _base_class() -> Any:
+    from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+    return PreTrainedTokenizerBase
+
+
 @after(
     "allennlp",
     why="transformers 5 tokenizers have no encode_plus; spawned workers unpickle them right after "
     "`import allennlp`",
 )
-def tokenizers_encode_plus(module: ModuleType) -> bool:
+def tokenizers_encode_plus(module: Any) -> bool:
     """Give the tokenizers' base class the two methods, where it lacks them."""
-    from transformers.tokenization_utils_base import PreTrainedTokenizerBase
-
+    base = _base_class()
     missing = [
         function
         for function in (encode_plus, batch_encode_plus)
-        if not hasattr(PreTrainedTokenizerBase, function.__name__)
+        if not hasattr(base, function.__name__)
     ]
     for function in missing:
-        setattr(PreTrainedTokenizerBase, function.__name__, function)
+        setattr(base, function.__name__, function)
     return bool(missing)
 
 
@@ -79,11 +83,10 @@ def _index(ids: list[int], part: list[int], start: int = 0) -> int:
     why="fast tokenizers of transformers 5 have no build_inputs_with_special_tokens, which "
     "indexers with max_length call",
 )
-def indexers_special_tokens(module: ModuleType) -> bool:
+def indexers_special_tokens(module: Any) -> bool:
     """Give the tokenizers' base class the method, where it lacks it."""
-    from transformers.tokenization_utils_base import PreTrainedTokenizerBase
-
-    if hasattr(PreTrainedTokenizerBase, "build_inputs_with_special_tokens"):
+    base = _base_class()
+    if hasattr(base, "build_inputs_with_special_tokens"):
         return False
     frames: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
@@ -98,7 +101,7 @@ def indexers_special_tokens(module: ModuleType) -> bool:
             return [*start, *token_ids_0, *end]
         return [*start, *token_ids_0, *middle, *token_ids_1, *pair_end]
 
-    PreTrainedTokenizerBase.build_inputs_with_special_tokens = build_inputs_with_special_tokens
+    base.build_inputs_with_special_tokens = build_inputs_with_special_tokens
     return True
 
 
@@ -107,7 +110,7 @@ def indexers_special_tokens(module: ModuleType) -> bool:
     why="AutoTokenizer.from_pretrained refuses add_special_tokens, which AllenNLP passes again at "
     "every call of the tokenizer anyway",
 )
-def tokenizer_arguments(module: ModuleType) -> bool:
+def tokenizer_arguments(module: Any) -> bool:
     """Drop the argument on the way to transformers."""
     original = module.get_tokenizer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from functools import wraps
+from importlib import import_module
 from pickle import UnpicklingError
 from types import ModuleType
 from typing import Any
@@ -18,25 +19,24 @@ from .registry import after, around
 )
 def hugging_face_adamw() -> Iterator[bool]:
     """The old algorithm, there only while the module is imported."""
-    import transformers
-
-    if hasattr(transformers, "AdamW"):
+    library: Any = import_module("transformers")
+    if hasattr(library, "AdamW"):
         yield False
         return
     from .adamw import AdamW
 
-    transformers.AdamW = AdamW
+    library.AdamW = AdamW
     try:
         yield True
     finally:
-        del transformers.AdamW
+        del library.AdamW
 
 
 @after(
     "allennlp.training.learning_rate_schedulers.pytorch_lr_schedulers",
     why="torch's ReduceLROnPlateau takes no `verbose` any more",
 )
-def plateau_verbose(module: ModuleType) -> bool:
+def plateau_verbose(module: Any) -> bool:
     """Accept `verbose` in a config as before, and do not pass it on."""
     import inspect
 
@@ -64,7 +64,7 @@ def plateau_verbose(module: ModuleType) -> bool:
     "allennlp.training.checkpointer",
     why="torch.load refuses the trainer's own state, which is more than tensors",
 )
-def trainer_state(module: ModuleType) -> bool:
+def trainer_state(module: Any) -> bool:
     """Trust what the user's own training run wrote, for `--recover`; weights stay tensors only."""
     import torch
 
@@ -88,14 +88,15 @@ def trainer_state(module: ModuleType) -> bool:
     "allennlp.common.file_utils",
     why="the tensor cache writes pickle protocol 5, which torch.load refuses to read",
 )
-def tensor_cache(module: ModuleType) -> bool:
+def tensor_cache(module: Any) -> bool:
     """Write the cache's tensors as torch does by default, so that they can be read safely."""
     import torch
 
     class Torch(ModuleType):
         """torch as this module uses it: no choice of a protocol, tensors only."""
 
-        __getattr__ = staticmethod(lambda name: getattr(torch, name))
+        def __getattr__(self, name: str) -> Any:
+            return getattr(torch, name)
 
         @staticmethod
         def save(tensor: Any, file: io.BytesIO, **kwargs: Any) -> None:
@@ -119,7 +120,7 @@ def tensor_cache(module: ModuleType) -> bool:
     "allennlp.training.gradient_descent_trainer",
     why="torch's clip_grad_norm_ takes no sparse gradients any more",
 )
-def sparse_gradient_norm(module: ModuleType) -> bool:
+def sparse_gradient_norm(module: Any) -> bool:
     """Take the norm over the values that a sparse gradient holds."""
     import torch
 
@@ -147,7 +148,7 @@ def sparse_gradient_norm(module: ModuleType) -> bool:
     "allennlp.data.data_loaders.multiprocess_data_loader",
     why="workers of another start method are given a lock of the default one, and refuse it",
 )
-def worker_lock(module: ModuleType) -> bool:
+def worker_lock(module: Any) -> bool:
     """Take the progress bar's lock from the context that starts the workers."""
     loader = module.MultiProcessDataLoader
 

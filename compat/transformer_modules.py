@@ -7,7 +7,7 @@ from collections.abc import Callable
 from copy import copy
 from functools import wraps
 from importlib.util import find_spec
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 from .own_transformers import is_own_folder
@@ -18,7 +18,7 @@ from .registry import after
     "allennlp.common.cached_transformers",
     why="the transformer folder that an archive carries holds no weights; weights.th has them all",
 )
-def weightless_transformers(module: ModuleType) -> bool:
+def weightless_transformers(module: Any) -> bool:
     """Build an archive's own transformer from its config alone."""
     from_pretrained = module.AutoModel.from_pretrained
 
@@ -37,7 +37,7 @@ def weightless_transformers(module: ModuleType) -> bool:
     why="transformers 5 marks loaded tensors as initialised, and reinit_modules silently does "
     "nothing to them",
 )
-def reinit_modules(module: ModuleType) -> bool:
+def reinit_modules(module: Any) -> bool:
     """Take the marks off once a model is loaded."""
     if find_spec("transformers.initialization") is None:
         return False
@@ -54,7 +54,7 @@ def reinit_modules(module: ModuleType) -> bool:
     return True
 
 
-def _load_with(module: ModuleType, from_pretrained: Callable[..., Any]) -> None:
+def _load_with(module: Any, from_pretrained: Callable[..., Any]) -> None:
     """Change what the module's own `AutoModel` does, and nobody else's."""
     module.AutoModel = SimpleNamespace(
         from_config=module.AutoModel.from_config, from_pretrained=from_pretrained
@@ -71,7 +71,7 @@ _GONE_BUFFERS = re.compile(
     "allennlp.modules.token_embedders.pretrained_transformer_embedder",
     why="archives of older transformers carry buffers that are gone, and refuse to load",
 )
-def gone_buffers(module: ModuleType) -> bool:
+def gone_buffers(module: Any) -> bool:
     """Drop exactly those buffers from a state dict, where the model has none of that name."""
     embedder = module.PretrainedTransformerEmbedder
     original = embedder.__init__
@@ -98,7 +98,7 @@ def _drop_gone_buffers(embedder: Any, state_dict: dict[str, Any], prefix: str, *
     "allennlp.data.data_loaders.data_collator",
     why="the third positional argument of DataCollatorForLanguageModeling changed its meaning",
 )
-def language_model_collator(module: ModuleType) -> bool:
+def language_model_collator(module: Any) -> bool:
     """Pass the probability of masking by its name."""
     original = module.DataCollatorForLanguageModeling
 
@@ -113,7 +113,7 @@ def language_model_collator(module: ModuleType) -> bool:
     "allennlp.modules.transformer.t5",
     why="T5Config of transformers 5 has no decoder_start_token_id",
 )
-def t5_decoder_start(module: ModuleType) -> bool:
+def t5_decoder_start(module: Any) -> bool:
     """Start decoding with the pad id, as every T5 does."""
     from transformers import T5Config
 
