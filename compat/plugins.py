@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .registry import after
 
 PLUGIN = "allennlp_saliency.plugin"
