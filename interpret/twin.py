@@ -58,6 +58,7 @@ class Twin:
                 "refuses a __deepcopy__ method"
             ) from error
         model.eval()
+        _mute([value for value in self._memo.values() if isinstance(value, Metric)])
         self.model: Model = model
         self.predictor: Predictor = copy.copy(predictor)
         self.predictor._model = model
