@@ -9,7 +9,7 @@ from allennlp.predictors import Predictor
 from ..assembly import Attribution
 from ..construct import construct
 from ..embedding_space import EmbeddingSpace
-from ..reduction import Reduction, reduce_coordinates
+from ..reduction import L2Norm, Reduction, reduce_coordinates
 from ..saliency_interpreter import SaliencyInterpreter
 
 
@@ -40,13 +40,9 @@ class Gradient(SaliencyInterpreter):
 
 
 @SaliencyInterpreter.register("gradient-norm")
-class GradientNorm(Gradient):
-    """score_t = ‖g_t‖₂.
+class GradientNorm(SaliencyInterpreter):
+    """score_t = ‖g_t‖₂."""
 
-    Args:
-        predictor: The predictor whose predictions are explained.
-        common: What every interpreter takes; see `SaliencyInterpreter`.
-    """
-
-    def __init__(self, predictor: Predictor, **common: Any) -> None:
-        super().__init__(predictor, reduction="l2", **common)
+    def attribute(self, space: EmbeddingSpace) -> Attribution:
+        g = space.input_gradients
+        return Attribution(reduce_coordinates(g, space.layout, L2Norm()))
