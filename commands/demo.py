@@ -182,7 +182,7 @@ def _run(runs: Sequence[Run], jobs: int, console: Console) -> None:
     environment = {"OMP_NUM_THREADS": threads, **os.environ}
     errors: list[str] = []
     with (
-        console.status("loading the models and interpreting …") as status,
+        console.status("loading the models and interpreting ...", spinner="line") as status,
         ThreadPoolExecutor(jobs) as pool,
     ):
         waiting: dict[Future[tuple[str, float]], Run] = {
@@ -192,7 +192,7 @@ def _run(runs: Sequence[Run], jobs: int, console: Console) -> None:
             error, seconds = future.result()
             state = "failed" if error else "done"
             _print(console, f"{waiting[future].name}: {state} in {seconds:.0f} s")
-            status.update(f"interpreting: {number} of {len(runs)} fixtures done …")
+            status.update(f"interpreting: {number} of {len(runs)} fixtures done ...")
             if error:
                 errors.append(error)
     if errors:

@@ -63,6 +63,9 @@ def render(
         if len(explanations) > 1:
             page.heading(f"{number} of {len(explanations)}")
         page.explanation(explanation)
+        following = explanations[number : number + 1]
+        if not following or following[0].interpreter != explanation.interpreter:
+            page.method(explanation)
     if legend and explanations:
         page.legend()
     page.print()
@@ -190,11 +193,9 @@ class _Page:
             self._field(attribution, scale)
         if self._colours and scale > 0:
             self.row("strongest", self._strongest(explanation, scale), separator="  ")
-        quiet = "dim" if self._colours else ""
-        self.row("method", self._method(explanation), style=quiet)
         outcome = self._outcome(explanation)
         if outcome:
-            self.row("outcome", outcome, style=quiet)
+            self.row("outcome", outcome, style="dim" if self._colours else "")
         for warning in explanation.warnings:
             self.row("warning", _words(str(warning)), style="yellow" if self._colours else "")
 
@@ -238,15 +239,16 @@ class _Page:
         scored.sort(key=lambda pair: -abs(pair[0]))
         return [cell for score, cell in scored[:_STRONGEST] if abs(score) >= _FAINTEST * scale]
 
-    def _method(self, explanation: Explanation) -> list[str]:
+    def method(self, explanation: Explanation) -> None:
         parameters = dict(explanation.interpreter)
         parts = [str(parameters.pop("type", "unnamed"))]
-        return _listed(parts + [f"{name} {_short(value)}" for name, value in parameters.items()])
+        parts += [f"{name} {_short(value)}" for name, value in parameters.items()]
+        self.row("method", _listed(parts), style="dim" if self._colours else "")
 
     def _outcome(self, explanation: Explanation) -> list[str]:
         parts = []
         if explanation.convergence_delta is not None:
-            parts.append(f"convergence delta {explanation.convergence_delta:.1e}")
+            parts.append(_delta(explanation.convergence_delta, explanation.target))
         unassigned = sum(attribution.unassigned for attribution in explanation.inputs)
         if unassigned:
             parts.append(f"on no token {_number(unassigned, abs(unassigned))}")
@@ -425,6 +427,16 @@ def _short(value: Any) -> str:
         rest = ", ".join(f"{k} {_short(v)}" for k, v in value.items() if k != "type")
         return f"{value['type']} ({rest})" if rest else value["type"]
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _delta(delta: float, target: Mapping[str, Any]) -> str:
+    """What completeness lacks, and how much that is of what was to be distributed."""
+    shown = f"convergence delta {delta:.1e}"
+    try:
+        share = abs(delta / (target["value"] - target["baseline_value"]))
+    except (KeyError, TypeError, ZeroDivisionError):
+        return shown
+    return f"{shown} ({'< 0.1' if share < 0.001 else f'{100 * share:.1f}'} % of the difference)"
 
 
 def _listed(parts: Sequence[str]) -> list[str]:

@@ -73,8 +73,8 @@ class TestPlain:
             "prediction  positive 98.2 %\n"
             "explained   log-likelihood of positive: -0.02, at the baseline -0.69\n"
             "tokens      a 0.00  great +0.61  film -0.30\n"
+            "outcome     convergence delta 3.0e-04 (< 0.1 % of the difference)\n"
             "method      integrated-gradients, steps 32\n"
-            "outcome     convergence delta 3.0e-04\n"
             "legend      + speaks for what is explained, - against it\n"
         )
 
@@ -135,8 +135,21 @@ class TestPlain:
                 )
             ]
         )
-        assert "steps 65, converged false" in page
+        assert "steps 65, converged false" in " ".join(page.split())
         assert "warning     all attributions are zero\n" in page
+
+    @pytest.mark.parametrize(
+        ("target", "shown"),
+        [
+            ({"value": 1.0, "baseline_value": -1.0}, "-1.0e-01 (5.0 % of the difference)"),
+            ({"value": 1.0, "baseline_value": 1.0}, "-1.0e-01"),
+            ({"value": 1.0}, "-1.0e-01"),
+        ],
+    )
+    def test_the_delta_has_its_measure(self, target: dict[str, float], shown: str) -> None:
+        words = attribution(["x"], [1.0])
+        one = explanation(words, target={"type": "logit", **target}, convergence_delta=-0.1)
+        assert f"outcome     convergence delta {shown}\n" in printed([one])
 
     def test_parameters_are_readable(self) -> None:
         baseline = {"type": "zero", "keep": True}
@@ -163,6 +176,14 @@ class TestPlain:
         assert "prediction  Mary U-PER\n" in page
         assert "\n1 of 2\n" in page
         assert "\n2 of 2\n" in page
+        assert page.count("method ") == 1
+
+    def test_a_method_stands_below_what_it_explained(self) -> None:
+        other = explanation(attribution(["x"], [1.0]), interpreter={"type": "other"})
+        page = printed([GOOD, GOOD, other])
+        methods = [line.split()[1] for line in page.splitlines() if line.startswith("method")]
+        assert methods == ["integrated-gradients,", "other"]
+        assert page.index("integrated-gradients") < page.index("3 of 3") < page.index(" other")
 
 
 class TestPrediction:
