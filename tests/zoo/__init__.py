@@ -4,17 +4,17 @@
 line in `transformers.ARCHITECTURES`.
 """
 
-from .families import FAMILIES, Zoo
+from .families import FAMILIES, Zoo, vocabulary
 from .transformers import ARCHITECTURES
-from .words import LABELS, LONG, SENTENCES, TAGS, WORDS
+from .words import LABELS, SENTENCES, TAGS, WORDS
 
 __all__ = [
     "ARCHITECTURES",
     "FAMILIES",
     "LABELS",
-    "LONG",
     "SENTENCES",
     "TAGS",
     "WORDS",
     "Zoo",
+    "vocabulary",
 ]

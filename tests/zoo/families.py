@@ -18,7 +18,7 @@ from torch import nn
 import allennlp_saliency.predictors  # noqa: F401  registers `text-pair`
 
 from .transformers import ARCHITECTURES, spread, write_transformer
-from .words import LABELS, SENTENCES, TAGS, WORDS
+from .words import LABELS, SENTENCES, TAGGED, TAGS, WORDS
 
 JsonDict = dict[str, Any]
 Folders = Callable[[str], str]
@@ -36,6 +36,7 @@ class Family:
         offsets: Whether its tokenizer says where in the text a token stands.
         seed: Seed of its own weights.
         scale: How large these are.
+        sentences: Its texts, of very different lengths.
     """
 
     config: Callable[[Folders], JsonDict]
@@ -44,12 +45,14 @@ class Family:
     offsets: bool = True
     seed: int = 0
     scale: float = 1.0
+    sentences: tuple[str, ...] = SENTENCES
 
     def inputs(self) -> list[JsonDict]:
         """Inputs of very different lengths, one word among them."""
-        rotated = [SENTENCES[number:] + SENTENCES[:number] for number in range(len(self.fields))]
+        texts = self.sentences
+        rotated = [texts[number:] + texts[:number] for number in range(len(self.fields))]
         keys = [key for _, key in self.fields]
-        return [dict(zip(keys, texts, strict=True)) for texts in zip(*rotated, strict=True)]
+        return [dict(zip(keys, some, strict=True)) for some in zip(*rotated, strict=True)]
 
 
 class Zoo:
@@ -83,7 +86,7 @@ class Zoo:
         reader = DatasetReader.from_params(Params(config["dataset_reader"]))
         with torch.random.fork_rng():
             made = Model.from_params(
-                Params(config["model"] | model), vocab=_vocabulary(family.labels)
+                Params(config["model"] | model), vocab=vocabulary(family.labels)
             )
         _spread_own(made, family.seed, family.scale)
         made.train(not frozen)
@@ -116,12 +119,13 @@ def _spread_own(module: nn.Module, seed: int, scale: float) -> None:
             _spread_own(child, seed + number + 1, scale)
 
 
-def _vocabulary(labels: Sequence[str]) -> Vocabulary:
-    vocabulary = Vocabulary()
+def vocabulary(labels: Sequence[str] = LABELS) -> Vocabulary:
+    """The zoo's words and some labels."""
+    made = Vocabulary()
     for namespace, entries in (("tokens", WORDS), ("labels", labels)):
         for entry in entries:
-            vocabulary.add_token_to_namespace(entry, namespace)
-    return vocabulary
+            made.add_token_to_namespace(entry, namespace)
+    return made
 
 
 # What is used in several configs below.
@@ -276,7 +280,7 @@ FAMILIES: dict[str, Family] = {
     "bert-and-words": Family(beside_words("bert"), seed=1, scale=2),
     "bert-mismatched": Family(mismatched("bert"), scale=2),
     "roberta-mismatched": Family(mismatched("roberta", "whitespace"), offsets=False, scale=2),
-    "bert-tagger": Family(tagger("bert"), labels=TAGS, seed=2),
-    "roberta-tagger": Family(tagger("roberta"), labels=TAGS),
+    "bert-tagger": Family(tagger("bert"), labels=TAGS, sentences=TAGGED, seed=2),
+    "roberta-tagger": Family(tagger("roberta"), labels=TAGS, sentences=TAGGED),
     **{name: Family(matched(name), seed=1) for name in ARCHITECTURES},
 }

@@ -18,4 +18,5 @@ SENTENCES = (
     "john smith lives in london and mary works in paris , but so too filmgoers have never had a "
     "very good scene in it : great , great , great and ever so little awful plot .",
 )
-LONG = SENTENCES[3]
+# Few words: every one of them may be an entity, and each entity is explained by itself.
+TAGGED = ("john", "filmgoers lives in paris", "mary smith", "the badly unbelievable london scene !")
