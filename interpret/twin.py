@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from allennlp.models import Model
+from allennlp.modules.encoder_base import _EncoderBase
 from allennlp.predictors import Predictor
 from allennlp.training.metrics import Metric
 from torch import Tensor, nn
@@ -58,6 +59,9 @@ class Twin:
                 "refuses a __deepcopy__ method"
             ) from error
         model.eval()
+        for module in model.modules():
+            if isinstance(module, _EncoderBase):
+                _hold_state(module)
         _mute([value for value in self._memo.values() if isinstance(value, Metric)])
         self.model: Model = model
         self.predictor: Predictor = copy.copy(predictor)
@@ -137,6 +141,28 @@ def _values(model: nn.Module) -> Iterator[Any]:
             pending.extend((*value.args, *value.keywords.values()))
         elif not isinstance(value, _COPIED):
             yield value
+
+
+def _hold_state(encoder: _EncoderBase) -> None:
+    """Lets a stateful encoder start every text from where the user's own next text would.
+
+    A row of a batch is a copy of an instance in the place of any other row, so all rows start
+    from the state of the first, which is where a text alone starts from; none moves it on.
+    """
+    states = encoder._states
+
+    def initial(batch_size: int, num_valid: int, sorting_indices: Tensor) -> Any:
+        if states is None:
+            return None
+        rows = tuple(state[:, :1].expand(-1, num_valid, -1).contiguous() for state in states)
+        return rows if len(rows) > 1 else rows[0]
+
+    encoder._get_initial_states = initial  # type: ignore[method-assign]
+    encoder._update_states = _keep_states  # type: ignore[method-assign]
+
+
+def _keep_states(final_states: Any, restoration_indices: Tensor) -> None:
+    """Where a stateful encoder would remember."""
 
 
 def _place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
