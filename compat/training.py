@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import wraps
 from importlib import import_module
 from pickle import UnpicklingError
@@ -144,6 +144,15 @@ def sparse_gradient_norm(module: Any) -> bool:
     return True
 
 
+def run_worker(work: Callable[..., None], *arguments: Any) -> None:
+    """What a worker process runs.
+
+    A spawned process imports this function before it unpickles AllenNLP's objects, and so has the
+    shims in place for them, in an environment that has not been enabled, too.
+    """
+    work(*arguments)
+
+
 @after(
     "allennlp.data.data_loaders.multiprocess_data_loader",
     why="workers of another start method are given a lock of the default one, and refuse it",
@@ -159,8 +168,14 @@ def worker_lock(module: Any) -> bool:
             for worker_id in range(self.num_workers):
                 receiver, sender = ctx.Pipe(duplex=False)
                 worker = ctx.Process(
-                    target=getattr(self, work),
-                    args=(worker_id, queue, module.Tqdm.get_lock(), receiver),
+                    target=run_worker,
+                    args=(
+                        getattr(self, work),
+                        worker_id,
+                        queue,
+                        module.Tqdm.get_lock(),
+                        receiver,
+                    ),
                     daemon=True,
                 )
                 worker.start()

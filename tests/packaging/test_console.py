@@ -209,3 +209,28 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         console.main(["--version"])
     assert stop.value.code == 0
     assert capsys.readouterr().out == f"allennlp-saliency {VERSION}\n"
+
+
+SPAWNING = """
+import json, pathlib, sys
+import allennlp_saliency
+from allennlp.data import Vocabulary
+from allennlp.data.data_loaders import MultiProcessDataLoader
+from allennlp.data.dataset_readers import TextClassificationJsonReader
+from allennlp.data.tokenizers import WhitespaceTokenizer
+
+path = pathlib.Path("data.jsonl")
+path.write_text(json.dumps({"text": "a good film", "label": "positive"}) + "\\n")
+loader = MultiProcessDataLoader(
+    TextClassificationJsonReader(tokenizer=WhitespaceTokenizer()),
+    str(path), batch_size=1, num_workers=1, start_method="spawn",
+)
+print(len(list(loader.iter_instances())))
+"""
+
+
+@pytest.mark.slow
+def test_spawned_workers_of_an_environment_that_is_not_enabled(environment: Any) -> None:
+    done = environment.run("-W", "ignore", "-c", SPAWNING)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "1"
