@@ -91,13 +91,15 @@ class Recording:
         return leaf.clone()
 
     def _transposed(self, args: tuple[Any, ...], output: Tensor) -> bool:
+        """Whether the indices went in as `(positions, rows)`, as XLNet's do."""
         ids = next((arg for arg in args if isinstance(arg, Tensor)), None)
         if ids is None or ids.dim() != 2:
             return False
-        for own in _tensors(self._inputs):
-            if own.dim() == 2 and own.shape[::-1] == ids.shape and torch.equal(own.T, ids):
-                return not (own.shape == ids.shape and torch.equal(own, ids))
-        return False
+        given = [own for own in _tensors(self._collated) if own.dim() > 1 and own.dtype == ids.dtype]
+        given = [own.flatten(0, -2) for own in given]
+        if any(own.shape == ids.shape and torch.equal(own, ids) for own in given):
+            return False
+        return any(_holds(ids.T, own) for own in given)
 
     def _field(self, args: tuple[Any, ...]) -> str:
         """The text field whose tensors went in: they are the same objects, or share memory."""
@@ -185,6 +187,13 @@ def hooked(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _holds(ids: Tensor, own: Tensor) -> bool:
+    """Whether indices are a field's, `(rows, positions)`, or those folded into segments."""
+    if ids.numel() % max(len(own), 1) or ids.numel() < own.numel():
+        return False
+    return torch.equal(ids.reshape(len(own), -1)[:, : own.shape[1]], own)
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
