@@ -148,7 +148,10 @@ class _Source:
                 f"an embedding layer returned {positions} positions per instance for {items} list "
                 "items; override get_interpretable_layer in the predictor"
             )
-        return cls(layer, pieces, shape, positions // items, _unfolded(layer, pieces))
+        width = positions // items
+        if _per_token(pieces, width):
+            pieces = {"mask": pieces["mask"]}
+        return cls(layer, pieces, shape, width, _unfolded(layer, pieces))
 
     def fill(self, row: int, item: TextItem, tokens: Tensor, special: Tensor) -> None:
         """Writes the tokens of one item, and which positions are special, into its slots."""
@@ -208,6 +211,13 @@ def _pieces(
         named = named or next(iter(tensors.values()), {})
     shape = next((tuple(value.shape[1 : 1 + depth]) for value in named.values()), (1,) * depth)
     return {key: value.cpu().flatten(0, depth) for key, value in named.items()}, shape
+
+
+def _per_token(pieces: Mapping[str, Tensor], width: int) -> bool:
+    """Whether a layer behind a mismatched indexer has a position per token, as an embedder's top
+    has, not one per wordpiece."""
+    offsets, ids = pieces.get("offsets"), pieces.get("token_ids")
+    return offsets is not None and ids is not None and width == offsets.shape[1] != ids.shape[1]
 
 
 def _unfolded(layer: EmbeddingLayer, pieces: Mapping[str, Tensor]) -> Tensor | None:

@@ -81,12 +81,11 @@ class Recording:
             )
         leaf = output.detach().requires_grad_()
         field = self._field(args)
-        tensors = self._inputs if isinstance(self._inputs, dict) else None
         self.calls.append(
             EmbeddingCall(layer, field, tuple(output.shape), transposed, output.dtype)
         )
         self.leaves.append(leaf)
-        self.tensors.append(tensors)
+        self.tensors.append(self._collated[field])
         # A clone: what comes next may work in place, which a leaf does not allow.
         return leaf.clone()
 
