@@ -237,19 +237,19 @@ class EmbeddingSpace:
     def loss_reduction(self) -> str:
         """Whether the model's loss is the mean or the sum of what it is for each row alone.
 
-        Found by running the shortest and the longest instance, alone and together.
+        Found by running all instances together and each alone: it takes only one that weighs
+        more than another, by its label or by how many tags it has, and they cannot share a batch.
 
         Raises:
             InterpretationError: If it is neither; then these instances cannot share a batch.
         """
-        lengths = self.layout.present.sum(1)
-        pair = torch.stack([lengths.argmin(), lengths.argmax()])
-        both, alone = self._loss(pair), self._loss(pair[:1]) + self._loss(pair[1:])
-        for name, whole in (("mean", alone / 2), ("sum", alone)):
-            if abs(both - whole) <= 1e-4 * abs(whole) + 1e-7:
+        rows = self._own_rows if len(self.instances) > 1 else self._own_rows.repeat(2)
+        together, alone = self._loss(rows), sum(map(self._loss, rows.split(1)))
+        for name, whole in (("mean", alone / len(rows)), ("sum", alone)):
+            if abs(together - whole) <= 1e-4 * abs(whole) + 1e-7:
                 return name
         raise InterpretationError(
-            f"the loss of {type(self._twin.model).__name__} is {both:.6g} for two instances whose "
+            f"the loss of {type(self._twin.model).__name__} is {together:.6g} for {len(rows)} rows whose "
             f"losses add up to {alone:.6g}, neither their mean nor their sum; use a target that "
             "reads the model's outputs ('logit', 'probability')"
         )
