@@ -1,3 +1,4 @@
 """Predictors that interpret, and Hugging Face models as AllenNLP predictors."""
 
+from . import text_pair as text_pair
 from .saliency import SaliencyPredictor as SaliencyPredictor
