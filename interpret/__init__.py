@@ -5,11 +5,19 @@ from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError
 from .explanation import Explanation, InputAttribution
 from .gradient import (
+    DiscretizedIntegratedGradients,
     Gradient,
     GradientNorm,
+    GradientShap,
     InputXGradient,
     IntegratedGradients,
+    LayerGradientXActivation,
+    LayerIntegratedGradients,
+    OneHotGradient,
+    SequentialIntegratedGradients,
     SmoothGradients,
+    SquareGradients,
+    VarGradients,
 )
 from .random_attribution import Random
 from .reduction import Aggregation, Normalization, Reduction
@@ -19,19 +27,27 @@ from .targets import Target
 __all__ = [
     "Aggregation",
     "Baseline",
+    "DiscretizedIntegratedGradients",
     "EmbeddingSpace",
     "Explanation",
     "Gradient",
     "GradientNorm",
+    "GradientShap",
     "InputAttribution",
     "InputXGradient",
     "IntegratedGradients",
     "Interpretation",
     "InterpretationError",
+    "LayerGradientXActivation",
+    "LayerIntegratedGradients",
     "Normalization",
+    "OneHotGradient",
     "Random",
     "Reduction",
     "SaliencyInterpreter",
+    "SequentialIntegratedGradients",
     "SmoothGradients",
+    "SquareGradients",
     "Target",
+    "VarGradients",
 ]

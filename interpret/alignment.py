@@ -203,6 +203,9 @@ def _pieces(
 ) -> tuple[dict[str, Tensor], tuple[int, ...]]:
     """The tensors of the layer's indexer, list dimensions flattened into rows, and those."""
     named: Mapping[str, Tensor] = {}
+    if layer.indexer is None and not layer.embeds:
+        # Beyond the text field embedder there are tokens, no wordpieces.
+        tensors = None
     if tensors is not None and layer.indexer is not None:
         named = tensors.get(layer.indexer, {})
     elif tensors is not None:

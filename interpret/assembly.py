@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,9 @@ from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError
 from .explanation import Explanation, InputAttribution, JsonDict
 from .reduction import Aggregation, drop_padding, unassigned
+
+_LARGE_DELTA = 0.05
+_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,28 @@ def _explanation(
         inputs=inputs,
         convergence_delta=delta,
         details=dict(attribution.details[row]) if attribution.details else {},
-        warnings=[
-            f"all attributions of field {one.field!r} are zero: at the points that were looked at "
-            "the target does not depend on it"
-            for one in inputs
-            if one.tokens and not any(one.attributions)
-        ],
+        warnings=[*_incomplete(told, delta), *_zero(inputs)],
     )
+
+
+def _incomplete(target: JsonDict, delta: float | None) -> Iterator[str]:
+    if delta is None:
+        return
+    change = target["value"] - target["baseline_value"]
+    if abs(delta) > _LARGE_DELTA * abs(change) and abs(delta) > _ROUNDING:
+        yield (
+            f"the attributions lack {delta:.3g} of the difference {change:.3g} that they should "
+            "add up to; take more steps, or name a relative_tolerance"
+        )
+
+
+def _zero(inputs: Sequence[InputAttribution]) -> Iterator[str]:
+    for one in inputs:
+        if one.tokens and not any(one.attributions):
+            yield (
+                f"all attributions of field {one.field!r} are zero: at the points that were looked "
+                "at the target does not depend on it"
+            )
 
 
 def _label(space: EmbeddingSpace, row: int) -> JsonDict:

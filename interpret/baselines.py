@@ -6,13 +6,17 @@ in the place of its words. Padding stays what it is, and so do special tokens un
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from allennlp.common import Registrable
+from allennlp.common.checks import ConfigurationError
 from allennlp.data import TokenIndexer, Vocabulary
+from allennlp.data.token_indexers import SingleIdTokenIndexer
 from torch import Tensor
 
+from .construct import construct
 from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError
 from .interventions import EmbeddingCall
@@ -42,6 +46,15 @@ class Baseline(Registrable):
             InterpretationError: If an embedding layer has no such vector.
         """
         return space.replaced(self.replaceable(space), self.vectors)
+
+    @classmethod
+    def of_list(cls, baselines: list[Any]) -> Baseline:
+        """Several baselines, to be averaged."""
+        return AverageBaseline(baselines)
+
+    def members(self) -> Sequence[Baseline]:
+        """The baselines to attribute against one by one."""
+        return [self]
 
     def replaceable(self, space: EmbeddingSpace) -> Tensor:
         """The positions that the baseline says something about, `(instances, positions)`."""
@@ -150,6 +163,65 @@ class UnknownBaseline(_NamedTokenBaseline):
     """The embedding of the token that stands for unknown words."""
 
     name = "unk"
+
+
+@Baseline.register("text")
+class TextBaseline(Baseline):
+    """Another text, token by token; where it is shorter than the input, padding follows.
+
+    Args:
+        text: The text.
+        keep_special_tokens: As in `Baseline`.
+    """
+
+    def __init__(self, text: str, keep_special_tokens: bool = True) -> None:
+        super().__init__(keep_special_tokens)
+        self.text = text
+
+    def vectors(self, space: EmbeddingSpace, call: EmbeddingCall, part: Tensor) -> Tensor:
+        indices = self._indices(space, call)
+        number = space.number(call)
+        where = self.replaceable(space)[:, space.layout.positions_of(number)]
+        vectors = PadBaseline().vectors(space, call, part).expand_as(part).clone()
+        own = [space.embed(call, index).to(part) for index in indices]
+        for row, positions in enumerate(where):
+            for position, vector in zip(positions.nonzero().flatten().tolist(), own, strict=False):
+                vectors[row, position] = vector
+        return vectors
+
+    def _indices(self, space: EmbeddingSpace, call: EmbeddingCall) -> list[int]:
+        indexer = space.indexer(call)
+        tokenizer = getattr(indexer, "_tokenizer", None)
+        if tokenizer is not None:
+            return tokenizer(self.text, add_special_tokens=False)["input_ids"]
+        if not isinstance(indexer, SingleIdTokenIndexer) or indexer.namespace is None:
+            raise _no_vector(f"words of the text {self.text!r}", call)
+        indexer = SingleIdTokenIndexer(indexer.namespace, indexer.lowercase_tokens)
+        return indexer.tokens_to_indices(space.tokenize(self.text), space.vocab)["tokens"]
+
+
+@Baseline.register("average")
+class AverageBaseline(Baseline):
+    """Several baselines: a method attributes against each and takes the mean.
+
+    Args:
+        baselines: The baselines: objects, registered names or params dicts.
+
+    Raises:
+        ConfigurationError: If there are none.
+    """
+
+    def __init__(self, baselines: list[Any]) -> None:
+        super().__init__()
+        if not baselines:
+            raise ConfigurationError("an average of baselines needs at least one")
+        self.baselines: list[Baseline] = [construct(Baseline, one) for one in baselines]
+
+    def members(self) -> Sequence[Baseline]:
+        return [member for baseline in self.baselines for member in baseline.members()]
+
+    def __call__(self, space: EmbeddingSpace) -> Tensor:
+        return torch.stack([member(space) for member in self.members()]).mean(0)
 
 
 def _vocabulary(indexer: Any, vocab: Vocabulary) -> dict[str, int]:

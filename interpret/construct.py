@@ -12,13 +12,14 @@ from allennlp.common.checks import ConfigurationError
 R = TypeVar("R", bound=Registrable)
 
 
-def construct(base: type[R], given: R | str | Mapping[str, Any] | Params) -> R:
+def construct(base: type[R], given: Any) -> R:
     """An object of a registered class.
 
     Args:
         base: The base class: `Target`.
-        given: An object, a registered name (`"logit"`) or a params dict
-            (`{"type": "logit", "label": "negative"}`), which is left as it is.
+        given: An object, a registered name (`"logit"`), a params dict (`{"type": "logit",
+            "label": "negative"}`), which is left as it is, or what the base class has a
+            constructor for: `of_function`, `of_list`.
 
     Raises:
         ConfigurationError: If there is no such name, or the parameters do not fit.
@@ -27,6 +28,11 @@ def construct(base: type[R], given: R | str | Mapping[str, Any] | Params) -> R:
         return given
     if isinstance(given, str):
         given = {"type": given}
+    of_function, of_list = getattr(base, "of_function", None), getattr(base, "of_list", None)
+    if of_function is not None and callable(given):
+        return of_function(given)
+    if of_list is not None and isinstance(given, list):
+        return of_list(given)
     if isinstance(given, Params):
         given = given.as_dict(quiet=True)
     if not isinstance(given, Mapping):

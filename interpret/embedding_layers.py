@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+from dataclasses import dataclass, replace
 from typing import Any
 
 from allennlp.modules import TextFieldEmbedder
@@ -28,12 +29,15 @@ class EmbeddingLayer:
         module: The layer, in the twin. Its output ends in `(positions, dim)`.
         indexer: Name of the token indexer whose indices it embeds, None where the predictor
             names the layer itself and nothing says whose indices it takes.
-        transformer: The embedder of the transformer that the layer is the first layer of.
+        transformer: The embedder of the transformer that the layer is in.
+        embeds: Whether it takes the indexer's indices; otherwise it takes vectors, of what the
+            indexer indexes or, where there is no indexer, of tokens.
     """
 
     module: nn.Module
     indexer: str | None = None
     transformer: PretrainedTransformerEmbedder | None = None
+    embeds: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,38 @@ def find_embedding_layers(twin: Twin) -> EmbeddingLayers:
         known = [layer for layer in _layers_of(text_field_embedder) if layer.module is module]
         return EmbeddingLayers(text_field_embedder, tuple(known) or (EmbeddingLayer(module),))
     return EmbeddingLayers(text_field_embedder, tuple(_layers_of(text_field_embedder)))
+
+
+def find_inner_layer(twin: Twin, name: str) -> EmbeddingLayers:
+    """Finds a layer inside the model by its dotted name.
+
+    Args:
+        twin: The predictor's twin.
+        name: As in `model.named_modules()`.
+
+    Raises:
+        InterpretationError: If there is no such layer; the message lists the close ones.
+    """
+    modules = dict(twin.model.named_modules())
+    if name not in modules or not name:
+        close = difflib.get_close_matches(name, modules, n=8, cutoff=0.4)
+        known = close or [path for path in modules if path and path.count(".") < 2]
+        raise InterpretationError(
+            f"{type(twin.model).__name__} has no layer {name!r}; did you mean "
+            f"{', '.join(map(repr, known))}?"
+        )
+    text_field_embedder = _text_field_embedder(twin)
+    for first in find_embedding_layers(twin).layers:
+        if first.module is modules[name]:
+            return EmbeddingLayers(text_field_embedder, (first,))
+        if first.transformer is not None and _contains(first.transformer, modules[name]):
+            inner = replace(first, module=modules[name], embeds=False)
+            return EmbeddingLayers(text_field_embedder, (inner,))
+    return EmbeddingLayers(text_field_embedder, (EmbeddingLayer(modules[name], embeds=False),))
+
+
+def _contains(outer: nn.Module, inner: nn.Module) -> bool:
+    return any(module is inner for module in outer.modules())
 
 
 def _text_field_embedder(twin: Twin) -> nn.Module:

@@ -12,16 +12,17 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from allennlp.data import Instance, TokenIndexer, Vocabulary
+from allennlp.data import Instance, Token, TokenIndexer, Vocabulary
+from allennlp.data.tokenizers import WhitespaceTokenizer
 from torch import Tensor
 
 from .alignment import align, text_items
 from .collation import collate, select_rows
-from .embedding_layers import find_embedding_layers
+from .embedding_layers import EmbeddingLayer, EmbeddingLayers, find_embedding_layers
 from .errors import InterpretationError
 from .interventions import EmbeddingCall, Recording, Replacement, hooked
 from .labels import Labels
-from .layout import CallLayout, Layout
+from .layout import PADDING, CallLayout, Layout
 from .outputs import ModelOutputs
 from .packing import TokenBudget
 from .row_loss import RowLoss
@@ -44,6 +45,7 @@ class EmbeddingSpace:
         target: The number to explain.
         budget: How many padded tokens go through the model at once.
         row_loss: How to take a batch's loss apart; see `RowLoss`.
+        layers: The layers whose outputs are the coordinates; None for the embedding layers.
 
     Raises:
         InterpretationError: If the model calls no embedding layer, the target is not finite or
@@ -64,17 +66,19 @@ class EmbeddingSpace:
         target: Target,
         budget: TokenBudget | None = None,
         row_loss: RowLoss | None = None,
+        layers: EmbeddingLayers | None = None,
     ) -> None:
         self.instances = list(instances)
         self._twin = twin
-        self._target = target
+        self._target = self._given_target = target
+        self._layers = layers
         self._budget = budget or TokenBudget()
         self._row_loss = row_loss or RowLoss()
         self._collated = collate(self.instances, twin.model.vocab, twin.device)
         self._own_rows = torch.arange(len(self.instances))
         self.labels = Labels.of(self.instances, twin.model)
         self._calls: list[EmbeddingCall] = []
-        self._record()
+        self._record(layers or find_embedding_layers(twin))
 
     @property
     def device(self) -> torch.device:
@@ -190,6 +194,54 @@ class EmbeddingSpace:
             parts.append(torch.where(where, vectors(self, self._calls[number], part), part))
         return self.layout.join(parts)
 
+    @cached_property
+    def units(self) -> Tensor:
+        """Which positions move together when a token does, `(instances, units, positions)`.
+
+        A unit is a token with all its wordpieces, in all calls of its field; what belongs to no
+        token is a unit of its own.
+        """
+        width = self.layout.tokens.shape[1]
+        numbers = torch.full((len(self.instances), width), -1)
+        for row in range(len(self.instances)):
+            known: dict[tuple[str, int], int] = {}
+            for number, call in enumerate(self.layout.calls):
+                start = self.layout.positions_of(number).start
+                for position, token in enumerate(call.tokens[row].tolist()):
+                    if token == PADDING:
+                        continue
+                    unit = (call.field, token if token >= 0 else -1 - start - position)
+                    numbers[row, start + position] = known.setdefault(unit, len(known))
+        count = int(numbers.max()) + 1 if numbers.numel() else 0
+        return numbers.unsqueeze(1) == torch.arange(count).view(1, -1, 1)
+
+    def embedding_matrix(self, number: int) -> Tensor:
+        """The word vectors of a call's embedding layer, `(words, dim)`.
+
+        Raises:
+            InterpretationError: If the layer is no matrix of word vectors.
+        """
+        call = self._calls[number]
+        weight = getattr(call.layer.module, "weight", None)
+        dim = self.layout.calls[number].dim
+        if not isinstance(weight, Tensor) or weight.dim() != 2 or weight.shape[1] != dim:
+            raise InterpretationError(
+                f"the embedding layer {type(call.layer.module).__name__} of field {call.field!r} "
+                "is no matrix of word vectors, which this method needs; use a gradient method "
+                "that does not"
+            )
+        return weight
+
+    def number(self, call: EmbeddingCall) -> int:
+        """The place of a call among the calls of the layout."""
+        return next(number for number, other in enumerate(self._calls) if other is call)
+
+    def tokenize(self, text: str) -> list[Token]:
+        """A text as the dataset reader splits it, at spaces where it has no tokenizer."""
+        reader = self._twin.predictor._dataset_reader
+        tokenizer = getattr(reader, "_tokenizer", None) or getattr(reader, "tokenizer", None)
+        return (tokenizer or WhitespaceTokenizer()).tokenize(text)
+
     def indexer(self, call: EmbeddingCall) -> TokenIndexer | None:
         """The token indexer whose indices a call embedded, None where that is unknown."""
         for instance in self.instances:
@@ -214,6 +266,38 @@ class EmbeddingSpace:
                 "does not embed a token by its index; use the baseline 'zero'"
             ) from error
         return vector.reshape(-1)
+
+    def at_input_embeddings(self) -> EmbeddingSpace:
+        """The same instances with their input embeddings as coordinates."""
+        if self._layers is None:
+            return self
+        return EmbeddingSpace(
+            self._twin, self.instances, self._given_target, self._budget, self._row_loss
+        )
+
+    def states_at(self, embeddings: Tensor) -> Tensor:
+        """Where other input embeddings take the instances in this space.
+
+        Args:
+            embeddings: A point per instance among those of `at_input_embeddings()`.
+
+        Returns:
+            What the layers of this space return for them, `(instances, size)`.
+        """
+        states: list[Tensor] = []
+
+        def listen(layer: EmbeddingLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
+            states.append(output.detach().clone())
+            return output
+
+        first = self.at_input_embeddings()
+        with hooked([call.layer for call in self._calls], listen), torch.no_grad():
+            first._run(self._own_rows, embeddings)
+        parts = [
+            call.to_rows(state, len(self.instances))
+            for call, state in zip(self._calls, states, strict=True)
+        ]
+        return self.layout.join(parts).to(self.embeddings.dtype)
 
     def check(self) -> None:
         """Makes sure that the row values were taken from the right formula.
@@ -305,18 +389,18 @@ class EmbeddingSpace:
             for leaf, gradient in zip(leaves, gradients, strict=True)
         ]
 
-    def _record(self) -> None:
+    def _record(self, found: EmbeddingLayers) -> None:
         recording = Recording(self._collated, len(self.instances))
-        found = find_embedding_layers(self._twin)
         hooks = hooked(found.layers, recording.layer, found.text_field_embedder, recording.embedder)
         with hooks, torch.enable_grad():
             outputs = self._twin.model(**self._collated)
         if not recording.calls:
             raise InterpretationError(
-                f"{type(self._twin.model).__name__} called none of its embedding layers "
+                f"{type(self._twin.model).__name__} called none of the layers to interpret "
                 f"({', '.join(type(layer.module).__name__ for layer in found.layers)}); override "
                 "get_interpretable_layer in the predictor"
             )
+        recording.finish()
         self._calls = recording.calls
         count = len(self.instances)
         parts = [
@@ -324,8 +408,12 @@ class EmbeddingSpace:
             for call, leaf in zip(self._calls, recording.leaves, strict=True)
         ]
         self.layout = Layout(tuple(map(self._call_layout, self._calls, parts, recording.tensors)))
+        model = self._twin.model
         embeddings = self.layout.join(parts)
         self.embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+        at_input = ModelOutputs(outputs, self._own_rows, self.labels, self._row_loss, model)
+        self.labels = at_input.labels_or_prediction()
+        self._target = self._target.at_input(at_input)
         with torch.enable_grad():
             values = self._explained(outputs, self._own_rows)
         mixed = self._row_loss.mixed

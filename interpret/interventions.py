@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -60,24 +60,35 @@ class Recording:
         self._collated = collated
         self._count = count
         self._inputs: Any = None
+        self._embedded: list[Any] = []
 
     def embedder(self, inputs: Any) -> None:
         self._inputs = inputs
+        self._embedded.append(inputs)
+
+    def finish(self) -> None:
+        """Once the model has run: an inner layer that was called as often as the text field
+        embedder took the fields in the same order."""
+        inner = [not call.layer.embeds for call in self.calls]
+        if inner and all(inner) and len(inner) == len(self._embedded):
+            for number, inputs in enumerate(self._embedded):
+                field = self._field(tuple(_tensors(inputs)))
+                self.calls[number] = replace(self.calls[number], field=field)
+                self.tensors[number] = inputs if isinstance(inputs, dict) else None
 
     def layer(self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Any) -> Tensor:
-        if not isinstance(output, Tensor) or output.dim() < 2:
+        if not isinstance(output, Tensor):
             raise InterpretationError(
-                f"the embedding layer {type(layer.module).__name__} returned "
-                f"{getattr(output, 'shape', type(output).__name__)}, not a vector per position; "
-                "override get_interpretable_layer in the predictor"
+                f"the layer {type(layer.module).__name__} returned a {type(output).__name__}, not "
+                f"a vector per position; {_way_out(layer)}"
             )
         transposed = self._transposed(args, output)
         batch = output.shape[1] if transposed else output.shape[0]
         if output.dim() < 3 or batch % self._count:
             raise InterpretationError(
-                f"the embedding layer {type(layer.module).__name__} returned shape "
-                f"{tuple(output.shape)} for {self._count} instances; it must keep the instances "
-                "and positions apart: (instances, positions, dim)"
+                f"the layer {type(layer.module).__name__} returned shape {tuple(output.shape)} "
+                f"for {self._count} instances, not a vector per position of each, (instances, "
+                f"positions, dim); {_way_out(layer)}"
             )
         leaf = output.detach().requires_grad_()
         field = self._field(args)
@@ -94,7 +105,9 @@ class Recording:
         ids = next((arg for arg in args if isinstance(arg, Tensor)), None)
         if ids is None or ids.dim() != 2:
             return False
-        given = [own for own in _tensors(self._collated) if own.dim() > 1 and own.dtype == ids.dtype]
+        given = [
+            own for own in _tensors(self._collated) if own.dim() > 1 and own.dtype == ids.dtype
+        ]
         given = [own.flatten(0, -2) for own in given]
         if any(own.shape == ids.shape and torch.equal(own, ids) for own in given):
             return False
@@ -105,7 +118,7 @@ class Recording:
         texts = {
             name: tensors for name, tensors in self._collated.items() if isinstance(tensors, dict)
         }
-        given = [*_tensors(self._inputs), *_tensors(args)]
+        given = [*_tensors(args), *_tensors(self._inputs)]
         for same in (id, Tensor.data_ptr):
             marks = {same(tensor) for tensor in given if tensor.numel()}
             for name, tensors in texts.items():
@@ -166,16 +179,20 @@ def hooked(
     try:
         for layer in {id(layer.module): layer for layer in layers}.values():
 
-            def replace(
+            def intervene(
                 module: nn.Module,
                 args: Any,
                 kwargs: Any,
                 output: Any,
                 layer: EmbeddingLayer = layer,
-            ) -> Tensor:
-                return on_layer(layer, (*args, *kwargs.values()), output)
+            ) -> Any:
+                # Transformer blocks return their states first among others.
+                several = isinstance(output, tuple) and len(output) > 0
+                states = output[0] if several else output
+                states = on_layer(layer, (*args, *kwargs.values()), states)
+                return (states, *output[1:]) if several else states
 
-            handles.append(layer.module.register_forward_hook(replace, with_kwargs=True))
+            handles.append(layer.module.register_forward_hook(intervene, with_kwargs=True))
         if embedder is not None and on_embedder is not None:
 
             def entered(module: nn.Module, args: Any, kwargs: Any) -> None:
@@ -186,6 +203,12 @@ def hooked(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _way_out(layer: EmbeddingLayer) -> str:
+    if layer.embeds:
+        return "override get_interpretable_layer in the predictor"
+    return "name a layer whose output has a vector per token or wordpiece"
 
 
 def _holds(ids: Tensor, own: Tensor) -> bool:

@@ -109,11 +109,36 @@ def label_field(instance: Instance) -> str | None:
 def label_namespace(field: LabelLike, model: Model) -> str:
     """The vocabulary namespace of a label field, the model's where the field has indices only."""
     if isinstance(field, LabelField) and isinstance(field.label, int):
-        for name in ("_label_namespace", "label_namespace"):
-            namespace = getattr(model, name, None)
-            if isinstance(namespace, str):
-                return namespace
+        return namespace_of(model, field._label_namespace)
     return field._label_namespace
+
+
+def namespace_of(model: Model, otherwise: str = "labels") -> str:
+    """The vocabulary namespace that a model says its labels are in."""
+    for name in ("_label_namespace", "label_namespace"):
+        namespace = getattr(model, name, None)
+        if isinstance(namespace, str):
+            return namespace
+    return otherwise
+
+
+def every_label(instance: Instance, model: Model) -> list[str]:
+    """The names of all labels that an instance's label field may have, in the model's order.
+
+    Raises:
+        InterpretationError: If the instance carries no label, or labels have no names.
+    """
+    name = label_field(instance)
+    if name is None:
+        raise InterpretationError(
+            f"the instance has no label field, only {sorted(instance.fields)}; override "
+            "predictions_to_labeled_instances"
+        )
+    namespace = label_namespace(cast(LabelLike, instance.fields[name]), model)
+    labels = model.vocab.get_token_to_index_vocabulary(namespace)
+    if not labels:
+        raise InterpretationError(f"the labels of namespace {namespace!r} have no names")
+    return sorted(labels, key=labels.__getitem__)
 
 
 def relabelled(instance: Instance, label: str, model: Model) -> Instance:

@@ -89,6 +89,10 @@ class Layout:
         dims = self._dims.to(per_position.device)
         return per_position.repeat_interleave(dims, dim=-1)
 
+    def position_sums(self, coordinates: Tensor) -> Tensor:
+        """A number per coordinate, `(rows, size)`, summed up by position, `(rows, positions)`."""
+        return torch.cat([part.sum(-1) for part in self.split(coordinates)], dim=-1)
+
     def positions_of(self, call: int) -> slice:
         """Where the positions of a call stand among all positions."""
         start = sum(other.positions for other in self.calls[:call])

@@ -10,10 +10,14 @@ from allennlp.models import Model
 from torch import Tensor
 
 from .errors import InterpretationError
-from .labels import Labels, label_index
+from .labels import Labels, label_index, namespace_of
 from .row_loss import RowLoss
 
 _LOGITS = ("logits", "label_logits", "tag_logits", "class_logits")
+_SPAN_LOGITS = (
+    ("span_start_logits", "span_end_logits"),
+    ("start_logits", "end_logits"),
+)
 _PROBABILITIES = ("probs", "label_probs", "class_probabilities", "class_probs", "probabilities")
 
 
@@ -87,6 +91,21 @@ class ModelOutputs(Mapping[str, Any]):
         return self.logits.softmax(-1)
 
     @property
+    def span_logits(self) -> tuple[Tensor, Tensor]:
+        """Logits of a span's first and last position, `(rows, positions)` each.
+
+        Raises:
+            InterpretationError: If the model returns none.
+        """
+        for start, end in _SPAN_LOGITS:
+            if start in self._outputs and end in self._outputs:
+                return self._outputs[start], self._outputs[end]
+        raise InterpretationError(
+            f"{type(self._model).__name__} returns no span logits, only {sorted(self._outputs)}; "
+            "the target 'span' is for extractive question answering"
+        )
+
+    @property
     def labels(self) -> Labels:
         """The instances' labels.
 
@@ -98,6 +117,20 @@ class ModelOutputs(Mapping[str, Any]):
                 "the instances carry no label field that says what to explain; override "
                 "predictions_to_labeled_instances in the predictor"
             )
+        return self._labels
+
+    def labels_or_prediction(self) -> Labels | None:
+        """The instances' labels; where they carry none, the classes with the highest logits.
+
+        None where the model returns no logits either, or just one.
+        """
+        if self._labels is None and any(key in self._outputs for key in _LOGITS):
+            logits = self.logits
+            if logits.dim() == 2 and logits.shape[1] > 1:
+                indices = logits.detach().argmax(-1).cpu()
+                namespace = namespace_of(self._model)
+                mask = torch.ones_like(indices, dtype=torch.bool)
+                self._labels = Labels("label", namespace, self._model.vocab, indices, mask)
         return self._labels
 
     def at(self, scores: Tensor, label: str | None = None) -> Tensor:
@@ -113,6 +146,9 @@ class ModelOutputs(Mapping[str, Any]):
         Raises:
             InterpretationError: If the label is unknown, or no label is there to explain.
         """
+        if scores.dim() == 2 and scores.shape[1] == 1 and label is None:
+            # A regression: one number, whatever the label.
+            return scores[:, 0]
         labels = self.labels
         indices = labels.indices[self.rows].to(scores.device)
         if label is not None:
@@ -145,6 +181,11 @@ class ModelOutputs(Mapping[str, Any]):
                 "label is in the field that forward() takes it from, or use the target 'logit'"
             )
         return -self._row_loss(self._outputs["loss"], self._candidates(), len(self.rows))
+
+    def mean_explained(self, values: Tensor) -> Tensor:
+        """The mean of a number per position, `(rows, positions)`, over those explained."""
+        mask = self._mask(values)
+        return _masked_mean(values[:, : mask.shape[1]], mask)
 
     def _candidates(self) -> dict[str, Tensor]:
         """What the loss of a row may be, by name: cross entropies of what the model returned."""

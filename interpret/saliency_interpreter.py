@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -21,7 +21,6 @@ from .embedding_space import EmbeddingSpace, RowLossError
 from .errors import InterpretationError
 from .explanation import Explanation
 from .labelling import Labelled, label_instances, label_json
-from .labels import relabelled
 from .packing import TokenBudget
 from .reduction import Aggregation, Normalization
 from .row_loss import RowLoss
@@ -52,8 +51,8 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
 
     Args:
         predictor: The predictor whose predictions are explained. It is never changed.
-        target: The number to explain: an object, a registered name or a params dict
-            (`{"type": "logit", "label": "negative"}`).
+        target: The number to explain: an object, a registered name, a params dict
+            (`{"type": "logit", "label": "negative"}`) or a function of `ModelOutputs`.
         aggregation: How the scores of a token's wordpieces become one: "sum" or "mean".
         normalization: What `saliency_interpret_from_json` makes of the scores of an input:
             "l1-abs" (AllenNLP's contract), "l1", "max-abs" or "none".
@@ -67,7 +66,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     def __init__(
         self,
         predictor: Predictor,
-        target: Target | str | dict[str, Any] = "log-likelihood",
+        target: Target | str | dict[str, Any] | Callable[..., Any] = "log-likelihood",
         aggregation: Aggregation | str | dict[str, Any] = "sum",
         normalization: Normalization | str | dict[str, Any] = "l1-abs",
         token_budget: int | None = None,
@@ -193,7 +192,8 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         work: list[tuple[int, Instance]] = []
         for owner, one in enumerate(labelled):
             try:
-                work += [(owner, self._prepared(twin, instance)) for instance in one.instances]
+                for instance in one.instances:
+                    work += [(owner, ready) for ready in self._prepared(twin, instance)]
             except Exception as error:
                 errors[owner] = error
         done = self._explain_all(twin, [instance for _, instance in work], progress)
@@ -210,11 +210,11 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             for owner, one in enumerate(labelled)
         ]
 
-    def _prepared(self, twin: Twin, instance: Instance) -> Instance:
-        if self.target.label is not None:
-            instance = relabelled(instance, self.target.label, twin.model)
-        instance.index_fields(twin.model.vocab)
-        return instance
+    def _prepared(self, twin: Twin, instance: Instance) -> list[Instance]:
+        prepared = self.target.instances(instance, twin.model)
+        for one in prepared:
+            one.index_fields(twin.model.vocab)
+        return prepared
 
     def _explain_all(
         self, twin: Twin, instances: Sequence[Instance], progress: bool | None
@@ -246,7 +246,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     def _explain(
         self, twin: Twin, instances: Sequence[Instance], budget: TokenBudget
     ) -> Sequence[Explanation]:
-        make = partial(EmbeddingSpace, twin, instances, self.target, budget)
+        make = partial(self.space, twin, instances, budget)
         space = make(RowLoss())
         if not space.takes_loss_as_it_is:
             try:
@@ -255,6 +255,17 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
                 pass
         # Raises where the instances cannot share a batch; each alone they can.
         return self._explanations(make(RowLoss(space.loss_reduction())))
+
+    def space(
+        self,
+        twin: Twin,
+        instances: Sequence[Instance],
+        budget: TokenBudget,
+        row_loss: RowLoss,
+    ) -> EmbeddingSpace:
+        """The space that `attribute` is given: coordinates are input embeddings, unless a method
+        looks elsewhere."""
+        return EmbeddingSpace(twin, instances, self.target, budget, row_loss)
 
     def _explanations(self, space: EmbeddingSpace) -> list[Explanation]:
         attribution = self.attribute(space)

@@ -1,6 +1,6 @@
 """The number that is explained: a function of a model's outputs, one number per row.
 
-A target of one's own is a class with one method:
+A target of one's own is a function of the outputs, or a class with a name for configs:
 
     @Target.register("runner-up-margin")
     class RunnerUpMargin(Target):
@@ -11,9 +11,16 @@ A target of one's own is a class with one method:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import torch
 from allennlp.common import Registrable
+from allennlp.data import Instance
+from allennlp.models import Model
 from torch import Tensor
 
+from .labels import every_label, relabelled
 from .outputs import ModelOutputs
 
 
@@ -33,10 +40,35 @@ class Target(Registrable):
         """The target, `(rows,)`.
 
         Args:
-            outputs: What the model returned, its keys and `logits`, `probabilities`,
+            outputs: What the model returned: its keys, and `logits`, `probabilities`,
                 `log_likelihood` and `at()`.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement __call__()")
+
+    @classmethod
+    def of_function(cls, function: Callable[[ModelOutputs], Tensor]) -> Target:
+        """A plain function of the outputs as a target."""
+        return FunctionTarget(function)
+
+    def at_input(self, outputs: ModelOutputs) -> Target:
+        """The target with what it takes from the unchanged input fixed; most take nothing.
+
+        Args:
+            outputs: What the model returned for the instances as they are, one row each.
+        """
+        return self
+
+    def instances(self, instance: Instance, model: Model) -> list[Instance]:
+        """The labelled instances to explain in the place of one.
+
+        Args:
+            instance: An instance labelled with the model's prediction.
+            model: The model.
+
+        Raises:
+            InterpretationError: If the label is unknown.
+        """
+        return [instance] if self.label is None else [relabelled(instance, self.label, model)]
 
 
 @Target.register("log-likelihood")
@@ -49,7 +81,8 @@ class LogLikelihood(Target):
 
 @Target.register("logit")
 class Logit(Target):
-    """The label's logit: does not saturate when the model is sure."""
+    """The label's logit: does not saturate when the model is sure. For a model with one output,
+    that output."""
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         return outputs.at(outputs.logits)
@@ -64,7 +97,8 @@ class Probability(Target):
 
 
 @Target.register("contrast")
-class Contrast(Target):
+@Target.register("logit-difference")
+class LogitDifference(Target):
     """How much more one label is than another: the difference of their logits, which is the
     difference of their log-probabilities.
 
@@ -80,3 +114,107 @@ class Contrast(Target):
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         logits = outputs.logits
         return outputs.at(logits) - outputs.at(logits, self.against)
+
+
+@Target.register("probability-difference")
+class ProbabilityDifference(LogitDifference):
+    """How much more probable one label is than another.
+
+    Args:
+        against: The other label, by name.
+        label: The label to explain, by name. None explains the prediction.
+    """
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        probabilities = outputs.probabilities
+        return outputs.at(probabilities) - outputs.at(probabilities, self.against)
+
+
+@Target.register("entropy")
+class Entropy(Target):
+    """-Σ p log p over the classes, in nats: how unsure the model is. For tags the mean over the
+    positions explained."""
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        log_p = outputs.logits.log_softmax(-1)
+        entropy = -(log_p.exp() * log_p).sum(-1)
+        return entropy if entropy.dim() == 1 else outputs.mean_explained(entropy)
+
+
+@Target.register("span")
+class Span(Target):
+    """Start logit plus end logit of a span: the answer of an extractive question answerer.
+
+    Args:
+        start: First position of the span, as the model counts; None for the predicted one.
+        end: Last position of the span; None for the predicted one.
+    """
+
+    def __init__(self, start: int | None = None, end: int | None = None) -> None:
+        super().__init__()
+        self.start = start
+        self.end = end
+        self._spans: Tensor | None = None
+
+    def at_input(self, outputs: ModelOutputs) -> Target:
+        fixed = type(self)(self.start, self.end)
+        fixed._spans = self._given_or_best(outputs)
+        return fixed
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        starts, ends = outputs.span_logits
+        spans = self._given_or_best(outputs) if self._spans is None else self._spans[outputs.rows]
+        spans = spans.to(starts.device)
+        chosen = starts.gather(1, spans[:, :1]) + ends.gather(1, spans[:, 1:])
+        return chosen.squeeze(1)
+
+    def _given_or_best(self, outputs: ModelOutputs) -> Tensor:
+        """First and last position per row, `(rows, 2)`: the best pair with start <= end."""
+        starts, ends = (logits.detach().cpu() for logits in outputs.span_logits)
+        sums = starts.unsqueeze(2) + ends.unsqueeze(1)
+        sums = sums.masked_fill(~torch.ones_like(sums, dtype=torch.bool).triu(), -torch.inf)
+        best = sums.flatten(1).argmax(1)
+        width = starts.shape[1]
+        start = best // width if self.start is None else torch.full_like(best, self.start)
+        end = best % width if self.end is None else torch.full_like(best, self.end)
+        return torch.stack([start, end], dim=1)
+
+
+@Target.register("all-labels")
+class AllLabels(Target):
+    """Another target, for every label of the model: one explanation each, packed together.
+
+    Args:
+        of: The target: an object, a registered name or a params dict.
+    """
+
+    def __init__(self, of: Target | str | dict[str, Any] = "logit") -> None:
+        super().__init__()
+        from .construct import construct
+
+        self.of = construct(Target, of)
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        return self.of(outputs)
+
+    def at_input(self, outputs: ModelOutputs) -> Target:
+        return self.of.at_input(outputs)
+
+    def instances(self, instance: Instance, model: Model) -> list[Instance]:
+        return [relabelled(instance, label, model) for label in every_label(instance, model)]
+
+
+class FunctionTarget(Target):
+    """A function of the model's outputs as a target.
+
+    Args:
+        function: Takes `ModelOutputs`, returns a number per row, `(rows,)`.
+    """
+
+    def __init__(self, function: Callable[[ModelOutputs], Tensor]) -> None:
+        super().__init__()
+        self.function = getattr(function, "__name__", type(function).__name__)
+        self._function = function
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        return self._function(outputs)

@@ -6,18 +6,18 @@ from typing import Any, ClassVar
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
+from torch import Tensor
 
 from ..assembly import Attribution
-from ..baselines import Baseline
-from ..construct import construct
 from ..embedding_space import EmbeddingSpace
 from ..saliency_interpreter import SaliencyInterpreter
+from .against_baseline import AgainstBaseline
 from .path_integral import StraightPaths
 from .quadrature import RULES
 
 
 @SaliencyInterpreter.register("integrated-gradients")
-class IntegratedGradients(SaliencyInterpreter):
+class IntegratedGradients(AgainstBaseline):
     """score_t = (e_t - e'_t) · ∫₀¹ g_t(x' + α (x - x')) dα.
 
     Sundararajan, Taly and Yan 2017, "Axiomatic Attribution for Deep Networks", equation 1.
@@ -29,15 +29,13 @@ class IntegratedGradients(SaliencyInterpreter):
         rule: How the integral is summed: "gauss-legendre", "boole", "midpoint", "trapezoid",
             "left" (AllenNLP's) or "right". None is Gauss-Legendre, and with a tolerance Boole's,
             whose points all serve again when a panel is cut.
-        baseline: What stands for an absent word: "zero", "mask", "pad", "unk", "mean" or
-            `{"type": "token", "token": "the"}`.
         tolerance: Refine until the convergence delta is at most this, in units of the target;
             what the panels of the path lack is added up without regard to sign, so the delta
             itself is mostly smaller.
         relative_tolerance: The same as a share of F(x) - F(x'). Of both tolerances the looser
             one counts.
         max_steps: Where refining stops in any case.
-        common: What every interpreter takes; see `SaliencyInterpreter`.
+        common: The baseline, and what every interpreter takes; see `AgainstBaseline`.
 
     Raises:
         ConfigurationError: If the rule is unknown or a number is out of range.
@@ -50,7 +48,6 @@ class IntegratedGradients(SaliencyInterpreter):
         predictor: Predictor,
         steps: int | None = None,
         rule: str | None = None,
-        baseline: Baseline | str | dict[str, Any] = "zero",
         tolerance: float | None = None,
         relative_tolerance: float | None = None,
         max_steps: int = 1024,
@@ -60,7 +57,6 @@ class IntegratedGradients(SaliencyInterpreter):
         refines = tolerance is not None or relative_tolerance is not None
         self.steps = steps if steps is not None else (9 if refines else 32)
         self.rule = rule or ("boole" if refines else "gauss-legendre")
-        self.baseline = construct(Baseline, baseline)
         self.tolerance = tolerance
         self.relative_tolerance = relative_tolerance
         self.max_steps = max_steps
@@ -85,8 +81,8 @@ class IntegratedGradients(SaliencyInterpreter):
     def rows_per_instance(self) -> int:
         return self.steps
 
-    def attribute(self, space: EmbeddingSpace) -> Attribution:
-        paths = StraightPaths(space, self.baseline(space), RULES[self.rule](self.steps))
+    def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
+        paths = StraightPaths(space, baseline, RULES[self.rule](self.steps))
         details: list[dict[str, Any]] = [{} for _ in space.instances]
         if self._refines:
             change = (space.values - paths.baseline_values).abs()

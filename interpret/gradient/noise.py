@@ -2,10 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
+from allennlp.common.checks import ConfigurationError
+from allennlp.predictors import Predictor
 from torch import Tensor
 
 from ..embedding_space import EmbeddingSpace
+from ..saliency_interpreter import SaliencyInterpreter
+
+
+class NoisyGradients(SaliencyInterpreter):
+    """A method that looks at the gradient at noisy copies of the input, x + ε, ε ~ N(0, σ²).
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        num_samples: Noisy copies, n.
+        stdev: σ as a share of the instance's own range of values, max(x) - min(x).
+        seed: Seed of the noise; the same seed gives the same scores in any batch.
+        common: What every interpreter takes; see `SaliencyInterpreter`.
+
+    Raises:
+        ConfigurationError: If a number is out of range.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        num_samples: int = 25,
+        stdev: float = 0.1,
+        seed: int = 0,
+        **common: Any,
+    ) -> None:
+        super().__init__(predictor, **common)
+        if num_samples < 1:
+            raise ConfigurationError(f"num_samples must be positive, not {num_samples}")
+        if stdev < 0:
+            raise ConfigurationError(f"stdev must not be negative, not {stdev}")
+        self.num_samples = num_samples
+        self.stdev = stdev
+        self.seed = seed
+
+    @property
+    def rows_per_instance(self) -> int:
+        return self.num_samples
+
+    def moment(self, space: EmbeddingSpace, power: int) -> Tensor:
+        """The mean of ∇F(x + ε_k)^power over the noisy copies, `(instances, size)`, float64."""
+        total = torch.zeros_like(space.embeddings, dtype=torch.float64)
+        for rows, g in self.noisy_gradients(space):
+            total.index_add_(0, rows.to(total.device), g.double() ** power)
+        return total / self.num_samples
+
+    def noisy_gradients(self, space: EmbeddingSpace) -> Iterator[tuple[Tensor, Tensor]]:
+        """Gradients at all noisy copies: the instances `(chunk,)`, gradients `(chunk, size)`."""
+        x = space.embeddings
+        sigma = self.stdev * value_range(space)
+        noise = standard_normal(space, self.num_samples, self.seed).flatten(0, 1)
+        rows = torch.arange(len(x)).repeat_interleave(self.num_samples)
+
+        def noisy(numbers: Tensor) -> Tensor:
+            of = rows[numbers].to(x.device)
+            return x[of] + sigma[of].unsqueeze(-1) * noise[numbers.to(x.device)]
+
+        for numbers, g in space.gradients(noisy, rows):
+            yield rows[numbers], g
 
 
 def standard_normal(space: EmbeddingSpace, samples: int, seed: int) -> Tensor:

@@ -1,0 +1,70 @@
+"""What methods that compare an input with a baseline have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from allennlp.predictors import Predictor
+from torch import Tensor
+
+from ..assembly import Attribution
+from ..baselines import Baseline
+from ..construct import construct
+from ..embedding_space import EmbeddingSpace
+from ..saliency_interpreter import SaliencyInterpreter
+
+
+class AgainstBaseline(SaliencyInterpreter):
+    """A method that puts down to tokens what the target differs from its value at a baseline.
+
+    Of several baselines it takes the mean of what it finds against each.
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        baseline: What stands for an absent word: "zero", "mask", "pad", "unk", "mean",
+            `{"type": "token", "token": "the"}`, `{"type": "text", "text": "…"}`, or a list of
+            such.
+        common: What every interpreter takes; see `SaliencyInterpreter`.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        baseline: Baseline | str | dict[str, Any] | list[Any] = "zero",
+        **common: Any,
+    ) -> None:
+        super().__init__(predictor, **common)
+        self.baseline = construct(Baseline, baseline)
+
+    def attribute(self, space: EmbeddingSpace) -> Attribution:
+        return mean_attribution(
+            [self.attribute_against(space, baseline) for baseline in self.baselines(space)]
+        )
+
+    def baselines(self, space: EmbeddingSpace) -> list[Tensor]:
+        """The points to attribute against one by one, `(instances, size)` each."""
+        return [member(space) for member in self.baseline.members()]
+
+    def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
+        """Scores the positions of every instance against one baseline.
+
+        Args:
+            space: The instances.
+            baseline: A point per instance, `(instances, size)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement attribute_against()")
+
+
+def mean_attribution(attributions: Sequence[Attribution]) -> Attribution:
+    """The mean over several baselines; of details the first's."""
+    first = attributions[0]
+    if len(attributions) == 1:
+        return first
+    values = [one.baseline_values for one in attributions if one.baseline_values is not None]
+    return Attribution(
+        torch.stack([one.scores.cpu() for one in attributions]).mean(0),
+        torch.stack(values).mean(0) if len(values) == len(attributions) else None,
+        first.details,
+    )

@@ -1,0 +1,100 @@
+"""The gradient along a path of points that lie close to real words."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from allennlp.common.checks import ConfigurationError
+from allennlp.predictors import Predictor
+from torch import Tensor
+
+from ..assembly import Attribution
+from ..content_cache import ContentCache
+from ..embedding_space import EmbeddingSpace
+from ..reduction import Sum, reduce_coordinates
+from ..saliency_interpreter import SaliencyInterpreter
+from .against_baseline import AgainstBaseline
+from .neighbours import STRATEGIES, Neighbours, monotonic_paths
+
+
+@SaliencyInterpreter.register("discretized-integrated-gradients")
+class DiscretizedIntegratedGradients(AgainstBaseline):
+    """score_t = Σ_k g_t(z_k) · (z_k - z_{k-1})_t, z_0 = e', …, z_n = e: words between the two,
+    moved as little as makes the path monotonic in every dimension.
+
+    Sanyal and Ren 2021, "Discretized Integrated Gradients for Explaining Language Models",
+    arXiv 2108.13654, equations 3 to 6. Complete up to what a sum over `steps` points misses.
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        steps: Points on the path, n.
+        strategy: Which neighbour of a word comes next: "greedy" (the one that has to be moved
+            least) or "maxcount" (the one that is monotonic in most dimensions).
+        neighbours: How many nearest words are looked at for the next.
+        common: The baseline, by default "mask" where there is such a token and "pad" elsewhere,
+            and what every interpreter takes; see `AgainstBaseline`.
+
+    Raises:
+        ConfigurationError: If the strategy is unknown or a number not positive.
+    """
+
+    complete: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        steps: int = 32,
+        strategy: str = "greedy",
+        neighbours: int = 50,
+        **common: Any,
+    ) -> None:
+        super().__init__(predictor, **common)
+        if strategy not in STRATEGIES:
+            raise ConfigurationError(
+                f"there is no strategy {strategy!r}; there are {', '.join(STRATEGIES)}"
+            )
+        if steps < 1 or neighbours < 1:
+            raise ConfigurationError(
+                f"steps and neighbours must be positive, not {steps} and {neighbours}"
+            )
+        self.steps = steps
+        self.strategy = strategy
+        self.neighbours = neighbours
+        self._graphs: ContentCache[Neighbours] = ContentCache(
+            lambda matrix: Neighbours(matrix, self.neighbours)
+        )
+
+    @property
+    def rows_per_instance(self) -> int:
+        return self.steps
+
+    def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
+        z = self.paths(space, baseline)
+        n = self.steps
+        rows = torch.arange(len(z)).repeat_interleave(n)
+
+        def points(numbers: Tensor) -> Tensor:
+            return z[rows[numbers], numbers % n + 1]
+
+        total = torch.zeros_like(baseline)
+        for numbers, g in space.gradients(points, rows):
+            row, k = rows[numbers], numbers % n + 1
+            total.index_add_(0, row.to(z.device), (z[row, k] - z[row, k - 1]) * g)
+        scores = reduce_coordinates(total, space.layout, Sum())
+        return Attribution(scores, space.evaluate(baseline, torch.arange(len(z))))
+
+    def paths(self, space: EmbeddingSpace, baseline: Tensor) -> Tensor:
+        """z_0, …, z_n for each instance, `(instances, steps + 1, size)`."""
+        layout = space.layout
+        strategy = STRATEGIES[self.strategy]
+        parts = []
+        for number, (x, start) in enumerate(
+            zip(layout.split(space.embeddings), layout.split(baseline), strict=True)
+        ):
+            graph = self._graphs(space.embedding_matrix(number))
+            path = monotonic_paths(
+                x.flatten(0, 1), start.flatten(0, 1), graph, self.steps, strategy
+            )
+            parts.append(path.unflatten(1, x.shape[:2]).transpose(0, 1))
+        return layout.join(parts)

@@ -1,0 +1,77 @@
+"""Gradient methods at a layer inside the model, in the place of the input embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from allennlp.data import Instance
+from allennlp.predictors import Predictor
+from torch import Tensor
+
+from ..embedding_layers import find_inner_layer
+from ..embedding_space import EmbeddingSpace
+from ..packing import TokenBudget
+from ..row_loss import RowLoss
+from ..saliency_interpreter import SaliencyInterpreter
+from ..twin import Twin
+from .against_baseline import AgainstBaseline
+from .input_x_gradient import InputXGradient
+from .integrated_gradients import IntegratedGradients
+
+
+class AtLayer(SaliencyInterpreter):
+    """A method whose coordinates are the outputs of an inner layer.
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        layer: The layer by its dotted name, as in `model.named_modules()`; its output must have a
+            vector per token or wordpiece. None for the input embeddings.
+        common: What the method takes itself.
+
+    Raises:
+        InterpretationError: When interpreting, if there is no such layer.
+    """
+
+    def __init__(self, predictor: Predictor, layer: str | None = None, **common: Any) -> None:
+        super().__init__(predictor, **common)
+        self.layer = layer
+
+    def space(
+        self, twin: Twin, instances: Sequence[Instance], budget: TokenBudget, row_loss: RowLoss
+    ) -> EmbeddingSpace:
+        if self.layer is None:
+            return super().space(twin, instances, budget, row_loss)
+        layers = find_inner_layer(twin, self.layer)
+        return EmbeddingSpace(twin, instances, self.target, budget, row_loss, layers)
+
+
+class AtLayerAgainstBaseline(AtLayer, AgainstBaseline):
+    """A method that compares a layer's states for the input with those for a baseline.
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        layer: As in `AtLayer`.
+        common: The baseline of the input embeddings, and what the method takes itself.
+    """
+
+    def baselines(self, space: EmbeddingSpace) -> list[Tensor]:
+        points = super().baselines(space.at_input_embeddings())
+        return points if self.layer is None else [space.states_at(point) for point in points]
+
+
+@SaliencyInterpreter.register("layer-gradient-x-activation")
+class LayerGradientXActivation(AtLayer, InputXGradient):
+    """score_t = h_t · ∂F/∂h_t for the layer's output h.
+
+    captum's `LayerGradientXActivation`, after Shrikumar et al. 2016, "Not Just a Black Box".
+    """
+
+
+@SaliencyInterpreter.register("layer-integrated-gradients")
+class LayerIntegratedGradients(AtLayerAgainstBaseline, IntegratedGradients):
+    """Integrated gradients on the straight path between a layer's outputs for the baseline and
+    for the input; complete as `integrated-gradients` is.
+
+    Sundararajan, Taly and Yan 2017, equation 1, with the layer's output for x.
+    """
