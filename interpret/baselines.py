@@ -6,6 +6,7 @@ in the place of its words. Padding stays what it is, and so do special tokens un
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -193,7 +194,9 @@ class TextBaseline(Baseline):
         indexer = space.indexer(call)
         tokenizer = getattr(indexer, "_tokenizer", None)
         if tokenizer is not None:
-            return tokenizer(self.text, add_special_tokens=False)["input_ids"]
+            # A copy: tokenising sets truncation, for all who share the tokenizer, and a thread that
+            # predicts meanwhile would read its text uncut.
+            return copy.deepcopy(tokenizer)(self.text, add_special_tokens=False)["input_ids"]
         if not isinstance(indexer, SingleIdTokenIndexer) or indexer.namespace is None:
             raise _no_vector(f"words of the text {self.text!r}", call)
         indexer = SingleIdTokenIndexer(indexer.namespace, indexer.lowercase_tokens)
