@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,34 @@ def test_spawned_workers_of_an_environment_that_is_not_enabled(environment: Any)
     done = environment.run("-W", "ignore", "-c", SPAWNING)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "1"
+
+
+REGISTERED = """
+import json, sys
+import allennlp_saliency
+from allennlp.common.util import import_module_and_submodules
+{load}
+from allennlp.interpret.saliency_interpreters import SaliencyInterpreter
+from allennlp.predictors import Predictor
+print(json.dumps([Predictor.list_available(), SaliencyInterpreter.list_available()]))
+"""
+
+
+@pytest.mark.parametrize(
+    "load",
+    ["import_module_and_submodules('allennlp_saliency')", "import allennlp_saliency.plugin"],
+    ids=["include-package", "plugin"],
+)
+def test_everything_is_registered(environment: Any, load: str) -> None:
+    done = environment.run("-W", "ignore", "-c", REGISTERED.format(load=load))
+    assert done.returncode == 0, done.stderr
+    predictors, interpreters = json.loads(done.stdout.splitlines()[-1])
+    assert "saliency" in predictors
+    assert {
+        "gradient",
+        "gradient-norm",
+        "input-x-gradient",
+        "integrated-gradients",
+        "smooth-gradients",
+        "random",
+    } <= set(interpreters)
