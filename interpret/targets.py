@@ -96,8 +96,8 @@ class Probability(Target):
         return outputs.at(outputs.probabilities)
 
 
-@Target.register("contrast")
 @Target.register("logit-difference")
+@Target.register("contrast")
 class LogitDifference(Target):
     """How much more one label is than another: the difference of their logits, which is the
     difference of their log-probabilities.
