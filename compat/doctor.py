@@ -16,7 +16,6 @@ from .registry import FAILED, shims
 
 ALLENNLP_VERSION = "2.10.1"
 DISTRIBUTION = "allennlp-saliency"
-_ALLENNLP_ADVICE = f"pip install --no-deps allennlp=={ALLENNLP_VERSION}"
 _SHOWN_FIRST = ("torch", "transformers", "numpy")
 
 
@@ -62,16 +61,16 @@ def _versions() -> Iterator[Finding]:
     yield Finding(
         "versions", "python", sys.version_info >= (3, 11), python, "use Python 3.11 or newer"
     )
-    yield Finding("versions", DISTRIBUTION, True, _version(DISTRIBUTION) or "not installed")
-    found = _version("allennlp")
+    own, allennlp = _version(DISTRIBUTION), _version("allennlp")
+    yield Finding("versions", DISTRIBUTION, bool(own), own or "not installed", "pip install .")
     yield Finding(
         "versions",
         "allennlp",
-        found == ALLENNLP_VERSION,
-        found or "not installed",
-        _ALLENNLP_ADVICE,
+        allennlp == ALLENNLP_VERSION,
+        allennlp or "not installed",
+        f"pip install --no-deps allennlp=={ALLENNLP_VERSION}",
     )
-    needed = [Requirement(text) for text in requires(DISTRIBUTION) or ()]
+    needed = [Requirement(text) for text in (requires(DISTRIBUTION) if own else None) or ()]
     needed = [need for need in needed if need.marker is None or need.marker.evaluate()]
     needed.sort(key=lambda need: (need.name not in _SHOWN_FIRST, need.name.lower()))
     for need in needed:

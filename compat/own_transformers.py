@@ -37,10 +37,10 @@ def own_transformers(config: Any, serialization_dir: Any) -> Iterator[Any]:
     from allennlp.common.params import Params
 
     folders: set[str] = set()
-    located = Params(_locate(config.as_dict(quiet=True), Path(serialization_dir), folders))
+    located = _locate(config.as_dict(quiet=True), Path(serialization_dir), folders)
     token = _own_folders.set(_own_folders.get() | folders)
     try:
-        yield located
+        yield Params(located) if folders else config
     finally:
         _own_folders.reset(token)
         _forget(folders)
