@@ -73,10 +73,8 @@ def state(predictor: Predictor) -> dict[str, Any]:
         "requires_grad": [parameter.requires_grad for parameter in model.parameters()],
         "training": [module.training for module in model.modules()],
         "hooks": [
-            sum(
-                map(len, (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks))
-            )
-            for module in model.modules()
+            [len(hooks) for hooks in (m._forward_hooks, m._forward_pre_hooks, m._backward_hooks)]
+            for m in model.modules()
         ],
         "metrics": str(model.get_metrics()),
         "cudnn": torch.backends.cudnn.enabled,
