@@ -5,14 +5,17 @@ from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError
 from .explanation import Explanation, InputAttribution
 from .gradient import (
+    DeepLift,
     DiscretizedIntegratedGradients,
     Gradient,
     GradientNorm,
     GradientShap,
     InputXGradient,
     IntegratedGradients,
+    LayerDeepLift,
     LayerGradientXActivation,
     LayerIntegratedGradients,
+    LayerwiseRelevancePropagation,
     OneHotGradient,
     SequentialIntegratedGradients,
     SmoothGradients,
@@ -27,6 +30,7 @@ from .targets import Target
 __all__ = [
     "Aggregation",
     "Baseline",
+    "DeepLift",
     "DiscretizedIntegratedGradients",
     "EmbeddingSpace",
     "Explanation",
@@ -38,8 +42,10 @@ __all__ = [
     "IntegratedGradients",
     "Interpretation",
     "InterpretationError",
+    "LayerDeepLift",
     "LayerGradientXActivation",
     "LayerIntegratedGradients",
+    "LayerwiseRelevancePropagation",
     "Normalization",
     "OneHotGradient",
     "Random",

@@ -26,12 +26,15 @@ class Attribution:
     Attributes:
         scores: Score per position, `(instances, positions)`, in units of the target.
         baseline_values: For a method that is complete, the target at its baseline, `(instances,)`.
+        absorbed: For a method that hands the target's value back through the model, what of it
+            was handed to nothing of the input, `(instances,)`.
         details: Per instance what else the method reports; empty for nothing.
     """
 
     scores: Tensor
     baseline_values: Tensor | None = None
     details: Sequence[JsonDict] = field(default_factory=list)
+    absorbed: Tensor | None = None
 
 
 def assemble(
@@ -80,6 +83,8 @@ def _explanation(
     if attribution.baseline_values is not None:
         told["baseline_value"] = float(attribution.baseline_values[row])
         delta = told["value"] - told["baseline_value"] - float(scores.sum())
+    if attribution.absorbed is not None:
+        delta = told["value"] - float(attribution.absorbed[row]) - float(scores.sum())
     return Explanation(
         interpreter=interpreter,
         target=told,
@@ -91,7 +96,7 @@ def _explanation(
 
 
 def _incomplete(target: JsonDict, delta: float | None) -> Iterator[str]:
-    if delta is None:
+    if delta is None or "baseline_value" not in target:
         return
     change = target["value"] - target["baseline_value"]
     if abs(delta) > _LARGE_DELTA * abs(change) and abs(delta) > _ROUNDING:

@@ -24,7 +24,7 @@ from .interventions import EmbeddingCall, Recording, Replacement, hooked
 from .labels import Labels
 from .layout import PADDING, CallLayout, Layout
 from .outputs import ModelOutputs
-from .packing import TokenBudget
+from .packing import Chunk, TokenBudget
 from .row_loss import RowLoss
 from .targets import Target
 from .twin import Twin
@@ -126,6 +126,24 @@ class EmbeddingSpace:
                 del values
             if gradients is not None:
                 yield chunk.rows, gradients
+
+    def batches(self, rows: Tensor) -> Iterator[Chunk]:
+        """Batches of rows for a method that runs the model itself; see `TokenBudget.chunks`."""
+        return self._chunks(len(rows))
+
+    def values_at(self, points: Tensor, rows: Tensor) -> Tensor:
+        """The target at points that fit one batch, `(rows,)`, with the graph that leads there."""
+        return self.leaf_and_values(points, rows)[1]
+
+    def leaf_and_values(self, points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """A leaf of the graph at points of one batch, `(rows, size)`, and the target there."""
+        with torch.enable_grad():
+            leaf = points.detach().requires_grad_()
+            return leaf, self._forward(leaf, rows)
+
+    def gradient(self, values: Tensor, leaf: Tensor) -> Tensor:
+        """The gradient of values with respect to a leaf, `(rows, size)`."""
+        return self._gradient(values, [leaf])[0]
 
     def weighted_gradients(self, points: Points, rows: Tensor, weights: Tensor) -> Tensor:
         """Σ w_r ∇F(point_r) over the rows r of each instance.
@@ -333,8 +351,8 @@ class EmbeddingSpace:
             if abs(together - whole) <= 1e-4 * abs(whole) + 1e-7:
                 return name
         raise InterpretationError(
-            f"the loss of {type(self._twin.model).__name__} is {together:.6g} for {len(rows)} rows whose "
-            f"losses add up to {alone:.6g}, neither their mean nor their sum; use a target that "
+            f"the loss of {type(self._twin.model).__name__} is {together:.6g} for {len(rows)} rows "
+            f"whose losses add up to {alone:.6g}, neither their mean nor their sum; use a target that "
             "reads the model's outputs ('logit', 'probability')"
         )
 
@@ -344,7 +362,7 @@ class EmbeddingSpace:
         loss = outputs.get("loss")
         return float(loss.sum()) if isinstance(loss, Tensor) else 0.0
 
-    def _chunks(self, rows: int) -> Iterator[Any]:
+    def _chunks(self, rows: int) -> Iterator[Chunk]:
         self._forget_graph()
         return self._budget.chunks(rows, self.tokens_per_row)
 

@@ -7,7 +7,7 @@ and when memory runs out the budget is halved and the work goes on where it stop
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -49,21 +49,29 @@ class TokenBudget:
             yield chunk
             start += 0 if chunk.failed else len(chunk.rows)
 
-    def groups(self, lengths: Sequence[int], rows_per_instance: int) -> list[list[int]]:
+    def groups(
+        self,
+        lengths: Sequence[int],
+        rows_per_instance: int,
+        shapes: Sequence[Hashable] | None = None,
+    ) -> list[list[int]]:
         """Instances to collate together: of about the same length, as many as fill the budget.
 
         Args:
             lengths: Tokens of each instance.
             rows_per_instance: How many copies of each instance a method evaluates.
+            shapes: The shape of each instance, where only those of the same may be together.
 
         Returns:
             Numbers of the instances in each group, shorter ones first.
         """
         groups: list[list[int]] = []
         filled = 0
-        for number in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        shapes = [None] * len(lengths) if shapes is None else shapes
+        for number in sorted(range(len(lengths)), key=lambda i: (lengths[i], str(shapes[i]))):
             length = max(lengths[number], 1)
-            if groups and self._fits(groups[-1], filled, length, rows_per_instance):
+            alike = bool(groups) and shapes[groups[-1][0]] == shapes[number]
+            if alike and self._fits(groups[-1], filled, length, rows_per_instance):
                 groups[-1].append(number)
                 filled += length
             else:

@@ -63,6 +63,10 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     complete: ClassVar[bool] = False
     """Whether the attributions add up to what the target differs from its value at a baseline."""
 
+    padded: ClassVar[bool] = True
+    """Whether instances of different lengths may share a batch: padding changes no value and no
+    gradient, but a method that has rules for operations may see it."""
+
     def __init__(
         self,
         predictor: Predictor,
@@ -224,7 +228,9 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             if self.token_budget is None
             else TokenBudget(self.token_budget)
         )
-        groups = budget.groups([_length(i) for i in instances], self.rows_per_instance)
+        lengths = [_length(instance) for instance in instances]
+        shapes = None if self.padded else [str(i.get_padding_lengths()) for i in instances]
+        groups = budget.groups(lengths, self.rows_per_instance, shapes)
         results: list[Explanation | Exception] = [InterpretationError()] * len(instances)
         for group in _with_progress(groups, progress):
             explained = self._explain_group(twin, [instances[i] for i in group], budget)

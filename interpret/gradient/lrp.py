@@ -1,0 +1,63 @@
+"""Relevance, handed back from the target to the embeddings operation by operation."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from allennlp.common.checks import ConfigurationError
+from allennlp.predictors import Predictor
+
+from ..assembly import Attribution
+from ..embedding_space import EmbeddingSpace
+from ..errors import InterpretationError
+from ..propagation.lrp_rules import Absorbed, lrp_rules
+from ..propagation.mode import RuleMode
+from ..reduction import Sum, reduce_coordinates
+from ..saliency_interpreter import SaliencyInterpreter
+
+
+@SaliencyInterpreter.register("lrp")
+class LayerwiseRelevancePropagation(SaliencyInterpreter):
+    """score_t = Σ R over the embedding e_t, R(F) = F at the output.
+
+    Achtibat et al. 2024, "AttnLRP", with the ε rule for linear layers. Which operation gets which
+    rule stands in `propagation/lrp_rules.py`. The scores and what was absorbed on the way (by
+    biases, softmax, nonlinearities, ε: `absorbed`) add up to F(x).
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        epsilon: ε of the rule for linear layers, in units of their outputs.
+        common: What every interpreter takes; see `SaliencyInterpreter`.
+
+    Raises:
+        ConfigurationError: If epsilon is negative.
+    """
+
+    padded: ClassVar[bool] = False
+
+    def __init__(self, predictor: Predictor, epsilon: float = 1e-6, **common: Any) -> None:
+        super().__init__(predictor, **common)
+        if epsilon < 0:
+            raise ConfigurationError(f"epsilon must not be negative, not {epsilon}")
+        self.epsilon = epsilon
+
+    def attribute(self, space: EmbeddingSpace) -> Attribution:
+        x = space.embeddings
+        relevance = torch.zeros_like(x)
+        totals = torch.zeros(len(x), dtype=torch.float64)
+        details: list[dict[str, Any]] = []
+        # One by one: what is absorbed is noted for the batch as a whole.
+        for row in torch.arange(len(x)).split(1):
+            absorbed = Absorbed()
+            with RuleMode(lrp_rules(absorbed, self.epsilon)) as mode:
+                try:
+                    leaf, values = space.leaf_and_values(x[row], row)
+                except NotImplementedError as error:
+                    raise InterpretationError(f"LRP has no rule for this: {error}") from error
+            relevance[row] = x[row] * space.gradient(values, leaf)
+            totals[row] = sum(absorbed.amounts.values())
+            told = {"absorbed": dict(sorted(absorbed.amounts.items()))}
+            details.append({**told, "without_rule": sorted(mode.unruled)} if mode.unruled else told)
+        scores = reduce_coordinates(relevance, space.layout, Sum())
+        return Attribution(scores, details=details, absorbed=totals)

@@ -1,0 +1,140 @@
+"""A functional call as the rules see it: by the operation's name, in-place or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_SYNONYMS = {
+    "__add__": "add",
+    "__radd__": "add",
+    "__iadd__": "add",
+    "__sub__": "sub",
+    "__isub__": "sub",
+    "subtract": "sub",
+    "__rsub__": "rsub",
+    "__mul__": "mul",
+    "__rmul__": "mul",
+    "__imul__": "mul",
+    "multiply": "mul",
+    "__matmul__": "matmul",
+    "__rmatmul__": "rmatmul",
+    "mm": "matmul",
+    "mv": "matmul",
+    "dot": "matmul",
+    "bmm": "matmul",
+    "__truediv__": "div",
+    "__itruediv__": "div",
+    "__div__": "div",
+    "divide": "div",
+    "true_divide": "div",
+    "__rtruediv__": "rdiv",
+    "__rdiv__": "rdiv",
+    "__pow__": "pow",
+    "__ipow__": "pow",
+    "__rpow__": "rpow",
+    "__neg__": "neg",
+    "__abs__": "abs",
+    "absolute": "abs",
+    "clip": "clamp",
+    "_softmax": "softmax",
+    "special_softmax": "softmax",
+}
+
+
+def operation(function: Callable[..., Any]) -> str:
+    """The name of an operation: `torch.Tensor.mul_`, `x * y` and `torch.multiply` are all "mul"."""
+    name = getattr(function, "__name__", "")
+    name = _SYNONYMS.get(name, name)
+    if name.endswith("_") and not name.endswith("__"):
+        name = name[:-1]
+        name = _SYNONYMS.get(name, name)
+    return name
+
+
+def in_place(function: Callable[..., Any]) -> bool:
+    """Whether a function changes its first argument."""
+    name = getattr(function, "__name__", "")
+    if name.startswith("__i") and name.endswith("__"):
+        return name in _SYNONYMS
+    return name.endswith("_") and not name.endswith("__")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of an operation, some of whose arguments depend on the embeddings.
+
+    Attributes:
+        name: The operation.
+        function: Computes it anew, without changing its arguments.
+        args: Its positional arguments.
+        kwargs: Its named arguments.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    @property
+    def operands(self) -> list[Tensor]:
+        """The arguments that depend on the embeddings."""
+        return [arg for arg in self.args if depends(arg)]
+
+    def of(self, *operands: Tensor) -> Any:
+        """The operation of other operands in the place of these, in their order."""
+        others = iter(operands)
+        args = [next(others) if depends(arg) else arg for arg in self.args]
+        return self.function(*args, **self.kwargs)
+
+
+def depends(value: Any) -> bool:
+    """Whether a value is, or holds, a tensor that depends on the embeddings."""
+    if isinstance(value, Tensor):
+        return value.requires_grad
+    if isinstance(value, (list, tuple)):
+        return any(depends(item) for item in value)
+    return False
+
+
+def pure(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A function that computes an operation and leaves its arguments alone."""
+    if name in _REVERSED:
+        return _REVERSED[name]
+    if not in_place(function):
+        return function
+    return getattr(torch, name, None) or getattr(F, name)
+
+
+_REVERSED: dict[str, Callable[..., Any]] = {
+    "rmatmul": lambda x, other: torch.matmul(other, x),
+    "rdiv": lambda x, other: torch.div(other, x),
+    "rpow": lambda x, other: torch.pow(other, x),
+}
+
+
+class _Attach(torch.autograd.Function):
+    """The value of one tensor, the gradient of another."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, surrogate: Tensor) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor]:
+        return None, grads[0]
+
+
+def attach(value: Tensor, surrogate: Tensor) -> Tensor:
+    """A tensor with the value of one and the gradient of another of the same shape.
+
+    Args:
+        value: What the operation returns.
+        surrogate: A function, linear in the operands, whose coefficients are the multipliers.
+    """
+    return _Attach.apply(value.detach(), surrogate.to(value.dtype))

@@ -1,0 +1,143 @@
+"""Recurrent layers, written out step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+States = tuple[Tensor, ...]
+Cell = Callable[[Tensor, States, Sequence[Tensor]], States]
+
+
+def lstm_cell(
+    x: Tensor,
+    hx: Sequence[Tensor],
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """One step of an LSTM."""
+    h, c = hx
+    i, f, g, o = (F.linear(x, w_ih, b_ih) + F.linear(h, w_hh, b_hh)).chunk(4, dim=-1)
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def gru_cell(
+    x: Tensor,
+    h: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor:
+    """One step of a GRU."""
+    r_x, z_x, n_x = F.linear(x, w_ih, b_ih).chunk(3, dim=-1)
+    r_h, z_h, n_h = F.linear(h, w_hh, b_hh).chunk(3, dim=-1)
+    z = (z_x + z_h).sigmoid()
+    n = (n_x + (r_x + r_h).sigmoid() * n_h).tanh()
+    return n + z * (h - n)
+
+
+def _lstm_step(x: Tensor, states: States, weights: Sequence[Tensor]) -> States:
+    return lstm_cell(x, states, *weights)
+
+
+def _gru_step(x: Tensor, states: States, weights: Sequence[Tensor]) -> States:
+    return (gru_cell(x, states[0], *weights),)
+
+
+def _rnn_step(nonlinearity: Callable[[Tensor], Tensor]) -> Cell:
+    def step(x: Tensor, states: States, weights: Sequence[Tensor]) -> States:
+        w_ih, w_hh, *biases = weights
+        b_ih, b_hh = biases or (None, None)
+        return (nonlinearity(F.linear(x, w_ih, b_ih) + F.linear(states[0], w_hh, b_hh)),)
+
+    return step
+
+
+def _layer(
+    cell: Cell, steps: Sequence[Tensor], states: States, weights: Sequence[Tensor], back: bool
+) -> tuple[list[Tensor], States]:
+    """One layer in one direction over time steps, `(rows, dim)` each; in a packed sequence a step
+    has as many rows as texts are that long, the longest first."""
+    outputs: list[Tensor] = []
+    done: list[States] = []
+    full = states
+    current = tuple(state[: len(steps[-1 if back else 0])] for state in full)
+    for x in reversed(steps) if back else steps:
+        rows = len(x)
+        if rows < len(current[0]):
+            done.append(tuple(state[rows:] for state in current))
+            current = tuple(state[:rows] for state in current)
+        elif rows > len(current[0]):
+            fresh = tuple(state[len(current[0]) : rows] for state in full)
+            current = tuple(torch.cat(pair) for pair in zip(current, fresh, strict=True))
+        current = cell(x, current, weights)
+        outputs.append(current[0])
+    final = tuple(
+        torch.cat([current[i], *(states[i] for states in reversed(done))])
+        for i in range(len(current))
+    )
+    return (outputs[::-1] if back else outputs), final
+
+
+def _run(
+    cell: Cell,
+    steps: list[Tensor],
+    initial: States,
+    params: Sequence[Tensor],
+    has_biases: bool,
+    num_layers: int,
+    bidirectional: bool,
+) -> tuple[list[Tensor], States]:
+    """All layers; initial and final states `(layers · directions, batch, dim)`."""
+    per_direction = 4 if has_biases else 2
+    directions = 2 if bidirectional else 1
+    finals: list[States] = []
+    for layer in range(num_layers):
+        outputs = []
+        for direction in range(directions):
+            number = layer * directions + direction
+            weights = params[number * per_direction : (number + 1) * per_direction]
+            states = tuple(state[number] for state in initial)
+            out, final = _layer(cell, steps, states, weights, back=direction == 1)
+            outputs.append(out)
+            finals.append(final)
+        steps = [torch.cat(both, dim=-1) for both in zip(*outputs, strict=True)]
+    return steps, tuple(torch.stack(states) for states in zip(*finals, strict=True))
+
+
+def _recurrent(cell: Cell) -> Callable[..., Any]:
+    def whole(first: Tensor, second: Any, third: Any, *rest: Any) -> tuple[Any, ...]:
+        # Packed: (data, batch_sizes, hx, params, …); padded: (input, hx, params, …).
+        if isinstance(second, Tensor) and second.dim() == 1:
+            params, has_biases, num_layers, _, _, bidirectional = rest
+            steps = list(first.split(second.tolist()))
+            out, states = _run(
+                cell, steps, _states(third), params, has_biases, num_layers, bidirectional
+            )
+            return (torch.cat(out), *states)
+        has_biases, num_layers, _, _, bidirectional, batch_first = rest
+        steps = list(first.unbind(1 if batch_first else 0))
+        out, states = _run(
+            cell, steps, _states(second), third, has_biases, num_layers, bidirectional
+        )
+        return (torch.stack(out, 1 if batch_first else 0), *states)
+
+    return whole
+
+
+def _states(hx: Any) -> States:
+    return (hx,) if isinstance(hx, Tensor) else tuple(hx)
+
+
+lstm = _recurrent(_lstm_step)
+gru = _recurrent(_gru_step)
+rnn_tanh = _recurrent(_rnn_step(torch.tanh))
+rnn_relu = _recurrent(_rnn_step(torch.relu))
