@@ -15,8 +15,8 @@ SENTENCES = (
     "a great film",
     "awful",
     "the plot was not bad , but the actor was badly unbelievable !",
-    "john smith lives in london and mary works in paris , but so too filmgoers have never had a "
-    "very good scene in it : great , great , great and ever so little awful plot .",
+    "john smith lives in london and mary in paris , but so too filmgoers have never had a very "
+    "good scene : great , great and ever so little awful plot .",
 )
 # Few words: every one of them may be an entity, and each entity is explained by itself.
 TAGGED = ("john", "filmgoers lives in paris", "mary smith", "the badly unbelievable london scene !")
