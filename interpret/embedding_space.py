@@ -352,8 +352,8 @@ class EmbeddingSpace:
                 return name
         raise InterpretationError(
             f"the loss of {type(self._twin.model).__name__} is {together:.6g} for {len(rows)} rows "
-            f"whose losses add up to {alone:.6g}, neither their mean nor their sum; use a target that "
-            "reads the model's outputs ('logit', 'probability')"
+            f"whose losses add up to {alone:.6g}, neither their mean nor their sum; use a target "
+            "that reads the model's outputs ('logit', 'probability')"
         )
 
     def _loss(self, rows: Tensor) -> float:

@@ -18,65 +18,12 @@ from torch import Tensor
 from .calls import Call, attach, depends
 from .mode import Rule, operand_and_dim
 
-ELEMENTWISE = [
-    "relu",
-    "relu6",
-    "gelu",
-    "silu",
-    "mish",
-    "elu",
-    "selu",
-    "celu",
-    "leaky_relu",
-    "prelu",
-    "hardtanh",
-    "hardswish",
-    "hardsigmoid",
-    "softplus",
-    "softsign",
-    "logsigmoid",
-    "log_sigmoid",
-    "tanhshrink",
-    "hardshrink",
-    "softshrink",
-    "threshold",
-    "rrelu",
-    "tanh",
-    "sigmoid",
-    "exp",
-    "exp2",
-    "expm1",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "sqrt",
-    "rsqrt",
-    "reciprocal",
-    "square",
-    "pow",
-    "rpow",
-    "abs",
-    "sin",
-    "cos",
-    "tan",
-    "atan",
-    "sinh",
-    "cosh",
-    "asinh",
-    "erf",
-    "erfc",
-    "clamp",
-    "clamp_min",
-    "clamp_max",
-    "logit",
-    "sign",
-    "floor",
-    "ceil",
-    "round",
-    "trunc",
-]
-
+ELEMENTWISE = """
+relu relu6 gelu silu mish elu selu celu leaky_relu prelu hardtanh hardswish hardsigmoid softplus
+softsign logsigmoid log_sigmoid tanhshrink hardshrink softshrink threshold rrelu tanh sigmoid
+exp exp2 expm1 log log1p log2 log10 sqrt rsqrt reciprocal square pow rpow abs sin cos tan atan
+sinh cosh asinh erf erfc clamp clamp_min clamp_max logit sign floor ceil round trunc
+""".split()
 _CLOSE = 1e-4
 _CLOSE_LOGS = 0.05
 

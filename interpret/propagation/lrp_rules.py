@@ -151,6 +151,10 @@ def lrp_rules(absorbed: Absorbed, epsilon: float) -> dict[str, Rule]:
         a, b = call.args
         return a / b.detach() if depends(a) else identity(call)
 
+    def largest(call: Call) -> Any:
+        """R goes to the largest."""
+        return call.function(*call.args, **call.kwargs)
+
     def power(call: Call) -> Tensor:
         exponent = call.args[1] if len(call.args) > 1 else call.kwargs.get("exponent")
         return constant(call) if isinstance(exponent, float) and exponent < 0 else identity(call)
@@ -174,6 +178,8 @@ def lrp_rules(absorbed: Absorbed, epsilon: float) -> dict[str, Rule]:
         "pow": power,
         "product": halves,
         "div": quotient,
+        "max": largest,
+        "amax": largest,
         "layer_norm": layer_norm,
         "rms_norm": rms_norm,
     }
