@@ -1,0 +1,89 @@
+"""`python -m benchmarks`: side by side with the peers."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import allennlp_saliency  # noqa: F401  makes AllenNLP importable
+
+from .compare import compare
+from .machine import machine, versions
+from .rows import rows
+from .table import goals, table, write
+from .timing import ProcessStage
+from .workloads import BERT_BASE, TINY
+
+HERE = Path(__file__).resolve().parent
+ASIDE = HERE.parent / "out" / "benchmarks"
+QUIET = {
+    "HF_HUB_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "ALLENNLP_LOG_LEVEL": "WARNING",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, prints and writes.
+
+    Args:
+        arguments: Of the command line.
+    """
+    options = _options(arguments)
+    # For the contestants' processes, which inherit it.
+    os.environ.update(QUIET)
+    os.environ.pop("OMP_NUM_THREADS", None)
+    started = machine(options.device)
+    chosen = [row for row in rows(options.model) if not options.only or row.name in options.only]
+    stages: dict[str, ProcessStage] = {}
+
+    def stage(contestant: str) -> ProcessStage:
+        if contestant not in stages:
+            stages[contestant] = ProcessStage(contestant, options.device)
+        return stages[contestant]
+
+    results: dict[str, Any] = {
+        "format": 1,
+        "date": datetime.date.today().isoformat(),
+        "quick": options.quick,
+        "machine": started,
+        "versions": versions(),
+        "rows": [],
+    }
+    for row in chosen:
+        print(f"\n{row.title}", flush=True)
+        results["rows"].append(compare(row.quick() if options.quick else row, stage))
+        print(table(results["rows"][-1]), flush=True)
+    for one in stages.values():
+        one.close()
+    print(f"\n{goals(results)}")
+    partial = options.quick or options.only or options.device != "cpu" or options.model != BERT_BASE
+    for path in write(results, options.output or (ASIDE if partial else HERE)):
+        print(f"wrote {path}")
+    return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    names = [row.name for row in rows()]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and texts")
+    parser.add_argument("--only", action="append", choices=names, metavar="ROW", help=str(names))
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--model", choices=[BERT_BASE, TINY], default=BERT_BASE)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="folder for RESULTS.md and RESULTS.json; default: benchmarks/ for a full run on the "
+        "CPU, out/benchmarks/ for any other",
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""What a contestant is asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .workloads import Texts
+
+Scores = list[list[float]]
+"""Per input a score per wordpiece, of absolute value and sum 1."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A job: explain these texts in this way.
+
+    Attributes:
+        model: As for `workloads.predictor`.
+        texts: The inputs.
+        method: "input-x-gradient", "smooth-gradients" or "integrated-gradients".
+        steps: Gradients per input, where the accuracy does not decide.
+        rule: The rule for the integral, by our name for it.
+        accuracy: The largest completeness error, as a share of what the target differs from its
+            value at the baseline, that an input may have; None leaves it at `steps`.
+    """
+
+    model: str
+    texts: Texts
+    method: str = "integrated-gradients"
+    steps: int = 10
+    rule: str = "left"
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A case, ready to be timed.
+
+    Attributes:
+        run: Does it, and returns the scores.
+        share: The share of the case's texts that it explains: the time is divided by it.
+        notes: What to say about it in the results.
+    """
+
+    run: Callable[[], Scores]
+    share: float = 1.0
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class NotReachedError(Exception):
+    """The accuracy asked for took more steps than anybody would wait for."""
+
+
+def fewest_steps(first: int, last: int, accuracy: float, worst: Callable[[int], float]) -> int:
+    """The first of `first`, 2 · first, 4 · first … that is accurate enough.
+
+    Args:
+        first: Steps to begin with.
+        last: Steps to give up after.
+        accuracy: Largest error allowed.
+        worst: The largest error at a number of steps.
+
+    Raises:
+        NotReachedError: If none up to `last` is.
+    """
+    steps, errors = first, {}
+    while steps <= last:
+        errors[steps] = worst(steps)
+        if errors[steps] < accuracy:
+            return steps
+        steps *= 2
+    told = ", ".join(f"{error:.1%} at {steps}" for steps, error in errors.items())
+    raise NotReachedError(f"not reached: the largest error is {told} steps")
+
+
+def normalized(scores: list[float]) -> list[float]:
+    """AllenNLP's `|s| / Σ|s|`."""
+    total = sum(map(abs, scores)) or 1.0
+    return [abs(score) / total for score in scores]

@@ -1,0 +1,80 @@
+"""This project's interpreters, called as a user calls them: JSON in, labelling included."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from allennlp.predictors import Predictor
+
+from allennlp_saliency.interpret import (
+    Explanation,
+    InputXGradient,
+    IntegratedGradients,
+    SaliencyInterpreter,
+    SmoothGradients,
+)
+
+from ..case import Case, Job, Scores, fewest_steps
+
+# AllenNLP's path: every vector begins at zero, those of special tokens too.
+ZERO = {"type": "zero", "keep_special_tokens": False}
+MOST_STEPS = 4096
+
+
+def prepare(case: Case, predictor: Predictor) -> Job:
+    """Everything that is not timed."""
+    interpreter, notes = _interpreter(case, predictor)
+
+    def run() -> Scores:
+        results = interpreter.interpret_batch_json(case.texts)
+        return [interpreter.grad_inputs(only)["grad_input_1"] for (only,) in results]
+
+    return Job(run, notes=notes)
+
+
+def _interpreter(case: Case, predictor: Predictor) -> tuple[SaliencyInterpreter, dict[str, Any]]:
+    if case.method == "input-x-gradient":
+        return InputXGradient(predictor), {}
+    if case.method == "smooth-gradients":
+        return SmoothGradients(predictor, num_samples=case.steps, stdev=0.01), {}
+    if case.accuracy is None:
+        return _integrated(predictor, steps=case.steps, rule=case.rule), {"steps": case.steps}
+    if case.rule == "adaptive":
+        adaptive = _integrated(predictor, relative_tolerance=case.accuracy, max_steps=MOST_STEPS)
+        explained = _explained(adaptive, case)
+        found = [one.details["steps"] for one in explained]
+        return adaptive, {
+            "steps": f"{min(found)} to {max(found)}, median {median(found):g}",
+            "largest error": max(map(completeness_error, explained)),
+        }
+    steps = steps_needed(case, predictor, case.rule)
+    fixed = _integrated(predictor, steps=steps, rule=case.rule)
+    error = max(map(completeness_error, _explained(fixed, case)))
+    return fixed, {"steps": steps, "largest error": error}
+
+
+def steps_needed(case: Case, predictor: Predictor, rule: str) -> int:
+    """How many steps a rule needs for a case's accuracy; see `fewest_steps`."""
+
+    def worst(steps: int) -> float:
+        interpreter = _integrated(predictor, steps=steps, rule=rule, max_steps=max(steps, 1024))
+        return max(map(completeness_error, _explained(interpreter, case)))
+
+    assert case.accuracy is not None
+    return fewest_steps(8, MOST_STEPS, case.accuracy, worst)
+
+
+def completeness_error(explanation: Explanation) -> float:
+    """What the scores miss of the target's change, as a share of it."""
+    change = explanation.target["value"] - explanation.target["baseline_value"]
+    assert explanation.convergence_delta is not None
+    return abs(explanation.convergence_delta) / abs(change)
+
+
+def _integrated(predictor: Predictor, **parameters: Any) -> IntegratedGradients:
+    return IntegratedGradients(predictor, baseline=ZERO, **parameters)
+
+
+def _explained(interpreter: SaliencyInterpreter, case: Case) -> list[Explanation]:
+    return [only for (only,) in interpreter.interpret_batch_json(case.texts)]

@@ -1,0 +1,160 @@
+"""What is compared. A new comparison is one more `Row`; a new peer one more file in `contestants/`
+with a function `prepare(case, predictor) -> Job`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .case import Case
+from .workloads import BERT_BASE, fixture_texts, sentences, spread
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Somebody who takes part in a row.
+
+    Attributes:
+        label: Its name in the table.
+        contestant: Its module in `contestants/`.
+        changes: What is different in its case.
+        rounds: How often it runs at most; None for as often as the others.
+        comparable: Whether it computes the same numbers as the row's first.
+    """
+
+    label: str
+    contestant: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    rounds: int | None = None
+    comparable: bool = True
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What the ratio of the seconds of two entries ought to be."""
+
+    slower: str
+    faster: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def met(self, ratio: float) -> bool:
+        """Whether it is."""
+        return (self.at_least is None or ratio >= self.at_least) and (
+            self.at_most is None or ratio <= self.at_most
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """A comparison.
+
+    Attributes:
+        name: For `--only`.
+        title: For the table.
+        case: What everybody is asked to do.
+        entries: Who takes part, ours first.
+        goals: What ought to come out.
+        rounds: How often everybody runs.
+    """
+
+    name: str
+    title: str
+    case: Case
+    entries: tuple[Entry, ...]
+    goals: tuple[Goal, ...] = ()
+    rounds: int = 5
+
+    def quick(self) -> Row:
+        """The same with fewer rounds and texts, for a look."""
+        few = sorted(self.case.texts, key=lambda text: len(text["sentence"]))[::4]
+        texts = tuple(few) if len(self.case.texts) > 1 else self.case.texts
+        return replace(self, case=replace(self.case, texts=texts), rounds=min(self.rounds, 2))
+
+
+OURS = Entry("ours", "ours")
+ALLENNLP = Entry("AllenNLP", "allennlp")
+CAPTUM = Entry("captum", "captum")
+LOWER_BOUND = Entry("lower bound", "lower_bound")
+# AllenNLP's simple gradient multiplies every gradient by the first token's embedding.
+SIMPLE_GRADIENT = replace(ALLENNLP, comparable=False)
+# Everybody draws noise of their own, and AllenNLP leaves the input out.
+NOISY_ALLENNLP = replace(ALLENNLP, comparable=False)
+NOISY_LOWER_BOUND = replace(LOWER_BOUND, comparable=False)
+
+_AT_EQUAL_STEPS = (
+    Goal("AllenNLP", "ours", at_least=3),
+    Goal("captum", "ours", at_least=1),
+)
+
+
+def rows(model: str = BERT_BASE, trained: str = "sentiment") -> tuple[Row, ...]:
+    """All rows.
+
+    Args:
+        model: A size with random weights, for the rows at equal steps.
+        trained: A fixture, for the rows at equal accuracy.
+    """
+    one = Case(model, sentences([26]))
+    many = Case(model, sentences(spread(32, 6, 120)))
+    return (
+        Row(
+            "ig-one",
+            "Integrated gradients, 10 steps, left rule, one sentence of 26 tokens",
+            one,
+            (OURS, ALLENNLP, CAPTUM, LOWER_BOUND),
+            _AT_EQUAL_STEPS,
+        ),
+        Row(
+            "gradient-one",
+            "Input x gradient, one sentence of 26 tokens",
+            replace(one, method="input-x-gradient", steps=1),
+            (OURS, SIMPLE_GRADIENT, LOWER_BOUND),
+        ),
+        Row(
+            "smooth-one",
+            "SmoothGrad, 10 samples, one sentence of 26 tokens",
+            replace(one, method="smooth-gradients"),
+            (OURS, NOISY_ALLENNLP, NOISY_LOWER_BOUND),
+        ),
+        Row(
+            "ig-many",
+            "Integrated gradients, 10 steps, left rule, 32 sentences of 6 to 120 tokens",
+            many,
+            (OURS, LOWER_BOUND, CAPTUM, replace(ALLENNLP, rounds=1)),
+            (Goal("ours", "lower bound", at_most=1.15), *_AT_EQUAL_STEPS[1:]),
+            rounds=3,
+        ),
+        Row(
+            "gradient-many",
+            "Input x gradient, 32 sentences of 6 to 120 tokens",
+            replace(many, method="input-x-gradient", steps=1),
+            (OURS, LOWER_BOUND, SIMPLE_GRADIENT),
+            rounds=3,
+        ),
+        Row(
+            "smooth-many",
+            "SmoothGrad, 10 samples, 32 sentences of 6 to 120 tokens",
+            replace(many, method="smooth-gradients"),
+            (OURS, NOISY_LOWER_BOUND, NOISY_ALLENNLP),
+            rounds=1,
+        ),
+        Row(
+            "accuracy",
+            "Integrated gradients of 64 inputs, the largest relative completeness error below "
+            f"1 %, on the trained fixture `{trained}`",
+            Case(trained, fixture_texts(trained, 64), accuracy=0.01, rule="gauss-legendre"),
+            (
+                Entry("ours, tolerance", "ours", {"rule": "adaptive"}),
+                Entry("ours, Gauss-Legendre", "ours"),
+                CAPTUM,
+                Entry("AllenNLP", "allennlp", {"rule": "left"}, rounds=1),
+            ),
+            (
+                Goal("AllenNLP", "ours, tolerance", at_least=10),
+                Goal("captum", "ours, tolerance", at_least=1),
+                Goal("ours, Gauss-Legendre", "ours, tolerance", at_least=1),
+            ),
+        ),
+    )

@@ -1,0 +1,132 @@
+"""The results as JSON and as Markdown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+_HEAD = """\
+# Benchmarks
+
+Written by `make benchmark`; change nothing here by hand.
+
+Every contestant has a process of its own and all cores to itself; within a row they take turns,
+round after round, after a warm-up. Seconds are medians, with the fastest and slowest round in
+brackets. Memory is the peak during a run beyond what the process took once its model was loaded
+({memory}).
+
+- **ours**: `interpret_batch_json` on a list of JSON inputs; tokenising, predicting the label that
+  is explained and the target at the baseline are included.
+- **AllenNLP**: `saliency_interpret_from_json` of AllenNLP's own class, one input after the other,
+  as it works; predicting the label is included.
+- **captum**: `LayerIntegratedGradients` on the word embeddings, in its favour: wordpieces and
+  labels are given, parameters need no gradient, no convergence delta is computed. All steps of an
+  input share a batch, so nothing is padded; in the row on accuracy, the fastest of six batchings.
+- **lower bound**: plain torch, one forward and one backward pass to the embeddings for exactly the
+  rows needed, all steps of inputs of equal length in a batch; no padding, no hooks, no gradients of
+  parameters, wordpieces and labels given.
+
+The base model is a BERT of bert-base's size (12 layers, 768 wide, 30522 words) with random weights,
+inside AllenNLP's `BasicClassifier`. The baseline is zero everywhere, as in AllenNLP's code, so that
+all of a row compute the same scores; the last column says how far they are apart from ours at most.
+It is empty where they do not: AllenNLP's simple gradient multiplies all gradients by the first
+token's embedding, and noise is everybody's own.
+
+In the row on accuracy everybody must bring the largest error of completeness of all inputs,
+|F(x) - F(x') - Σ scores| / |F(x) - F(x')|, below 1 %. *Ours, tolerance* finds its steps while the
+clock runs. The others get the first of 8, 16, 32 … steps that is enough for nothing. AllenNLP's 10
+steps are fixed in its code; it is given the steps that its rule needs by answering its call of
+`numpy.linspace`, and where that would take minutes it explains every so-many-th input and the time
+is multiplied, which is fair as it takes one after the other.
+"""
+
+
+def write(results: dict[str, Any], folder: Path) -> list[Path]:
+    """Writes `RESULTS.json` and `RESULTS.md`.
+
+    Args:
+        results: What `__main__` put together.
+        folder: Where to; made if it is missing.
+
+    Returns:
+        What was written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    as_json, as_text = folder / "RESULTS.json", folder / "RESULTS.md"
+    as_json.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    as_text.write_text(markdown(results), encoding="utf-8")
+    return [as_json, as_text]
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The results as Markdown."""
+    cuda = results["machine"]["device"] == "cuda"
+    memory = "what torch allocates on the accelerator" if cuda else "resident set"
+    parts = [_HEAD.format(memory=memory), _about(results), goals(results)]
+    parts += [f"## {row['title']}\n\n{table(row)}\n" for row in results["rows"]]
+    return "\n".join(parts)
+
+
+def goals(results: dict[str, Any]) -> str:
+    """The table of goals and whether they are met."""
+    lines = ["## Goals\n", "| row | goal | measured | met |", "|---|---|---|---|"]
+    for row in results["rows"]:
+        for goal in row["goals"]:
+            ratio = "–" if goal["ratio"] is None else f"{goal['ratio']:.2f}×"
+            met = {True: "yes", False: "**no**", None: "–"}[goal["met"]]
+            lines.append(f"| {row['title']} | {_wanted(goal)} | {ratio} | {met} |")
+    return "\n".join(lines) + "\n"
+
+
+def table(row: dict[str, Any]) -> str:
+    """The table of one row."""
+    first = row["entries"][0]["median_seconds"]
+    lines = [
+        "| | seconds | of ours | peak memory | notes | scores differ by |",
+        "|---|---|---|---|---|---|",
+    ]
+    for entry in row["entries"]:
+        notes = "; ".join(f"{name}: {_note(value)}" for name, value in entry["notes"].items())
+        peak, apart = entry["peak_bytes"], entry["largest_difference_of_a_score"]
+        seconds = entry["median_seconds"]
+        cells = [
+            entry["name"],
+            "–" if seconds is None else _seconds(entry["seconds"], seconds),
+            "–" if seconds is None or first is None else f"{seconds / first:.2f}×",
+            "–" if peak is None else f"{peak / 2**20:.0f} MiB",
+            entry["failure"] or notes,
+            "" if apart is None else f"{apart:.0e}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _about(results: dict[str, Any]) -> str:
+    machine, versions = results["machine"], results["versions"]
+    where = f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, "
+    where += f"{machine['memory_gib']} GiB, {machine['system']}"
+    if "accelerator" in machine:
+        where = f"{machine['accelerator']}; {where}"
+    load = f"Load of the machine before: {machine['load_before']}."
+    packages = ", ".join(f"{name} {number}" for name, number in versions.items())
+    quick = "**A quick run: fewer rounds and texts.** " if results["quick"] else ""
+    return f"{quick}{results['date']}, {where}. {load} {packages}.\n"
+
+
+def _wanted(goal: dict[str, Any]) -> str:
+    if goal["at_most"] is not None:
+        return f"{goal['slower']} at most {goal['at_most']:g} times {goal['faster']}"
+    if goal["at_least"] == 1:
+        return f"{goal['faster']} not slower than {goal['slower']}"
+    return f"{goal['faster']} at least {goal['at_least']:g} times as fast as {goal['slower']}"
+
+
+def _seconds(all_seconds: list[float], seconds: float) -> str:
+    if len(all_seconds) == 1:
+        return f"{seconds:.3g} (once)"
+    return f"{seconds:.3g} ({min(all_seconds):.3g}–{max(all_seconds):.3g})"
+
+
+def _note(value: Any) -> str:
+    return f"{value:.2%}" if isinstance(value, float) else str(value)

@@ -1,0 +1,229 @@
+"""Seconds and peak memory, each contestant in a process of its own, all taking turns."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import multiprocessing
+import os
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Protocol
+
+from .case import Case, Job, NotReachedError, Scores
+
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+_RESET_PEAK = "5"  # what Linux takes for it
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a job.
+
+    Attributes:
+        seconds: Wall clock for all of the case's texts.
+        peak_bytes: What it took of memory at most beyond the loaded model; None if unknown.
+        scores: What came out.
+    """
+
+    seconds: float
+    peak_bytes: int | None
+    scores: Scores
+
+
+class Stage(Protocol):
+    """Where a contestant runs."""
+
+    def prepare(self, name: str, case: Case, warm_up: bool) -> dict[str, Any]:
+        """Gets a case ready.
+
+        Args:
+            name: What to call it.
+            case: The case.
+            warm_up: Whether to do it, or the shortest and longest of many texts, once.
+
+        Returns:
+            Notes on it.
+
+        Raises:
+            NotReachedError: If the contestant cannot do it.
+        """
+
+    def run(self, name: str) -> Run:
+        """Does it once."""
+
+
+class LocalStage:
+    """A contestant in this process.
+
+    Args:
+        contestant: Name of a module in `contestants/`.
+        device: "cpu" or "cuda".
+        threads: Threads that torch may use; None for as many as there are cores, whatever the
+            environment says.
+    """
+
+    def __init__(self, contestant: str, device: str, threads: int | None = None) -> None:
+        import torch
+
+        import allennlp_saliency  # noqa: F401  makes AllenNLP importable
+
+        torch.set_num_threads(threads or cores())
+        self._module = import_module(f".contestants.{contestant}", __package__)
+        self._device = device
+        self._model: tuple[str, Any] | None = None
+        self._jobs: dict[str, Job] = {}
+        self._empty = 0
+
+    def prepare(self, name: str, case: Case, warm_up: bool) -> dict[str, Any]:
+        predictor = self._predictor(case.model)
+        job = self._module.prepare(case, predictor)
+        if warm_up:
+            some = job
+            if case.accuracy is None and len(case.texts) > 1:
+                ends = sorted(case.texts, key=lambda text: len(text["sentence"]))
+                few = replace(case, texts=(ends[0], ends[-1]))
+                some = self._module.prepare(few, predictor)
+            some.run()
+        self._jobs[name] = job
+        return job.notes
+
+    def run(self, name: str) -> Run:
+        job = self._jobs[name]
+        with _peak(self._device) as peak:
+            _wait(self._device)
+            start = time.perf_counter()
+            scores = job.run()
+            _wait(self._device)
+            seconds = time.perf_counter() - start
+        used = None if peak.bytes is None else max(peak.bytes - self._empty, 0)
+        return Run(seconds / job.share, used, scores)
+
+    def _predictor(self, model: str) -> Any:
+        from .workloads import predictor
+
+        if self._model is None or self._model[0] != model:
+            self._model = None
+            self._jobs.clear()
+            self._model = (model, predictor(model, self._device))
+            with _peak(self._device) as peak:
+                pass
+            self._empty = peak.bytes or 0
+        return self._model[1]
+
+
+class ProcessStage:
+    """A contestant in a fresh process.
+
+    Args:
+        contestant: Name of a module in `contestants/`.
+        device: "cpu" or "cuda".
+    """
+
+    def __init__(self, contestant: str, device: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(theirs, contestant, device), daemon=True
+        )
+        self._process.start()
+
+    def prepare(self, name: str, case: Case, warm_up: bool) -> dict[str, Any]:
+        return self._ask("prepare", name, case, warm_up)
+
+    def run(self, name: str) -> Run:
+        return self._ask("run", name)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._pipe.send(None)
+        self._process.join(10)
+
+    def _ask(self, what: str, *args: Any) -> Any:
+        self._pipe.send((what, args))
+        result = self._pipe.recv()
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+def _serve(pipe: Connection, contestant: str, device: str) -> None:
+    stage: LocalStage | None = None
+    while (asked := pipe.recv()) is not None:
+        what, args = asked
+        try:
+            stage = stage or LocalStage(contestant, device)
+            pipe.send(getattr(stage, what)(*args))
+        except NotReachedError as error:
+            pipe.send(error)
+        except Exception as error:
+            pipe.send(RuntimeError(f"{contestant}: {type(error).__name__}: {error}"))
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    with contextlib.suppress(AttributeError):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass
+class _Peak:
+    bytes: int | None = None
+
+
+@contextmanager
+def _peak(device: str) -> Iterator[_Peak]:
+    """Looks how much memory is taken at most, by tensors on CUDA, by the process elsewhere."""
+    peak = _Peak()
+    gc.collect()
+    if device == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+        yield peak
+        peak.bytes = torch.cuda.max_memory_allocated()
+        return
+    _give_back()
+    resettable = _reset_peak()
+    yield peak
+    if resettable:
+        peak.bytes = _peak_resident()
+    else:
+        # The most since the process began: right as long as later runs take more.
+        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak.bytes = kilobytes * (1 if os.uname().sysname == "Darwin" else 1024)
+
+
+def _give_back() -> None:
+    # What earlier runs freed is not this run's.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def _reset_peak() -> bool:
+    try:
+        _CLEAR.write_text(_RESET_PEAK)
+        return "VmHWM" in _STATUS.read_text()
+    except OSError:
+        return False
+
+
+def _peak_resident() -> int:
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        import torch
+
+        torch.cuda.synchronize()

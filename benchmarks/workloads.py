@@ -1,0 +1,140 @@
+"""What is measured on: models, and texts of known lengths."""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from allennlp.data import Vocabulary
+from allennlp.data.dataset_readers import TextClassificationJsonReader
+from allennlp.data.token_indexers import PretrainedTransformerIndexer
+from allennlp.data.tokenizers import PretrainedTransformerTokenizer
+from allennlp.models import BasicClassifier
+from allennlp.modules.seq2vec_encoders import ClsPooler
+from allennlp.modules.text_field_embedders import BasicTextFieldEmbedder
+from allennlp.modules.token_embedders import PretrainedTransformerEmbedder
+from allennlp.predictors import Predictor, TextClassifierPredictor
+from transformers import BertConfig
+
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
+
+Texts = tuple[dict[str, str], ...]
+"""Inputs as for `predict_json`."""
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+# AllenNLP finds out what a tokenizer adds to a text by means of the words a and b.
+_LETTERS = ("a", "b")
+
+
+@dataclass(frozen=True)
+class BertSize:
+    """The numbers of a BERT; by default those of bert-base-uncased."""
+
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    vocab_size: int = 30522
+
+
+BERT_BASE = "bert-base"
+TINY = "tiny"
+SIZES = {BERT_BASE: BertSize(), TINY: BertSize(16, 1, 2, 32, 100)}
+
+
+def predictor(model: str, device: str) -> Predictor:
+    """A classifier to explain.
+
+    Args:
+        model: The name of a size (random weights) or of a folder in `fixtures/` (trained).
+        device: "cpu" or "cuda".
+
+    Raises:
+        FileNotFoundError: If there is no such fixture.
+    """
+    if model in SIZES:
+        return random_classifier(SIZES[model], device)
+    archive = FIXTURES / model / "model.tar.gz"
+    if not archive.is_file():
+        raise FileNotFoundError(f"there is no {archive}; `make fixtures` trains it")
+    return Predictor.from_path(str(archive), cuda_device=0 if device == "cuda" else -1)
+
+
+def random_classifier(size: BertSize, device: str) -> Predictor:
+    """A BERT classifier with random weights: AllenNLP's own reader, model and predictor."""
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder:
+        _write_transformer(Path(folder), size)
+        reader = TextClassificationJsonReader(
+            tokenizer=PretrainedTransformerTokenizer(folder),
+            token_indexers={"tokens": PretrainedTransformerIndexer(folder)},
+            text_key="sentence",
+        )
+        embedder = PretrainedTransformerEmbedder(folder, load_weights=False)
+        vocab = Vocabulary()
+        vocab.add_tokens_to_namespace(["negative", "positive"], "labels")
+        model = BasicClassifier(
+            vocab,
+            BasicTextFieldEmbedder({"tokens": embedder}),
+            ClsPooler(embedder.get_output_dim()),
+            dropout=0.1,
+            namespace="tags",
+        )
+        # The indexer reads the wordpieces now, while the folder is there.
+        instance = reader.text_to_instance(_word(1))
+        reader.apply_token_indexers(instance)
+        instance.index_fields(vocab)
+    return TextClassifierPredictor(model.eval().to(device), reader)
+
+
+def sentences(lengths: Sequence[int], words: int = 90) -> Texts:
+    """Inputs for the random classifiers.
+
+    Args:
+        lengths: In wordpieces, `[CLS]` and `[SEP]` included.
+        words: How many different words to draw from.
+    """
+    draw = random.Random(0)
+    return tuple(
+        {"sentence": " ".join(_word(draw.randrange(words)) for _ in range(length - 2))}
+        for length in lengths
+    )
+
+
+def spread(count: int, shortest: int, longest: int) -> list[int]:
+    """Lengths in random order, each longer than the one before by the same factor: as in most
+    texts, short sentences are frequent and long ones rare."""
+    factor = (longest / shortest) ** (1 / (count - 1))
+    lengths = [round(shortest * factor**number) for number in range(count)]
+    random.Random(1).shuffle(lengths)
+    return lengths
+
+
+def fixture_texts(fixture: str, count: int) -> Texts:
+    """The first inputs of a fixture, without their labels and rationales."""
+    with (FIXTURES / fixture / "inputs.jsonl").open(encoding="utf-8") as lines:
+        inputs = [json.loads(line) for line, _ in zip(lines, range(count), strict=False)]
+    return tuple({"sentence": one["sentence"]} for one in inputs)
+
+
+def _word(number: int) -> str:
+    return f"word{number}"
+
+
+def _write_transformer(folder: Path, size: BertSize) -> None:
+    config = BertConfig(**vars(size), hidden_dropout_prob=0.1)
+    config.architectures = ["BertModel"]
+    config.save_pretrained(folder)
+    known = [*_SPECIAL, *_LETTERS]
+    known += [_word(number) for number in range(size.vocab_size - len(known))]
+    (folder / "vocab.txt").write_text("\n".join(known) + "\n", encoding="utf-8")
+    named = {f"{token.strip('[]').lower()}_token": token for token in _SPECIAL}
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True, **named}),
+        encoding="utf-8",
+    )
