@@ -119,10 +119,10 @@ class Recording:
             name: tensors for name, tensors in self._collated.items() if isinstance(tensors, dict)
         }
         given = [*_tensors(args), *_tensors(self._inputs)]
-        for same in (id, Tensor.data_ptr):
-            marks = {same(tensor) for tensor in given if tensor.numel()}
+        for same in (id, _memory):
+            marks = set(map(same, given)) - {None}
             for name, tensors in texts.items():
-                if marks & {same(tensor) for tensor in _tensors(tensors) if tensor.numel()}:
+                if not marks.isdisjoint(map(same, _tensors(tensors))):
                     return name
         if len(texts) == 1:
             return next(iter(texts))
@@ -209,6 +209,10 @@ def _way_out(layer: EmbeddingLayer) -> str:
     if layer.embeds:
         return "override get_interpretable_layer in the predictor"
     return "name a layer whose output has a vector per token or wordpiece"
+
+
+def _memory(tensor: Tensor) -> int | None:
+    return tensor.data_ptr() or None
 
 
 def _holds(ids: Tensor, own: Tensor) -> bool:
