@@ -87,6 +87,12 @@ def align(
     Raises:
         InterpretationError: If there are fewer positions than tokens.
     """
+    kind = type(instances[0].fields[name])
+    if not issubclass(kind, (TextField, ListField)):
+        raise InterpretationError(
+            f"field {name!r} is a {kind.__name__}, which has no tokens to score; make it a "
+            "TextField, or a ListField of them, in the dataset reader"
+        )
     depth = max(
         (len(item.index) for i in instances for item in text_items(i.fields[name])), default=0
     )
@@ -151,7 +157,15 @@ class _Source:
         width = positions // items
         if _per_token(pieces, width):
             pieces = {"mask": pieces["mask"]}
-        return cls(layer, pieces, shape, width, _unfolded(layer, pieces))
+        unfolded = _unfolded(layer, pieces)
+        widths = {value.shape[1] for value in pieces.values() if value.dim() > 1}
+        if widths and unfolded is None and width not in widths:
+            raise InterpretationError(
+                f"an embedding layer returned {width} positions for a text of "
+                f"{' or '.join(map(str, sorted(widths)))}; override get_interpretable_layer in "
+                "the predictor to name a layer with a position per token or wordpiece"
+            )
+        return cls(layer, pieces, shape, width, unfolded)
 
     def fill(self, row: int, item: TextItem, tokens: Tensor, special: Tensor) -> None:
         """Writes the tokens of one item, and which positions are special, into its slots."""
