@@ -9,6 +9,7 @@ import pickle
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy
 import pytest
 import torch
 from allennlp.commands.train import train_model
@@ -151,6 +152,15 @@ class InterruptAfterFirstEpoch(TrainerCallback):
     """Stops a run once, after the first epoch has been saved."""
 
     recovered: ClassVar[list[bool]] = []
+    restored: ClassVar[list[Any]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """A number as metrics hold them, which is more than a tensor to torch.load."""
+        return {"accuracy": numpy.float64(0.5)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Note what came back."""
+        self.restored.append(state_dict["accuracy"])
 
     def on_start(self, trainer: Any, is_primary: bool = True, **kwargs: Any) -> None:
         """Note whether this run goes on from another."""
@@ -174,6 +184,7 @@ def test_train_recover_and_load(data: Path, tmp_path: Path) -> None:
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["epoch"] == 2
     assert InterruptAfterFirstEpoch.recovered == [False, True]
+    assert InterruptAfterFirstEpoch.restored == [0.5]
     model = load_archive(folder / "model.tar.gz").model
     assert type(model).__name__ == "BasicClassifier"
 
