@@ -117,15 +117,23 @@ class EmbeddingSpace:
         Yields:
             The numbers of the rows in the batch, `(chunk,)`, and their gradients `(chunk, size)`.
         """
+        for numbers, _, gradients in self.values_and_gradients(points, rows):
+            yield numbers, gradients
+
+    def values_and_gradients(
+        self, points: Points, rows: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+        """As `gradients`, with the target at the points, `(chunk,)`, float64, on the CPU: the same
+        forward pass gives it. None where the values of a batch's rows are not known apart."""
         for chunk in self._chunks(len(rows)):
-            gradients = None
+            gradients = values = None
             with chunk.guard(), torch.enable_grad():
                 leaf = self._points(points, chunk.rows).detach().requires_grad_()
                 values = self._forward(leaf, rows[chunk.rows])
                 gradients = self._gradient(values, [leaf])[0]
-                del values
+                values = None if self._row_loss.mixed else values.detach().double().cpu()
             if gradients is not None:
-                yield chunk.rows, gradients
+                yield chunk.rows, values, gradients
 
     def batches(self, rows: Tensor) -> Iterator[Chunk]:
         """Batches of rows for a method that runs the model itself; see `TokenBudget.chunks`."""

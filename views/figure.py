@@ -37,6 +37,7 @@ def save_figure(
     try:
         import matplotlib
         from matplotlib.figure import Figure
+        from matplotlib.patches import Rectangle
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "pictures need matplotlib: pip install 'allennlp-saliency[figures]'"
@@ -63,8 +64,12 @@ def save_figure(
                 axes.text(_MARGIN, y, row, va="center", fontsize=9, parse_math=False)
                 continue
             for x, text, score in row:
+                left, wide = _MARGIN + x, len(text) * _CHARACTER
+                axes.add_patch(
+                    Rectangle((left, y - _ROW * 0.4), wide, _ROW * 0.8, facecolor=_colour(score))
+                )
                 axes.text(
-                    _MARGIN + x,
+                    left,
                     y,
                     text,
                     va="center",
@@ -72,7 +77,6 @@ def save_figure(
                     fontsize=10,
                     parse_math=False,
                     color="white" if abs(score) > 0.6 else "black",
-                    bbox={"facecolor": _colour(score), "edgecolor": "none", "pad": 2.5},
                 )
         date = {"Date": None} if str(path).endswith(".svg") else None
         figure.savefig(path, dpi=150, metadata=date)

@@ -15,6 +15,8 @@ from .against_baseline import AgainstBaseline
 from .path_integral import StraightPaths
 from .quadrature import RULES
 
+_RELATIVE_TOLERANCE = 0.01
+
 
 @SaliencyInterpreter.register("integrated-gradients")
 class IntegratedGradients(AgainstBaseline):
@@ -25,7 +27,8 @@ class IntegratedGradients(AgainstBaseline):
 
     Args:
         predictor: The predictor whose predictions are explained.
-        steps: Points on the path; with a tolerance, points to begin with.
+        steps: Points on the path; with a tolerance, points to begin with. With neither steps nor
+            a rule nor a tolerance, as many as a relative tolerance of 1 % asks for.
         rule: How the integral is summed: "gauss-legendre", "boole", "midpoint", "trapezoid",
             "left" (AllenNLP's) or "right". None is Gauss-Legendre, and with a tolerance Boole's,
             whose points all serve again when a panel is cut.
@@ -54,6 +57,8 @@ class IntegratedGradients(AgainstBaseline):
         **common: Any,
     ) -> None:
         super().__init__(predictor, **common)
+        if (steps, rule, tolerance, relative_tolerance) == (None, None, None, None):
+            relative_tolerance = _RELATIVE_TOLERANCE
         refines = tolerance is not None or relative_tolerance is not None
         self.steps = steps if steps is not None else (9 if refines else 32)
         self.rule = rule or ("boole" if refines else "gauss-legendre")

@@ -7,7 +7,7 @@ model changes its mind within a hair's breadth needs its many points there alone
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -45,9 +45,11 @@ class StraightPath:
         rounded = dict.fromkeys(np.round(alphas, _DECIMALS).ravel().tolist())
         return [alpha for alpha in rounded if alpha not in self._numbers]
 
-    def missing_values(self) -> list[float]:
-        """Those ends of panels where the target is not known, each once."""
-        rounded = dict.fromkeys(np.round(self.edges, _DECIMALS).ravel().tolist())
+    def missing_values(self, alphas: Sequence[float] | None = None) -> list[float]:
+        """Those of some points, or of the ends of the panels, where the target is not known, each
+        once."""
+        points = self.edges if alphas is None else np.asarray(alphas)
+        rounded = dict.fromkeys(np.round(points, _DECIMALS).ravel().tolist())
         return [alpha for alpha in rounded if alpha not in self._values]
 
     def add(self, alpha: float, scores: Tensor) -> None:
@@ -58,6 +60,10 @@ class StraightPath:
     def add_value(self, alpha: float, value: float) -> None:
         """Takes note of the target at a point."""
         self._values[alpha] = value
+
+    def value(self, alpha: float) -> float:
+        """The target at a point where it is known."""
+        return self._values[alpha]
 
     def integrals(self, rule: Quadrature) -> Tensor:
         """What each panel contributes, by position, `(panels, positions)`."""
@@ -92,8 +98,10 @@ class StraightPaths:
         self._rule = rule
         self._direction = space.embeddings - baseline
         self._paths = [StraightPath(rule.edges()) for _ in range(len(baseline))]
-        self.baseline_values = space.evaluate(baseline, torch.arange(len(baseline)))
         self._walk(range(len(baseline)))
+        self._evaluate({row: path.missing_values([0.0]) for row, path in enumerate(self._paths)})
+        starts = [path.value(0.0) for path in self._paths]
+        self.baseline_values = torch.tensor(starts, dtype=torch.float64)
 
     @property
     def steps(self) -> list[int]:
@@ -115,15 +123,12 @@ class StraightPaths:
         Returns:
             Per instance whether the tolerance was reached.
         """
-        for path, start, end in zip(
-            self._paths, self.baseline_values.tolist(), self._space.values.tolist(), strict=True
-        ):
-            path.add_value(0.0, start)
+        for path, end in zip(self._paths, self._space.values.tolist(), strict=True):
             path.add_value(1.0, end)
         reached = [False] * len(self._paths)
         left = list(range(len(self._paths)))
         while left:
-            self._evaluate_ends(left)
+            self._evaluate({row: self._paths[row].missing_values() for row in left})
             going_on = []
             for number in left:
                 path = self._paths[number]
@@ -152,7 +157,7 @@ class StraightPaths:
             for alpha in self._paths[row].missing(self._rule.points(self._paths[row].edges))
         ]
         rows, alphas = _columns(todo)
-        for numbers, g in self._space.gradients(
+        for numbers, values, g in self._space.values_and_gradients(
             lambda numbers: self._points(rows, alphas, numbers), rows
         ):
             products = self._direction[rows[numbers].to(g.device)] * g
@@ -160,9 +165,14 @@ class StraightPaths:
             for number, score in zip(numbers.tolist(), scores, strict=True):
                 row, alpha = todo[number]
                 self._paths[row].add(alpha, score)
+            if values is not None:
+                for number, value in zip(numbers.tolist(), values.tolist(), strict=True):
+                    row, alpha = todo[number]
+                    self._paths[row].add_value(alpha, value)
 
-    def _evaluate_ends(self, which: Sequence[int]) -> None:
-        todo = [(row, alpha) for row in which for alpha in self._paths[row].missing_values()]
+    def _evaluate(self, missing: Mapping[int, Sequence[float]]) -> None:
+        """Evaluates the target at points of some instances."""
+        todo = [(row, alpha) for row, points in missing.items() for alpha in points]
         rows, alphas = _columns(todo)
         values = self._space.evaluate(
             lambda numbers: self._points(rows, alphas, numbers), rows
