@@ -1,5 +1,6 @@
 """Interpreters: every way of giving the tokens of a prediction a score."""
 
+from .assembly import Attribution
 from .baselines import Baseline
 from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError
@@ -29,6 +30,7 @@ from .targets import Target
 
 __all__ = [
     "Aggregation",
+    "Attribution",
     "Baseline",
     "DeepLift",
     "DiscretizedIntegratedGradients",

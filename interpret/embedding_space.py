@@ -29,6 +29,8 @@ from .row_loss import RowLoss
 from .targets import Target
 from .twin import Twin
 
+_TELLING_LOSS = 1e-2
+
 Points = Tensor | Callable[[Tensor], Tensor]
 """Points `(rows, size)`, or a function of row numbers `(chunk,)` that makes them as needed."""
 
@@ -349,12 +351,18 @@ class EmbeddingSpace:
 
         Found by running all instances together and each alone: it takes only one that weighs
         more than another, by its label or by how many tags it has, and they cannot share a batch.
+        Where the model is so sure of its predictions that there is hardly a loss, other points
+        than the instances' own are tried.
 
         Raises:
             InterpretationError: If it is neither; then these instances cannot share a batch.
         """
         rows = self._own_rows if len(self.instances) > 1 else self._own_rows.repeat(2)
-        together, alone = self._loss(rows), sum(map(self._loss, rows.split(1)))
+        together, alone = 0.0, 0.0
+        for points in (self.embeddings, torch.zeros_like(self.embeddings), -self.embeddings):
+            if abs(alone) < _TELLING_LOSS:
+                together = self._loss(points, rows)
+                alone = sum(self._loss(points, row) for row in rows.split(1))
         for name, whole in (("mean", alone / len(rows)), ("sum", alone)):
             if abs(together - whole) <= 1e-4 * abs(whole) + 1e-7:
                 return name
@@ -364,9 +372,9 @@ class EmbeddingSpace:
             "that reads the model's outputs ('logit', 'probability')"
         )
 
-    def _loss(self, rows: Tensor) -> float:
+    def _loss(self, points: Tensor, rows: Tensor) -> float:
         with torch.no_grad():
-            outputs = self._run(rows, self.embeddings[rows.to(self.device)])
+            outputs = self._run(rows, points[rows.to(self.device)])
         loss = outputs.get("loss")
         return float(loss.sum()) if isinstance(loss, Tensor) else 0.0
 

@@ -50,18 +50,20 @@ class DeepLift(AgainstBaseline):
         for chunk in space.batches(rows):
             tape = Tape()
             with chunk.guard():
-                with RuleMode(recording_rules(tape)):
-                    values = space.values_at(baseline[chunk.rows], chunk.rows)
-                baseline_values[chunk.rows] = values.detach().double().cpu()
-                with RuleMode(replaying_rules(tape)) as mode:
-                    try:
+                try:
+                    with RuleMode(recording_rules(tape)):
+                        values = space.values_at(baseline[chunk.rows], chunk.rows)
+                    baseline_values[chunk.rows] = values.detach().double().cpu()
+                    with RuleMode(replaying_rules(tape)) as mode:
                         leaf, values = space.leaf_and_values(x[chunk.rows], chunk.rows)
-                    except (OtherPathError, NotImplementedError) as error:
-                        raise InterpretationError(
-                            f"DeepLIFT has no rule for this: {error}"
-                        ) from error
+                    tape.close()
+                except (OtherPathError, NotImplementedError) as error:
+                    raise InterpretationError(f"DeepLIFT has no rule for this: {error}") from error
                 m[chunk.rows] = space.gradient(values, leaf)
                 without_rule |= mode.unruled
+        if space.takes_loss_as_it_is:
+            # The values of a batch's rows were not their own.
+            baseline_values = space.evaluate(baseline, rows)
         scores = reduce_coordinates((x - baseline) * m, space.layout, Sum())
         details = [{"without_rule": sorted(without_rule)} if without_rule else {} for _ in x]
         return Attribution(scores, baseline_values, details)

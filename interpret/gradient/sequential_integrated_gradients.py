@@ -60,7 +60,8 @@ class SequentialIntegratedGradients(AgainstBaseline):
         weights = torch.from_numpy(
             (rule.weights[None] / rule.panels).repeat(rule.panels, 0).ravel()
         )
-        moved = space.units * (layout.position_sums(x - baseline) != 0).cpu()[:, None]
+        changed = layout.position_sums((x != baseline).to(x)) != 0
+        moved = space.units * changed.cpu()[:, None]
         rows, units = moved.any(-1).nonzero(as_tuple=True)
 
         def points(at: Tensor, alpha: Tensor) -> Tensor:

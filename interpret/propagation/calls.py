@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -65,6 +67,29 @@ def in_place(function: Callable[..., Any]) -> bool:
     return name.endswith("_") and not name.endswith("__")
 
 
+def not_in_place(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[bool, tuple[Any, ...], Mapping[str, Any]]:
+    """Whether a function is asked to change its first argument, as `relu(x, inplace=True)` is, and
+    its arguments without that."""
+    if kwargs.get("inplace"):
+        return True, args, {**kwargs, "inplace": False}
+    at = _place_of_inplace(function)
+    if at is None or at >= len(args) or not args[at]:
+        return False, args, kwargs
+    return True, (*args[:at], False, *args[at + 1 :]), kwargs
+
+
+@lru_cache(maxsize=1024)
+def _place_of_inplace(function: Callable[..., Any]) -> int | None:
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        # Built in: those have a name of their own, `relu_`.
+        return None
+    return names.index("inplace") if "inplace" in names else None
+
+
 @dataclass(frozen=True)
 class Call:
     """A call of an operation, some of whose arguments depend on the embeddings.
@@ -123,7 +148,8 @@ class _Attach(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, value: Tensor, surrogate: Tensor) -> Tensor:
-        return value.view_as(value)
+        # A copy: the model may work in place on what it is given.
+        return value.clone()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor]:

@@ -27,16 +27,29 @@ def attention(
     if enable_gqa:
         groups = query.shape[-3] // key.shape[-3]
         key, value = (t.repeat_interleave(groups, dim=-3) for t in (key, value))
-    scores = query @ key.transpose(-2, -1) * (scale or 1 / math.sqrt(query.shape[-1]))
+    return attention_weights(query, key, attn_mask, is_causal, scale) @ value
+
+
+def attention_weights(
+    query: Tensor,
+    key: Tensor,
+    attn_mask: Tensor | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """softmax(q kᵀ / √d); zero where a query may look at nothing."""
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = query @ key.transpose(-2, -1) * factor
     lowest = torch.finfo(scores.dtype).min
     if is_causal:
         causal = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
         scores = scores.masked_fill(~causal, lowest)
     if attn_mask is not None and attn_mask.dtype == torch.bool:
-        scores = scores.masked_fill(~attn_mask, lowest)
-    elif attn_mask is not None:
+        blind = ~attn_mask.any(-1, keepdim=True)
+        return scores.masked_fill(~attn_mask, lowest).softmax(-1).masked_fill(blind, 0)
+    if attn_mask is not None:
         scores = scores + attn_mask
-    return scores.softmax(-1) @ value
+    return scores.softmax(-1)
 
 
 def multi_head_attention(
@@ -69,6 +82,8 @@ def multi_head_attention(
     """The attention of `torch.nn.MultiheadAttention`, `(length, batch, dim)`."""
     if bias_k is not None or add_zero_attn or static_k is not None:
         raise NotImplementedError("multi-head attention with bias_k, add_zero_attn or static_k")
+    if query.dim() == 2:
+        raise NotImplementedError("multi-head attention without a batch")
     if use_separate_proj_weight:
         weights: Any = (q_proj_weight, k_proj_weight, v_proj_weight)
     else:
@@ -89,8 +104,12 @@ def multi_head_attention(
     if padding is not None:
         padding = padding[:, None, None, :]
         mask = padding if mask is None else mask + padding
-    out = attention(q, k, v, mask).permute(2, 0, 1, 3).flatten(2)
-    return F.linear(out, out_proj_weight, out_proj_bias), None
+    heads_weights = attention_weights(q, k, mask)
+    out = (heads_weights @ v).permute(2, 0, 1, 3).flatten(2)
+    out = F.linear(out, out_proj_weight, out_proj_bias)
+    if not need_weights:
+        return out, None
+    return out, heads_weights.mean(1) if average_attn_weights else heads_weights
 
 
 def _additive(mask: Tensor | None, like: Tensor) -> Tensor | None:
@@ -106,6 +125,42 @@ def addmm(input: Tensor, left: Tensor, right: Tensor, beta: float = 1, alpha: fl
     return (input if beta == 1 else input * beta) + (product if alpha == 1 else product * alpha)
 
 
+def addbmm(input: Tensor, left: Tensor, right: Tensor, beta: float = 1, alpha: float = 1) -> Tensor:
+    """β input + α Σ left @ right, summed over the batch."""
+    product = torch.matmul(left, right).sum(0)
+    return (input if beta == 1 else input * beta) + (product if alpha == 1 else product * alpha)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x @ weightᵀ + bias, where the model makes the weight."""
+    product = torch.matmul(x, weight.transpose(-1, -2) if weight.dim() > 1 else weight)
+    return product if bias is None else product + bias
+
+
+def norm_layer(name: str) -> Callable[..., Tensor]:
+    """A norm whose weight or bias the model makes: without them, then with them."""
+
+    def layer_norm(
+        x: Tensor,
+        normalized_shape: Any,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        eps: float = 1e-5,
+        **kwargs: Any,
+    ) -> Tensor:
+        y = F.layer_norm(x, normalized_shape, eps=eps)
+        y = y if weight is None else y * weight
+        return y if bias is None else y + bias
+
+    def rms_norm(
+        x: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None
+    ) -> Tensor:
+        y = F.rms_norm(x, normalized_shape, eps=eps)
+        return y if weight is None else y * weight
+
+    return layer_norm if name == "layer_norm" else rms_norm
+
+
 def addcmul(input: Tensor, left: Tensor, right: Tensor, value: float = 1) -> Tensor:
     """input + value · left · right."""
     product = left * right
@@ -116,6 +171,8 @@ def variance(
     x: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, **kwargs: Any
 ) -> Tensor:
     """The mean of the squared deviations from the mean."""
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
     correction = kwargs.get("correction", 1 if unbiased else 0)
     dims = tuple(range(x.dim())) if dim is None else dim
     count = x.numel() / max(x.mean(dims).numel(), 1)
@@ -132,6 +189,16 @@ def norm(x: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, **kwargs
     if p != 2:
         raise NotImplementedError(f"a norm of order {p}")
     return (x**2).sum(dims, keepdim=keepdim).sqrt()
+
+
+def matrix_or_vector_norm(
+    x: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, **kwargs: Any
+) -> Tensor:
+    """`torch.linalg.norm`: with an order given, a matrix has a norm of its own."""
+    over = x.dim() if dim is None else 1 if isinstance(dim, int) else len(dim)
+    if ord not in (None, "fro") and over > 1:
+        raise NotImplementedError(f"a matrix norm of order {ord}")
+    return norm(x, ord, dim, keepdim, **kwargs)
 
 
 def normalize(
@@ -220,7 +287,7 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "var": variance,
     "std": lambda *args, **kwargs: variance(*args, **kwargs).sqrt(),
     "norm": norm,
-    "linalg_norm": norm,
+    "linalg_norm": matrix_or_vector_norm,
     "vector_norm": norm,
     "linalg_vector_norm": norm,
     "normalize": normalize,

@@ -24,6 +24,7 @@ softsign logsigmoid log_sigmoid tanhshrink hardshrink softshrink threshold rrelu
 exp exp2 expm1 log log1p log2 log10 sqrt rsqrt reciprocal square pow rpow abs sin cos tan atan
 sinh cosh asinh erf erfc clamp clamp_min clamp_max logit sign floor ceil round trunc
 """.split()
+_WITH_OUTPUT = frozenset({*ELEMENTWISE, "div"})
 _CLOSE = 1e-4
 _CLOSE_LOGS = 0.05
 
@@ -42,7 +43,9 @@ class Tape:
     def write(self, call: Call, output: Any) -> None:
         """Notes the operands of a call, and what it returned."""
         operands = [operand.detach().clone() for operand in call.operands]
-        self.entries.append((call.name, operands, _detached(output)))
+        # A copy, of what rules ask for: the model may go on to change it in place.
+        noted = output.detach().clone() if call.name in _WITH_OUTPUT else None
+        self.entries.append((call.name, operands, noted))
 
     def read(self, call: Call) -> tuple[list[Tensor], Any]:
         """The operands of the same call in the baseline's pass, and what it returned.
@@ -56,15 +59,23 @@ class Tape:
             self.position += 1
             if name == call.name and [x.shape for x in noted] == [x.shape for x in operands]:
                 return noted, output
-        raise OtherPathError(
-            f"the model calls {call.name!r} where it called something else for the baseline: which "
-            "operations it runs depends on the embeddings, and their differences from a baseline "
-            "have no meaning; use integrated gradients"
-        )
+        raise _other_path(f"{call.name!r} where it called something else for the baseline")
+
+    def close(self) -> None:
+        """After the input's pass.
+
+        Raises:
+            OtherPathError: If it left out what the baseline's pass did last.
+        """
+        if self.position < len(self.entries):
+            raise _other_path(f"no {self.entries[self.position][0]!r} as it did for the baseline")
 
 
-def _detached(output: Any) -> Any:
-    return output.detach() if isinstance(output, Tensor) else output
+def _other_path(what: str) -> OtherPathError:
+    return OtherPathError(
+        f"the model calls {what}: which operations it runs depends on the embeddings, and their "
+        "differences from a baseline have no meaning; use integrated gradients"
+    )
 
 
 def recording_rules(tape: Tape) -> dict[str, Rule]:
@@ -104,7 +115,8 @@ def rescale(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
     middle = ((x.detach() + x_0) / 2).requires_grad_()
     with torch.enable_grad():
         (slope,) = torch.autograd.grad(call.of(middle).sum(), middle)
-    return attach(y, x * torch.where(close, slope, quotient))
+    # √ has no slope at 0, and where both passes are there, nothing changes.
+    return attach(y, x * torch.where(close, slope.nan_to_num(0, 0, 0), quotient))
 
 
 def product(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
@@ -138,7 +150,7 @@ def log_mean(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
     """(p - q) / (log p - log q), the logarithmic mean: between p and q, zero where both are."""
     close = log_ratio.abs() < _CLOSE_LOGS
     quotient = (p - q) / torch.where(close, torch.ones_like(log_ratio), log_ratio)
-    nearly = (p * q).sqrt() * (1 + log_ratio**2 / 24)
+    nearly = (p * q).sqrt() * (1 + log_ratio**2 / 24 + log_ratio**4 / 1920)
     mean = torch.where(close, nearly, quotient)
     return mean.masked_fill((p == 0) & (q == 0), 0)
 

@@ -55,7 +55,8 @@ class Absorbed:
         return self._watched(before, came_out), lambda result: self._watched(result, went_in)
 
     def _watched(self, tensor: Tensor, amounts: Callable[[Tensor], dict[str, Tensor]]) -> Tensor:
-        watched = tensor.view_as(tensor)
+        # A copy: the model may work in place on what it is given.
+        watched = tensor.clone()
 
         def note(grad: Tensor) -> None:
             for cause, amount in amounts(grad).items():
@@ -70,7 +71,7 @@ def lrp_rules(absorbed: Absorbed, epsilon: float) -> dict[str, Rule]:
 
     Args:
         absorbed: Where they note what they hand on to nothing.
-        epsilon: ε of the rule for linear layers, as a share of each output's size.
+        epsilon: ε of the rule for linear layers, in units of their outputs.
     """
 
     def stabilised(z: Tensor) -> Callable[[Tensor], Tensor]:
@@ -178,8 +179,7 @@ def lrp_rules(absorbed: Absorbed, epsilon: float) -> dict[str, Rule]:
         "pow": power,
         "product": halves,
         "div": quotient,
-        "max": largest,
-        "amax": largest,
+        **dict.fromkeys(("max", "amax", "topk", "sort"), largest),
         "layer_norm": layer_norm,
         "rms_norm": rms_norm,
     }
@@ -191,7 +191,8 @@ _MASK = 1e30
 
 def _bias(call: Call) -> Any:
     if call.name == "addmm":
-        return call.args[0]
+        bias = None if depends(call.args[0]) else call.args[0]
+        return bias if bias is None else bias * call.kwargs.get("beta", 1)
     bias = call.kwargs.get("bias", call.args[2] if len(call.args) > 2 else None)
     if bias is not None and call.name.startswith("conv"):
         return bias.view(-1, *(1,) * int(call.name[4]))

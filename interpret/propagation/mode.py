@@ -9,8 +9,17 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from .calls import Call, depends, in_place, operation, pure
-from .decompositions import DECOMPOSITIONS, addmm, maximum, min_over, minimum
+from .calls import Call, depends, in_place, not_in_place, operation, pure
+from .decompositions import (
+    DECOMPOSITIONS,
+    addbmm,
+    addmm,
+    linear,
+    maximum,
+    min_over,
+    minimum,
+    norm_layer,
+)
 
 Rule = Callable[[Call], Any]
 
@@ -18,8 +27,8 @@ STRUCTURAL = frozenset(
     """
 __array__ __bool__ __contains__ __eq__ __float__ __format__ __ge__ __get__ __getitem__ __gt__
 __hash__ __int__ __le__ __len__ __lt__ __ne__ __repr__ __set__ __setitem__ _pack_padded_sequence
-_pad_packed_sequence adaptive_avg_pool1d add addmm all allclose alpha_dropout any argmax argmin
-argsort atleast_1d atleast_2d avg_pool1d avg_pool2d baddbmm batch_norm bfloat16
+_pad_packed_sequence adaptive_avg_pool1d add addbmm addmm all allclose alpha_dropout any argmax
+argmin argsort atleast_1d atleast_2d avg_pool1d avg_pool2d baddbmm batch_norm bfloat16
 broadcast_tensors broadcast_to can_cast cat chunk clone concat concatenate constant_pad_nd
 contiguous conv1d conv2d conv3d copy count_nonzero cpu cuda cumsum data_ptr dequantize detach
 diag_embed diagonal dim div double dropout dropout1d dropout2d dropout3d dstack einsum
@@ -29,10 +38,10 @@ index_select is_complex is_contiguous is_floating_point is_inference is_nested i
 is_set_to isclose isfinite isinf isnan item le linear lt masked_fill masked_scatter
 masked_select matmul mean movedim mT mul narrow ne neg new_empty new_full new_ones new_tensor
 new_zeros nll_loss nonzero numel numpy ones_like pad permute promote_types rand_like randn_like
-ravel register_hook repeat repeat_interleave requires_grad_ reshape reshape_as result_type
-retain_grad rmatmul roll rsub scatter scatter_add select size sort split split_with_sizes
+ravel register_hook repeat repeat_interleave requires_grad reshape reshape_as result_type
+retain_grad rmatmul roll rsub scatter scatter_add select size split split_with_sizes
 squeeze stack storage_offset stride sub sum swapaxes swapdims T take_along_dim tensor_split tile
-to tolist topk transpose tril triu type type_as unbind unflatten unfold unsqueeze view view_as
+to tolist transpose tril triu type type_as unbind unflatten unfold unsqueeze view view_as
 vstack where zero zeros_like
 """.split()
 )
@@ -71,13 +80,14 @@ class RuleMode(TorchFunctionMode):
         if not depends(args) and not depends(list(kwargs.values())):
             return func(*args, **kwargs)
         name = operation(func)
-        if in_place(func) and self._treats(name, args):
+        asked, args, kwargs = not_in_place(func, args, kwargs)
+        if asked or (in_place(func) and self._treats(name, args)):
             result = self.apply(name, func, (args[0].clone(), *args[1:]), kwargs)
             return args[0].copy_(result)
         return self.apply(name, func, args, kwargs)
 
     def _treats(self, name: str, args: tuple[Any, ...]) -> bool:
-        special = name in DECOMPOSITIONS or _special(name, args) is not None
+        special = name in DECOMPOSITIONS or _special(name, args, {}) is not None
         return special or self._has_rule(name, args) or (name in PRODUCTS and _dependent(args) > 1)
 
     def _has_rule(self, name: str, args: tuple[Any, ...]) -> bool:
@@ -92,7 +102,7 @@ class RuleMode(TorchFunctionMode):
         kwargs: Mapping[str, Any],
     ) -> Any:
         """One operation: by its rule, taken apart, or as it is."""
-        apart = DECOMPOSITIONS.get(name) or _special(name, args)
+        apart = DECOMPOSITIONS.get(name) or _special(name, args, kwargs)
         if apart is not None:
             with self:
                 return apart(*args, **kwargs)
@@ -113,10 +123,16 @@ def _dependent(args: tuple[Any, ...]) -> int:
     return sum(map(depends, args))
 
 
-def _special(name: str, args: tuple[Any, ...]) -> Callable[..., Any] | None:
+def _special(
+    name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Callable[..., Any] | None:
     """How to take apart an operation that only some arguments make more than linear."""
     if name in ("addmm", "addbmm") and _dependent(args[1:3]) > 1:
-        return addmm
+        return addmm if name == "addmm" else addbmm
+    if name == "linear" and _dependent((*args[:2], kwargs.get("weight"))) > 1:
+        return linear
+    if name in ("layer_norm", "rms_norm") and _dependent((*args, *kwargs.values())) > 1:
+        return norm_layer(name)
     if name == "rdiv":
         return lambda x, other: torch.div(other, x)
     if name in ("max", "min") and len(args) > 1 and isinstance(args[1], Tensor):
@@ -144,7 +160,10 @@ def operand_and_dim(call: Call) -> tuple[Tensor, int]:
     dtype = kwargs.get("dtype", next((value for value in rest[1:] if _is_dtype(value)), None))
     if dtype is not None:
         x = x.to(dtype)
-    return x, -1 if dim is None else dim
+    if dim is None:
+        # What torch.nn.functional takes for granted, with a warning.
+        dim = 0 if x.dim() in (0, 1, 3) else 1
+    return x, dim
 
 
 def _is_dtype(value: Any) -> bool:

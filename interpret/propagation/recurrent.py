@@ -99,6 +99,8 @@ def _run(
     """All layers; initial and final states `(layers · directions, batch, dim)`."""
     per_direction = 4 if has_biases else 2
     directions = 2 if bidirectional else 1
+    if len(params) != per_direction * directions * num_layers:
+        raise NotImplementedError("a recurrent layer whose outputs are projected (proj_size)")
     finals: list[States] = []
     for layer in range(num_layers):
         outputs = []
