@@ -132,7 +132,14 @@ def vocabulary(labels: Sequence[str] = LABELS) -> Vocabulary:
 _WORDS_TOKENIZER = {"type": "letters_digits"}
 _WORDS_INDEXER = {"type": "single_id", "lowercase_tokens": True}
 _WORDS_EMBEDDER = {"type": "embedding", "embedding_dim": 8, "vocab_namespace": "tokens"}
+_LSTM = {"type": "lstm", "input_size": 8, "hidden_size": 8, "bidirectional": True}
 _AVERAGE = {"type": "boe", "averaged": True}
+
+
+def _embedder(folders: Folders, architecture: str) -> JsonDict:
+    part = _transformer(folders(architecture), mismatched=False)
+    sub_module = ARCHITECTURES[architecture].sub_module
+    return part if sub_module is None else {**part, "sub_module": sub_module}
 
 
 def _transformer(folder: str, mismatched: bool) -> JsonDict:
@@ -183,7 +190,7 @@ def matched(architecture: str) -> Callable[[Folders], JsonDict]:
         return _classifier(
             part,
             {"tokens": part},
-            {"tokens": part},
+            {"tokens": _embedder(folders, architecture)},
             {"type": "cls_pooler", "embedding_dim": 16, "cls_is_last_token": last},
         )
 
@@ -217,16 +224,20 @@ def beside_words(architecture: str) -> Callable[[Folders], JsonDict]:
 
 
 def tagger(architecture: str) -> Callable[[Folders], JsonDict]:
-    """A tagger of words over a transformer, one instance per entity."""
+    """A tagger of words over a transformer or an LSTM, one instance per entity."""
 
     def config(folders: Folders) -> JsonDict:
-        part = _transformer(folders(architecture), mismatched=True)
+        if architecture == "lstm":
+            indexer, embedder, encoder = _WORDS_INDEXER, _WORDS_EMBEDDER, _LSTM
+        else:
+            indexer = embedder = _transformer(folders(architecture), mismatched=True)
+            encoder = {"type": "pass_through", "input_dim": 16}
         return {
-            "dataset_reader": {"type": "sequence_tagging", "token_indexers": {"tokens": part}},
+            "dataset_reader": {"type": "sequence_tagging", "token_indexers": {"tokens": indexer}},
             "model": {
                 "type": "simple_tagger",
-                "text_field_embedder": {"token_embedders": {"tokens": part}},
-                "encoder": {"type": "pass_through", "input_dim": 16},
+                "text_field_embedder": {"token_embedders": {"tokens": embedder}},
+                "encoder": encoder,
                 "label_encoding": "BIOUL",
             },
             "predictor": "sentence_tagger",
@@ -266,7 +277,6 @@ def pair(kind: Literal["words", "bert"]) -> Callable[[Folders], JsonDict]:
     return config
 
 
-_LSTM = {"type": "lstm", "input_size": 8, "hidden_size": 8, "bidirectional": True}
 _CNN = {"type": "cnn", "embedding_dim": 8, "num_filters": 6, "ngram_filter_sizes": [2, 3]}
 _PAIR = (("hypothesis", "hypothesis"), ("premise", "premise"))
 
@@ -280,6 +290,7 @@ FAMILIES: dict[str, Family] = {
     "bert-and-words": Family(beside_words("bert"), seed=1, scale=2),
     "bert-mismatched": Family(mismatched("bert"), scale=2),
     "roberta-mismatched": Family(mismatched("roberta", "whitespace"), offsets=False, scale=2),
+    "lstm-tagger": Family(tagger("lstm"), labels=TAGS, sentences=TAGGED, scale=2),
     "bert-tagger": Family(tagger("bert"), labels=TAGS, sentences=TAGGED, seed=2),
     "roberta-tagger": Family(tagger("roberta"), labels=TAGS, sentences=TAGGED),
     **{name: Family(matched(name), seed=1) for name in ARCHITECTURES},

@@ -29,15 +29,29 @@ class Architecture:
     Attributes:
         model_type: Its name in transformers.
         tokenizer: "wordpiece" as BERT's (with `[CLS]` and `[SEP]`), "bytes" as RoBERTa's (with
-            `<s>` and `</s>`), or "bare-bytes" as GPT-2's (nothing added).
+            `<s>` and `</s>`), "started-bytes" (with `<s>` alone), "ended-bytes" (with `</s>`
+            alone), or "bare-bytes" as GPT-2's (nothing added).
         config: What its config takes besides the vocabulary.
         summary: Which position AllenNLP's `cls_pooler` takes for the text: "first" or "last".
+        sub_module: The part of it that embeds texts, None for the whole.
     """
 
     model_type: str
-    tokenizer: Literal["wordpiece", "bytes", "bare-bytes"]
+    tokenizer: Literal["wordpiece", "bytes", "started-bytes", "ended-bytes", "bare-bytes"]
     config: Mapping[str, Any] = field(default_factory=dict)
     summary: Literal["first", "last"] = "first"
+    sub_module: str | None = None
+
+
+_DECODER = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 4,
+    "intermediate_size": 32,
+    "max_position_embeddings": 128,
+}
 
 
 ARCHITECTURES = {
@@ -55,6 +69,24 @@ ARCHITECTURES = {
     ),
     "xlnet": Architecture(
         "xlnet", "wordpiece", {"d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 32}
+    ),
+    "t5": Architecture(
+        "t5",
+        "ended-bytes",
+        {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 2},
+        "last",
+        sub_module="encoder",
+    ),
+    "llama": Architecture("llama", "started-bytes", _DECODER, "last"),
+    "qwen2": Architecture("qwen2", "bare-bytes", {**_DECODER, "layer_types": None}, "last"),
+    "gemma": Architecture("gemma", "started-bytes", _DECODER, "last"),
+    "modernbert": Architecture(
+        "modernbert", "wordpiece", {**_BERT, "num_hidden_layers": 3, "local_attention": 8}
+    ),
+    "deberta-v2": Architecture(
+        "deberta-v2",
+        "wordpiece",
+        {**_BERT, "relative_attention": True, "pos_att_type": "p2c|c2p", "type_vocab_size": 0},
     ),
 }
 
@@ -122,6 +154,10 @@ def _tokenizer(architecture: Architecture) -> Any:
         names = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>", "mask": "<mask>"}
         names |= {"cls": "<s>", "sep": "</s>"}
         made = _bytes(list(dict.fromkeys(names.values())), "<s>", "</s>")
+    elif architecture.tokenizer in ("started-bytes", "ended-bytes"):
+        names = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>"}
+        added = ("<s>", "") if architecture.tokenizer == "started-bytes" else ("", "</s>")
+        made = _bytes(list(names.values()), *added)
     else:
         names = dict.fromkeys(("bos", "eos", "unk"), "<|endoftext|>")
         made = _bytes(["<|endoftext|>"])
@@ -151,7 +187,7 @@ def _wordpieces(special: list[str]) -> Any:
     return tokenizer
 
 
-def _bytes(special: list[str], start: str | None = None, end: str | None = None) -> Any:
+def _bytes(special: list[str], start: str = "", end: str = "") -> Any:
     """RoBERTa's and GPT-2's kind of tokenizer: merges that make the zoo's words, and bytes."""
     from tokenizers import Tokenizer, pre_tokenizers, processors
     from tokenizers.models import BPE
@@ -167,11 +203,11 @@ def _bytes(special: list[str], start: str | None = None, end: str | None = None)
     ids = {piece: number for number, piece in enumerate(pieces)}
     tokenizer = Tokenizer(BPE(ids, list(merges)))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    if start is not None and end is not None:
+    if start or end:
         tokenizer.post_processor = processors.TemplateProcessing(
-            single=f"{start} $A {end}",
-            pair=f"{start} $A {end} {end} $B {end}",
-            special_tokens=[(token, ids[token]) for token in (start, end)],
+            single=f"{start} $A {end}".split(),
+            pair=f"{start} $A {end} {end} $B {end}".split(),
+            special_tokens=[(token, ids[token]) for token in (start, end) if token],
         )
     tokenizer.add_special_tokens(special)
     return tokenizer
