@@ -119,15 +119,38 @@ def rescale(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
     return attach(y, x * torch.where(close, slope.nan_to_num(0, 0, 0), quotient))
 
 
+def inverse_root(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
+    """As any elementwise function; what comes of it divides."""
+    y = rescale(call, reference, output)
+    y.divides = True  # type: ignore[attr-defined]
+    return y
+
+
 def product(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
-    """Δ(ab) = b̄ Δa + ā Δb, ā and b̄ the means of both passes: each factor gets its Shapley share."""
+    """Δ(ab) = b̄ Δa + ā Δb, ā and b̄ the means of both passes: each factor gets its Shapley share.
+
+    Where b = 1/√v, as in norms that a model writes out, ab is a quotient and treated as such: b̄ is
+    2 b b⁰ / (b + b⁰), the inverse of the mean of √v, and ā is (a b + a⁰ b⁰) / (b + b⁰). A baseline
+    of hardly any norm has a huge b⁰, and with plain means large terms would cancel.
+    """
     a, b, *more = call.operands
     if more:
         raise NotImplementedError(f"{call.name!r} of more than two operands")
-    a_mean, b_mean = ((x.detach() + x_0) / 2 for x, x_0 in zip((a, b), reference, strict=True))
+    a_0, b_0 = reference
     with torch.no_grad():
         y = call.function(*call.args, **call.kwargs)
+    a_mean, b_mean = (a.detach() + a_0) / 2, (b.detach() + b_0) / 2
+    if call.name == "mul" and hasattr(a, "divides") != hasattr(b, "divides"):
+        if hasattr(a, "divides"):
+            b_mean, a_mean = _means_of_quotient(b.detach(), b_0, a.detach(), a_0)
+        else:
+            a_mean, b_mean = _means_of_quotient(a.detach(), a_0, b.detach(), b_0)
     return attach(y, call.of(a, b_mean) + call.of(a_mean, b))
+
+
+def _means_of_quotient(a: Tensor, a_0: Tensor, b: Tensor, b_0: Tensor) -> tuple[Tensor, Tensor]:
+    total = b + b_0
+    return (a * b + a_0 * b_0) / total, 2 * b * b_0 / total
 
 
 def quotient(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
@@ -267,8 +290,17 @@ def maximum(call: Call, reference: list[Tensor], output: Any) -> Any:
     return attached if isinstance(y, Tensor) else type(y)((attached, y[1]))
 
 
+def power(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
+    """y = xᵖ; with p = -1/2 it divides."""
+    exponent = call.args[1] if len(call.args) > 1 else call.kwargs.get("exponent")
+    half = isinstance(exponent, float) and exponent == -0.5
+    return (inverse_root if half else rescale)(call, reference, output)
+
+
 RULES: dict[str, ReferenceRule] = {
     **dict.fromkeys(ELEMENTWISE, rescale),
+    "rsqrt": inverse_root,
+    "pow": power,
     "product": product,
     "div": quotient,
     "softmax": softmax,

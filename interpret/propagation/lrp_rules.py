@@ -170,11 +170,18 @@ def lrp_rules(absorbed: Absorbed, epsilon: float) -> dict[str, Rule]:
         fixed = call.of(*(torch.zeros_like(operand) for operand in call.operands))
         return absorbed.constant(y, fixed.masked_fill(fixed.abs() > _MASK, 0))
 
+    def affine(call: Call) -> Tensor:
+        """What stands beside parts that depend on the embeddings takes its own share."""
+        y = call.function(*call.args, **call.kwargs)
+        fixed = call.function(*map(_without_dependent, call.args), **call.kwargs)
+        return absorbed.constant(y, fixed.masked_fill(fixed.abs() > _MASK, 0))
+
     return {
         **dict.fromkeys(ELEMENTWISE, identity),
         **dict.fromkeys(("rsqrt",), constant),
         **dict.fromkeys(("linear", "addmm", "conv1d", "conv2d"), linear),
         **dict.fromkeys(("add", "sub", "rsub"), addition),
+        **dict.fromkeys(("batch_norm", "cat", "stack", "where", "masked_fill"), affine),
         **dict.fromkeys(("softmax", "log_softmax", "logsumexp"), taylor),
         "pow": power,
         "product": halves,
@@ -187,6 +194,12 @@ def lrp_rules(absorbed: Absorbed, epsilon: float) -> dict[str, Rule]:
 
 _MASK = 1e30
 """Numbers beyond this mask something out; nothing of a prediction is due to them."""
+
+
+def _without_dependent(arg: Any) -> Any:
+    if isinstance(arg, (list, tuple)):
+        return type(arg)(map(_without_dependent, arg))
+    return torch.zeros_like(arg) if depends(arg) else arg
 
 
 def _bias(call: Call) -> Any:
