@@ -95,7 +95,9 @@ def standard_normal(space: EmbeddingSpace, samples: int, seed: int) -> Tensor:
 
 
 def value_range(space: EmbeddingSpace) -> Tensor:
-    """max - min of each instance's embeddings, padding left out, `(instances,)`."""
+    """max - min of each instance's embeddings, padding left out, `(instances,)`; 0 without any."""
+    if space.embeddings.shape[1] == 0:
+        return space.embeddings.sum(1)
     present = space.layout.expand(space.layout.present.to(space.device))
     highest = space.embeddings.masked_fill(~present, -torch.inf).amax(1)
     lowest = space.embeddings.masked_fill(~present, torch.inf).amin(1)
