@@ -47,17 +47,7 @@ class Twin:
     """
 
     def __init__(self, predictor: Predictor) -> None:
-        original = predictor._model
-        self._memo: dict[int, Any] = _shared(original)
-        # Tensors cached on a module by an earlier forward pass may carry a graph, which deepcopy
-        # refuses; _shared has put them into the memo.
-        try:
-            model = copy.deepcopy(original, self._memo)
-        except Exception as error:
-            raise InterpretationError(
-                f"{type(original).__name__} cannot be copied ({error}); give the part that "
-                "refuses a __deepcopy__ method"
-            ) from error
+        model, self._memo = _copied(predictor._model)
         model.eval()
         for module in model.modules():
             if isinstance(module, _EncoderBase):
@@ -98,6 +88,23 @@ def _mute(metrics: list[Metric]) -> None:
     # a model may well predict: span measures raise at tags that fit no scheme.
     for metric in metrics:
         metric.__class__ = type(type(metric).__name__, (_Mute, type(metric)), {})
+
+
+def _copied(model: Model, attempts: int = 20) -> tuple[Model, dict[int, Any]]:
+    """A copy, and for everything in the model, by identity, what stands for it there."""
+    # Tensors cached on a module by an earlier forward pass may carry a graph, which deepcopy
+    # refuses; _shared has put them into the memo.
+    memo = _shared(model)
+    try:
+        return copy.deepcopy(model, memo), memo
+    except Exception as error:
+        # A thread that predicts meanwhile may have put something into what is being copied.
+        if isinstance(error, RuntimeError) and attempts > 1:
+            return _copied(model, attempts - 1)
+        raise InterpretationError(
+            f"{type(model).__name__} cannot be copied ({error}); give the part that refuses a "
+            "__deepcopy__ method"
+        ) from error
 
 
 def _shared(model: nn.Module) -> dict[int, Any]:
