@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -11,7 +11,9 @@ from allennlp.common.util import JsonDict, sanitize
 from allennlp.data import Instance
 from allennlp.data.fields import FlagField, SequenceLabelField
 from allennlp.data.fields.sequence_field import SequenceField
+from allennlp.modules.token_embedders import PretrainedTransformerEmbedder
 from allennlp.predictors import Predictor, SentenceTaggerPredictor
+from torch import nn
 
 from .alignment import text_items
 from .errors import InterpretationError
@@ -90,6 +92,11 @@ def _instance(predictor: Predictor, json: JsonDict) -> Instance:
             f"the input lacks the key {error} that {type(predictor).__name__} reads; it has "
             f"{', '.join(map(repr, json)) or 'none'}"
         ) from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InterpretationError(
+            f"{type(predictor).__name__} cannot read the input ({type(error).__name__}: {error}); "
+            "look whether each key holds what it should, mostly a text"
+        ) from error
 
 
 def _label_instance(predictor: Predictor, instance: Instance, predict: bool) -> Labelled:
@@ -102,6 +109,7 @@ def _label_instance(predictor: Predictor, instance: Instance, predict: bool) -> 
 
 
 def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:
+    _check_length(predictor, instance)
     try:
         return predictor._model.forward_on_instance(instance)
     except Exception as error:
@@ -151,20 +159,41 @@ def _explained(predictor: Predictor, error: Exception) -> Exception:
             f"predictor {name!r} did not label the instance, so there is no prediction to explain; "
             "override predictions_to_labeled_instances in it"
         )
-    if isinstance(error, IndexError):
-        limit = _length_limit(predictor)
-        if limit is not None:
-            return InterpretationError(
-                f"the model failed with '{error}'; it takes at most {limit} wordpieces, and the "
-                "input probably has more: shorten it, or set max_length in the archive's "
-                "tokenizer (cut), or in its indexer and embedder (folded)"
-            )
     return error
 
 
-def _length_limit(predictor: Predictor) -> int | None:
-    limits = [
-        getattr(getattr(module, "config", None), "max_position_embeddings", None)
-        for module in predictor._model.modules()
-    ]
-    return min((limit for limit in limits if isinstance(limit, int)), default=None)
+def _check_length(predictor: Predictor, instance: Instance) -> None:
+    """Refuses a text with more wordpieces than the model has positions.
+
+    The model would fail itself, on a GPU beyond repair.
+    """
+    limit = min(map(_positions, _unfolded_transformers(predictor)), default=None)
+    if limit is None:
+        return
+    instance.index_fields(predictor._model.vocab)
+    for name, lengths in instance.get_padding_lengths().items():
+        longest = max((lengths[key] for key in lengths if key.endswith("token_ids")), default=0)
+        if longest > limit:
+            raise InterpretationError(
+                f"field {name!r} has {longest} wordpieces, and the model takes at most {limit}: "
+                "shorten the text, or set max_length in the archive's tokenizer (cuts), or in its "
+                "indexer and embedder (folds)"
+            )
+
+
+def _unfolded_transformers(predictor: Predictor) -> Iterator[nn.Module]:
+    for module in predictor._model.modules():
+        if isinstance(module, PretrainedTransformerEmbedder) and module._max_length is None:
+            yield module.transformer_model
+
+
+def _positions(transformer: nn.Module) -> float:
+    """How many positions a transformer has learned; infinite where it has learned none."""
+    for name, module in transformer.named_modules():
+        last = name.rpartition(".")[2]
+        if last in ("position_embeddings", "wpe") and isinstance(module, nn.Embedding):
+            # RoBERTa's positions begin after that of padding.
+            return module.num_embeddings - (
+                0 if module.padding_idx is None else module.padding_idx + 1
+            )
+    return float("inf")
