@@ -22,7 +22,8 @@ FOLDERS = [
 ALLENNLP_NEEDS = [
     "base58>=2.1",
     "boto3>=1.28",
-    "cached-path>=1.8.0",
+    # 1.8 with huggingface_hub 1.x, 1.7 below it: the resolver finds out.
+    "cached-path>=1.7.3",
     "dill>=0.3.7",
     "fairscale>=0.4.13",
     "filelock>=3.12",
