@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from allennlp.models import Model
 from torch import Tensor
 
@@ -199,7 +200,9 @@ class ModelOutputs(Mapping[str, Any]):
             log_probabilities = logits.log_softmax(-1)
             losses = -log_probabilities.gather(-1, indices.unsqueeze(-1)).squeeze(-1)
             if losses.dim() == 1:
-                return {"cross-entropy": losses}
+                # Of a model whose labels do not exclude each other.
+                own = logits.gather(-1, indices.unsqueeze(-1)).squeeze(-1)
+                return {"cross-entropy": losses, "binary-cross-entropy": -F.logsigmoid(own)}
             mask = self._mask(losses)
             mean = _masked_mean(losses, mask)
             return {"mean-cross-entropy": mean, "sum-cross-entropy": mean * mask.sum(-1)}

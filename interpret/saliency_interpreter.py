@@ -52,7 +52,8 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     Args:
         predictor: The predictor whose predictions are explained. It is never changed.
         target: The number to explain: an object, a registered name, a params dict
-            (`{"type": "logit", "label": "negative"}`) or a function of `ModelOutputs`.
+            (`{"type": "logit", "label": "negative"}`) or a function of `ModelOutputs`. None for
+            the predictor's `default_target`, where it names one, else "log-likelihood".
         aggregation: How the scores of a token's wordpieces become one: "sum" or "mean".
         normalization: What `saliency_interpret_from_json` makes of the scores of an input:
             "l1-abs" (AllenNLP's contract), "l1", "max-abs" or "none".
@@ -70,12 +71,14 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     def __init__(
         self,
         predictor: Predictor,
-        target: Target | str | dict[str, Any] | Callable[..., Any] = "log-likelihood",
+        target: Target | str | dict[str, Any] | Callable[..., Any] | None = None,
         aggregation: Aggregation | str | dict[str, Any] = "sum",
         normalization: Normalization | str | dict[str, Any] = "l1-abs",
         token_budget: int | None = None,
     ) -> None:
         super().__init__(predictor)
+        if target is None:
+            target = getattr(predictor, "default_target", Target.default_implementation)
         self.target = construct(Target, target)
         self.aggregation = construct(Aggregation, aggregation)
         self.normalization = construct(Normalization, normalization)
