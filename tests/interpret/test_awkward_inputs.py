@@ -298,6 +298,27 @@ class TwoEmbedders(Awkward):
         return super().embed(name, tensors, depth)
 
 
+class NamesTheOther(AwkwardPredictor):
+    def get_interpretable_text_field_embedder(self) -> nn.Module:
+        return self._model.other_embedder
+
+
+def test_two_text_field_embedders() -> None:
+    """The model's first is interpreted, as AllenNLP's predictors have it, unless told otherwise."""
+    first = awkward(TwoEmbedders)
+    other = NamesTheOther(first._model, first._dataset_reader)
+    texts = {"one": TEXT, "other": "great film"}
+    (instance,) = labeled(first, texts)
+    for predictor, name, embedder in (
+        (first, "one", first._model.text_field_embedder),
+        (other, "other", first._model.other_embedder),
+    ):
+        calls = by_hand(predictor, instance, embedder._token_embedders["tokens"])
+        explanation = explain(predictor, texts)
+        assert [one.field for one in explanation.inputs] == [name]
+        check_field(explanation.inputs[0], calls, word_ids(predictor))
+
+
 # --- Structured losses --------------------------------------------------------------------------
 
 

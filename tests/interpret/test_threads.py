@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +15,7 @@ from allennlp.data.tokenizers import PretrainedTransformerTokenizer
 from allennlp.modules.text_field_embedders import BasicTextFieldEmbedder
 from allennlp.modules.token_embedders import PretrainedTransformerEmbedder
 from allennlp.predictors import Predictor
+from torch import Tensor
 
 from allennlp_saliency.interpret import (
     InputXGradient,
@@ -23,7 +24,7 @@ from allennlp_saliency.interpret import (
     SaliencyInterpreter,
     SmoothGradients,
 )
-from tests.interpret.awkward_models import Awkward, predictor_of, vocabulary
+from tests.interpret.awkward_models import Awkward, awkward, predictor_of, vocabulary
 from tests.zoo import Zoo
 from tests.zoo.transformers import spread
 
@@ -146,6 +147,28 @@ def test_batches_in_threads(zoo: Zoo) -> None:
     serial = [call(number) for number in range(3)]
     for results in all_at_once([call] * 4, 3):
         assert results == serial
+
+
+class Remembers(Awkward):
+    """Keeps something of every text that it reads, under a new key, and forgets the oldest."""
+
+    def summary(self, texts: Mapping[str, Any]) -> Tensor:
+        summary = super().summary(texts)
+        seen = self.__dict__.setdefault("seen", {})
+        for _ in range(5):
+            seen[object()] = summary.detach()
+        while len(seen) > 300:
+            seen.pop(next(iter(seen)), None)
+        return summary
+
+
+def test_a_model_that_changes_while_it_is_copied() -> None:
+    predictor = awkward(Remembers)
+    inputs = [{"tokens": text} for text in ("the plot was bad", "good film", "i had it")]
+    tasks = [interprets(InputXGradient(predictor), inputs), predicts(predictor, inputs, 0)] * 2
+    serial = [[task(number) for number in range(3)] for task in tasks]
+    for alone, together in zip(serial, all_at_once(tasks, 40), strict=True):
+        assert together == [alone[call % 3] for call in range(40)]
 
 
 def test_failures_in_threads(zoo: Zoo) -> None:
