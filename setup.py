@@ -22,7 +22,7 @@ FOLDERS = [
 ALLENNLP_NEEDS = [
     "base58>=2.1",
     "boto3>=1.28",
-    # 1.8 with huggingface_hub 1.x, 1.7 below it: the resolver finds out.
+    # Beside huggingface_hub 1.x only 1.8 and newer work; beside older ones 1.7.3 does, too.
     "cached-path>=1.7.3",
     "dill>=0.3.7",
     "fairscale>=0.4.13",
