@@ -117,12 +117,12 @@ def t5_decoder_start(module: Any) -> bool:
     """Start decoding with the pad id, as every T5 does."""
     from transformers import T5Config
 
-    if hasattr(T5Config(), "decoder_start_token_id"):
+    if getattr(T5Config(), "decoder_start_token_id", None) is not None:
         return False
     original = module.T5._from_config.__func__
 
     def _from_config(cls: Any, config: Any, **kwargs: Any) -> Any:
-        if not hasattr(config, "decoder_start_token_id"):
+        if getattr(config, "decoder_start_token_id", None) is None:
             config = copy(config)
             config.decoder_start_token_id = config.pad_token_id
         return original(cls, config, **kwargs)
