@@ -13,6 +13,7 @@ from .alignment import TextItem, text_items, token_spans
 from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError
 from .explanation import Explanation, InputAttribution, JsonDict
+from .labels import labelled_span
 from .reduction import Aggregation, drop_padding, unassigned
 
 _LARGE_DELTA = 0.05
@@ -117,7 +118,8 @@ def _zero(inputs: Sequence[InputAttribution]) -> Iterator[str]:
 
 def _label(space: EmbeddingSpace, row: int) -> JsonDict:
     if space.labels is None:
-        return {"label": None}
+        span = labelled_span(space.instances[row])
+        return {"label": None} if span is None else {"label": span[0], "positions": span[1]}
     positions = space.labels.positions(row)
     label: dict[str, Any] = {"label": space.labels.name(row)}
     return label if positions is None else {**label, "positions": positions}

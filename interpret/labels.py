@@ -9,7 +9,7 @@ from typing import cast
 
 import torch
 from allennlp.data import Instance, Vocabulary
-from allennlp.data.fields import FlagField, LabelField, SequenceLabelField
+from allennlp.data.fields import FlagField, LabelField, MetadataField, SequenceLabelField, SpanField
 from allennlp.models import Model
 from torch import Tensor
 
@@ -104,6 +104,25 @@ def label_field(instance: Instance) -> str | None:
     if usual:
         return usual[0]
     return names[0] if len(names) == 1 else None
+
+
+def labelled_span(instance: Instance) -> tuple[str, list[int]] | None:
+    """The text and the tokens of the span that an instance is labelled with, None if there is no
+    such span, or several."""
+    spans = [field for field in instance.fields.values() if isinstance(field, SpanField)]
+    if len(spans) != 1:
+        return None
+    start, end = spans[0].span_start, spans[0].span_end
+    tokens = list(spans[0].sequence_field)[start : end + 1]  # type: ignore[call-overload]
+    text = " ".join(token.text for token in tokens)
+    for field in instance.fields.values():
+        # Where readers for question answering keep the text.
+        told = field.metadata if isinstance(field, MetadataField) else None
+        passage = told.get("original_passage") if isinstance(told, dict) else None
+        first, last = tokens[0].idx, getattr(tokens[-1], "idx_end", None)
+        if passage is not None and first is not None and last is not None:
+            text = passage[first:last]
+    return text, list(range(start, end + 1))
 
 
 def label_namespace(field: LabelLike, model: Model) -> str:
