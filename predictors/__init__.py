@@ -2,3 +2,4 @@
 
 from . import text_pair as text_pair
 from .saliency import SaliencyPredictor as SaliencyPredictor
+from .transformers import TransformersPredictor as TransformersPredictor

@@ -1,0 +1,206 @@
+"""Causal language models: why this token comes next."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from allennlp.common.util import JsonDict
+from allennlp.data import DatasetReader, Instance, TextFieldTensors
+from allennlp.data.tokenizers import Token
+from allennlp.models import Model
+from allennlp.predictors import Predictor
+from torch import Tensor
+
+from allennlp_saliency.interpret import InterpretationError
+
+from .embedded import Embedded, joined
+from .generation import (
+    GeneratingModel,
+    GeneratingPredictor,
+    completed,
+    forced,
+    known_keys,
+    most_new_tokens,
+    request,
+)
+from .model import at_places
+from .reader import TransformersReader
+
+
+@DatasetReader.register("transformers-causal-lm")
+class TransformersCausalLMReader(TransformersReader):
+    """Reads `prompt` or `messages`, and `continuation` or `max_new_tokens`."""
+
+    def text_to_instance(
+        self,
+        prompt: str | None = None,
+        messages: Sequence[dict[str, Any]] | None = None,
+        continuation: str | None = None,
+        max_new_tokens: int | None = None,
+    ) -> Instance:
+        """A prompt, and what is to come after it.
+
+        Args:
+            prompt: The text that the model goes on from.
+            messages: A chat in its place, `{"role": "user", "content": "…"}` each, written out
+                by the tokenizer's chat template.
+            continuation: The text to explain; None for what the model writes.
+            max_new_tokens: How many tokens it may write at most.
+
+        Raises:
+            InterpretationError: If the prompt has no tokens.
+        """
+        if (prompt is None) == (messages is None):
+            raise InterpretationError("give a text as 'prompt', or a chat as 'messages'")
+        chat = prompt is None
+        text = self.written_out(messages or ()) if prompt is None else prompt
+        # A chat template writes special tokens itself.
+        before = self._open(self._tokenizer.text(text, add_special_tokens=not chat))
+        if not before:
+            raise InterpretationError(
+                "the prompt has no tokens, and a language model has to start from one; give it a "
+                f"text, or the tokenizer's {self.tokenizer.bos_token!r}"
+            )
+        after = None
+        if continuation is not None:
+            after = self._continuation(text, before, continuation, not chat)
+        return Instance(
+            {
+                "prompt": self.text_field(before),
+                "generated": self.text_field([]),
+                "request": request(after, max_new_tokens),
+            }
+        )
+
+    def written_out(self, messages: Sequence[dict[str, Any]]) -> str:
+        """A chat as the text that the model reads.
+
+        Raises:
+            InterpretationError: If the tokenizer has no chat template.
+        """
+        if not getattr(self.tokenizer, "chat_template", None):
+            raise InterpretationError(
+                "the tokenizer has no chat template; give the text itself as 'prompt'"
+            )
+        return self.tokenizer.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=True
+        )
+
+    def _open(self, tokens: list[Token]) -> list[Token]:
+        """The tokens without the end of the text that some tokenizers add."""
+        ends = {self.tokenizer.eos_token_id, self.tokenizer.sep_token_id} - {None}
+        starts = {self.tokenizer.bos_token_id, self.tokenizer.cls_token_id}
+        last = tokens[-1] if tokens else None
+        added = last is not None and last.idx is None and last.text_id in ends
+        if added and (len(tokens) > 1 or (last is not None and last.text_id not in starts)):
+            return tokens[:-1]
+        return tokens
+
+    def _continuation(
+        self, prompt: str, before: list[Token], continuation: str, special: bool
+    ) -> list[Token]:
+        """The tokens after a prompt, as they are when both are one text, where its own tokens stay
+        what they are alone."""
+        whole = self._open(self._tokenizer.text(prompt + continuation, add_special_tokens=special))
+        count = len(before)
+        same = [token.text_id for token in whole[:count]] == [token.text_id for token in before]
+        if not same:
+            return self._tokenizer.tokenize(continuation)
+        return [_moved(token, len(prompt)) for token in whole[count:]]
+
+
+@Model.register("transformers-causal-lm")
+class TransformersCausalLM(GeneratingModel):
+    """A Hugging Face model that predicts the next token."""
+
+    task = "causal-lm"
+    default_predictor = "transformers-causal-lm"
+
+    def forward(
+        self,
+        prompt: TextFieldTensors,
+        generated: TextFieldTensors,
+        label: Tensor | None = None,
+        request: list[Any] | None = None,
+    ) -> dict[str, Any]:
+        """Predicts the next token, or writes a text.
+
+        Args:
+            prompt: The prompts, indexed.
+            generated: The tokens after them so far, indexed.
+            label: `(rows,)`, the ids of the next tokens.
+            request: Per row what to write; see `generation.request`.
+
+        Returns:
+            `logits`, `(rows, vocabulary)`, and with labels `loss`, the mean cross entropy. Where
+            text is asked for, per row `text`, `tokens`, `token_ids` and `log_probs`.
+        """
+        if request is not None and label is None:
+            return self._written(prompt, request)
+        sequence = joined([self.embed(prompt), self.embed(generated)], left=self._left)
+        logits = self._last_logits(sequence)
+        outputs: dict[str, Any] = {"logits": logits}
+        if label is not None:
+            outputs["loss"] = F.cross_entropy(logits, label.view(-1))
+        return outputs
+
+    @property
+    def _left(self) -> bool:
+        # Padding goes first where the model can be told that positions begin after it: then the
+        # last position is the same in all rows, and only that one's logits are needed.
+        return "position_ids" in self._takes and "logits_to_keep" in self._takes
+
+    def _last_logits(self, sequence: Embedded) -> Tensor:
+        if not self._left:
+            return at_places(self.run(sequence).logits, sequence.lengths - 1).float()
+        inputs = self.with_positions(self.inputs(sequence))
+        transformer: Any = self.transformer
+        outputs = transformer(**inputs, logits_to_keep=1, return_dict=True)
+        return outputs.logits[:, -1].float()
+
+    def _written(self, prompt: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
+        ids, mask = prompt["tokens"]["token_ids"], prompt["tokens"]["mask"]
+        written = forced(requests)
+        if written is None:
+            order = torch.argsort(mask.long(), dim=-1, stable=True)
+            found = self.greedy(
+                most_new_tokens(requests),
+                input_ids=ids.gather(1, order),
+                attention_mask=mask.gather(1, order).long(),
+            )
+            written = completed(requests, found)
+        outputs = self.generated(written)
+        outputs["log_probs"] = [
+            self._log_probs(row[own], after)
+            for row, own, after in zip(ids, mask, written, strict=True)
+        ]
+        return outputs
+
+    def _log_probs(self, before: Tensor, after: list[int]) -> list[float]:
+        """Of each token after a prompt its log-probability there."""
+        ids = torch.cat([before, torch.tensor(after, device=before.device)]).unsqueeze(0)
+        sequence = Embedded(self.embedding(ids), torch.ones_like(ids).bool(), ids * 0)
+        logits = self.run(sequence).logits[0, -len(after) - 1 : -1].float()
+        return logits.log_softmax(-1).gather(1, ids[0, -len(after) :, None]).squeeze(1).tolist()
+
+
+@Predictor.register("transformers-causal-lm")
+class TransformersCausalLMPredictor(GeneratingPredictor):
+    """Reads `{"prompt": "…", "max_new_tokens": 8}` and explains what the model writes, token by
+    token, or `{"prompt": "…", "continuation": "…"}` and explains that. A chat is given as
+    `{"messages": […]}`.
+
+    There are two inputs: the prompt, and what was generated before the token.
+    """
+
+    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        keys = ("prompt", "messages", "continuation", "max_new_tokens")
+        return self._dataset_reader.text_to_instance(**known_keys(json_dict, keys))
+
+
+def _moved(token: Token, by: int) -> Token:
+    if token.idx is None or token.idx_end is None:
+        return token
+    return replace(token, idx=max(token.idx - by, 0), idx_end=max(token.idx_end - by, 0))

@@ -1,0 +1,184 @@
+"""What models that write text have in common: generation, and one instance per token of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+from allennlp.common.util import JsonDict
+from allennlp.data import Instance, Vocabulary
+from allennlp.data.fields import LabelField, MetadataField
+from allennlp.data.tokenizers import Token
+from torch import Tensor
+
+from allennlp_saliency.interpret import InterpretationError
+
+from .label_vocabulary import LabelVocabulary
+from .loading import load_tokenizer
+from .model import TransformersModel
+from .pieces import Pieces
+from .predictor import TransformersPredictor
+
+MAX_NEW_TOKENS = 20
+
+
+class GeneratingModel(TransformersModel):
+    """A model that predicts tokens, named as its tokenizer names them.
+
+    Args:
+        vocab: Not used.
+        model_name: A folder, a hub id or a model object.
+        tokenizer: A folder, a hub id or a tokenizer object; None for the model's own.
+        dtype: The floating type of the weights; None as they are.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        model_name: Any,
+        tokenizer: Any = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        self._pieces = Pieces(load_tokenizer(tokenizer, model_name))
+        super().__init__(vocab, model_name, dtype, **kwargs)
+
+    def label_vocabulary(self, vocab: Vocabulary) -> Vocabulary:
+        """The tokenizer's tokens."""
+        return LabelVocabulary.of_tokens(self._pieces.tokenizer)
+
+    def greedy(self, most: int, **inputs: Tensor) -> list[list[int]]:
+        """The ids after the best ones each time, up to the end of the text, per row.
+
+        Args:
+            most: How many at most.
+            inputs: What `generate` starts from.
+        """
+        transformer: Any = self.transformer
+        tokenizer = self._pieces.tokenizer
+        ends = _ids(getattr(transformer.generation_config, "eos_token_id", None))
+        padding = getattr(tokenizer, "pad_token_id", None)
+        ids = transformer.generate(
+            **inputs,
+            max_new_tokens=most,
+            do_sample=False,
+            num_beams=1,
+            pad_token_id=padding if padding is not None else next(iter(ends), 0),
+        )
+        start = 1 if self.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+        return [_up_to(row, ends) for row in ids[:, start:].tolist()]
+
+    def generated(self, ids: Sequence[Sequence[int]]) -> dict[str, Any]:
+        """What a prediction tells of generated tokens: per row `text`, `tokens`, `token_ids`."""
+        names = self._pieces.tokenizer.convert_ids_to_tokens
+        return {
+            "text": [self._pieces.decode(row) for row in ids],
+            "tokens": [names(list(row)) for row in ids],
+            "token_ids": [list(row) for row in ids],
+        }
+
+
+class GeneratingPredictor(TransformersPredictor):
+    """Explains every token of a text that the model wrote, or that it is given.
+
+    Instance K explains token K, given what comes before it: a classification over the model's
+    vocabulary.
+    """
+
+    def steps(self, instance: Instance, generated: Sequence[Token]) -> list[Instance]:
+        """One labelled instance per generated token.
+
+        Args:
+            instance: The instance whose other texts every step reads.
+            generated: The tokens.
+        """
+        reader: Any = self._dataset_reader
+        start = self.start()
+        steps = []
+        for number, token in enumerate(generated):
+            fields = {
+                name: field
+                for name, field in instance.fields.items()
+                if name not in ("generated", "request")
+            }
+            fields["generated"] = reader.text_field([*start, *generated[:number]])
+            fields["label"] = LabelField(int(token.text_id or 0), skip_indexing=True)
+            steps.append(Instance(fields))
+        return steps
+
+    def predictions_to_labeled_instances(
+        self, instance: Instance, outputs: dict[str, numpy.ndarray]
+    ) -> list[Instance]:
+        """One instance per generated token.
+
+        Args:
+            instance: What the reader made of the input.
+            outputs: The model's outputs for it; `token_ids` are the tokens to explain.
+        """
+        reader: Any = self._dataset_reader
+        request: Any = instance["request"]
+        tokens = request.metadata.get("tokens")
+        if tokens is None:
+            _, tokens = reader._tokenizer.of_ids(outputs["token_ids"])
+        return self.steps(instance, tokens)
+
+    def start(self) -> list[Token]:
+        """What stands before the first generated token in its field."""
+        return []
+
+
+def request(
+    continuation: Sequence[Token] | None, max_new_tokens: int | None = None
+) -> MetadataField:
+    """What is asked for: so many new tokens, or a given continuation.
+
+    Raises:
+        InterpretationError: If no token is asked for.
+    """
+    if continuation is not None:
+        if not continuation:
+            raise InterpretationError("the continuation has no tokens to explain; leave it out")
+        return MetadataField({"tokens": list(continuation)})
+    most = MAX_NEW_TOKENS if max_new_tokens is None else max_new_tokens
+    if not isinstance(most, int) or most < 1:
+        raise InterpretationError(f"max_new_tokens must be a positive number, not {most!r}")
+    return MetadataField({"max_new_tokens": most})
+
+
+def known_keys(json: JsonDict, known: Sequence[str]) -> dict[str, Any]:
+    """The part of an input that a reader takes."""
+    return {key: json[key] for key in known if key in json}
+
+
+def forced(requests: Sequence[Any]) -> list[list[int]] | None:
+    """The ids of given continuations, None where the model is to write them."""
+    if not all("tokens" in one for one in requests):
+        return None
+    return [[token.text_id for token in one["tokens"]] for one in requests]
+
+
+def most_new_tokens(requests: Sequence[Any]) -> int:
+    """The most new tokens that any of some requests asks for."""
+    return max(one.get("max_new_tokens", len(one.get("tokens", ()))) for one in requests)
+
+
+def completed(requests: Sequence[Any], written: Sequence[list[int]]) -> list[list[int]]:
+    """Per request its tokens: given, or as many of those written as were asked for."""
+    return [
+        [token.text_id for token in one["tokens"]]
+        if "tokens" in one
+        else ids[: one["max_new_tokens"]]
+        for one, ids in zip(requests, written, strict=True)
+    ]
+
+
+def _ids(value: Any) -> list[int]:
+    if value is None:
+        return []
+    return [int(value)] if isinstance(value, int) else [int(one) for one in value]
+
+
+def _up_to(ids: list[int], ends: Sequence[int]) -> list[int]:
+    for number, one in enumerate(ids):
+        if one in ends:
+            return ids[: number + 1]
+    return ids

@@ -1,0 +1,117 @@
+"""Masked language models: why this token fills the gap."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from allennlp.common.util import JsonDict
+from allennlp.data import DatasetReader, Instance, TextFieldTensors
+from allennlp.data.fields import IndexField, LabelField
+from allennlp.models import Model
+from allennlp.predictors import Predictor
+from torch import Tensor
+
+from allennlp_saliency.interpret import InterpretationError
+
+from .embedded import joined
+from .generation import GeneratingModel
+from .model import at_places
+from .predictor import TransformersPredictor
+from .reader import TransformersReader
+
+
+@DatasetReader.register("transformers-masked-lm")
+class TransformersMaskedLMReader(TransformersReader):
+    """Reads `sentence`, in which the tokenizer's mask token stands for what is to be found."""
+
+    def text_to_instance(self, sentence: str) -> Instance:
+        """A text with gaps.
+
+        Args:
+            sentence: The text.
+
+        Raises:
+            InterpretationError: If there is no gap in it.
+        """
+        tokens = self._tokenizer.text(sentence)
+        mask = self.tokenizer.mask_token_id
+        if mask is None or all(token.text_id != mask for token in tokens):
+            raise InterpretationError(
+                f"the text has no {self.tokenizer.mask_token!r}, so there is no gap to fill; put "
+                "the tokenizer's mask token in the place of a word"
+            )
+        return Instance({"sentence": self.text_field(tokens)})
+
+
+@Model.register("transformers-masked-lm")
+class TransformersMaskedLM(GeneratingModel):
+    """A Hugging Face model that predicts masked tokens."""
+
+    task = "masked-lm"
+    default_predictor = "transformers-masked-lm"
+
+    def forward(
+        self,
+        sentence: TextFieldTensors,
+        position: Tensor | None = None,
+        label: Tensor | None = None,
+    ) -> dict[str, Any]:
+        """Fills the gaps of a batch, or predicts at one position.
+
+        Args:
+            sentence: The texts, indexed.
+            position: `(rows, 1)`, the token to predict.
+            label: `(rows,)`, the ids of these tokens.
+
+        Returns:
+            At given positions `logits`, `(rows, vocabulary)`, and with labels `loss`, the mean
+            cross entropy. Else per row `positions` of the gaps, and of the best tokens there
+            `token_ids`, `tokens` and `log_probs`.
+        """
+        logits = self.run(joined([self.embed(sentence)])).logits
+        if position is None:
+            return self._filled(logits, sentence["tokens"]["token_ids"])
+        own = at_places(logits, position.view(-1)).float()
+        outputs: dict[str, Any] = {"logits": own}
+        if label is not None:
+            outputs["loss"] = F.cross_entropy(own, label.view(-1))
+        return outputs
+
+    def _filled(self, logits: Tensor, ids: Tensor) -> dict[str, Any]:
+        tokenizer = self._pieces.tokenizer
+        gaps = [torch.nonzero(row == tokenizer.mask_token_id).flatten() for row in ids]
+        best = [
+            row[at.to(row.device)].float().log_softmax(-1).max(-1)
+            for row, at in zip(logits, gaps, strict=True)
+        ]
+        return {
+            "positions": [at.tolist() for at in gaps],
+            "token_ids": [one.indices.tolist() for one in best],
+            "tokens": [tokenizer.convert_ids_to_tokens(one.indices.tolist()) for one in best],
+            "log_probs": [one.values.tolist() for one in best],
+        }
+
+
+@Predictor.register("transformers-masked-lm")
+class TransformersMaskedLMPredictor(TransformersPredictor):
+    """Reads `{"sentence": "… [MASK] …"}`; explains the best token of each gap."""
+
+    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        return self._dataset_reader.text_to_instance(json_dict["sentence"])
+
+    def predictions_to_labeled_instances(
+        self, instance: Instance, outputs: dict[str, Any]
+    ) -> list[Instance]:
+        """One instance per gap.
+
+        Args:
+            instance: What the reader made of the input.
+            outputs: The model's outputs for it.
+        """
+        labelled = []
+        for place, token in zip(outputs["positions"], outputs["token_ids"], strict=True):
+            copy = instance.duplicate()
+            copy.add_field("position", IndexField(int(place), copy["sentence"]))  # type: ignore[arg-type]
+            copy.add_field("label", LabelField(int(token), skip_indexing=True))
+            labelled.append(copy)
+        return labelled

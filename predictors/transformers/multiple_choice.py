@@ -1,0 +1,122 @@
+"""Multiple choice: why this one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+import torch
+import torch.nn.functional as F
+from allennlp.common.util import JsonDict
+from allennlp.data import DatasetReader, Instance, TextFieldTensors, Vocabulary
+from allennlp.data.fields import LabelField, ListField
+from allennlp.models import Model
+from allennlp.predictors import Predictor
+from torch import Tensor
+
+from allennlp_saliency.interpret import InterpretationError
+
+from .embedded import joined
+from .label_vocabulary import LabelVocabulary
+from .model import TransformersModel
+from .predictor import TransformersPredictor
+from .reader import TransformersReader
+
+_MOST_CHOICES = 1000
+
+
+@DatasetReader.register("transformers-multiple-choice")
+class TransformersMultipleChoiceReader(TransformersReader):
+    """Reads `prompt` and `choices`."""
+
+    def text_to_instance(self, prompt: str, choices: Sequence[str]) -> Instance:
+        """A text and what may follow it.
+
+        Args:
+            prompt: The text.
+            choices: The choices.
+
+        Raises:
+            InterpretationError: If there are no choices.
+        """
+        if isinstance(choices, str) or not choices:
+            raise InterpretationError("'choices' is a list of at least one text")
+        pairs = [self._tokenizer.pair(prompt, choice) for choice in choices]
+        return Instance(
+            {
+                "prompt": self.text_field(pairs[0][0]),
+                "choices": ListField([self.text_field(second) for _, second in pairs]),
+            }
+        )
+
+
+@Model.register("transformers-multiple-choice")
+class TransformersMultipleChoice(TransformersModel):
+    """A Hugging Face model with a head for multiple choice.
+
+    Choices are called by their numbers, from `"0"`.
+
+    Args:
+        vocab: Not used.
+        model_name: A folder, a hub id or a model object.
+        dtype: The floating type of the weights; None as they are.
+    """
+
+    task = "multiple-choice"
+    default_predictor = "transformers-multiple-choice"
+
+    def label_vocabulary(self, vocab: Vocabulary) -> Vocabulary:
+        """Numbers."""
+        return LabelVocabulary({number: str(number) for number in range(_MOST_CHOICES)})
+
+    def forward(
+        self, prompt: TextFieldTensors, choices: TextFieldTensors, label: Tensor | None = None
+    ) -> dict[str, Any]:
+        """Chooses.
+
+        Args:
+            prompt: The texts, indexed.
+            choices: Their choices, indexed, `(rows, choices, positions)`.
+            label: `(rows,)`, the numbers of the right ones.
+
+        Returns:
+            `logits` and `probs`, `(rows, choices)`, and with labels `loss`, the mean cross
+            entropy.
+        """
+        second = self.embed(choices)
+        count = second.mask.shape[1]
+        sequence = joined([self.embed(prompt).each(count), second])
+        logits = self.run(sequence).logits.float()
+        there = second.mask.any(-1)
+        logits = logits.masked_fill(~there, torch.finfo(logits.dtype).min)
+        outputs: dict[str, Any] = {"logits": logits, "probs": logits.softmax(-1)}
+        if label is not None:
+            outputs["loss"] = F.cross_entropy(logits, label.view(-1))
+        return outputs
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Adds `best`, the number of the best choice."""
+        output_dict["best"] = output_dict["logits"].argmax(-1).tolist()
+        return output_dict
+
+
+@Predictor.register("transformers-multiple-choice")
+class TransformersMultipleChoicePredictor(TransformersPredictor):
+    """Reads `{"prompt": "…", "choices": ["…", "…"]}`; explains the best choice. The prompt is one
+    input, every choice another."""
+
+    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        return self._dataset_reader.text_to_instance(json_dict["prompt"], json_dict["choices"])
+
+    def predictions_to_labeled_instances(
+        self, instance: Instance, outputs: dict[str, numpy.ndarray]
+    ) -> list[Instance]:
+        """The instance with its best choice.
+
+        Args:
+            instance: What the reader made of the input.
+            outputs: The model's outputs for it; `logits` is `(choices,)`.
+        """
+        copy = instance.duplicate()
+        best = int(numpy.argmax(outputs["logits"]))
+        copy.add_field("label", LabelField(best, skip_indexing=True))
+        return [copy]

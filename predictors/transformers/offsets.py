@@ -1,0 +1,87 @@
+"""Where in a text a token stands, where the tokenizer does not say or says it loosely."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+
+Span = tuple[int, int]
+
+
+def trimmed(text: str, span: Span) -> Span:
+    """A span without the spaces around it, which some tokenizers count as part of a token.
+
+    A span of nothing but spaces stays as it is.
+    """
+    start, end = span
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return (start, end) if start < end else span
+
+
+def found_spans(text: str, surfaces: Sequence[str]) -> list[Span | None]:
+    """Finds tokens in the text that they were made of, one after the other.
+
+    Case, accents and compatibility forms do not count, as tokenizers may drop them.
+
+    Args:
+        text: The text.
+        surfaces: What each token says, without marks of the tokenizer's.
+
+    Returns:
+        Per token its characters, None for one that is not found where it should be (an unknown
+        word); then the search goes on after the next token that is.
+    """
+    plain, places = _plain(text)
+    spans: list[Span | None] = []
+    at = 0
+    for surface in surfaces:
+        wanted, _ = _plain(surface)
+        wanted = wanted.strip()
+        start = plain.find(wanted, at) if wanted else -1
+        if start < 0 or (spans and spans[-1] is not None and not _blank(plain[at:start])):
+            spans.append(None)
+            continue
+        at = start + len(wanted)
+        spans.append((places[start], places[at - 1] + 1))
+    return spans
+
+
+def generated_spans(decode: Callable[[Sequence[int]], str], ids: Sequence[int]) -> list[Span]:
+    """Where generated tokens stand in the text that they decode to.
+
+    Tokens that hold a part of a character's bytes each get the whole character.
+
+    Args:
+        decode: The text of some tokens.
+        ids: The tokens.
+    """
+    text = decode(ids)
+    ends = [len(decode(ids[: number + 1])) for number in range(len(ids))]
+    spans: list[Span] = []
+    start = 0
+    for number in range(len(ids)):
+        end = min(max(ends[number], start), len(text))
+        spans.append(trimmed(text, (start, end)))
+        # A character that is not complete yet is decoded as a replacement character.
+        complete = decode(ids[: number + 1]).rstrip("\ufffd")
+        start = max(start, min(len(complete), len(text)))
+    return spans
+
+
+def _blank(skipped: str) -> bool:
+    return not skipped.strip()
+
+
+def _plain(text: str) -> tuple[str, list[int]]:
+    """A text without case and accents, and for each of its characters the place in the text."""
+    characters: list[str] = []
+    places: list[int] = []
+    for place, character in enumerate(text):
+        for part in unicodedata.normalize("NFKD", character.casefold()):
+            if not unicodedata.combining(part):
+                characters.append(part)
+                places.append(place)
+    return "".join(characters), places

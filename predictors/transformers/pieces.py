@@ -1,0 +1,130 @@
+"""A Hugging Face tokenizer as an AllenNLP tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from allennlp.data.tokenizers import Token, Tokenizer
+
+from .offsets import Span, found_spans, generated_spans, trimmed
+
+
+class Pieces(Tokenizer):
+    """Splits texts as the model's own tokenizer does: nothing cut, nothing rewritten.
+
+    A token's `text` is the tokenizer's, `text_id` its id, `idx` and `idx_end` its characters in
+    the text. Tokens that the tokenizer adds to every text have no `idx`; special tokens that
+    stand in the text have one.
+
+    Args:
+        tokenizer: Any Hugging Face tokenizer, fast or slow.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+
+    def tokenize(self, text: str) -> list[Token]:
+        """The tokens of a text alone, without special tokens."""
+        return self.text(text, add_special_tokens=False)
+
+    def text(self, text: str, add_special_tokens: bool = True) -> list[Token]:
+        """The tokens of a text, with the special tokens of a single text unless asked not to."""
+        return [token for token, _ in self._encode((text,), add_special_tokens)]
+
+    def pair(self, first: str, second: str) -> tuple[list[Token], list[Token]]:
+        """The tokens of two texts that the model reads as one sequence.
+
+        Special tokens before the second text belong to the first.
+        """
+        encoded = self._encode((first, second), True)
+        starts = (place for place, (_, side) in enumerate(encoded) if side == 1)
+        split = next(starts, len(encoded))
+        tokens = [token for token, _ in encoded]
+        return tokens[:split], tokens[split:]
+
+    def target(self, text: str) -> list[Token]:
+        """The tokens of a text that a decoder is to write, without special tokens."""
+        switch = getattr(self.tokenizer, "_switch_to_target_mode", None)
+        if switch is None:
+            return self.tokenize(text)
+        switch()
+        try:
+            return self.tokenize(text)
+        finally:
+            self.tokenizer._switch_to_input_mode()
+
+    def of_ids(self, ids: Sequence[int]) -> tuple[str, list[Token]]:
+        """Tokens that a model generated, and their text."""
+        ids = list(ids)
+        spans = generated_spans(self.decode, ids)
+        tokens = [self.token(number, span) for number, span in zip(ids, spans, strict=True)]
+        return self.decode(ids), tokens
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of some tokens, special ones included, nothing cleaned up."""
+        return self.tokenizer.decode(
+            list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+
+    def token(self, number: int, span: Span | None = None, type_id: int = 0) -> Token:
+        """One token by its id."""
+        start: Any = None
+        end: Any = None
+        if span is not None:
+            start, end = span
+        name = self.tokenizer.convert_ids_to_tokens(int(number))
+        return Token(name, idx=start, idx_end=end, text_id=int(number), type_id=type_id)
+
+    def _encode(
+        self, texts: tuple[str, ...], add_special_tokens: bool
+    ) -> list[tuple[Token, int | None]]:
+        """Tokens, and for each the number of its text, None for one that was added."""
+        fast = bool(getattr(self.tokenizer, "is_fast", False))
+        encoded = self.tokenizer(
+            *texts,
+            add_special_tokens=add_special_tokens,
+            return_offsets_mapping=fast,
+            truncation=False,
+            padding=False,
+            verbose=False,
+        )
+        ids = encoded["input_ids"]
+        sides = encoded.sequence_ids() if fast else self._sides(texts, ids)
+        spans = encoded["offset_mapping"] if fast else self._spans(texts, ids, sides)
+        types = encoded.get("token_type_ids") or [0] * len(ids)
+        result: list[tuple[Token, int | None]] = []
+        for number, side, span, kind in zip(ids, sides, spans, types, strict=True):
+            place = None
+            if side is not None and span is not None:
+                place = trimmed(texts[side], (span[0], span[1]))
+            result.append((self.token(number, place, kind), side))
+        return result
+
+    def _sides(self, texts: tuple[str, ...], ids: list[int]) -> list[int | None]:
+        """Which text each token is of, for tokenizers that do not say: where its own ids stand."""
+        sides: list[int | None] = [None] * len(ids)
+        start = 0
+        for side, text in enumerate(texts):
+            own = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+            places = range(start, len(ids) - len(own) + 1)
+            start = next((p for p in places if ids[p : p + len(own)] == own), start)
+            sides[start : start + len(own)] = [side] * len(own)
+            start += len(own)
+        return sides
+
+    def _spans(
+        self, texts: tuple[str, ...], ids: list[int], sides: list[int | None]
+    ) -> list[Span | None]:
+        spans: list[Span | None] = [None] * len(ids)
+        for side, text in enumerate(texts):
+            places = [place for place, of in enumerate(sides) if of == side]
+            surfaces = [self._surface(ids[place]) for place in places]
+            for place, span in zip(places, found_spans(text, surfaces), strict=True):
+                spans[place] = span
+        return spans
+
+    def _surface(self, number: int) -> str:
+        token = self.tokenizer.convert_ids_to_tokens(number)
+        text = self.tokenizer.convert_tokens_to_string([token])
+        return text.replace("##", "").replace("</w>", "").replace("▁", " ").replace("@@", "")

@@ -1,0 +1,75 @@
+"""What the predictors of Hugging Face models have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allennlp.data import DatasetReader, Vocabulary
+from allennlp.models import Model
+from allennlp.predictors import Predictor
+from torch import nn
+
+from .loading import find_task, load_model, load_tokenizer
+from .model import TransformersModel
+
+
+class TransformersPredictor(Predictor):
+    """A Hugging Face model as an AllenNLP predictor; there is a class of it for every task."""
+
+    _model: TransformersModel
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: Any,
+        tokenizer: Any = None,
+        task: str | None = None,
+        device: Any = None,
+        dtype: Any = None,
+        **loading: Any,
+    ) -> TransformersPredictor:
+        """A predictor of a Hugging Face model.
+
+        Args:
+            model: A folder, a hub id or a model object.
+            tokenizer: A folder, a hub id or a tokenizer object; None for the model's own.
+            task: "text-classification", "token-classification", "question-answering",
+                "multiple-choice", "masked-lm", "causal-lm" or "seq2seq"; None for what the
+                model's class or config says.
+            device: Where to run it, "cuda"; None where it is.
+            dtype: The floating type of its weights, "bfloat16"; None as it is stored. Scores
+                are float32 or wider.
+            loading: What else transformers' `from_pretrained` takes (`revision`, `device_map`).
+
+        Raises:
+            InterpretationError: If there is no saying what the model is for, or which tokenizer
+                it goes with.
+        """
+        task = find_task(model, task)
+        own_tokenizer = load_tokenizer(tokenizer, model)
+        loaded = load_model(model, task, dtype, **loading)
+        if device is not None:
+            loaded = loaded.to(device)
+        name = f"transformers-{task}"
+        reader = DatasetReader.by_name(name)(own_tokenizer)
+        arguments = {"tokenizer": own_tokenizer} if task in _NAMED_BY_TOKENS else {}
+        made = Model.by_name(name)(Vocabulary(), loaded, **arguments)
+        predictor = Predictor.by_name(name)(made, reader)
+        assert isinstance(predictor, TransformersPredictor)
+        return predictor
+
+    @property
+    def default_target(self) -> str:
+        """The target that is explained unless one is named."""
+        return "log-likelihood"
+
+    def get_interpretable_layer(self) -> nn.Module:
+        """The layer that embeds token ids."""
+        return self._model.embedding
+
+    def get_interpretable_text_field_embedder(self) -> nn.Module:
+        """The same: the texts' tensors go into it as they are."""
+        return self._model.embedding
+
+
+_NAMED_BY_TOKENS = frozenset({"masked-lm", "causal-lm", "seq2seq"})

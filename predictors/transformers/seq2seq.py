@@ -1,0 +1,163 @@
+"""Sequence to sequence: which words of the source, and of the text so far, make this token."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from allennlp.common.util import JsonDict
+from allennlp.data import DatasetReader, Instance, TextFieldTensors
+from allennlp.data.tokenizers import Token
+from allennlp.models import Model
+from allennlp.predictors import Predictor
+from torch import Tensor, nn
+
+from allennlp_saliency.interpret import InterpretationError
+
+from .embedded import Embedded, joined
+from .generation import (
+    GeneratingModel,
+    GeneratingPredictor,
+    completed,
+    forced,
+    known_keys,
+    most_new_tokens,
+    request,
+)
+from .model import at_places, decoder_start
+from .reader import TransformersReader
+
+
+@DatasetReader.register("transformers-seq2seq")
+class TransformersSeq2SeqReader(TransformersReader):
+    """Reads `source`, and `target` or `max_new_tokens`."""
+
+    def text_to_instance(
+        self, source: str, target: str | None = None, max_new_tokens: int | None = None
+    ) -> Instance:
+        """A source, and what is to be made of it.
+
+        Args:
+            source: The text that the encoder reads.
+            target: The text to explain; None for what the model writes.
+            max_new_tokens: How many tokens it may write at most.
+        """
+        after = None if target is None else self._tokenizer.target(target)
+        return Instance(
+            {
+                "source": self.text_field(self._tokenizer.text(source)),
+                "generated": self.text_field([]),
+                "request": request(after, max_new_tokens),
+            }
+        )
+
+
+@Model.register("transformers-seq2seq")
+class TransformersSeq2Seq(GeneratingModel):
+    """A Hugging Face model with an encoder and a decoder that predicts the next token."""
+
+    task = "seq2seq"
+    default_predictor = "transformers-seq2seq"
+
+    def forward(
+        self,
+        source: TextFieldTensors,
+        generated: TextFieldTensors,
+        label: Tensor | None = None,
+        request: list[Any] | None = None,
+    ) -> dict[str, Any]:
+        """Predicts the next token, or writes a text.
+
+        Args:
+            source: The sources, indexed.
+            generated: What the decoder reads: the token that it starts from, and what it wrote.
+            label: `(rows,)`, the ids of the next tokens.
+            request: Per row what to write; see `generation.request`.
+
+        Returns:
+            `logits`, `(rows, vocabulary)`, and with labels `loss`, the mean cross entropy. Where
+            text is asked for, per row `text`, `tokens`, `token_ids` and `log_probs`.
+        """
+        if request is not None and label is None:
+            return self._written(source, request)
+        text, so_far = joined([self.embed(source)]), joined([self.embed(generated)])
+        logits = at_places(self._logits(text, so_far), so_far.lengths - 1).float()
+        outputs: dict[str, Any] = {"logits": logits}
+        if label is not None:
+            outputs["loss"] = F.cross_entropy(logits, label.view(-1))
+        return outputs
+
+    @property
+    def embedding(self) -> nn.Module:
+        """The layer that embeds token ids, the source's and the target's.
+
+        Raises:
+            InterpretationError: If the decoder has word vectors of its own.
+        """
+        layer = super().embedding
+        transformer: Any = self.transformer
+        words: Any = layer.weight
+        own: Any = transformer.get_decoder().get_input_embeddings().weight
+        if own is not words and own.data_ptr() != words.data_ptr():
+            raise InterpretationError(
+                f"the decoder of this {type(transformer).__name__} has word vectors of its own, "
+                "which is not supported; tie them to the encoder's"
+            )
+        return layer
+
+    def start(self) -> int:
+        """The id that the decoder starts from."""
+        return decoder_start(self.transformer)
+
+    def _logits(self, source: Embedded, so_far: Embedded) -> Tensor:
+        """The next token's at every position of the decoder, `(rows, positions, vocabulary)`."""
+        inputs = {**self.inputs(source), "decoder_inputs_embeds": so_far.vectors}
+        return self.transformer(**inputs, return_dict=True).logits
+
+    def _written(self, source: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
+        ids, mask = source["tokens"]["token_ids"], source["tokens"]["mask"]
+        written = forced(requests)
+        if written is None:
+            most = most_new_tokens(requests)
+            found = self.greedy(most, input_ids=ids, attention_mask=mask.long())
+            written = completed(requests, found)
+        outputs = self.generated(written)
+        text = self.embed(source)
+        outputs["log_probs"] = [
+            self._log_probs(_row(text, row), after) for row, after in enumerate(written)
+        ]
+        return outputs
+
+    def _log_probs(self, source: Embedded, after: list[int]) -> list[float]:
+        """Of each token of a target its log-probability there."""
+        device = source.mask.device
+        ids = torch.tensor([[self.start(), *after[:-1]]], device=device)
+        so_far = Embedded(self.embedding(ids), torch.ones_like(ids).bool(), ids * 0)
+        logits = self._logits(joined([source]), so_far)[0].float()
+        labels = torch.tensor(after, device=device).unsqueeze(1)
+        return logits.log_softmax(-1).gather(1, labels).squeeze(1).tolist()
+
+
+@Predictor.register("transformers-seq2seq")
+class TransformersSeq2SeqPredictor(GeneratingPredictor):
+    """Reads `{"source": "…", "max_new_tokens": 8}` and explains what the model writes, token by
+    token, or `{"source": "…", "target": "…"}` and explains that.
+
+    There are two inputs: the source, and what the decoder read before the token.
+    """
+
+    _model: TransformersSeq2Seq
+
+    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        keys = ("source", "target", "max_new_tokens")
+        return self._dataset_reader.text_to_instance(**known_keys(json_dict, keys))
+
+    def start(self) -> list[Token]:
+        """The token that a decoder starts from."""
+        reader: Any = self._dataset_reader
+        return [reader._tokenizer.token(self._model.start())]
+
+
+def _row(text: Embedded, row: int) -> Embedded:
+    return Embedded(
+        text.vectors[row : row + 1], text.mask[row : row + 1], text.type_ids[row : row + 1]
+    )

@@ -1,0 +1,91 @@
+"""What a Hugging Face model is for, by its class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from allennlp_saliency.interpret import InterpretationError
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something that models are trained for.
+
+    Attributes:
+        auto: Name of the class of transformers that loads a model for it.
+        mapping: Name of transformers' table of classes for it.
+        suffix: How the names of such classes end, for those that the table lacks.
+    """
+
+    auto: str
+    mapping: str
+    suffix: str
+
+
+# Sequence to sequence before the language models: BART's class is in several tables.
+TASKS = {
+    "text-classification": Task(
+        "AutoModelForSequenceClassification",
+        "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
+        "ForSequenceClassification",
+    ),
+    "token-classification": Task(
+        "AutoModelForTokenClassification",
+        "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
+        "ForTokenClassification",
+    ),
+    "question-answering": Task(
+        "AutoModelForQuestionAnswering",
+        "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES",
+        "ForQuestionAnswering",
+    ),
+    "multiple-choice": Task(
+        "AutoModelForMultipleChoice",
+        "MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES",
+        "ForMultipleChoice",
+    ),
+    "seq2seq": Task(
+        "AutoModelForSeq2SeqLM",
+        "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES",
+        "ForConditionalGeneration",
+    ),
+    "causal-lm": Task("AutoModelForCausalLM", "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "ForCausalLM"),
+    "masked-lm": Task("AutoModelForMaskedLM", "MODEL_FOR_MASKED_LM_MAPPING_NAMES", "ForMaskedLM"),
+}
+
+
+def task_of(class_name: str | None) -> str | None:
+    """The task of a model's class, None where the name does not say."""
+    from transformers.models.auto import modeling_auto
+
+    for name, task in TASKS.items():
+        known = getattr(modeling_auto, task.mapping, {}).values()
+        classes = {one for each in known for one in ([each] if isinstance(each, str) else each)}
+        if class_name in classes:
+            return name
+    endings = (name for name, task in TASKS.items() if (class_name or "").endswith(task.suffix))
+    return next(endings, None)
+
+
+def checked_task(task: str | None, found: str | None, class_name: str | None) -> str:
+    """The task that is asked for, or that the model's class says.
+
+    Raises:
+        InterpretationError: If there is no such task, or no saying which.
+    """
+    chosen = task or found
+    if chosen in TASKS:
+        return str(chosen)
+    what = f"there is no task {task!r}" if task else f"{class_name} does not say what it is for"
+    raise InterpretationError(
+        f"{what}; name one of {', '.join(TASKS)}: from_pretrained(model, task=…), with a model "
+        "that has a head for it"
+    )
+
+
+def auto_class(task: str) -> Any:
+    """The class of transformers that loads models for a task."""
+    import transformers
+
+    return getattr(transformers, TASKS[task].auto)

@@ -1,0 +1,196 @@
+"""Sequence classification: one text or two, one label or several, or a number."""
+
+from typing import Any, Optional
+
+import numpy
+import torch
+import torch.nn.functional as F
+from allennlp.common.util import JsonDict
+from allennlp.data import DatasetReader, Instance, TextFieldTensors
+from allennlp.data.fields import Field, LabelField
+from allennlp.models import Model
+from allennlp.predictors import Predictor
+from torch import Tensor
+
+from allennlp_saliency.interpret import InterpretationError
+
+from .embedded import Embedded, joined
+from .model import TransformersModel, at_places
+from .predictor import TransformersPredictor
+from .reader import TransformersReader
+
+
+@DatasetReader.register("transformers-text-classification")
+class TransformersTextClassificationReader(TransformersReader):
+    """Reads `sentence`, or `premise` and `hypothesis`, and `label` where there is one."""
+
+    def text_to_instance(
+        self,
+        sentence: str | None = None,
+        premise: str | None = None,
+        hypothesis: str | None = None,
+        label: str | None = None,
+    ) -> Instance:
+        """One text, or two that the model reads as one sequence.
+
+        Args:
+            sentence: The text.
+            premise: The first of two texts.
+            hypothesis: The second.
+            label: The gold label.
+
+        Raises:
+            InterpretationError: If there is neither one text nor two.
+        """
+        fields: dict[str, Field] = {}
+        if sentence is not None and premise is None and hypothesis is None:
+            fields["sentence"] = self.text_field(self._tokenizer.text(sentence))
+        elif sentence is None and premise is not None and hypothesis is not None:
+            first, second = self._tokenizer.pair(premise, hypothesis)
+            fields["premise"] = self.text_field(first)
+            fields["hypothesis"] = self.text_field(second)
+        else:
+            raise InterpretationError(
+                "give one text as 'sentence', or two as 'premise' and 'hypothesis'"
+            )
+        if label is not None:
+            fields["label"] = LabelField(label)
+        return Instance(fields)
+
+
+@Model.register("transformers-text-classification")
+class TransformersTextClassifier(TransformersModel):
+    """A Hugging Face model with a head for sequence classification or regression.
+
+    Args:
+        vocab: Not used.
+        model_name: A folder, a hub id or a model object.
+        dtype: The floating type of the weights; None as they are.
+    """
+
+    task = "text-classification"
+    default_predictor = "transformers-text-classification"
+
+    @property
+    def regression(self) -> bool:
+        """Whether the model predicts a number."""
+        return self.config.num_labels == 1 or self.config.problem_type == "regression"
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether each label is there or not, whatever the others."""
+        return self.config.problem_type == "multi_label_classification"
+
+    def forward(
+        self,
+        sentence: Optional[TextFieldTensors] = None,  # noqa: UP045
+        premise: Optional[TextFieldTensors] = None,  # noqa: UP045
+        hypothesis: Optional[TextFieldTensors] = None,  # noqa: UP045
+        label: Tensor | None = None,
+    ) -> dict[str, Any]:
+        """Classifies a batch.
+
+        Args:
+            sentence: The texts, indexed.
+            premise: The first texts of pairs, indexed.
+            hypothesis: The second texts.
+            label: `(rows,)`, the labels' indices.
+
+        Returns:
+            `logits`, `(rows, labels)`; `probs`, of the same shape, unless the model predicts
+            numbers; with labels `loss`, the mean over the rows of the cross entropy (of the
+            label's own binary one where there may be several labels).
+        """
+        texts = [text for text in (sentence, premise, hypothesis) if text is not None]
+        logits = self._logits(joined([self.embed(text) for text in texts], self._reads_last))
+        outputs: dict[str, Any] = {"logits": logits}
+        if self.regression:
+            return outputs
+        outputs["probs"] = logits.sigmoid() if self.multi_label else logits.softmax(-1)
+        if label is not None:
+            if self.multi_label:
+                own = logits.gather(1, label.view(-1, 1)).squeeze(1)
+                outputs["loss"] = -F.logsigmoid(own).mean()
+            else:
+                outputs["loss"] = F.cross_entropy(logits, label.view(-1))
+        return outputs
+
+    @property
+    def _reads_last(self) -> bool:
+        """Whether the head reads the last position, so that padding has to go before it."""
+        last = getattr(self.config, "summary_type", None) == "last"
+        return hasattr(self.transformer, "score") or last
+
+    def _logits(self, sequence: Embedded) -> Tensor:
+        inputs = self.inputs(sequence)
+        if self._reads_last:
+            inputs = self.with_positions(inputs)
+        transformer: Any = self.transformer
+        # These models look for the end of the text among ids, which they are not given.
+        if "decoder_inputs_embeds" in inputs:
+            states = transformer.base_model(**inputs, return_dict=True).last_hidden_state
+            last = at_places(states, sequence.lengths - 1)
+            return transformer.classification_head(last).float()
+        if hasattr(transformer, "score"):
+            states = transformer.base_model(**inputs, return_dict=True).last_hidden_state
+            return transformer.score(states[:, -1]).float()
+        return transformer(**inputs, return_dict=True).logits.float()
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Adds `label`, the name of the best label; `labels`, the names of all that are there,
+        where there may be several; or `score`, the number."""
+        logits = output_dict["logits"]
+        if self.regression:
+            output_dict["score"] = logits.tolist() if logits.shape[1] > 1 else logits[:, 0].tolist()
+            return output_dict
+        output_dict["label"] = self.names(logits.argmax(-1).tolist())
+        if self.multi_label:
+            output_dict["labels"] = [
+                self.names(torch.nonzero(row > 0).flatten().tolist()) for row in logits
+            ]
+        return output_dict
+
+
+@Predictor.register("transformers-text-classification")
+class TransformersTextClassificationPredictor(TransformersPredictor):
+    """Reads `{"sentence": "…"}`, or `{"premise": "…", "hypothesis": "…"}` as two inputs.
+
+    Explains the best label; where there may be several, each that is there (probability above
+    one half), or the best if none is; or the number that the model predicts.
+    """
+
+    _model: TransformersTextClassifier
+
+    @property
+    def default_target(self) -> str:
+        """A number has no likelihood: it is explained itself."""
+        return "logit" if self._model.regression else "log-likelihood"
+
+    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        keys = ("sentence", "premise", "hypothesis")
+        return self._dataset_reader.text_to_instance(
+            **{key: json_dict[key] for key in keys if key in json_dict}
+        )
+
+    def predictions_to_labeled_instances(
+        self, instance: Instance, outputs: dict[str, numpy.ndarray]
+    ) -> list[Instance]:
+        """One instance per predicted label.
+
+        Args:
+            instance: An instance without a label.
+            outputs: The model's outputs for it; `logits` is `(labels,)`.
+        """
+        if self._model.regression:
+            return [instance]
+        logits = outputs["logits"]
+        labels = [int(numpy.argmax(logits))]
+        if self._model.multi_label:
+            labels = [int(label) for label in numpy.flatnonzero(logits > 0)] or labels
+        return [_labelled(instance, label) for label in labels]
+
+
+def _labelled(instance: Instance, label: int) -> Instance:
+    copy = instance.duplicate()
+    copy.add_field("label", LabelField(label, skip_indexing=True))
+    return copy

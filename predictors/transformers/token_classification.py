@@ -1,0 +1,210 @@
+"""Token classification: named entities, or a tag for every word."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from allennlp.common.util import JsonDict
+from allennlp.data import DatasetReader, Instance, TextFieldTensors
+from allennlp.data.fields import (
+    FlagField,
+    IndexField,
+    LabelField,
+    MetadataField,
+    SequenceLabelField,
+)
+from allennlp.data.tokenizers import Token
+from allennlp.models import Model
+from allennlp.predictors import Predictor
+from torch import Tensor
+
+from allennlp_saliency.interpret.explanation import Span
+from allennlp_saliency.interpret.tag_spans import tag_spans
+from allennlp_saliency.interpret.words import word_spans
+
+from .embedded import joined
+from .label_vocabulary import NAMESPACE
+from .model import TransformersModel, at_places
+from .predictor import TransformersPredictor
+from .reader import TransformersReader
+
+OUTSIDE = "O"
+
+
+@DatasetReader.register("transformers-token-classification")
+class TransformersTokenClassificationReader(TransformersReader):
+    """Reads `sentence`; what carries the tag of a word is its first token."""
+
+    def text_to_instance(self, sentence: str) -> Instance:
+        """One text, with the places of its words.
+
+        Args:
+            sentence: The text.
+        """
+        tokens = self._tokenizer.text(sentence)
+        words = _first_tokens(tokens, word_spans(sentence))
+        told = {
+            "text": sentence,
+            "words": [span for span, _ in words],
+            "first_tokens": [first for _, first in words],
+        }
+        return Instance({"sentence": self.text_field(tokens), "metadata": MetadataField(told)})
+
+
+@Model.register("transformers-token-classification")
+class TransformersTokenClassifier(TransformersModel):
+    """A Hugging Face model with a head for token classification.
+
+    Args:
+        vocab: Not used.
+        model_name: A folder, a hub id or a model object.
+        dtype: The floating type of the weights; None as they are.
+    """
+
+    task = "token-classification"
+    default_predictor = "transformers-token-classification"
+
+    @property
+    def finds_entities(self) -> bool:
+        """Whether there is a tag for what is no entity."""
+        return OUTSIDE in self.vocab.get_token_to_index_vocabulary(NAMESPACE)
+
+    def forward(
+        self,
+        sentence: TextFieldTensors,
+        metadata: list[Any] | None = None,
+        tags: Tensor | None = None,
+        ignore_loss_on_o_tags: Any = None,
+        position: Tensor | None = None,
+        label: Tensor | None = None,
+    ) -> dict[str, Any]:
+        """Tags a batch.
+
+        Args:
+            sentence: The texts, indexed.
+            metadata: Per row what the reader noted.
+            tags: `(rows, positions)`, the tags' indices; those of `O` do not count.
+            ignore_loss_on_o_tags: Says so to those who read the instance.
+            position: `(rows, 1)`, the token whose tag is `label`.
+            label: `(rows,)`, the tag's index.
+
+        Returns:
+            `logits` and `probs`, `(rows, positions, labels)`, or `(rows, labels)` at a given
+            position; with tags `loss`, the mean over the rows of the mean cross entropy.
+        """
+        sequence = joined([self.embed(sentence)])
+        logits = self.run(sequence).logits.float()
+        if position is not None:
+            logits = at_places(logits, position.view(-1))
+        outputs: dict[str, Any] = {"logits": logits, "probs": logits.softmax(-1)}
+        if label is not None:
+            outputs["loss"] = -_own(logits, label.view(-1)).mean()
+        if tags is not None:
+            outside = self.vocab.get_token_to_index_vocabulary(NAMESPACE).get(OUTSIDE, -1)
+            mask = sequence.mask & (tags != outside)
+            own = _own(logits, tags) * mask
+            outputs["loss"] = -(own.sum(-1) / mask.sum(-1).clamp_min(1)).mean()
+        if metadata is not None:
+            outputs["metadata"] = metadata
+        return outputs
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Adds, per row, `words`, the `tags` of these, and the `entities` that they make."""
+        told: Sequence[Any] = output_dict.pop("metadata", ())
+        rows = [
+            self._readable(logits, one)
+            for logits, one in zip(output_dict["logits"], told, strict=True)
+        ]
+        for key in ("words", "tags", "entities"):
+            output_dict[key] = [row[key] for row in rows]
+        return output_dict
+
+    def _readable(self, logits: Tensor, told: dict[str, Any]) -> dict[str, Any]:
+        text, words = told["text"], told["words"]
+        tags = self.names(logits[told["first_tokens"]].argmax(-1).tolist())
+        spans = [(words[a][0], words[b - 1][1]) for a, b in tag_spans(tags)]
+        entities = [
+            {"text": text[start:end], "type": _kind(tags[a]), "start": start, "end": end}
+            for (a, _), (start, end) in zip(tag_spans(tags), spans, strict=True)
+        ]
+        return {
+            "words": [text[start:end] for start, end in words],
+            "tags": tags,
+            "entities": entities if self.finds_entities else [],
+        }
+
+
+@Predictor.register("transformers-token-classification")
+class TransformersTokenClassificationPredictor(TransformersPredictor):
+    """Reads `{"sentence": "…"}`.
+
+    Explains each entity: the mean over its words of the log-likelihood of their tags. Of a model
+    that has no tag `O` it explains the tag of each word.
+    """
+
+    _model: TransformersTokenClassifier
+
+    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        return self._dataset_reader.text_to_instance(json_dict["sentence"])
+
+    def predictions_to_labeled_instances(
+        self, instance: Instance, outputs: dict[str, Any]
+    ) -> list[Instance]:
+        """One instance per entity, or per word.
+
+        Args:
+            instance: What the reader made of the input.
+            outputs: The model's outputs for it; `tags` are the words'.
+        """
+        metadata: Any = instance["metadata"]
+        first = metadata.metadata["first_tokens"]
+        tags = list(outputs["tags"])
+        if self._model.finds_entities:
+            spans = tag_spans(tags)
+            return [self._entity(instance, first[a:b], tags[a:b]) for a, b in spans]
+        return [self._word(instance, place, tag) for place, tag in zip(first, tags, strict=True)]
+
+    def _entity(self, instance: Instance, places: list[int], tags: list[str]) -> Instance:
+        copy = _without_metadata(instance)
+        text: Any = copy["sentence"]
+        own = dict(zip(places, tags, strict=True))
+        every = [own.get(place, OUTSIDE) for place in range(len(text.tokens))]
+        copy.add_field("tags", SequenceLabelField(every, text, NAMESPACE))
+        copy.add_field("ignore_loss_on_o_tags", FlagField(True))
+        return copy
+
+    def _word(self, instance: Instance, place: int, tag: str) -> Instance:
+        copy = _without_metadata(instance)
+        text: Any = copy["sentence"]
+        copy.add_field("position", IndexField(place, text))
+        copy.add_field("label", LabelField(tag, NAMESPACE))
+        return copy
+
+
+def _without_metadata(instance: Instance) -> Instance:
+    return Instance({"sentence": instance["sentence"].duplicate()})
+
+
+def _first_tokens(tokens: Sequence[Token], words: Sequence[Span]) -> list[tuple[Span, int]]:
+    """The words that have a token which begins in them, each with the first."""
+    found = []
+    for start, end in words:
+        within = (
+            number
+            for number, token in enumerate(tokens)
+            if token.idx is not None and start <= token.idx < end
+        )
+        first = next(within, None)
+        if first is not None:
+            found.append(((start, end), first))
+    return found
+
+
+def _own(logits: Tensor, labels: Tensor) -> Tensor:
+    """The log-probability of each label."""
+    own = logits.log_softmax(-1).gather(-1, labels.unsqueeze(-1))
+    return torch.squeeze(own, -1)
+
+
+def _kind(tag: str) -> str:
+    return tag.partition("-")[2] or tag
