@@ -182,7 +182,7 @@ class TestRefinement:
         assert np.diff(np.sort(path)).min() > 1e-6
         # Ends of panels: each once, and the input's own value is known.
         others = np.array(target.without)
-        assert len(others) == 1 or np.diff(np.sort(others)).min() > 1e-6
+        assert len(others) <= 1 or np.diff(np.sort(others)).min() > 1e-6
 
     def test_points_go_where_the_target_is_steep(self, zoo: Zoo, middle: float) -> None:
         target = Seen(60.0)
