@@ -1,0 +1,106 @@
+"""Every method on every trained archive that comes with the project."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from allennlp.predictors import Predictor
+
+from allennlp_saliency.interpret import Explanation, IntegratedGradients, SaliencyInterpreter
+
+FOLDER = Path(__file__).parents[2] / "fixtures"
+FIXTURES = ("sentiment", "sentiment-lstm", "entailment", "ner", "topics")
+METHODS = sorted(
+    name
+    for name in SaliencyInterpreter.list_available()
+    if issubclass(SaliencyInterpreter.by_name(name), SaliencyInterpreter)
+)
+SETTINGS: dict[str, dict[str, Any]] = {
+    "sequential-integrated-gradients": {"steps": 4},
+    "smooth-gradients": {"num_samples": 5},
+}
+FIELDS = {
+    "entailment": [("hypothesis", "hypothesis"), ("premise", "premise")],
+    "ner": [("tokens", "sentence")],
+}
+
+
+@cache
+def predictor(fixture: str) -> Predictor:
+    return Predictor.from_path(FOLDER / fixture / "model.tar.gz", import_plugins=False)
+
+
+def inputs(fixture: str, count: int | None = None) -> list[dict[str, Any]]:
+    """The fixture's inputs, or some: the shortest, the longest and those between."""
+    lines = (FOLDER / fixture / "inputs.jsonl").read_text(encoding="utf-8").splitlines()
+    given = sorted(map(json.loads, lines), key=lambda one: len(json.dumps(one)))
+    if count is None:
+        return given
+    return [given[round(i * (len(given) - 1) / (count - 1))] for i in range(count)]
+
+
+def flat(results: list[list[Explanation]]) -> list[float]:
+    return [
+        score
+        for explanations in results
+        for explanation in explanations
+        for one in explanation.inputs
+        for score in (*one.attributions, one.unassigned)
+    ]
+
+
+@pytest.mark.parametrize("fixture", FIXTURES)
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method(fixture: str, method: str) -> None:
+    made = SaliencyInterpreter.by_name(method)(predictor(fixture), **SETTINGS.get(method, {}))
+    assert isinstance(made, SaliencyInterpreter)
+    some = inputs(fixture, 3)
+    results = made.interpret_batch_json(some)
+    assert any(results)
+    for given, explanations in zip(some, results, strict=True):
+        for explanation in explanations:
+            expected = FIELDS.get(fixture, [("tokens", "sentence")])
+            assert [one.field for one in explanation.inputs] == [name for name, _ in expected]
+            for one, (_, key) in zip(explanation.inputs, expected, strict=True):
+                assert len(one.tokens) == len(one.offsets) == len(one.attributions) > 0
+                assert all(map(math.isfinite, one.attributions))
+                for token, span in zip(one.tokens, one.offsets, strict=True):
+                    if span is not None:
+                        text = given[key][span[0] : span[1]].lower()
+                        assert text == token.removeprefix("##").lower()
+            for shares in made.grad_inputs(explanation).values():
+                assert min(shares) >= 0
+                assert sum(shares) == pytest.approx(1, abs=1e-6) or not any(shares)
+    single = [made.interpret_json(given) for given in some]
+    assert len(flat(results)) == len(flat(single))
+    scale = max(1.0, np.abs(flat(single)).max())
+    assert np.abs(np.subtract(flat(results), flat(single))).max() <= 1e-5 * scale
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fixture", FIXTURES)
+def test_integrated_gradients_are_complete(fixture: str) -> None:
+    interpreter = IntegratedGradients(predictor(fixture), tolerance=1e-3, max_steps=4096)
+    for explanations in interpreter.interpret_batch_json(inputs(fixture)):
+        for explanation in explanations:
+            delta = explanation.convergence_delta
+            assert delta is not None
+            assert abs(delta) <= 1e-3
+            assert explanation.details["converged"] is True
+
+
+@pytest.mark.parametrize("fixture", FIXTURES)
+def test_some_integrated_gradients_are_complete(fixture: str) -> None:
+    interpreter = IntegratedGradients(predictor(fixture), tolerance=1e-2, max_steps=4096)
+    for explanations in interpreter.interpret_batch_json(inputs(fixture, 5)):
+        for explanation in explanations:
+            delta = explanation.convergence_delta
+            assert delta is not None
+            assert abs(delta) <= 1e-2
+            assert explanation.details["converged"] is True
