@@ -342,6 +342,11 @@ class EmbeddingSpace:
             raise RowLossError
 
     @property
+    def mixes_rows(self) -> bool:
+        """Whether the values of a batch's rows are not their own, only their gradients."""
+        return self._recorded_values is None
+
+    @property
     def takes_loss_as_it_is(self) -> bool:
         """Whether the target uses a loss of which only a batch's scalar is known."""
         return self._row_loss.as_it_is

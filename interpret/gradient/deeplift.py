@@ -61,8 +61,7 @@ class DeepLift(AgainstBaseline):
                     raise InterpretationError(f"DeepLIFT has no rule for this: {error}") from error
                 m[chunk.rows] = space.gradient(values, leaf)
                 without_rule |= mode.unruled
-        if space.takes_loss_as_it_is:
-            # The values of a batch's rows were not their own.
+        if space.mixes_rows:
             baseline_values = space.evaluate(baseline, rows)
         scores = reduce_coordinates((x - baseline) * m, space.layout, Sum())
         details = [{"without_rule": sorted(without_rule)} if without_rule else {} for _ in x]

@@ -25,8 +25,8 @@ exp exp2 expm1 log log1p log2 log10 sqrt rsqrt reciprocal square pow rpow abs si
 sinh cosh asinh erf erfc clamp clamp_min clamp_max logit sign floor ceil round trunc
 """.split()
 _WITH_OUTPUT = frozenset({*ELEMENTWISE, "div"})
-_CLOSE = 1e-4
-_CLOSE_LOGS = 0.05
+_CLOSE = {torch.float64: 1e-6}
+_CLOSE_OTHERWISE = 1e-4
 
 
 class OtherPathError(RuntimeError):
@@ -110,7 +110,7 @@ def rescale(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
     y = call.of(x.detach())
     change = x.detach() - x_0
     scale = torch.maximum(x.detach().abs(), x_0.abs())
-    close = change.abs() <= _CLOSE * scale
+    close = change.abs() <= _CLOSE.get(x.dtype, _CLOSE_OTHERWISE) * scale
     quotient = (y - output) / torch.where(close, torch.ones_like(change), change)
     middle = ((x.detach() + x_0) / 2).requires_grad_()
     with torch.enable_grad():
@@ -170,55 +170,75 @@ def _plain(arg: Any) -> Any:
 
 
 def log_mean(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
-    """(p - q) / (log p - log q), the logarithmic mean: between p and q, zero where both are."""
-    close = log_ratio.abs() < _CLOSE_LOGS
-    quotient = (p - q) / torch.where(close, torch.ones_like(log_ratio), log_ratio)
-    nearly = (p * q).sqrt() * (1 + log_ratio**2 / 24 + log_ratio**4 / 1920)
-    mean = torch.where(close, nearly, quotient)
-    return mean.masked_fill((p == 0) & (q == 0), 0)
+    """(p - q) / (log p - log q), the logarithmic mean: between p and q, zero where both are.
+
+    Written as max(p, q) (1 - e⁻ᵘ) / u with u = |log p - log q|: p - q has rounding errors that
+    log p - log q has not.
+    """
+    u = log_ratio.abs()
+    same = u == 0
+    share = torch.where(same, 1, -torch.expm1(-u) / torch.where(same, 1, u))
+    return torch.maximum(p, q) * share
 
 
-def _log_sum_weights(x: Tensor, x_0: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Multipliers of y = log Σ exp x, and y for both passes.
+@dataclass(frozen=True)
+class _LogSum:
+    """log Σ exp x in both passes, and how it is shared out.
 
     The rescale rule for exp and log gives w_j = L(e^x_j, e^x⁰_j) / L(S, S⁰), L the logarithmic
     mean and S the sums. L is concave and homogeneous, so the weights are positive and add up to
     at most 1, however far apart the passes are.
+
+    Attributes:
+        weights: w.
+        log_p: x - log Σ exp x; the largest is taken away first, so that no digits are lost.
+        log_p_0: The same for the baseline.
     """
-    y, y_0 = (states.logsumexp(dim, keepdim=True) for states in (x, x_0))
-    shift = y - y_0
-    up, down = ((s - shift.abs()) / 2 for s in (shift, -shift))
-    p, q = (x - y + up).exp(), (x_0 - y_0 + down).exp()
-    change = (x - x_0).nan_to_num(0, 0, 0)
-    return log_mean(p, q, change) / log_mean(up.exp(), down.exp(), shift), y, y_0
+
+    weights: Tensor
+    log_p: Tensor
+    log_p_0: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, x_0: Tensor, dim: int) -> _LogSum:
+        (log_p, top, rest), (log_p_0, top_0, rest_0) = (_log_shares(s, dim) for s in (x, x_0))
+        shift = (top - top_0) + (rest - rest_0)
+        up, down = ((s - shift.abs()) / 2 for s in (shift, -shift))
+        change = (x - x_0).nan_to_num(0, 0, 0)
+        of_each = log_mean((log_p + up).exp(), (log_p_0 + down).exp(), change)
+        return cls(of_each / log_mean(up.exp(), down.exp(), shift), log_p, log_p_0)
+
+
+def _log_shares(x: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+    top = x.amax(dim, keepdim=True)
+    top = top.masked_fill(top.isinf(), 0)
+    rest = (x - top).exp().sum(dim, keepdim=True).log()
+    return x - top - rest, top, rest
 
 
 def log_softmax(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
     """y_i = x_i - log Σ exp x."""
     x, dim = operand_and_dim(call)
-    x_0 = reference[0].to(x.dtype)
-    w, total, _ = _log_sum_weights(x.detach(), x_0, dim)
-    return attach(x.detach() - total, x - (w * _finite(x)).sum(dim, keepdim=True))
+    sums = _LogSum.of(x.detach(), reference[0].to(x.dtype), dim)
+    return attach(sums.log_p, x - (sums.weights * _finite(x)).sum(dim, keepdim=True))
 
 
 def softmax(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
     """y = exp(log softmax x): the rescale rule for exp on top of that for the log-softmax."""
     x, dim = operand_and_dim(call)
-    x_0 = reference[0].to(x.dtype)
-    w, total, total_0 = _log_sum_weights(x.detach(), x_0, dim)
-    p, p_0 = (x.detach() - total).exp(), (x_0 - total_0).exp()
-    log_ratio = ((x.detach() - x_0) - (total - total_0)).nan_to_num(0, 0, 0)
-    m = log_mean(p, p_0, log_ratio)
+    sums = _LogSum.of(x.detach(), reference[0].to(x.dtype), dim)
+    p, p_0 = sums.log_p.exp(), sums.log_p_0.exp()
+    m = log_mean(p, p_0, (sums.log_p - sums.log_p_0).nan_to_num(0, 0, 0))
     finite = _finite(x)
-    return attach(p, m * (finite - (w * finite).sum(dim, keepdim=True)))
+    return attach(p, m * (finite - (sums.weights * finite).sum(dim, keepdim=True)))
 
 
 def log_sum_exp(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
     """y = log Σ exp x."""
     x, dim = operand_and_dim(call)
-    w, _, _ = _log_sum_weights(x.detach(), reference[0], dim)
+    sums = _LogSum.of(x.detach(), reference[0], dim)
     keepdim = call.kwargs.get("keepdim", call.args[2] if len(call.args) > 2 else False)
-    return attach(call.of(x.detach()), (w * _finite(x)).sum(dim, keepdim=keepdim))
+    return attach(call.of(x.detach()), (sums.weights * _finite(x)).sum(dim, keepdim=keepdim))
 
 
 def _finite(x: Tensor) -> Tensor:
