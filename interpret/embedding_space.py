@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .alignment import align, text_items
 from .collation import collate, select_rows
+from .earlier_pass import EarlierPass
 from .embedding_layers import EmbeddingLayer, EmbeddingLayers, find_embedding_layers
 from .errors import InterpretationError
 from .interventions import EmbeddingCall, Recording, Replacement, hooked
@@ -431,7 +432,11 @@ class EmbeddingSpace:
     def _record(self, found: EmbeddingLayers) -> None:
         recording = Recording(self._collated, len(self.instances))
         hooks = hooked(found.layers, recording.layer, found.text_field_embedder, recording.embedder)
-        with hooks, torch.enable_grad():
+        earlier = self._twin.earlier
+        if earlier is None or earlier.found != found:
+            earlier = EarlierPass(found)
+        known = earlier.served
+        with hooks, earlier.serving(recording), torch.enable_grad():
             outputs = self._twin.model(**self._collated)
         if not recording.calls:
             raise InterpretationError(
@@ -457,7 +462,8 @@ class EmbeddingSpace:
             values = self._explained(outputs, self._own_rows)
         mixed = self._row_loss.mixed
         self._recorded_values = None if mixed else values.detach().double().cpu()
-        self._graph = (values, recording.leaves)
+        # What was not computed now has no graph.
+        self._graph = (values, recording.leaves if earlier.served == known else [])
         if not torch.isfinite(values).all():
             raise InterpretationError(
                 f"target {type(self._target).__name__} is {values.detach().tolist()}, not finite; "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -17,6 +18,8 @@ from tqdm import tqdm
 from .alignment import text_items
 from .assembly import Attribution, assemble
 from .construct import construct, describe
+from .earlier_pass import EarlierPass
+from .embedding_layers import find_embedding_layers
 from .embedding_space import EmbeddingSpace, RowLossError
 from .errors import InterpretationError
 from .explanation import Explanation
@@ -176,14 +179,18 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             One per input, in order.
         """
         twin = Twin(self.predictor)
-        return self._interpret(twin, label_json(twin.predictor, inputs, predict), progress)
+        with _remembering(twin):
+            labelled = label_json(twin.predictor, inputs, predict)
+        return self._interpret(twin, labelled, progress)
 
     def interpret_each_instance(
         self, instances: Sequence[Instance], predict: bool = False, progress: bool | None = None
     ) -> list[Interpretation]:
         """As `interpret_each`, for a dataset reader's instances; they are left as they are."""
         twin = Twin(self.predictor)
-        return self._interpret(twin, label_instances(twin.predictor, instances, predict), progress)
+        with _remembering(twin):
+            labelled = label_instances(twin.predictor, instances, predict)
+        return self._interpret(twin, labelled, progress)
 
     def config(self) -> JsonDict:
         """The interpreter's name and parameters, as they would stand in a config."""
@@ -289,6 +296,18 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
 Registrable._registry[SaliencyInterpreter] = Registrable._registry[
     allennlp_interpreters.SaliencyInterpreter
 ]
+
+
+@contextmanager
+def _remembering(twin: Twin) -> Iterator[None]:
+    try:
+        twin.earlier = EarlierPass(find_embedding_layers(twin))
+    except InterpretationError:
+        # What is wrong is told of every input, once it is labelled.
+        yield
+        return
+    with twin.earlier.listening():
+        yield
 
 
 def _length(instance: Instance) -> int:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import copy
 import types
+from collections import OrderedDict
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from allennlp.models import Model
@@ -23,7 +24,11 @@ from torch import Tensor, nn
 
 from .errors import InterpretationError
 
+if TYPE_CHECKING:
+    from .earlier_pass import EarlierPass
+
 _COPIED = (nn.Module, Metric, list, dict, tuple, set, types.MethodType, partial)
+_PLAIN = (dict, OrderedDict, list, set)
 
 
 class Twin:
@@ -44,9 +49,11 @@ class Twin:
         model: Its model.
         device: Where the model's first parameter is.
         dtype: The floating type of the model's parameters.
+        earlier: What is known of the inputs since they were predicted, None for nothing.
     """
 
     def __init__(self, predictor: Predictor) -> None:
+        self.earlier: EarlierPass | None = None
         model, self._memo = _copied(predictor._model)
         model.eval()
         for module in model.modules():
@@ -115,6 +122,9 @@ def _shared(model: nn.Module) -> dict[int, Any]:
             memo[id(value)] = _frozen(value)
         elif isinstance(value, Tensor):
             memo[id(value)] = value.detach().clone()
+        elif type(value) in _PLAIN:
+            # A module has a dozen empty ones, and deepcopy takes its time over each.
+            memo[id(value)] = type(value)()
         else:
             memo[id(value)] = value
     return memo
@@ -127,8 +137,8 @@ def _frozen(parameter: nn.Parameter) -> nn.Parameter:
 
 
 def _values(model: nn.Module) -> Iterator[Any]:
-    """Everything that hangs on the modules, plain containers opened, but the containers and
-    modules themselves left out."""
+    """Everything that hangs on the modules, plain containers opened, but the modules and those
+    containers that hold something left out."""
     seen: set[int] = set()
     pending: list[Any] = [model]
     while pending:
@@ -138,6 +148,8 @@ def _values(model: nn.Module) -> Iterator[Any]:
         seen.add(id(value))
         if isinstance(value, (nn.Module, Metric)):
             pending.extend(vars(value).values())
+        elif type(value) in _PLAIN and not value:
+            yield value
         elif isinstance(value, dict):
             pending.extend(value.values())
         elif isinstance(value, (list, tuple, set)):

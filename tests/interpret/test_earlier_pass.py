@@ -1,0 +1,125 @@
+"""What was computed for the prediction serves the explanation, and changes nothing in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
+
+import pytest
+import torch
+
+from allennlp_saliency.interpret import Gradient, IntegratedGradients, SaliencyInterpreter
+from allennlp_saliency.interpret import saliency_interpreter as base
+from allennlp_saliency.interpret.earlier_pass import EarlierPass
+from allennlp_saliency.interpret.embedding_layers import find_embedding_layers
+from allennlp_saliency.interpret.interventions import Recording
+from allennlp_saliency.interpret.twin import Twin
+from benchmarks.workloads import TINY, predictor, sentences
+
+
+class Counting:
+    """How many rows went through the transformers, call by call, wherever they are copied to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from transformers import BertModel
+
+        self.rows: list[int] = []
+        original = BertModel.forward
+
+        def forward(model: BertModel, *args: object, **kwargs: object) -> object:
+            ids = next(a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor))
+            self.rows.append(len(ids))
+            return original(model, *args, **kwargs)
+
+        monkeypatch.setattr(BertModel, "forward", forward)
+
+
+def forgetful(twin: Twin) -> nullcontext[None]:
+    return nullcontext()
+
+
+def test_a_text_goes_through_the_model_once_before_the_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counting = Counting(monkeypatch)
+    IntegratedGradients(predictor(TINY, "cpu"), steps=5, rule="left").interpret_json(
+        sentences([9])[0]
+    )
+    assert counting.rows == [1, 5]
+
+
+def test_texts_of_equal_length_share_and_padded_ones_are_recorded_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counting = Counting(monkeypatch)
+    interpreter = IntegratedGradients(predictor(TINY, "cpu"), steps=5, rule="left")
+    interpreter.interpret_batch_json(sentences([20, 20]))
+    assert counting.rows == [1, 1, 10]
+    counting.rows.clear()
+    interpreter.interpret_batch_json(sentences([20, 19]))
+    assert counting.rows == [1, 1, 2, 10]
+
+
+@pytest.mark.parametrize("lengths", [[7], [7, 7, 7], [20, 19, 20]])
+@pytest.mark.parametrize(
+    "make",
+    [lambda p: IntegratedGradients(p, steps=6), Gradient],
+    ids=["integrated-gradients", "gradient"],
+)
+@pytest.mark.parametrize("target", ["log-likelihood", "logit"])
+def test_scores_are_those_of_an_interpreter_that_remembers_nothing(
+    lengths: list[int],
+    make: Callable[..., SaliencyInterpreter],
+    target: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    interpreter = make(predictor(TINY, "cpu"))
+    texts = sentences(lengths)
+    found = interpreter.interpret_batch_json(texts)
+    monkeypatch.setattr(base, "_remembering", forgetful)
+    for (one,), (other,) in zip(found, interpreter.interpret_batch_json(texts), strict=True):
+        assert one.target["value"] == pytest.approx(other.target["value"], abs=1e-6)
+        assert one.inputs[0].attributions == pytest.approx(
+            other.inputs[0].attributions, rel=1e-4, abs=1e-9
+        )
+        assert any(one.inputs[0].attributions)
+
+
+def test_no_more_is_kept_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting(monkeypatch)
+
+    @contextmanager
+    def little(twin: Twin):
+        twin.earlier = EarlierPass(find_embedding_layers(twin), most_bytes=100)
+        with twin.earlier.listening():
+            yield
+
+    monkeypatch.setattr(base, "_remembering", little)
+    IntegratedGradients(predictor(TINY, "cpu"), steps=5, rule="left").interpret_json(
+        sentences([9])[0]
+    )
+    assert counting.rows == [1, 1, 5]
+
+
+def test_another_text_is_not_taken_for_one_that_is_known() -> None:
+    twin = Twin(predictor(TINY, "cpu"))
+    earlier = EarlierPass(find_embedding_layers(twin))
+    embedder = earlier.found.text_field_embedder
+    ids = torch.tensor([[2, 9, 8, 3]])
+    text = {"tokens": {"token_ids": ids, "mask": ids > 0, "type_ids": ids * 0}}
+    with earlier.listening(), torch.no_grad():
+        output = embedder(text)
+    recording = Recording({"tokens": text}, 1)
+    with earlier.serving(recording):
+        assert torch.equal(embedder(text), output)
+        assert (earlier.served, len(recording.calls)) == (1, 1)
+        for name, other in (
+            ("token_ids", ids + 1),
+            ("mask", ids > 2),
+            ("type_ids", ids * 0 + 1),
+        ):
+            embedder({"tokens": {**text["tokens"], name: other}})
+            assert earlier.served == 1, name
+        embedder({"tokens": {name: tensor[:, :3] for name, tensor in text["tokens"].items()}})
+        assert earlier.served == 1
+    assert "forward" not in vars(embedder)
