@@ -1,0 +1,182 @@
+"""From folders, ids and objects to predictors."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from allennlp.common import Params
+from allennlp.data import DatasetReader, Vocabulary
+from allennlp.models import Model
+from allennlp.predictors import Predictor
+
+from allennlp_saliency.interpret import InterpretationError, SaliencyInterpreter
+from allennlp_saliency.predictors import SaliencyPredictor, TransformersPredictor
+from allennlp_saliency.predictors.transformers.label_vocabulary import LabelVocabulary
+from allennlp_saliency.predictors.transformers.tasks import TASKS, task_of
+from tests.predictors.transformers.models import KINDS, inputs, model, predictor, tokenizer
+
+ONE_OF_EACH = {
+    "text-classification": "bert",
+    "token-classification": "bert",
+    "question-answering": "distilbert",
+    "multiple-choice": "electra",
+    "masked-lm": "albert",
+    "causal-lm": "gpt2",
+    "seq2seq": "t5",
+}
+
+
+def save(name: str, task: str, folder: Path) -> str:
+    model(name, task).save_pretrained(folder)
+    tokenizer(KINDS[name].tokenizer).save_pretrained(folder)
+    return str(folder)
+
+
+def explain(made: Any, given: dict[str, Any]) -> Any:
+    interpreter: Any = SaliencyInterpreter.by_name("input-x-gradient")(made)
+    return interpreter.interpret_json(given)
+
+
+def scores(explanations: Any) -> list[float]:
+    return [score for e in explanations for one in e.inputs for score in one.attributions]
+
+
+@pytest.mark.parametrize(("task", "name"), ONE_OF_EACH.items())
+class TestEachTask:
+    def test_folder(self, task: str, name: str, tmp_path: Path) -> None:
+        made = TransformersPredictor.from_pretrained(save(name, task, tmp_path))
+        for given in inputs(name, task):
+            expected = explain(predictor(name, task), given)
+            assert scores(explain(made, given)) == pytest.approx(scores(expected), abs=1e-6)
+
+    def test_config(self, task: str, name: str, tmp_path: Path) -> None:
+        folder = save(name, task, tmp_path)
+        kind = f"transformers-{task}"
+        reader = DatasetReader.from_params(Params({"type": kind, "model_name": folder}))
+        params = Params({"type": kind, "model_name": folder})
+        made = Model.from_params(params, vocab=Vocabulary())
+        assert made.default_predictor == kind
+        made.eval()
+        for given in inputs(name, task):
+            got = explain(Predictor.by_name(kind)(made, reader), given)
+            expected = explain(predictor(name, task), given)
+            assert scores(got) == pytest.approx(scores(expected), abs=1e-6)
+
+    def test_half_precision(self, task: str, name: str) -> None:
+        own = model(name, task)
+        made = TransformersPredictor.from_pretrained(
+            own, tokenizer(KINDS[name].tokenizer), dtype="bfloat16"
+        )
+        assert own.dtype == torch.float32
+        assert made._model.transformer.dtype == torch.bfloat16
+        for method in ("gradient", "input-x-gradient", "integrated-gradients"):
+            interpreter: Any = SaliencyInterpreter.by_name(method)(made)
+            for given in inputs(name, task):
+                for explanation in interpreter.interpret_json(given):
+                    json.dumps(explanation.to_json())
+                    assert any(any(one.attributions) for one in explanation.inputs)
+
+    def test_nothing_changes(self, task: str, name: str) -> None:
+        own = model(name, task)
+        before = {key: value.clone() for key, value in own.state_dict().items()}
+        needed = [parameter.requires_grad for parameter in own.parameters()]
+        config = own.config.to_dict()
+        made = TransformersPredictor.from_pretrained(own, tokenizer(KINDS[name].tokenizer))
+        explain(made, inputs(name, task)[0])
+        assert all(torch.equal(before[key], value) for key, value in own.state_dict().items())
+        assert [parameter.requires_grad for parameter in own.parameters()] == needed
+        assert all(parameter.grad is None for parameter in own.parameters())
+        assert own.config.to_dict() == config
+        assert not any(module._forward_hooks for module in own.modules())
+
+    def test_as_a_saliency_line(self, task: str, name: str) -> None:
+        wrapped = SaliencyPredictor(
+            predictor(name, task)._model,
+            predictor(name, task)._dataset_reader,
+            interpreter="input-x-gradient",
+        )
+        line = wrapped.predict_json(inputs(name, task)[0])
+        json.dumps(line)
+        assert "prediction" in line
+        for explanation in explain(predictor(name, task), inputs(name, task)[0]):
+            assert explanation.inputs[0].grad_input in line["instance_1"]
+
+
+class TestTasks:
+    @pytest.mark.parametrize(
+        ("class_name", "task"),
+        [
+            ("GPT2LMHeadModel", "causal-lm"),
+            ("BartForConditionalGeneration", "seq2seq"),
+            ("MarianMTModel", "seq2seq"),
+            ("MyOwnForTokenClassification", "token-classification"),
+            ("BertModel", None),
+            (None, None),
+        ],
+    )
+    def test_by_class(self, class_name: str | None, task: str | None) -> None:
+        assert task_of(class_name) == task
+
+    def test_no_head(self) -> None:
+        from transformers import BertModel
+
+        own = BertModel(model("bert", "text-classification").config)
+        with pytest.raises(InterpretationError, match="name one of text-classification"):
+            TransformersPredictor.from_pretrained(own, tokenizer("wordpiece"))
+
+    def test_no_head_in_a_folder(self, tmp_path: Path) -> None:
+        folder = save("bert", "text-classification", tmp_path)
+        config = json.loads((tmp_path / "config.json").read_text())
+        (tmp_path / "config.json").write_text(json.dumps({**config, "architectures": None}))
+        with pytest.raises(InterpretationError, match="task="):
+            TransformersPredictor.from_pretrained(folder)
+        made = TransformersPredictor.from_pretrained(folder, task="text-classification")
+        assert made.predict_json({"sentence": "a"})["label"]
+
+    def test_another_task(self) -> None:
+        with pytest.raises(InterpretationError, match="is for causal-lm, not for masked-lm"):
+            TransformersPredictor.from_pretrained(
+                model("gpt2", "causal-lm"), tokenizer("bare-bytes"), task="masked-lm"
+            )
+
+    def test_unknown_task(self) -> None:
+        with pytest.raises(InterpretationError, match="no task 'chess'"):
+            TransformersPredictor.from_pretrained("somewhere", "somewhere", task="chess")
+
+    def test_no_tokenizer(self) -> None:
+        with pytest.raises(InterpretationError, match="tokenizer="):
+            TransformersPredictor.from_pretrained(model("bert", "text-classification"))
+
+    def test_registered(self) -> None:
+        for task in TASKS:
+            for kind in (Model, DatasetReader, Predictor):
+                assert f"transformers-{task}" in kind.list_available()
+
+
+class TestLabelVocabulary:
+    def test_many_tokens_cost_nothing(self) -> None:
+        class Tokenizer:
+            def convert_ids_to_tokens(self, index: int) -> str:
+                return f"token{index}"
+
+            def __len__(self) -> int:
+                return 10**9
+
+        start = time.perf_counter()
+        vocab = LabelVocabulary.of_tokens(Tokenizer())
+        names = vocab.get_index_to_token_vocabulary("labels")
+        assert names.get(999_999_999) == "token999999999"
+        assert vocab.get_vocab_size("labels") == 10**9
+        assert time.perf_counter() - start < 1
+
+    def test_texts_of_one_token(self) -> None:
+        indices = LabelVocabulary.of_tokens(tokenizer("bare-bytes")).get_token_to_index_vocabulary(
+            "labels"
+        )
+        assert indices[" paris"] == indices["Ġparis"]
+        assert " paris in london" not in indices
