@@ -89,10 +89,11 @@ class MeanBaseline(Baseline):
     """The mean of the layer's embedding matrix: a word about which nothing is known."""
 
     def vectors(self, space: EmbeddingSpace, call: EmbeddingCall, part: Tensor) -> Tensor:
-        weight = getattr(call.layer.module, "weight", None)
-        if not isinstance(weight, Tensor) or weight.dim() != 2 or weight.shape[1] != part.shape[2]:
-            raise _no_vector("mean embedding", call)
-        return weight.mean(0).to(part)
+        try:
+            matrix = space.embedding_matrix(space.number(call))
+        except InterpretationError as error:
+            raise _no_vector("mean embedding", call) from error
+        return matrix.mean(0).to(part)
 
 
 @Baseline.register("token")
@@ -183,7 +184,9 @@ class TextBaseline(Baseline):
         indices = self._indices(space, call)
         number = space.number(call)
         where = self.replaceable(space)[:, space.layout.positions_of(number)]
-        vectors = PadBaseline().vectors(space, call, part).expand_as(part).clone()
+        vectors = part.clone()
+        if len(indices) < int(where.sum(-1).max()):
+            vectors[:] = PadBaseline().vectors(space, call, part)
         own = [space.embed(call, index).to(part) for index in indices]
         for row, positions in enumerate(where):
             for position, vector in zip(positions.nonzero().flatten().tolist(), own, strict=False):

@@ -245,21 +245,28 @@ class EmbeddingSpace:
         return numbers.unsqueeze(1) == torch.arange(count).view(1, -1, 1)
 
     def embedding_matrix(self, number: int) -> Tensor:
-        """The word vectors of a call's embedding layer, `(words, dim)`.
+        """The word vectors of a call's embedding layer, as it returns them, `(words, dim)`.
 
         Raises:
             InterpretationError: If the layer is no matrix of word vectors.
         """
         call = self._calls[number]
-        weight = getattr(call.layer.module, "weight", None)
+        module = call.layer.module
+        weight = getattr(module, "weight", None)
         dim = self.layout.calls[number].dim
         if not isinstance(weight, Tensor) or weight.dim() != 2 or weight.shape[1] != dim:
             raise InterpretationError(
-                f"the embedding layer {type(call.layer.module).__name__} of field {call.field!r} "
+                f"the embedding layer {type(module).__name__} of field {call.field!r} "
                 "is no matrix of word vectors, which this method needs; use a gradient method "
                 "that does not"
             )
-        return weight
+        # Some layers scale what they look up: Gemma's by the root of its size.
+        words = torch.arange(len(weight), device=weight.device)
+        some = words[:: max(len(words) // 8, 1)]
+        with torch.no_grad():
+            if torch.equal(module(some[None])[0], weight[some]):
+                return weight
+            return module(words[None])[0]
 
     def number(self, call: EmbeddingCall) -> int:
         """The place of a call among the calls of the layout."""

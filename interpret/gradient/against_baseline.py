@@ -13,6 +13,7 @@ from ..assembly import Attribution
 from ..baselines import Baseline
 from ..construct import construct
 from ..embedding_space import EmbeddingSpace
+from ..explanation import JsonDict
 from ..saliency_interpreter import SaliencyInterpreter
 
 
@@ -58,7 +59,8 @@ class AgainstBaseline(SaliencyInterpreter):
 
 
 def mean_attribution(attributions: Sequence[Attribution]) -> Attribution:
-    """The mean over several baselines; of details the first's."""
+    """The mean over several baselines; of the details the least favourable, of those that are
+    neither numbers nor yes or no the first's."""
     first = attributions[0]
     if len(attributions) == 1:
         return first
@@ -66,5 +68,17 @@ def mean_attribution(attributions: Sequence[Attribution]) -> Attribution:
     return Attribution(
         torch.stack([one.scores.cpu() for one in attributions]).mean(0),
         torch.stack(values).mean(0) if len(values) == len(attributions) else None,
-        first.details,
+        [_details(several) for several in zip(*(one.details for one in attributions), strict=True)],
     )
+
+
+def _details(several: Sequence[JsonDict]) -> JsonDict:
+    told: JsonDict = {}
+    for key, value in several[0].items():
+        values = [one.get(key, value) for one in several]
+        if isinstance(value, bool):
+            value = all(values)
+        elif isinstance(value, (int, float)):
+            value = max(values)
+        told[key] = value
+    return told

@@ -17,6 +17,8 @@ from ..saliency_interpreter import SaliencyInterpreter
 from .against_baseline import AgainstBaseline
 from .noise import standard_normal, value_range
 
+_OTHER_STREAM = 0x5EED
+
 
 @SaliencyInterpreter.register("gradient-shap")
 class GradientShap(AgainstBaseline):
@@ -63,7 +65,8 @@ class GradientShap(AgainstBaseline):
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         baselines = torch.stack(self.baselines(space))
-        generator = torch.Generator().manual_seed(self.seed)
+        # Of the noise's own seed, points would be a function of the noise.
+        generator = torch.Generator().manual_seed(self.seed ^ _OTHER_STREAM)
         alphas = torch.rand(self.num_samples, generator=generator)
         chosen = torch.randint(len(baselines), (self.num_samples,), generator=generator)
         return self.attribute_at(space, baselines, alphas, chosen)
