@@ -27,6 +27,7 @@ from .random_attribution import Random
 from .reduction import Aggregation, Normalization, Reduction
 from .saliency_interpreter import Interpretation, SaliencyInterpreter
 from .targets import Target
+from .to_words import to_words
 
 __all__ = [
     "Aggregation",
@@ -58,4 +59,5 @@ __all__ = [
     "SquareGradients",
     "Target",
     "VarGradients",
+    "to_words",
 ]

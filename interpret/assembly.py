@@ -118,8 +118,7 @@ def _zero(inputs: Sequence[InputAttribution]) -> Iterator[str]:
 
 def _label(space: EmbeddingSpace, row: int) -> JsonDict:
     if space.labels is None:
-        span = labelled_span(space.instances[row])
-        return {"label": None} if span is None else {"label": span[0], "positions": span[1]}
+        return labelled_span(space.instances[row]) or {"label": None}
     positions = space.labels.positions(row)
     label: dict[str, Any] = {"label": space.labels.name(row)}
     return label if positions is None else {**label, "positions": positions}

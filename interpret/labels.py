@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from allennlp.data import Instance, Vocabulary
@@ -106,9 +106,12 @@ def label_field(instance: Instance) -> str | None:
     return names[0] if len(names) == 1 else None
 
 
-def labelled_span(instance: Instance) -> tuple[str, list[int]] | None:
-    """The text and the tokens of the span that an instance is labelled with, None if there is no
-    such span, or several."""
+def labelled_span(instance: Instance) -> dict[str, Any] | None:
+    """The span that an instance is labelled with, None if there is no such span, or several.
+
+    Returns:
+        `label`, its text; `positions`, its tokens; `field`, the text field that it is in.
+    """
     spans = [field for field in instance.fields.values() if isinstance(field, SpanField)]
     if len(spans) != 1:
         return None
@@ -122,7 +125,11 @@ def labelled_span(instance: Instance) -> tuple[str, list[int]] | None:
         first, last = tokens[0].idx, getattr(tokens[-1], "idx_end", None)
         if passage is not None and first is not None and last is not None:
             text = passage[first:last]
-    return text, list(range(start, end + 1))
+    told = {"label": text, "positions": list(range(start, end + 1))}
+    for name, field in instance.fields.items():
+        if field is spans[0].sequence_field:
+            return {**told, "field": name}
+    return told
 
 
 def label_namespace(field: LabelLike, model: Model) -> str:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import allennlp.interpret.saliency_interpreters as allennlp_interpreters
 from allennlp.common import Registrable
+from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import JsonDict
 from allennlp.data import Instance
 from allennlp.predictors import Predictor
@@ -28,6 +29,7 @@ from .packing import TokenBudget
 from .reduction import Aggregation, Normalization
 from .row_loss import RowLoss
 from .targets import Target
+from .to_words import texts_of, to_words
 from .twin import Twin
 
 
@@ -62,6 +64,11 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             "l1-abs" (AllenNLP's contract), "l1", "max-abs" or "none".
         token_budget: Padded tokens that go through the model at once; None for what suits the
             device. It is halved when memory runs out.
+        granularity: What has a score: "token", as the tokenizer made them, or "word", whose tokens'
+            scores are added up.
+
+    Raises:
+        ConfigurationError: If a parameter names nothing that there is.
     """
 
     complete: ClassVar[bool] = False
@@ -78,6 +85,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         aggregation: Aggregation | str | dict[str, Any] = "sum",
         normalization: Normalization | str | dict[str, Any] = "l1-abs",
         token_budget: int | None = None,
+        granularity: str = "token",
     ) -> None:
         super().__init__(predictor)
         if target is None:
@@ -88,6 +96,9 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         if token_budget is not None:
             TokenBudget(token_budget)
         self.token_budget = token_budget
+        if granularity not in ("token", "word"):
+            raise ConfigurationError(f"granularity is 'token' or 'word', not {granularity!r}")
+        self.granularity = granularity
 
     @property
     def rows_per_instance(self) -> int:
@@ -194,8 +205,11 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
 
     def config(self) -> JsonDict:
         """The interpreter's name and parameters, as they would stand in a config."""
-        told_elsewhere = frozenset({"predictor", "target", "token_budget"})
-        return describe(self, allennlp_interpreters.SaliencyInterpreter, told_elsewhere)
+        told_elsewhere = {"predictor", "target", "token_budget"}
+        if self.granularity == "token":
+            told_elsewhere.add("granularity")
+        base = allennlp_interpreters.SaliencyInterpreter
+        return describe(self, base, frozenset(told_elsewhere))
 
     def _interpret(
         self, twin: Twin, labelled: Sequence[Labelled], progress: bool | None
@@ -286,7 +300,15 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     def _explanations(self, space: EmbeddingSpace) -> list[Explanation]:
         attribution = self.attribute(space)
         space.check()
-        return assemble(space, attribution, self.config(), self._target_config(), self.aggregation)
+        explanations = assemble(
+            space, attribution, self.config(), self._target_config(), self.aggregation
+        )
+        if self.granularity == "token":
+            return explanations
+        return [
+            to_words(explanation, texts_of(instance))
+            for explanation, instance in zip(explanations, space.instances, strict=True)
+        ]
 
     def _target_config(self) -> JsonDict:
         return describe(self.target, Target, frozenset({"label"}))

@@ -68,9 +68,9 @@ class TransformersCausalLMReader(TransformersReader):
             after = self._continuation(text, before, continuation, not chat)
         return Instance(
             {
-                "prompt": self.text_field(before),
-                "generated": self.text_field([]),
-                "request": request(after, max_new_tokens),
+                "prompt": self.text_field(before, text),
+                "generated": self.text_field([], ""),
+                "request": request(after, continuation, max_new_tokens),
             }
         )
 

@@ -84,12 +84,13 @@ class GeneratingPredictor(TransformersPredictor):
     vocabulary.
     """
 
-    def steps(self, instance: Instance, generated: Sequence[Token]) -> list[Instance]:
+    def steps(self, instance: Instance, text: str, generated: Sequence[Token]) -> list[Instance]:
         """One labelled instance per generated token.
 
         Args:
             instance: The instance whose other texts every step reads.
-            generated: The tokens.
+            text: What was generated.
+            generated: Its tokens.
         """
         reader: Any = self._dataset_reader
         start = self.start()
@@ -100,7 +101,7 @@ class GeneratingPredictor(TransformersPredictor):
                 for name, field in instance.fields.items()
                 if name not in ("generated", "request")
             }
-            fields["generated"] = reader.text_field([*start, *generated[:number]])
+            fields["generated"] = reader.text_field([*start, *generated[:number]], text)
             fields["label"] = LabelField(int(token.text_id or 0), skip_indexing=True)
             steps.append(Instance(fields))
         return steps
@@ -116,10 +117,10 @@ class GeneratingPredictor(TransformersPredictor):
         """
         reader: Any = self._dataset_reader
         request: Any = instance["request"]
-        tokens = request.metadata.get("tokens")
-        if tokens is None:
-            _, tokens = reader._tokenizer.of_ids(outputs["token_ids"])
-        return self.steps(instance, tokens)
+        told = request.metadata
+        if "tokens" in told:
+            return self.steps(instance, told["text"], told["tokens"])
+        return self.steps(instance, *reader._tokenizer.of_ids(outputs["token_ids"]))
 
     def start(self) -> list[Token]:
         """What stands before the first generated token in its field."""
@@ -127,7 +128,7 @@ class GeneratingPredictor(TransformersPredictor):
 
 
 def request(
-    continuation: Sequence[Token] | None, max_new_tokens: int | None = None
+    continuation: Sequence[Token] | None, text: str | None, max_new_tokens: int | None = None
 ) -> MetadataField:
     """What is asked for: so many new tokens, or a given continuation.
 
@@ -137,7 +138,7 @@ def request(
     if continuation is not None:
         if not continuation:
             raise InterpretationError("the continuation has no tokens to explain; leave it out")
-        return MetadataField({"tokens": list(continuation)})
+        return MetadataField({"tokens": list(continuation), "text": text})
     most = MAX_NEW_TOKENS if max_new_tokens is None else max_new_tokens
     if not isinstance(most, int) or most < 1:
         raise InterpretationError(f"max_new_tokens must be a positive number, not {most!r}")

@@ -40,7 +40,7 @@ class TransformersMaskedLMReader(TransformersReader):
                 f"the text has no {self.tokenizer.mask_token!r}, so there is no gap to fill; put "
                 "the tokenizer's mask token in the place of a word"
             )
-        return Instance({"sentence": self.text_field(tokens)})
+        return Instance({"sentence": self.text_field(tokens, sentence)})
 
 
 @Model.register("transformers-masked-lm")

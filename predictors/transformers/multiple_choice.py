@@ -43,8 +43,13 @@ class TransformersMultipleChoiceReader(TransformersReader):
         pairs = [self._tokenizer.pair(prompt, choice) for choice in choices]
         return Instance(
             {
-                "prompt": self.text_field(pairs[0][0]),
-                "choices": ListField([self.text_field(second) for _, second in pairs]),
+                "prompt": self.text_field(pairs[0][0], prompt),
+                "choices": ListField(
+                    [
+                        self.text_field(second, choice)
+                        for (_, second), choice in zip(pairs, choices, strict=True)
+                    ]
+                ),
             }
         )
 

@@ -40,8 +40,8 @@ class TransformersQuestionAnsweringReader(TransformersReader):
         told = {"original_passage": passage, "token_offsets": offsets}
         return Instance(
             {
-                "question": self.text_field(first),
-                "passage": self.text_field(second),
+                "question": self.text_field(first, question),
+                "passage": self.text_field(second, passage),
                 "metadata": MetadataField(told),
             }
         )

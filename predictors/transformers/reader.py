@@ -11,6 +11,7 @@ from allennlp.data.tokenizers import Token
 
 from .loading import load_tokenizer
 from .pieces import Pieces
+from .source_text import SourceTextField
 from .token_indexer import TransformersIndexer
 
 
@@ -42,6 +43,6 @@ class TransformersReader(DatasetReader):
                 if isinstance(text, TextField):
                     text._token_indexers = self._indexers
 
-    def text_field(self, tokens: list[Token]) -> TextField:
-        """Tokens as a field."""
-        return TextField(tokens, self._indexers)
+    def text_field(self, tokens: list[Token], text: str) -> SourceTextField:
+        """The tokens of a text as a field."""
+        return SourceTextField(tokens, self._indexers, text)

@@ -44,9 +44,9 @@ class TransformersSeq2SeqReader(TransformersReader):
         after = None if target is None else self._tokenizer.target(target)
         return Instance(
             {
-                "source": self.text_field(self._tokenizer.text(source)),
-                "generated": self.text_field([]),
-                "request": request(after, max_new_tokens),
+                "source": self.text_field(self._tokenizer.text(source), source),
+                "generated": self.text_field([], ""),
+                "request": request(after, target, max_new_tokens),
             }
         )
 

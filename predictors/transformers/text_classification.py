@@ -44,11 +44,11 @@ class TransformersTextClassificationReader(TransformersReader):
         """
         fields: dict[str, Field] = {}
         if sentence is not None and premise is None and hypothesis is None:
-            fields["sentence"] = self.text_field(self._tokenizer.text(sentence))
+            fields["sentence"] = self.text_field(self._tokenizer.text(sentence), sentence)
         elif sentence is None and premise is not None and hypothesis is not None:
             first, second = self._tokenizer.pair(premise, hypothesis)
-            fields["premise"] = self.text_field(first)
-            fields["hypothesis"] = self.text_field(second)
+            fields["premise"] = self.text_field(first, premise)
+            fields["hypothesis"] = self.text_field(second, hypothesis)
         else:
             raise InterpretationError(
                 "give one text as 'sentence', or two as 'premise' and 'hypothesis'"

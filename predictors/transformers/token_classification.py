@@ -48,7 +48,9 @@ class TransformersTokenClassificationReader(TransformersReader):
             "words": [span for span, _ in words],
             "first_tokens": [first for _, first in words],
         }
-        return Instance({"sentence": self.text_field(tokens), "metadata": MetadataField(told)})
+        return Instance(
+            {"sentence": self.text_field(tokens, sentence), "metadata": MetadataField(told)}
+        )
 
 
 @Model.register("transformers-token-classification")

@@ -1,0 +1,34 @@
+"""A text field that knows the text that it was made of."""
+
+from copy import deepcopy
+
+from allennlp.data import TokenIndexer
+from allennlp.data.fields import TextField
+from allennlp.data.tokenizers import Token
+
+
+class SourceTextField(TextField):
+    """Tokens, and the text whose characters their offsets count.
+
+    Args:
+        tokens: The tokens.
+        token_indexers: What indexes them.
+        source_text: The text.
+    """
+
+    def __init__(
+        self, tokens: list[Token], token_indexers: dict[str, TokenIndexer], source_text: str
+    ) -> None:
+        super().__init__(tokens, token_indexers)
+        self.source_text = source_text
+
+    def duplicate(self) -> "SourceTextField":
+        """A copy, with the same indexers."""
+        copy = SourceTextField(deepcopy(self.tokens), dict(self.token_indexers), self.source_text)
+        copy._indexed_tokens = deepcopy(self._indexed_tokens)
+        return copy
+
+    def empty_field(self) -> "SourceTextField":
+        """No tokens."""
+        empty = super().empty_field()
+        return SourceTextField([], dict(empty.token_indexers), "")
