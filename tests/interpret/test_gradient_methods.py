@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 from allennlp.data import Instance
-from allennlp.data.batch import Batch
 from allennlp.data.token_indexers import SingleIdTokenIndexer
 from allennlp.data.tokenizers import WhitespaceTokenizer
 from allennlp.models import Model
@@ -29,7 +27,7 @@ from allennlp_saliency.interpret import (
 )
 from allennlp_saliency.interpret.gradient import gradient_shap, noise
 from tests.interpret.awkward_models import Reader, vocabulary, words_embedder
-from tests.interpret.functions import predictor_of, spread_vectors
+from tests.interpret.functions import Opened, embedding_layer, predictor_of, spread_vectors
 from tests.zoo import LABELS, Zoo
 from tests.zoo.transformers import spread
 
@@ -42,42 +40,18 @@ def scores(interpreter: SaliencyInterpreter, text: str = TEXT) -> list[float]:
     return explanation.inputs[0].attributions
 
 
-@contextmanager
-def in_place_of(layer: nn.Module, output: Tensor) -> Iterator[None]:
-    handle = layer.register_forward_hook(lambda *_: output)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def embedding_layer(predictor: Predictor) -> nn.Module:
-    embedder: Any = predictor._model._text_field_embedder.token_embedder_tokens
-    transformer = getattr(embedder, "transformer_model", None)
-    return embedder if transformer is None else transformer.get_input_embeddings()
-
-
 class TestOneHot:
     @pytest.mark.parametrize("name", ["bert", "lstm", "gemma"])
     @pytest.mark.parametrize("target", ["logit", "log-likelihood"])
     def test_as_autograd_has_it(self, zoo: Zoo, name: str, target: str) -> None:
         """One-hot vectors times the matrix as the input, `(tokens, vocabulary)` and all."""
         predictor = zoo.predictor(name)
-        model = predictor._model
-        instance = predictor._json_to_instance({"sentence": TEXT})
-        predictor._dataset_reader.apply_token_indexers(instance)
-        batch = Batch([instance])
-        batch.index_instances(model.vocab)
-        tensors = batch.as_tensor_dict()
-        field: Any = tensors["tokens"]["tokens"]
-        indices = field["token_ids"] if "token_ids" in field else field["tokens"]
+        opened = Opened.of(predictor, TEXT)
         layer = embedding_layer(predictor)
         words = layer(torch.arange(len(layer.weight))).detach()  # type: ignore[arg-type]
-        one_hot = nn.functional.one_hot(indices, len(words)).float().requires_grad_()
-        with in_place_of(layer, one_hot @ words):
-            logits = model(tokens=tensors["tokens"])["logits"][0]
-        best = int(logits.argmax())
-        value = logits[best] if target == "logit" else logits.log_softmax(0)[best]
+        one_hot = nn.functional.one_hot(opened.indices, len(words)).float().requires_grad_()
+        logits = opened.logits(one_hot @ words)[0]
+        value = (logits if target == "logit" else logits.log_softmax(0))[opened.label]
         (g,) = torch.autograd.grad(value, one_hot)
         expected = g[0].norm(dim=-1).tolist()
         assert max(expected) > 0.1
@@ -283,22 +257,10 @@ class TestGradientShap:
         interpreter.alphas = torch.rand(self.N, generator=torch.Generator().manual_seed(1))
         interpreter.chosen = torch.zeros(self.N, dtype=torch.long)
         ours = scores(interpreter)
-        model = predictor._model
-        instance = predictor._json_to_instance({"sentence": TEXT})
-        predictor._dataset_reader.apply_token_indexers(instance)
-        batch = Batch([instance])
-        batch.index_instances(model.vocab)
-        field: Any = batch.as_tensor_dict()["tokens"]
-        layer = embedding_layer(predictor)
-
-        def forward(points: Tensor) -> Tensor:
-            rows = {"tokens": {k: v.repeat(len(points), 1) for k, v in field["tokens"].items()}}
-            with in_place_of(layer, points):
-                return model(tokens=rows)["logits"]
-
+        opened = Opened.of(predictor, TEXT)
         monkeypatch.setattr(np.random, "uniform", lambda *_: interpreter.alphas.double().numpy())
-        x = layer(field["tokens"]["token_ids"]).detach()
-        theirs = CaptumGradientShap(forward).attribute(
+        x = opened.x[None]
+        theirs = CaptumGradientShap(opened.logits).attribute(
             x, torch.zeros_like(x), n_samples=self.N, stdevs=0.0, target=1
         )
         assert ours == pytest.approx(theirs.sum(-1)[0].tolist(), abs=1e-5)
