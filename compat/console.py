@@ -1,4 +1,4 @@
-"""The console script `allennlp-saliency`: `enable`, `disable` and `doctor`."""
+"""The console script `allennlp-saliency`: `enable`, `disable`, `doctor` and `archive`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from allennlp_saliency.commands import archive
 from allennlp_saliency.version import VERSION
 
 from . import environment
@@ -19,6 +20,7 @@ examples:
   allennlp-saliency enable --local    the same, with the plugin in ./.allennlp_plugins
   allennlp-saliency doctor            what is installed, mended and found; exits 1 where wrong
   allennlp-saliency disable           take back what `enable` wrote
+  allennlp-saliency archive MODEL model.tar.gz    a Hugging Face model as an AllenNLP archive
 
 then, from any folder:
   allennlp predict model.tar.gz inputs.jsonl --predictor saliency
@@ -68,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.set_defaults(run=_doctor)
+    text = "write an AllenNLP archive of a Hugging Face model, a folder or a hub id"
+    command = commands.add_parser(
+        "archive", help=text, description=text.capitalize() + ".", epilog=_example("archive")
+    )
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    archive.add_arguments(command)
     return parser
 
 

@@ -165,8 +165,10 @@ class TransformersCausalLM(GeneratingModel):
         written = forced(requests)
         if written is None:
             order = torch.argsort(mask.long(), dim=-1, stable=True)
+            most = most_new_tokens(requests)
+            self.check_length(ids.shape[1] + most - 1)
             found = self.greedy(
-                most_new_tokens(requests),
+                most,
                 input_ids=ids.gather(1, order),
                 attention_mask=mask.gather(1, order).long(),
             )
@@ -180,10 +182,11 @@ class TransformersCausalLM(GeneratingModel):
 
     def _log_probs(self, before: Tensor, after: list[int]) -> list[float]:
         """Of each token after a prompt its log-probability there."""
-        ids = torch.cat([before, torch.tensor(after, device=before.device)]).unsqueeze(0)
+        labels = torch.tensor(after, device=before.device)
+        ids = torch.cat([before, labels[:-1]]).unsqueeze(0)
         sequence = Embedded(self.embedding(ids), torch.ones_like(ids).bool(), ids * 0)
-        logits = self.run(sequence).logits[0, -len(after) - 1 : -1].float()
-        return logits.log_softmax(-1).gather(1, ids[0, -len(after) :, None]).squeeze(1).tolist()
+        logits = self.run(sequence).logits[0, -len(after) :].float()
+        return logits.log_softmax(-1).gather(1, labels.unsqueeze(1)).squeeze(1).tolist()
 
 
 @Predictor.register("transformers-causal-lm")

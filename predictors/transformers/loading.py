@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -58,8 +59,8 @@ def load_model(model: Any, task: str, dtype: Any = None, **loading: Any) -> nn.M
             return model
         return copy.deepcopy(model).to(wanted)
     auto = auto_class(task)
-    if is_own_folder(str(model)):
-        # An archive's weights are in its own file.
+    if is_own_folder(str(model)) and not list(Path(model).glob("*.safetensors")):
+        # An archive of a model that was trained: weights.th has its weights.
         from transformers import AutoConfig
 
         return auto.from_config(AutoConfig.from_pretrained(model))

@@ -36,6 +36,9 @@ class TransformersModel(Model):
 
     task: ClassVar[str]
 
+    # An archive may have them in the transformer's own folder.
+    authorized_missing_keys: ClassVar[list[str]] = [r"^transformer\."]
+
     def __init__(
         self, vocab: Vocabulary, model_name: Any, dtype: Any = None, **kwargs: Any
     ) -> None:
@@ -83,7 +86,12 @@ class TransformersModel(Model):
         return self.transformer(**inputs, return_dict=True)
 
     def inputs(self, sequence: Embedded) -> dict[str, Any]:
-        """The arguments of the Hugging Face model for embedded sequences."""
+        """The arguments of the Hugging Face model for embedded sequences.
+
+        Raises:
+            InterpretationError: If one is longer than the model has positions.
+        """
+        self.check_length(sequence.vectors.shape[-2])
         inputs: dict[str, Any] = {
             "inputs_embeds": sequence.vectors,
             "attention_mask": sequence.mask.long(),
@@ -95,6 +103,22 @@ class TransformersModel(Model):
         if "use_cache" in self._takes:
             inputs["use_cache"] = False
         return inputs
+
+    def check_length(self, length: int) -> None:
+        """Refuses so many tokens if the model has no positions for them: nothing is cut unasked.
+
+        Raises:
+            InterpretationError: If they are too many.
+        """
+        if length > self._most_positions:
+            raise InterpretationError(
+                f"the text has {length} tokens, and {type(self.transformer).__name__} takes at "
+                f"most {self._most_positions:.0f}; shorten it"
+            )
+
+    @cached_property
+    def _most_positions(self) -> float:
+        return most_positions(self.transformer)
 
     def with_positions(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Arguments for sequences that are padded on the left: tokens are counted from the first
@@ -121,6 +145,20 @@ class TransformersModel(Model):
         """What labels are called."""
         known = self.vocab.get_index_to_token_vocabulary(NAMESPACE)
         return [known.get(int(index), str(int(index))) for index in indices]
+
+
+def most_positions(transformer: nn.Module) -> float:
+    """How many positions a model has learned; infinite where it has learned none."""
+    most = float("inf")
+    for name, module in transformer.named_modules():
+        if name.rpartition(".")[2] in _POSITIONS and isinstance(module, nn.Embedding):
+            # RoBERTa's positions begin behind that of padding, BART's behind two that nobody uses.
+            before = 0 if module.padding_idx is None else module.padding_idx + 1
+            most = min(most, module.num_embeddings - (getattr(module, "offset", None) or before))
+    return most
+
+
+_POSITIONS = ("position_embeddings", "wpe", "embed_positions")
 
 
 def decoder_start(transformer: nn.Module) -> int:

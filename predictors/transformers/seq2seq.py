@@ -110,6 +110,7 @@ class TransformersSeq2Seq(GeneratingModel):
 
     def _logits(self, source: Embedded, so_far: Embedded) -> Tensor:
         """The next token's at every position of the decoder, `(rows, positions, vocabulary)`."""
+        self.check_length(so_far.vectors.shape[1])
         inputs = {**self.inputs(source), "decoder_inputs_embeds": so_far.vectors}
         return self.transformer(**inputs, return_dict=True).logits
 
@@ -118,6 +119,7 @@ class TransformersSeq2Seq(GeneratingModel):
         written = forced(requests)
         if written is None:
             most = most_new_tokens(requests)
+            self.check_length(max(ids.shape[1], most))
             found = self.greedy(most, input_ids=ids, attention_mask=mask.long())
             written = completed(requests, found)
         outputs = self.generated(written)

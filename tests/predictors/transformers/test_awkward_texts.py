@@ -278,6 +278,35 @@ class TestPrompts:
             explain(predictor("gpt2", "causal-lm"), {"prompt": "a", "max_new_tokens": 0})
 
 
+class TestLongTexts:
+    @pytest.mark.parametrize(
+        ("name", "most"),
+        [("bert", 128), ("roberta", 126), ("distilbert", 128), ("gpt2", 128), ("bart", 128)],
+    )
+    def test_as_long_as_it_may_be(self, name: str, most: int) -> None:
+        made = predictor(name, "text-classification")
+        around = len(Pieces(tokenizer(KINDS[name].tokenizer)).text("")) - 1
+        # One token a word. RoBERTa leaves two of its 128 positions unused.
+        longest = " ".join(["a"] * (most - 1 - around))
+        (explanation,) = explain(made, {"sentence": longest})
+        assert len(explanation.inputs[0].tokens) == most
+        with pytest.raises(InterpretationError, match=f"has {most + 1} tokens"):
+            explain(made, {"sentence": longest + " a"})
+
+    def test_more_than_a_prompt_leaves_room_for(self) -> None:
+        given = {"prompt": " ".join(["a"] * 120), "max_new_tokens": 10}
+        with pytest.raises(InterpretationError, match="takes at most 128"):
+            explain(predictor("gpt2", "causal-lm"), given)
+        assert len(explain(predictor("gpt2", "causal-lm"), {**given, "max_new_tokens": 9})) > 0
+
+    @pytest.mark.parametrize("name", ["deberta-v2", "llama", "t5"])
+    def test_no_positions_to_run_out_of(self, name: str) -> None:
+        (explanation,) = explain(
+            predictor(name, "text-classification"), {"sentence": " ".join(["a"] * 200)}
+        )
+        assert len(explanation.inputs[0].tokens) > 200
+
+
 class TestOtherTexts:
     def test_no_gap(self) -> None:
         with pytest.raises(InterpretationError, match=r"\[MASK\]"):

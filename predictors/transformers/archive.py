@@ -1,0 +1,60 @@
+"""An AllenNLP archive of a Hugging Face model."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from allennlp.common.meta import Meta
+from allennlp.data import Vocabulary
+from allennlp.models.archival import archive_model
+
+from .loading import find_task, load_model, load_tokenizer
+
+_FOLDER = "transformer"
+
+
+def write_archive(
+    model: Any,
+    archive: str | Path,
+    tokenizer: Any = None,
+    task: str | None = None,
+    dtype: Any = None,
+) -> Path:
+    """Writes an archive that `allennlp predict` takes, and that loads offline from anywhere.
+
+    Args:
+        model: A folder, a hub id or a model object.
+        archive: The file to write, `model.tar.gz`; replaced if it is there.
+        tokenizer: A folder, a hub id or a tokenizer object; None for the model's own.
+        task: What the model is for; None for what its class or config says.
+        dtype: The floating type of the weights in the archive, "bfloat16"; None as they are.
+
+    Returns:
+        The file.
+
+    Raises:
+        InterpretationError: If there is no saying what the model is for, or which tokenizer it
+            goes with.
+    """
+    task = find_task(model, task)
+    own_tokenizer = load_tokenizer(tokenizer, model)
+    own_model: Any = load_model(model, task, dtype)
+    part = {"type": f"transformers-{task}", "model_name": _FOLDER}
+    config = {"dataset_reader": part, "model": part}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        own_model.save_pretrained(folder / _FOLDER)
+        own_tokenizer.save_pretrained(folder / _FOLDER)
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        # The weights are in the folder, as safetensors.
+        torch.save({}, folder / "weights.th")
+        Vocabulary().save_to_files(str(folder / "vocabulary"))
+        Meta.new().to_file(folder / "meta.json")
+        written = archive_model(
+            folder, weights="weights.th", archive_path=archive, include_in_archive=[_FOLDER]
+        )
+    return Path(written)
