@@ -63,12 +63,16 @@ def describe(thing: Registrable, base: type[Registrable], leave_out: frozenset[s
     for name in _parameters(type(thing)):
         if name in leave_out or not hasattr(thing, name):
             continue
-        value = getattr(thing, name)
-        if isinstance(value, Registrable):
-            value = describe(value, _registered_base(value), frozenset())
+        value = _described(getattr(thing, name))
         if isinstance(value, (str, int, float, bool, list, dict)):
             description[name] = value
     return description
+
+
+def _described(value: Any) -> Any:
+    if isinstance(value, Registrable):
+        return describe(value, _registered_base(value), frozenset())
+    return [_described(one) for one in value] if isinstance(value, list) else value
 
 
 def registered_name(cls: type, base: type[Registrable]) -> str:

@@ -8,6 +8,7 @@ points; what a point is made of, `Layout` knows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -327,8 +328,9 @@ class EmbeddingSpace:
             return output
 
         first = self.at_input_embeddings()
-        with hooked([call.layer for call in self._calls], listen), torch.no_grad():
-            first._run(self._own_rows, embeddings)
+        layers = [call.layer for call in self._calls]
+        with torch.no_grad():
+            first._run(self._own_rows, embeddings, lambda: hooked(layers, listen))
         parts = [
             call.to_rows(state, len(self.instances))
             for call, state in zip(self._calls, states, strict=True)
@@ -482,11 +484,17 @@ class EmbeddingSpace:
         tokens, special = align(call.field, self.instances, tensors, call.layer, positions)
         return CallLayout(call.field, positions, dim, tokens, special)
 
-    def _run(self, rows: Tensor, points: Tensor) -> Mapping[str, Any]:
-        """The model's outputs for copies of instances with other embeddings."""
+    def _run(
+        self,
+        rows: Tensor,
+        points: Tensor,
+        listening: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> Mapping[str, Any]:
+        """The model's outputs for copies of instances with other embeddings; who listens, hears
+        of those."""
         collated = select_rows(self._collated, rows, len(self.instances))
         replacing = Replacement(self._calls, self.layout.split(points), len(self.instances))
-        with hooked([call.layer for call in self._calls], replacing.layer):
+        with hooked([call.layer for call in self._calls], replacing.layer), listening():
             outputs = self._twin.model(**collated)
         replacing.finish()
         return outputs

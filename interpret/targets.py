@@ -20,6 +20,7 @@ from allennlp.data import Instance
 from allennlp.models import Model
 from torch import Tensor
 
+from .errors import InterpretationError
 from .labels import every_label, relabelled
 from .outputs import ModelOutputs
 
@@ -171,6 +172,13 @@ class Span(Target):
     def _given_or_best(self, outputs: ModelOutputs) -> Tensor:
         """First and last position per row, `(rows, 2)`: the best pair with start <= end."""
         starts, ends = (logits.detach().cpu() for logits in outputs.span_logits)
+        last = starts.shape[1] - 1
+        for position in (self.start, self.end):
+            if position is not None and not 0 <= position <= last:
+                raise InterpretationError(
+                    f"the span from {self.start} to {self.end} is not within the positions 0 to "
+                    f"{last} that the model has logits for"
+                )
         sums = starts.unsqueeze(2) + ends.unsqueeze(1)
         sums = sums.masked_fill(~torch.ones_like(sums, dtype=torch.bool).triu(), -torch.inf)
         best = sums.flatten(1).argmax(1)

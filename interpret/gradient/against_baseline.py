@@ -75,7 +75,7 @@ def mean_attribution(attributions: Sequence[Attribution]) -> Attribution:
 def _details(several: Sequence[JsonDict]) -> JsonDict:
     told: JsonDict = {}
     for key, value in several[0].items():
-        values = [one.get(key, value) for one in several]
+        values: list[Any] = [one.get(key, value) for one in several]
         if isinstance(value, bool):
             value = all(values)
         elif isinstance(value, (int, float)):
