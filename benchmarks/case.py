@@ -53,8 +53,10 @@ class NotReachedError(Exception):
     """The accuracy asked for took more steps than anybody would wait for."""
 
 
-def fewest_steps(first: int, last: int, accuracy: float, worst: Callable[[int], float]) -> int:
-    """The first of `first`, 2 · first, 4 · first … that is accurate enough.
+def fewest_steps(
+    first: int, last: int, accuracy: float, worst: Callable[[int], float]
+) -> tuple[int, float]:
+    """The first of `first`, 2 · first, 4 · first … that is accurate enough, and its error.
 
     Args:
         first: Steps to begin with.
@@ -69,7 +71,7 @@ def fewest_steps(first: int, last: int, accuracy: float, worst: Callable[[int], 
     while steps <= last:
         errors[steps] = worst(steps)
         if errors[steps] < accuracy:
-            return steps
+            return steps, errors[steps]
         steps *= 2
     told = ", ".join(f"{error:.1%} at {steps}" for steps, error in errors.items())
     raise NotReachedError(f"not reached: the largest error is {told} steps")

@@ -48,7 +48,7 @@ class Stage(Protocol):
         Args:
             name: What to call it.
             case: The case.
-            warm_up: Whether to do it, or the shortest and longest of many texts, once.
+            warm_up: Whether to explain the shortest and the longest text first.
 
         Returns:
             Notes on it.
@@ -86,13 +86,11 @@ class LocalStage:
     def prepare(self, name: str, case: Case, warm_up: bool) -> dict[str, Any]:
         predictor = self._predictor(case.model)
         job = self._module.prepare(case, predictor)
-        if warm_up:
-            some = job
-            if case.accuracy is None and len(case.texts) > 1:
-                ends = sorted(case.texts, key=lambda text: len(text["sentence"]))
-                few = replace(case, texts=(ends[0], ends[-1]))
-                some = self._module.prepare(few, predictor)
-            some.run()
+        # Who has looked for an accuracy is warm.
+        if warm_up and case.accuracy is None:
+            by_length = sorted(case.texts, key=lambda text: len(text["sentence"]))
+            ends = (by_length[0], by_length[-1])[: len(by_length)]
+            self._module.prepare(replace(case, texts=ends), predictor).run()
         self._jobs[name] = job
         return job.notes
 

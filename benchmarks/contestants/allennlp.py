@@ -19,7 +19,7 @@ from ..case import Case, Job, Scores
 from .ours import steps_needed
 
 _OWN_STEPS = 10
-_MOST_GRADIENTS = 4096
+_MOST_GRADIENTS = 2048
 
 
 class IntegratedGradientAtSteps(integrated_gradient.IntegratedGradient):
@@ -60,12 +60,12 @@ def prepare(case: Case, predictor: Predictor) -> Job:
     elif case.accuracy is None:
         interpreter = integrated_gradient.IntegratedGradient(predictor)
     else:
-        steps = steps_needed(case, predictor, "left")
+        steps, error = steps_needed(case, predictor, "left")
         interpreter = IntegratedGradientAtSteps(predictor, steps)
         # One input after the other: the time is proportional to their number.
         some = max(min(len(texts), _MOST_GRADIENTS // steps), 1)
         texts = tuple(texts[number * len(texts) // some] for number in range(some))
-        notes = {"steps": steps}
+        notes = {"steps": steps, "largest error": error}
         if some < len(case.texts):
             notes["measured on"] = f"{some} of {len(case.texts)} inputs"
     if case.accuracy is None and case.method != "input-x-gradient" and case.steps != _OWN_STEPS:

@@ -39,7 +39,7 @@ def _interpreter(case: Case, predictor: Predictor) -> tuple[SaliencyInterpreter,
     if case.method == "smooth-gradients":
         return SmoothGradients(predictor, num_samples=case.steps, stdev=0.01), {}
     if case.accuracy is None:
-        return _integrated(predictor, steps=case.steps, rule=case.rule), {"steps": case.steps}
+        return _fixed(predictor, case.steps, case.rule), {"steps": case.steps}
     if case.rule == "adaptive":
         adaptive = _integrated(predictor, relative_tolerance=case.accuracy, max_steps=MOST_STEPS)
         explained = _explained(adaptive, case)
@@ -48,18 +48,17 @@ def _interpreter(case: Case, predictor: Predictor) -> tuple[SaliencyInterpreter,
             "steps": f"{min(found)} to {max(found)}, median {median(found):g}",
             "largest error": max(map(completeness_error, explained)),
         }
-    steps = steps_needed(case, predictor, case.rule)
-    fixed = _integrated(predictor, steps=steps, rule=case.rule)
-    error = max(map(completeness_error, _explained(fixed, case)))
+    steps, error = steps_needed(case, predictor, case.rule)
+    fixed = _fixed(predictor, steps, case.rule)
     return fixed, {"steps": steps, "largest error": error}
 
 
-def steps_needed(case: Case, predictor: Predictor, rule: str) -> int:
-    """How many steps a rule needs for a case's accuracy; see `fewest_steps`."""
+def steps_needed(case: Case, predictor: Predictor, rule: str) -> tuple[int, float]:
+    """How many steps a rule needs for a case's accuracy, and its error; see `fewest_steps`."""
 
     def worst(steps: int) -> float:
-        interpreter = _integrated(predictor, steps=steps, rule=rule, max_steps=max(steps, 1024))
-        return max(map(completeness_error, _explained(interpreter, case)))
+        explained = _explained(_fixed(predictor, steps, rule), case)
+        return max(map(completeness_error, explained))
 
     assert case.accuracy is not None
     return fewest_steps(8, MOST_STEPS, case.accuracy, worst)
@@ -70,6 +69,10 @@ def completeness_error(explanation: Explanation) -> float:
     change = explanation.target["value"] - explanation.target["baseline_value"]
     assert explanation.convergence_delta is not None
     return abs(explanation.convergence_delta) / abs(change)
+
+
+def _fixed(predictor: Predictor, steps: int, rule: str) -> IntegratedGradients:
+    return _integrated(predictor, steps=steps, rule=rule, max_steps=MOST_STEPS)
 
 
 def _integrated(predictor: Predictor, **parameters: Any) -> IntegratedGradients:

@@ -144,7 +144,7 @@ def test_steps_double_until_the_error_is_small_enough() -> None:
         asked.append(steps)
         return 1 / steps
 
-    assert fewest_steps(8, 256, 0.01, worst) == 128
+    assert fewest_steps(8, 256, 0.01, worst) == (128, 1 / 128)
     assert asked == [8, 16, 32, 64, 128]
     with pytest.raises(NotReachedError, match=r"not reached.*1\.6% at 64"):
         fewest_steps(8, 64, 0.01, worst)
@@ -153,7 +153,7 @@ def test_steps_double_until_the_error_is_small_enough() -> None:
 def test_who_does_not_reach_the_accuracy_is_in_the_table_without_a_time(
     stage: Callable[[str], LocalStage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never(*args: object) -> int:
+    def never(*args: object) -> tuple[int, float]:
         raise NotReachedError("not reached: 12% at 4096 steps")
 
     monkeypatch.setattr(allennlp, "steps_needed", never)
