@@ -92,7 +92,7 @@ def _explanation(
         inputs=inputs,
         convergence_delta=delta,
         details=dict(attribution.details[row]) if attribution.details else {},
-        warnings=[*_incomplete(told, delta), *_zero(inputs)],
+        warnings=[*_incomplete(told, delta), *_zero(inputs, _with_text(space, row))],
     )
 
 
@@ -107,9 +107,20 @@ def _incomplete(target: JsonDict, delta: float | None) -> Iterator[str]:
         )
 
 
-def _zero(inputs: Sequence[InputAttribution]) -> Iterator[str]:
+def _with_text(space: EmbeddingSpace, row: int) -> frozenset[str]:
+    """The fields that have more tokens than those which are in every text: of these alone nothing
+    is expected."""
+    return frozenset(
+        call.field
+        for call in space.layout.calls
+        if bool(((call.tokens[row] >= 0) & ~call.special[row]).any())
+    )
+
+
+def _zero(inputs: Sequence[InputAttribution], with_text: frozenset[str]) -> Iterator[str]:
     for one in inputs:
-        if one.tokens and not any(one.attributions):
+        expected = one.field.partition("[")[0] in with_text
+        if expected and one.tokens and not any(one.attributions):
             yield (
                 f"all attributions of field {one.field!r} are zero: at the points that were looked "
                 "at the target does not depend on it"

@@ -19,6 +19,7 @@ from .embedded import Embedded, joined
 from .generation import (
     GeneratingModel,
     GeneratingPredictor,
+    compared,
     completed,
     forced,
     known_keys,
@@ -39,6 +40,8 @@ class TransformersCausalLMReader(TransformersReader):
         messages: Sequence[dict[str, Any]] | None = None,
         continuation: str | None = None,
         max_new_tokens: int | None = None,
+        foil: str | None = None,
+        changed_prompt: str | None = None,
     ) -> Instance:
         """A prompt, and what is to come after it.
 
@@ -48,29 +51,30 @@ class TransformersCausalLMReader(TransformersReader):
                 by the tokenizer's chat template.
             continuation: The text to explain; None for what the model writes.
             max_new_tokens: How many tokens it may write at most.
+            foil: Another continuation, for the target "foil-difference".
+            changed_prompt: Another prompt, for the target "kl-divergence".
 
         Raises:
-            InterpretationError: If the prompt has no tokens.
+            InterpretationError: If a prompt has no tokens.
         """
         if (prompt is None) == (messages is None):
             raise InterpretationError("give a text as 'prompt', or a chat as 'messages'")
         chat = prompt is None
         text = self.written_out(messages or ()) if prompt is None else prompt
         # A chat template writes special tokens itself.
-        before = self._open(self._tokenizer.text(text, add_special_tokens=not chat))
-        if not before:
-            raise InterpretationError(
-                "the prompt has no tokens, and a language model has to start from one; give it a "
-                f"text, or the tokenizer's {self.tokenizer.bos_token!r}"
-            )
-        after = None
-        if continuation is not None:
-            after = self._continuation(text, before, continuation, not chat)
+        before = self._before(text, not chat)
+        after, other = (
+            None if one is None else self._continuation(text, before, one, not chat)
+            for one in (continuation, foil)
+        )
+        changed = changed_prompt and (changed_prompt, self._before(changed_prompt, not chat))
         return Instance(
             {
                 "prompt": self.text_field(before, text),
                 "generated": self.text_field([], ""),
-                "request": request(after, continuation, max_new_tokens),
+                "request": request(
+                    after, continuation, max_new_tokens, foil=other, changed=changed
+                ),
             }
         )
 
@@ -87,6 +91,15 @@ class TransformersCausalLMReader(TransformersReader):
         return self.tokenizer.apply_chat_template(
             list(messages), tokenize=False, add_generation_prompt=True
         )
+
+    def _before(self, text: str, special: bool) -> list[Token]:
+        tokens = self._open(self._tokenizer.text(text, add_special_tokens=special))
+        if not tokens:
+            raise InterpretationError(
+                "the prompt has no tokens, and a language model has to start from one; give it a "
+                f"text, or the tokenizer's {self.tokenizer.bos_token!r}"
+            )
+        return tokens
 
     def _open(self, tokens: list[Token]) -> list[Token]:
         """The tokens without the end of the text that some tokenizers add."""
@@ -124,6 +137,8 @@ class TransformersCausalLM(GeneratingModel):
         generated: TextFieldTensors,
         label: Tensor | None = None,
         request: list[Any] | None = None,
+        foil: Tensor | None = None,
+        reference: Tensor | None = None,
     ) -> dict[str, Any]:
         """Predicts the next token, or writes a text.
 
@@ -132,6 +147,8 @@ class TransformersCausalLM(GeneratingModel):
             generated: The tokens after them so far, indexed.
             label: `(rows,)`, the ids of the next tokens.
             request: Per row what to write; see `generation.request`.
+            foil: `(rows,)`, the ids of tokens to compare with.
+            reference: `(rows, vocabulary)`, log-probabilities to compare with.
 
         Returns:
             `logits`, `(rows, vocabulary)`, and with labels `loss`, the mean cross entropy. Where
@@ -141,7 +158,7 @@ class TransformersCausalLM(GeneratingModel):
             return self._written(prompt, request)
         sequence = joined([self.embed(prompt), self.embed(generated)], left=self._left)
         logits = self._last_logits(sequence)
-        outputs: dict[str, Any] = {"logits": logits}
+        outputs: dict[str, Any] = {"logits": logits, **compared(foil, reference)}
         if label is not None:
             outputs["loss"] = F.cross_entropy(logits, label.view(-1))
         return outputs
@@ -195,11 +212,14 @@ class TransformersCausalLMPredictor(GeneratingPredictor):
     token, or `{"prompt": "…", "continuation": "…"}` and explains that. A chat is given as
     `{"messages": […]}`.
 
-    There are two inputs: the prompt, and what was generated before the token.
+    There are two inputs: the prompt, and what was generated before the token. `foil` is another
+    continuation, `changed_prompt` another prompt to compare with.
     """
 
+    changes = "prompt"
+
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        keys = ("prompt", "messages", "continuation", "max_new_tokens")
+        keys = ("prompt", "messages", "continuation", "max_new_tokens", "foil", "changed_prompt")
         return self._dataset_reader.text_to_instance(**known_keys(json_dict, keys))
 
 

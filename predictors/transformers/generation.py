@@ -1,12 +1,13 @@
 """What models that write text have in common: generation, and one instance per token of it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy
+import torch
 from allennlp.common.util import JsonDict
 from allennlp.data import Instance, Vocabulary
-from allennlp.data.fields import LabelField, MetadataField
+from allennlp.data.fields import LabelField, MetadataField, TensorField
 from allennlp.data.tokenizers import Token
 from torch import Tensor
 
@@ -84,6 +85,9 @@ class GeneratingPredictor(TransformersPredictor):
     vocabulary.
     """
 
+    #: The field that another text may stand in for.
+    changes: ClassVar[str]
+
     def steps(self, instance: Instance, text: str, generated: Sequence[Token]) -> list[Instance]:
         """One labelled instance per generated token.
 
@@ -92,19 +96,42 @@ class GeneratingPredictor(TransformersPredictor):
             text: What was generated.
             generated: Its tokens.
         """
-        reader: Any = self._dataset_reader
-        start = self.start()
-        steps = []
-        for number, token in enumerate(generated):
-            fields = {
-                name: field
-                for name, field in instance.fields.items()
-                if name not in ("generated", "request")
-            }
-            fields["generated"] = reader.text_field([*start, *generated[:number]], text)
-            fields["label"] = LabelField(int(token.text_id or 0), skip_indexing=True)
-            steps.append(Instance(fields))
+        told: Any = instance["request"]
+        foil = told.metadata.get("foil", generated)
+        steps = [
+            self._step(instance, text, generated, number)
+            for number in range(min(len(generated), len(foil)))
+        ]
+        if "changed" in told.metadata:
+            self._compare(steps, *told.metadata["changed"])
+        for step, token, other in zip(steps, generated, foil, strict=False):
+            step.add_field("label", LabelField(int(token.text_id or 0), skip_indexing=True))
+            if "foil" in told.metadata:
+                step.add_field("foil", LabelField(int(other.text_id or 0), skip_indexing=True))
         return steps
+
+    def _step(
+        self, instance: Instance, text: str, generated: Sequence[Token], number: int
+    ) -> Instance:
+        reader: Any = self._dataset_reader
+        so_far = [*self.start(), *generated[:number]]
+        return Instance(
+            {
+                self.changes: instance[self.changes],
+                "generated": reader.text_field(so_far, text),
+            }
+        )
+
+    def _compare(self, steps: Sequence[Instance], text: str, tokens: list[Token]) -> None:
+        """Notes in each step what the model would predict after another text."""
+        reader: Any = self._dataset_reader
+        others = [Instance({**step.fields}) for step in steps]
+        for other in others:
+            other.fields[self.changes] = reader.text_field(tokens, text)
+        outputs = self._model.forward_on_instances(others)
+        for step, output in zip(steps, outputs, strict=True):
+            logits = torch.as_tensor(output["logits"])
+            step.add_field("reference", TensorField(logits.log_softmax(-1)))
 
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, numpy.ndarray]
@@ -128,21 +155,38 @@ class GeneratingPredictor(TransformersPredictor):
 
 
 def request(
-    continuation: Sequence[Token] | None, text: str | None, max_new_tokens: int | None = None
+    continuation: Sequence[Token] | None,
+    text: str | None,
+    max_new_tokens: int | None = None,
+    **compared: Any,
 ) -> MetadataField:
     """What is asked for: so many new tokens, or a given continuation.
+
+    Args:
+        continuation: The tokens to explain; None for what the model writes.
+        text: Their text.
+        max_new_tokens: How many tokens the model may write at most.
+        compared: What it is compared with, if anything: the tokens of a `foil`, the text and the
+            tokens that stand in `changed` for the prompt or the source.
 
     Raises:
         InterpretationError: If no token is asked for.
     """
+    told = {key: value for key, value in compared.items() if value is not None}
     if continuation is not None:
         if not continuation:
             raise InterpretationError("the continuation has no tokens to explain; leave it out")
-        return MetadataField({"tokens": list(continuation), "text": text})
+        return MetadataField({"tokens": list(continuation), "text": text, **told})
     most = MAX_NEW_TOKENS if max_new_tokens is None else max_new_tokens
     if not isinstance(most, int) or most < 1:
         raise InterpretationError(f"max_new_tokens must be a positive number, not {most!r}")
-    return MetadataField({"max_new_tokens": most})
+    return MetadataField({"max_new_tokens": most, **told})
+
+
+def compared(foil: Tensor | None, reference: Tensor | None) -> dict[str, Tensor]:
+    """The outputs that a comparison's target reads."""
+    given = {"foil": foil, "reference_log_probs": reference}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def known_keys(json: JsonDict, known: Sequence[str]) -> dict[str, Any]:

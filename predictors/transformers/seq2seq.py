@@ -17,6 +17,7 @@ from .embedded import Embedded, joined
 from .generation import (
     GeneratingModel,
     GeneratingPredictor,
+    compared,
     completed,
     forced,
     known_keys,
@@ -32,7 +33,12 @@ class TransformersSeq2SeqReader(TransformersReader):
     """Reads `source`, and `target` or `max_new_tokens`."""
 
     def text_to_instance(
-        self, source: str, target: str | None = None, max_new_tokens: int | None = None
+        self,
+        source: str,
+        target: str | None = None,
+        max_new_tokens: int | None = None,
+        foil: str | None = None,
+        changed_source: str | None = None,
     ) -> Instance:
         """A source, and what is to be made of it.
 
@@ -40,13 +46,18 @@ class TransformersSeq2SeqReader(TransformersReader):
             source: The text that the encoder reads.
             target: The text to explain; None for what the model writes.
             max_new_tokens: How many tokens it may write at most.
+            foil: Another target, for the target "foil-difference".
+            changed_source: Another source, for the target "kl-divergence".
         """
-        after = None if target is None else self._tokenizer.target(target)
+        after, other = (
+            None if one is None else self._tokenizer.target(one) for one in (target, foil)
+        )
+        changed = changed_source and (changed_source, self._tokenizer.text(changed_source))
         return Instance(
             {
                 "source": self.text_field(self._tokenizer.text(source), source),
                 "generated": self.text_field([], ""),
-                "request": request(after, target, max_new_tokens),
+                "request": request(after, target, max_new_tokens, foil=other, changed=changed),
             }
         )
 
@@ -64,6 +75,8 @@ class TransformersSeq2Seq(GeneratingModel):
         generated: TextFieldTensors,
         label: Tensor | None = None,
         request: list[Any] | None = None,
+        foil: Tensor | None = None,
+        reference: Tensor | None = None,
     ) -> dict[str, Any]:
         """Predicts the next token, or writes a text.
 
@@ -72,6 +85,8 @@ class TransformersSeq2Seq(GeneratingModel):
             generated: What the decoder reads: the token that it starts from, and what it wrote.
             label: `(rows,)`, the ids of the next tokens.
             request: Per row what to write; see `generation.request`.
+            foil: `(rows,)`, the ids of tokens to compare with.
+            reference: `(rows, vocabulary)`, log-probabilities to compare with.
 
         Returns:
             `logits`, `(rows, vocabulary)`, and with labels `loss`, the mean cross entropy. Where
@@ -81,7 +96,7 @@ class TransformersSeq2Seq(GeneratingModel):
             return self._written(source, request)
         text, so_far = joined([self.embed(source)]), joined([self.embed(generated)])
         logits = at_places(self._logits(text, so_far), so_far.lengths - 1).float()
-        outputs: dict[str, Any] = {"logits": logits}
+        outputs: dict[str, Any] = {"logits": logits, **compared(foil, reference)}
         if label is not None:
             outputs["loss"] = F.cross_entropy(logits, label.view(-1))
         return outputs
@@ -144,13 +159,16 @@ class TransformersSeq2SeqPredictor(GeneratingPredictor):
     """Reads `{"source": "…", "max_new_tokens": 8}` and explains what the model writes, token by
     token, or `{"source": "…", "target": "…"}` and explains that.
 
-    There are two inputs: the source, and what the decoder read before the token.
+    There are two inputs: the source, and what the decoder read before the token. `foil` is another
+    target, `changed_source` another source to compare with.
     """
+
+    changes = "source"
 
     _model: TransformersSeq2Seq
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        keys = ("source", "target", "max_new_tokens")
+        keys = ("source", "target", "max_new_tokens", "foil", "changed_source")
         return self._dataset_reader.text_to_instance(**known_keys(json_dict, keys))
 
     def start(self) -> list[Token]:

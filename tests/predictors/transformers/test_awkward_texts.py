@@ -308,6 +308,12 @@ class TestLongTexts:
 
 
 class TestOtherTexts:
+    def test_the_start_of_a_decoder_is_worth_no_warning(self) -> None:
+        given = {"source": "a great film", "max_new_tokens": 2}
+        first, *_ = explain(predictor("bart", "seq2seq"), given, "deeplift")
+        assert first.inputs[0].attributions == [0.0]
+        assert not any("zero" in warning for warning in first.warnings)
+
     def test_no_gap(self) -> None:
         with pytest.raises(InterpretationError, match=r"\[MASK\]"):
             explain(predictor("bert", "masked-lm"), {"sentence": "a great film"})

@@ -19,8 +19,8 @@ QUICK = {
     ("modernbert", "multiple-choice"),
     ("gpt2", "causal-lm"),
     ("llama", "causal-lm"),
-    ("t5", "seq2seq"),
-    ("bart", "text-classification"),
+    ("bart", "seq2seq"),
+    ("t5", "text-classification"),
 }
 # The norm of a vector that is zero is a step there, and a path from zero begins with it.
 STEPS_AT_ZERO = {"qwen3", "t5"}

@@ -1,0 +1,58 @@
+"""Numbers to explain about generated tokens, beside those that any prediction has."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from allennlp.common.checks import ConfigurationError
+from torch import Tensor
+
+from allennlp_saliency.interpret import InterpretationError, Target
+from allennlp_saliency.interpret.outputs import ModelOutputs
+
+
+@Target.register("foil-difference")
+class FoilDifference(Target):
+    """How much more the model expects each generated token than the foil's in its place, given
+    what was generated before.
+
+    The foil is another continuation in the input, `{"foil": "…"}`. Source: contrastive
+    explanations of language models, Yin & Neubig 2022, arXiv 2202.10419.
+
+    Args:
+        of: What is compared: "logit" or "probability".
+
+    Raises:
+        ConfigurationError: If it is neither.
+    """
+
+    def __init__(self, of: Literal["logit", "probability"] = "logit") -> None:
+        super().__init__()
+        if of not in ("logit", "probability"):
+            raise ConfigurationError(f"a foil is compared by 'logit' or 'probability', not {of!r}")
+        self.of = of
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        foil = _given(outputs, "foil", "foil")
+        scores = outputs.logits if self.of == "logit" else outputs.probabilities
+        return outputs.at(scores) - scores.gather(1, foil.view(-1, 1)).squeeze(1)
+
+
+@Target.register("kl-divergence")
+class KLDivergence(Target):
+    """How far the model's next token is from what it would be after another text:
+    Σ p log(p / q) in nats, q after the other text and the same generated tokens.
+
+    The other text is in the input: `{"changed_prompt": "…"}`, or `{"changed_source": "…"}`.
+    """
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        other = _given(outputs, "reference_log_probs", "changed_prompt' or 'changed_source")
+        own = outputs.logits.log_softmax(-1)
+        return (own.exp() * (own - other)).sum(-1)
+
+
+def _given(outputs: ModelOutputs, name: str, key: str) -> Tensor:
+    if name not in outputs:
+        raise InterpretationError(f"the input has no '{key}', which this target compares with")
+    return outputs[name]
