@@ -70,11 +70,31 @@ class Recording:
         """Once the model has run: an inner layer that was called as often as the text field
         embedder took the fields in the same order."""
         inner = [not call.layer.embeds for call in self.calls]
-        if inner and all(inner) and len(inner) == len(self._embedded):
+        if not inner or not all(inner):
+            return
+        if len(inner) != len(self._embedded):
+            self._check_inner()
+        else:
             for number, inputs in enumerate(self._embedded):
                 field = self._field(tuple(_tensors(inputs)))
                 self.calls[number] = replace(self.calls[number], field=field)
                 self.tensors[number] = inputs if isinstance(inputs, dict) else None
+
+    def _check_inner(self) -> None:
+        """Refuses an inner layer that sees several text fields as one sequence: its positions are
+        no field's."""
+        fields = {self._field(tuple(_tensors(inputs))) for inputs in self._embedded}
+        for call in self.calls:
+            own = _tensors(self._collated[call.field])
+            widths = {size for tensor in own for size in tensor.shape[1:]}
+            positions = call.shape[0 if call.transposed else 1]
+            if len(fields) > 1 and positions not in widths:
+                raise InterpretationError(
+                    f"the layer {type(call.layer.module).__name__} sees the text fields "
+                    f"{', '.join(map(repr, sorted(fields)))} as one sequence of {positions} "
+                    "positions, so there is no telling whose they are; name a layer that sees one "
+                    "field at a time, or use a method at the input embeddings"
+                )
 
     def layer(self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Any) -> Tensor:
         if not isinstance(output, Tensor):

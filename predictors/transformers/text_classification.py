@@ -117,9 +117,8 @@ class TransformersTextClassifier(TransformersModel):
 
     @property
     def _reads_last(self) -> bool:
-        """Whether the head reads the last position, so that padding has to go before it."""
-        last = getattr(self.config, "summary_type", None) == "last"
-        return hasattr(self.transformer, "score") or last
+        """Whether the head reads the last position itself, so that padding has to go before it."""
+        return getattr(self.config, "summary_type", None) == "last"
 
     def _logits(self, sequence: Embedded) -> Tensor:
         inputs = self.inputs(sequence)
@@ -133,7 +132,7 @@ class TransformersTextClassifier(TransformersModel):
             return transformer.classification_head(last).float()
         if hasattr(transformer, "score"):
             states = transformer.base_model(**inputs, return_dict=True).last_hidden_state
-            return transformer.score(states[:, -1]).float()
+            return transformer.score(at_places(states, sequence.lengths - 1)).float()
         return transformer(**inputs, return_dict=True).logits.float()
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:

@@ -204,6 +204,77 @@ class TestPadding:
             assert prediction["logits"] == pytest.approx(expected, abs=1e-5)
 
 
+class TestSharedBatches:
+    """Texts of about the same length go through the model together, padded."""
+
+    @pytest.mark.parametrize(
+        ("name", "task", "key"),
+        [
+            ("bert", "text-classification", "sentence"),
+            ("roberta", "text-classification", "sentence"),
+            ("gpt2", "text-classification", "sentence"),
+            ("llama", "text-classification", "sentence"),
+            ("bart", "text-classification", "sentence"),
+            ("deberta-v2", "token-classification", "sentence"),
+            ("modernbert", "text-classification", "sentence"),
+            ("gpt2", "causal-lm", "prompt"),
+            ("llama", "causal-lm", "prompt"),
+            ("qwen3", "causal-lm", "prompt"),
+            ("gemma", "causal-lm", "prompt"),
+            ("t5", "seq2seq", "source"),
+            ("bart", "seq2seq", "source"),
+        ],
+    )
+    def test_padding_changes_nothing(self, name: str, task: str, key: str) -> None:
+        given: list[dict[str, Any]] = [{key: " ".join(["a great"] * n)} for n in (11, 12, 12)]
+        for one in given:
+            if key != "sentence":
+                one["max_new_tokens"] = 4
+        made = predictor(name, task)
+        twins: list[int] = []
+        interpreter: Any = SaliencyInterpreter.by_name("input-x-gradient")(made, token_budget=10000)
+        explain_group = interpreter._explain_group
+        interpreter._explain_group = lambda twin, instances, budget: (
+            twins.append(len({str(i.get_padding_lengths()) for i in instances}))
+            or explain_group(twin, instances, budget)
+        )
+        together = interpreter.interpret_batch_json(given)
+        # Texts of different lengths were in one batch.
+        assert max(twins) > 1
+        for one, explanations in zip(given, together, strict=True):
+            alone = explain(made, one)
+            assert [e.target["label"] for e in explanations] == [e.target["label"] for e in alone]
+            assert scores(explanations) == pytest.approx(scores(alone), abs=1e-5)
+
+
+class TestInnerLayers:
+    @pytest.mark.parametrize(
+        ("name", "layer"),
+        [
+            ("bert", "bert.encoder.layer.0"),
+            ("gpt2", "transformer.h.0"),
+            ("llama", "model.layers.0"),
+        ],
+    )
+    def test_one_text(self, name: str, layer: str) -> None:
+        given = [{"sentence": " ".join(["a great"] * n)} for n in (11, 12)]
+        interpreter: Any = SaliencyInterpreter.by_name("layer-gradient-x-activation")(
+            predictor(name, "text-classification"), layer=f"transformer.{layer}"
+        )
+        together = interpreter.interpret_batch_json(given)
+        alone = [interpreter.interpret_json(one) for one in given]
+        for left, right in zip(together, alone, strict=True):
+            assert scores(left) == pytest.approx(scores(right), abs=1e-5)
+            assert any(scores(left))
+
+    def test_several_texts_in_one_sequence(self) -> None:
+        interpreter: Any = SaliencyInterpreter.by_name("layer-gradient-x-activation")(
+            predictor("bert", "text-classification"), layer="transformer.bert.encoder.layer.0"
+        )
+        with pytest.raises(InterpretationError, match="'hypothesis', 'premise' as one sequence"):
+            interpreter.interpret_json({"premise": "a great film", "hypothesis": "a film"})
+
+
 class TestPrompts:
     def test_empty(self) -> None:
         with pytest.raises(InterpretationError, match="prompt has no tokens"):
