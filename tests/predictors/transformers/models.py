@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -12,6 +14,7 @@ from allennlp.predictors import Predictor
 
 from allennlp_saliency.predictors import TransformersPredictor
 from allennlp_saliency.predictors.transformers.tasks import TASKS, auto_class
+from fixtures.tokenizer import train_wordpieces
 from tests.zoo.transformers import spread
 
 JsonDict = dict[str, Any]
@@ -209,25 +212,16 @@ def tokenizer(kind: str) -> Any:
 
 
 def _trained(kind: str) -> tuple[Any, dict[str, str]]:
-    from tokenizers import (
-        Tokenizer,
-        decoders,
-        models,
-        normalizers,
-        pre_tokenizers,
-        processors,
-        trainers,
-    )
+    """The same texts give the same tokenizer every time, which trainers do not promise."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
     if kind == "wordpiece":
         names = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
-        made = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        pieces = train_wordpieces(TEXTS, 160, lowercase=True)
+        made = Tokenizer(models.WordPiece(_numbered(pieces), unk_token="[UNK]"))
         made.normalizer = normalizers.BertNormalizer(lowercase=True)
         made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         made.decoder = decoders.WordPiece()
-        trainer: Any = trainers.WordPieceTrainer(
-            vocab_size=160, special_tokens=list(names.values()), show_progress=False
-        )
         template = ("[CLS]:0 $A:0 [SEP]:0", "[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1")
     elif kind in ("bytes", "bare-bytes"):
         if kind == "bytes":
@@ -237,15 +231,13 @@ def _trained(kind: str) -> tuple[Any, dict[str, str]]:
         else:
             names = dict.fromkeys(("bos", "eos", "unk"), "<|endoftext|>")
             template = ("", "")
-        made = Tokenizer(models.BPE())
-        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        split = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        merges = _merges(split, 100)
+        letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+        pieces = [*names.values(), *letters, *map("".join, merges)]
+        made = Tokenizer(models.BPE(_numbered(pieces), merges))
+        made.pre_tokenizer = split
         made.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
-            vocab_size=360,
-            special_tokens=list(dict.fromkeys(names.values())),
-            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-            show_progress=False,
-        )
     else:
         names = {"pad": "<pad>", "unk": "<unk>", "bos": "<s>", "eos": "</s>", "mask": "<mask>"}
         if kind == "pieces":
@@ -255,16 +247,16 @@ def _trained(kind: str) -> tuple[Any, dict[str, str]]:
             "pieces-bos": ("<s> $A", "<s> $A $B"),
             "pieces-eos": ("$A </s>", "$A </s> $B </s>"),
         }[kind]
-        made = Tokenizer(models.Unigram())
-        made.pre_tokenizer = pre_tokenizers.Metaspace()
+        split = pre_tokenizers.Metaspace()
+        merged = list(dict.fromkeys(map("".join, _merges(split, 60))))
+        letters = sorted({letter for text in TEXTS for letter in text.replace(" ", "▁")})
+        scored = [(piece, 0.0) for piece in names.values()]
+        scored += [(letter, -9.0) for letter in letters]
+        scored += [(piece, -6.0 - 0.01 * rank) for rank, piece in enumerate(merged)]
+        made = Tokenizer(models.Unigram(scored, unk_id=1, byte_fallback=False))
+        made.pre_tokenizer = split
         made.decoder = decoders.Metaspace()
-        trainer = trainers.UnigramTrainer(
-            vocab_size=120,
-            special_tokens=list(dict.fromkeys(names.values())),
-            unk_token="<unk>",
-            show_progress=False,
-        )
-    made.train_from_iterator(TEXTS, trainer)
+    made.add_special_tokens(list(dict.fromkeys(names.values())))
     if template[0]:
         special = [
             (token, made.token_to_id(token))
@@ -275,3 +267,29 @@ def _trained(kind: str) -> tuple[Any, dict[str, str]]:
             single=template[0], pair=template[1], special_tokens=special
         )
     return made, names
+
+
+def _numbered(pieces: Sequence[str]) -> dict[str, int]:
+    return {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+
+
+def _merges(split: Any, count: int) -> list[tuple[str, str]]:
+    """The most frequent neighbours in the texts' words, again and again, ties by the alphabet."""
+    words = [list(word) for text in TEXTS for word, _ in split.pre_tokenize_str(text)]
+    merges: list[tuple[str, str]] = []
+    while len(merges) < count:
+        pairs = Counter(pair for word in words for pair in pairwise(word))
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(best)
+        words = [_merged(word, best) for word in words]
+    return merges
+
+
+def _merged(word: Sequence[str], pair: tuple[str, str]) -> list[str]:
+    result: list[str] = []
+    for part in word:
+        if result and (result[-1], part) == pair:
+            result[-1] += part
+        else:
+            result.append(part)
+    return result

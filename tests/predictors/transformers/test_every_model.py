@@ -60,7 +60,8 @@ class TestEveryModel:
             assert len(alone) == len(explanations)
             for left, right in zip(explanations, alone, strict=True):
                 check_texts(left, texts)
-                check_close(left, right, 2e-4 if name in STEPS_AT_ZERO else 2e-5)
+                if not stopped_short(left, name):
+                    check_close(left, right, 2e-4 if name in STEPS_AT_ZERO else 2e-5)
                 check_sum(left, interpreter, name)
 
     def test_prediction_and_explanations_agree(self, name: str, task: str) -> None:
@@ -132,9 +133,14 @@ def check_sum(explanation: Explanation, interpreter: SaliencyInterpreter, name: 
         return
     change = target["value"] - target["baseline_value"]
     assert explanation.convergence_delta == pytest.approx(change - total, abs=1e-6)
-    if name in STEPS_AT_ZERO and explanation.details.get("converged") is False:
+    if stopped_short(explanation, name):
         return
     assert total == pytest.approx(change, rel=0.02, abs=1e-3)
+
+
+def stopped_short(explanation: Explanation, name: str) -> bool:
+    """Whether a path has a step in it that no number of points gets over, and says so."""
+    return name in STEPS_AT_ZERO and explanation.details.get("converged") is False
 
 
 def _written(name: str, task: str, one: dict[str, Any]) -> str:
