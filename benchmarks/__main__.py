@@ -39,15 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # For the contestants' processes, which inherit it.
     os.environ.update(QUIET)
     os.environ.pop("OMP_NUM_THREADS", None)
-    started = machine(options.device)
+    started = machine(options.device, options.threads)
     chosen = [row for row in rows(options.model) if not options.only or row.name in options.only]
-    stages: dict[str, ProcessStage] = {}
-
-    def stage(contestant: str) -> ProcessStage:
-        if contestant not in stages:
-            stages[contestant] = ProcessStage(contestant, options.device)
-        return stages[contestant]
-
+    names = {entry.contestant for row in chosen for entry in row.entries}
+    # All import at the same time, and nobody while anybody is timed.
+    stages = {name: ProcessStage(name, options.device, options.threads) for name in sorted(names)}
+    for one in stages.values():
+        one.wait()
     results: dict[str, Any] = {
         "format": 1,
         "date": datetime.date.today().isoformat(),
@@ -58,12 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     for row in chosen:
         print(f"\n{row.title}", flush=True)
-        results["rows"].append(compare(row.quick() if options.quick else row, stage))
+        results["rows"].append(compare(row.quick() if options.quick else row, stages.__getitem__))
         print(table(results["rows"][-1]), flush=True)
     for one in stages.values():
         one.close()
     print(f"\n{goals(results)}")
-    partial = options.quick or options.only or options.device != "cpu" or options.model != BERT_BASE
+    changed = options.quick or options.only or options.threads or options.device != "cpu"
+    partial = changed or options.model != BERT_BASE
     for path in write(results, options.output or (ASIDE if partial else HERE)):
         print(f"wrote {path}")
     return 0
@@ -75,6 +74,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer rounds and texts")
     parser.add_argument("--only", action="append", choices=names, metavar="ROW", help=str(names))
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--threads", type=int, help="default: as many as there are cores")
     parser.add_argument("--model", choices=[BERT_BASE, TINY], default=BERT_BASE)
     parser.add_argument(
         "--output",

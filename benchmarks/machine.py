@@ -15,13 +15,13 @@ from .timing import cores
 _PACKAGES = ("allennlp-saliency", "allennlp", "captum", "torch", "transformers", "numpy")
 
 
-def machine(device: str) -> dict[str, Any]:
+def machine(device: str, threads: int | None = None) -> dict[str, Any]:
     """The processor, memory and accelerator, and how busy the machine was before."""
     described = {
         "system": platform.system(),
         "processor": _processor(),
         "cores": cores(),
-        "threads": cores(),
+        "threads": threads or cores(),
         "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
         "load_before": round(os.getloadavg()[0], 2),
         "device": device,

@@ -11,7 +11,7 @@ _HEAD = """\
 
 Written by `make benchmark`; change nothing here by hand.
 
-Every contestant has a process of its own and all cores to itself; within a row they take turns,
+Every contestant has a process of its own and the cores to itself; within a row they take turns,
 round after round, after a warm-up. Seconds are medians, with the fastest and slowest round in
 brackets. Memory is the peak during a run beyond what the process took once its model was loaded
 ({memory}).
@@ -35,11 +35,11 @@ token's embedding, and noise is everybody's own.
 
 In the row on accuracy everybody must bring the largest error of completeness of all inputs,
 |F(x) - F(x') - Σ scores| / |F(x) - F(x')|, below 1 %. *Ours, tolerance* finds its steps while the
-clock runs. The others get for nothing the first of 8, 16, 32 … steps that is enough, and captum the
-better one of the Gauss-Legendre and the midpoint rule. AllenNLP's 10 steps are fixed in its code; it
-is given the steps that its rule needs by answering its call of `numpy.linspace`, and where that
-would take minutes it explains every so-many-th input and the time is multiplied, which is fair as it
-takes one after the other.
+clock runs. The others get for nothing the first of 8, 16, 32 … steps that is enough, and captum
+the better one of the Gauss-Legendre and the midpoint rule. AllenNLP's 10 steps are fixed in its
+code; it is given the steps that its rule needs by answering its call of `numpy.linspace`, and where
+that would take minutes it explains every so-many-th input and the time is multiplied, which is fair
+as it takes one after the other.
 """
 
 

@@ -124,15 +124,17 @@ class ProcessStage:
     Args:
         contestant: Name of a module in `contestants/`.
         device: "cpu" or "cuda".
+        threads: As for `LocalStage`.
     """
 
-    def __init__(self, contestant: str, device: str) -> None:
+    def __init__(self, contestant: str, device: str, threads: int | None = None) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(theirs, contestant, device), daemon=True
+            target=_serve, args=(theirs, contestant, device, threads), daemon=True
         )
         self._process.start()
+        self._ready = False
 
     def prepare(self, name: str, case: Case, warm_up: bool) -> dict[str, Any]:
         return self._ask("prepare", name, case, warm_up)
@@ -140,30 +142,53 @@ class ProcessStage:
     def run(self, name: str) -> Run:
         return self._ask("run", name)
 
+    def wait(self) -> None:
+        """Returns once everything is imported.
+
+        Raises:
+            RuntimeError: If something cannot be.
+        """
+        if not self._ready:
+            self._receive()
+            self._ready = True
+
     def close(self) -> None:
         """Ends the process."""
         self._pipe.send(None)
         self._process.join(10)
 
     def _ask(self, what: str, *args: Any) -> Any:
+        self.wait()
         self._pipe.send((what, args))
+        return self._receive()
+
+    def _receive(self) -> Any:
         result = self._pipe.recv()
         if isinstance(result, Exception):
             raise result
         return result
 
 
-def _serve(pipe: Connection, contestant: str, device: str) -> None:
-    stage: LocalStage | None = None
+def _serve(pipe: Connection, contestant: str, device: str, threads: int | None) -> None:
+    try:
+        stage = LocalStage(contestant, device, threads)
+    except Exception as error:
+        pipe.send(_told(contestant, error))
+        return
+    pipe.send(None)
     while (asked := pipe.recv()) is not None:
         what, args = asked
         try:
-            stage = stage or LocalStage(contestant, device)
             pipe.send(getattr(stage, what)(*args))
         except NotReachedError as error:
             pipe.send(error)
         except Exception as error:
-            pipe.send(RuntimeError(f"{contestant}: {type(error).__name__}: {error}"))
+            pipe.send(_told(contestant, error))
+
+
+def _told(contestant: str, error: Exception) -> RuntimeError:
+    # Not every exception survives the way to another process.
+    return RuntimeError(f"{contestant}: {type(error).__name__}: {error}")
 
 
 def cores() -> int:
