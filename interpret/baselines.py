@@ -160,6 +160,17 @@ class PadBaseline(_NamedTokenBaseline):
     name = "pad"
 
 
+@Baseline.register("pad-or-zero")
+class PadOrZeroBaseline(PadBaseline):
+    """The embedding of the padding token, and the zero vector where there is no such token."""
+
+    def vectors(self, space: EmbeddingSpace, call: EmbeddingCall, part: Tensor) -> Tensor:
+        try:
+            return super().vectors(space, call, part)
+        except InterpretationError:
+            return torch.zeros_like(part)
+
+
 @Baseline.register("unk")
 class UnknownBaseline(_NamedTokenBaseline):
     """The embedding of the token that stands for unknown words."""

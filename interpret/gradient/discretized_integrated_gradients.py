@@ -49,7 +49,7 @@ class DiscretizedIntegratedGradients(AgainstBaseline):
         strategy: str = "greedy",
         neighbours: int = 50,
         factor: int = 1,
-        baseline: Baseline | str | dict[str, Any] | list[Any] = "pad",
+        baseline: Baseline | str | dict[str, Any] | list[Any] = "pad-or-zero",
         **common: Any,
     ) -> None:
         super().__init__(predictor, baseline, **common)

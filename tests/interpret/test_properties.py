@@ -28,8 +28,6 @@ METHODS = sorted(
 )
 # Few points, so that tests are quick; enough for complete methods to be complete.
 SETTINGS: dict[str, dict[str, Any]] = {
-    # Its own baseline is padding, of which GPT-2 has none.
-    "discretized-integrated-gradients": {"baseline": "unk"},
     "integrated-gradients": {"steps": 24},
     "sequential-integrated-gradients": {"steps": 6},
     "smooth-gradients": {"num_samples": 3},
