@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,8 @@ from .workloads import Texts
 
 Scores = list[list[float]]
 """Per input a score per wordpiece, of absolute value and sum 1."""
+
+_WORST = 4
 
 
 @dataclass(frozen=True)
@@ -54,27 +56,38 @@ class NotReachedError(Exception):
 
 
 def fewest_steps(
-    first: int, last: int, accuracy: float, worst: Callable[[int], float]
+    first: int,
+    last: int,
+    accuracy: float,
+    texts: Texts,
+    errors: Callable[[int, Texts], Sequence[float]],
 ) -> tuple[int, float]:
     """The first of `first`, 2 · first, 4 · first … that is accurate enough, and its error.
+
+    The worst texts are tried first; all are looked at before a number of steps is taken.
 
     Args:
         first: Steps to begin with.
         last: Steps to give up after.
-        accuracy: Largest error allowed.
-        worst: The largest error at a number of steps.
+        accuracy: The error that no text may reach.
+        texts: The texts.
+        errors: The errors of some texts at a number of steps.
 
     Raises:
         NotReachedError: If none up to `last` is.
     """
-    steps, errors = first, {}
+    steps, worst, told = first, texts, []
     while steps <= last:
-        errors[steps] = worst(steps)
-        if errors[steps] < accuracy:
-            return steps, errors[steps]
+        found = errors(steps, worst)
+        if max(found) < accuracy and len(worst) < len(texts):
+            worst, found = texts, errors(steps, texts)
+        if max(found) < accuracy:
+            return steps, max(found)
+        told.append(f"{max(found):.1%} at {steps}")
+        order = sorted(range(len(worst)), key=lambda number: -found[number])
+        worst = tuple(worst[number] for number in order[:_WORST])
         steps *= 2
-    told = ", ".join(f"{error:.1%} at {steps}" for steps, error in errors.items())
-    raise NotReachedError(f"not reached: the largest error is {told} steps")
+    raise NotReachedError(f"not reached: the largest error is {', '.join(told)} steps")
 
 
 def normalized(scores: list[float]) -> list[float]:

@@ -22,7 +22,7 @@ brackets. Memory is the peak during a run beyond what the process took once its 
   as it works; predicting the label is included.
 - **captum**: `LayerIntegratedGradients` on the word embeddings, in its favour: wordpieces and
   labels are given, parameters need no gradient, no convergence delta is computed. All steps of an
-  input share a batch, so nothing is padded; in the row on accuracy, the fastest of six batchings.
+  input share a batch, so nothing is padded; in the row on accuracy, the fastest of four batchings.
 - **lower bound**: plain torch, one forward and one backward pass to the embeddings for exactly the
   rows needed, all steps of inputs of equal length in a batch; no padding, no hooks, no gradients of
   parameters, wordpieces and labels given.

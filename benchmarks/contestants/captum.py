@@ -16,11 +16,12 @@ from captum.attr import LayerIntegratedGradients
 from torch import Tensor
 
 from ..case import Case, Job, Scores, fewest_steps
+from ..workloads import Texts
 from .plain import Encoded, Parts, by_length, encode, in_order
 
 _RULES = {"left": "riemann_left", "gauss-legendre": "gausslegendre", "midpoint": "riemann_middle"}
 _MOST_STEPS = 1024
-_BATCHES = (1, 8, 64)
+_BATCHES = (1, 8)
 _TOKENS = (1024, 4096)
 
 
@@ -41,16 +42,18 @@ class _Captum:
     def run(self, steps: int) -> Scores:
         return in_order(self._batches, self._encoded, self._attributions(steps))
 
-    def worst(self, steps: int) -> float:
-        """The largest error, as a share of the change in the target."""
-        errors = []
-        for one, scores in zip(self._encoded, self._attributions(steps), strict=True):
+    def errors(self, steps: int) -> list[float]:
+        """The error of each text, as a share of the change in the target."""
+        errors: dict[int, float] = {}
+        attributed = zip(self._batches, self._encoded, self._attributions(steps), strict=True)
+        for numbers, one, scores in attributed:
             with torch.no_grad():
                 both = [self._forward(ids, one.mask) for ids in (one.ids, one.ids * 0)]
             ends = [values.gather(1, one.labels[:, None])[:, 0] for values in both]
             change = ends[0] - ends[1]
-            errors.append(float(((change - scores.sum(1)) / change).abs().max()))
-        return max(errors)
+            of_batch = ((change - scores.sum(1)) / change).abs().tolist()
+            errors |= dict(zip(numbers, of_batch, strict=True))
+        return [errors[number] for number in range(len(errors))]
 
     def _forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         return self._parts.log_probabilities(mask, input_ids=ids)
@@ -81,24 +84,28 @@ def prepare(case: Case, predictor: Predictor) -> Job:
         # All steps of one text together: nothing is padded.
         captum = _Captum(case, predictor, case.rule)
         return Job(lambda: captum.run(case.steps), notes={"steps": case.steps})
-    rules = {rule: _Captum(case, predictor, rule) for rule in ("gauss-legendre", "midpoint")}
-    errors: dict[str, float] = {}
+    chosen = ""
 
-    def worst(steps: int) -> float:
-        errors.update({rule: one.worst(steps) for rule, one in rules.items()})
-        return min(errors.values())
+    def errors(steps: int, texts: Texts) -> list[float]:
+        nonlocal chosen
+        some = replace(case, texts=texts)
+        of_rules = {
+            rule: _Captum(some, predictor, rule).errors(steps)
+            for rule in ("gauss-legendre", "midpoint")
+        }
+        chosen = min(of_rules, key=lambda rule: max(of_rules[rule]))
+        return of_rules[chosen]
 
-    steps, error = fewest_steps(8, _MOST_STEPS, case.accuracy, worst)
-    rule = min(errors, key=errors.__getitem__)
-    some = replace(case, texts=case.texts[::4])
+    steps, error = fewest_steps(8, _MOST_STEPS, case.accuracy, case.texts, errors)
+    some = replace(case, texts=case.texts[::8])
     batchings = list(product(_BATCHES, _TOKENS))
-    seconds = [_seconds(_Captum(some, predictor, rule, *one), steps) for one in batchings]
+    seconds = [_seconds(_Captum(some, predictor, chosen, *one), steps) for one in batchings]
     batch, tokens = batchings[seconds.index(min(seconds))]
-    captum = _Captum(case, predictor, rule, batch, tokens)
+    captum = _Captum(case, predictor, chosen, batch, tokens)
     return Job(
         lambda: captum.run(steps),
         notes={
-            "rule": rule,
+            "rule": chosen,
             "steps": steps,
             "largest error": error,
             "inputs a call": batch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -16,6 +17,7 @@ from allennlp_saliency.interpret import (
 )
 
 from ..case import Case, Job, Scores, fewest_steps
+from ..workloads import Texts
 
 # AllenNLP's path: every vector begins at zero, those of special tokens too.
 ZERO = {"type": "zero", "keep_special_tokens": False}
@@ -56,12 +58,12 @@ def _interpreter(case: Case, predictor: Predictor) -> tuple[SaliencyInterpreter,
 def steps_needed(case: Case, predictor: Predictor, rule: str) -> tuple[int, float]:
     """How many steps a rule needs for a case's accuracy, and its error; see `fewest_steps`."""
 
-    def worst(steps: int) -> float:
-        explained = _explained(_fixed(predictor, steps, rule), case)
-        return max(map(completeness_error, explained))
+    def errors(steps: int, texts: Texts) -> list[float]:
+        some = replace(case, texts=texts)
+        return [completeness_error(one) for one in _explained(_fixed(predictor, steps, rule), some)]
 
     assert case.accuracy is not None
-    return fewest_steps(8, MOST_STEPS, case.accuracy, worst)
+    return fewest_steps(8, MOST_STEPS, case.accuracy, case.texts, errors)
 
 
 def completeness_error(explanation: Explanation) -> float:
