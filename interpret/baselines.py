@@ -73,7 +73,7 @@ class Baseline(Registrable):
         Returns:
             Anything that broadcasts to `part`.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement vectors()")
 
 
 @Baseline.register("zero")
