@@ -100,6 +100,8 @@ class Explanation:
             do not promise completeness.
         details: What else the method reports (`{"steps": 65, "converged": True}`).
         warnings: What a reader of the numbers should know (`"all attributions are zero …"`).
+        overlong: What was done with a text that is longer than the model takes, None where there
+            was none (`{"policy": "window", "limit": 512, "tokens": 700, "dropped": 0, …}`).
     """
 
     interpreter: JsonDict
@@ -108,9 +110,11 @@ class Explanation:
     convergence_delta: float | None = None
     details: JsonDict = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    overlong: JsonDict | None = None
 
     def to_json(self) -> JsonDict:
         """The value as a JSON object of format 1; `docs/format.md` holds the schema."""
+        told: JsonDict = {} if self.overlong is None else {"overlong": dict(self.overlong)}
         return {
             "format": FORMAT,
             "interpreter": dict(self.interpreter),
@@ -119,6 +123,7 @@ class Explanation:
             "inputs": [attribution.to_json() for attribution in self.inputs],
             "details": dict(self.details),
             "warnings": list(self.warnings),
+            **told,
         }
 
     @classmethod
@@ -142,6 +147,7 @@ class Explanation:
                 convergence_delta=json.get("convergence_delta"),
                 details=dict(json.get("details", {})),
                 warnings=list(json.get("warnings", [])),
+                overlong=None if json.get("overlong") is None else dict(json["overlong"]),
             )
         except (KeyError, TypeError) as error:
             raise ExplanationFormatError(f"not an explanation: {error!r}") from error

@@ -31,6 +31,7 @@ from .row_loss import RowLoss
 from .targets import Target
 from .to_words import texts_of, to_words
 from .twin import Twin
+from .windows import Whole
 
 
 @dataclass(frozen=True)
@@ -217,20 +218,22 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         errors: dict[int, Exception] = {
             owner: one.error for owner, one in enumerate(labelled) if one.error is not None
         }
-        work: list[tuple[int, Instance]] = []
+        work: list[tuple[int, Whole]] = []
         for owner, one in enumerate(labelled):
             try:
                 for instance in one.instances:
                     work += [(owner, ready) for ready in self._prepared(twin, instance)]
             except Exception as error:
                 errors[owner] = error
-        done = self._explain_all(twin, [instance for _, instance in work], progress)
+        instances = [instance for _, whole in work for instance in whole.instances]
+        done = iter(self._explain_all(twin, instances, progress))
         explanations: dict[int, list[Explanation]] = {}
-        for (owner, _), result in zip(work, done, strict=True):
-            if isinstance(result, Exception):
-                errors.setdefault(owner, result)
-            else:
-                explanations.setdefault(owner, []).append(result)
+        for owner, whole in work:
+            results = [next(done) for _ in whole.instances]
+            try:
+                explanations.setdefault(owner, []).append(self._told(whole, results))
+            except Exception as error:
+                errors.setdefault(owner, error)
         return [
             Interpretation(one.prediction, [], errors[owner])
             if owner in errors
@@ -238,11 +241,19 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             for owner, one in enumerate(labelled)
         ]
 
-    def _prepared(self, twin: Twin, instance: Instance) -> list[Instance]:
-        prepared = self.target.instances(instance, twin.model)
-        for one in prepared:
-            one.index_fields(twin.model.vocab)
+    def _prepared(self, twin: Twin, instance: Instance) -> list[Whole]:
+        wanted = self.target.instances(instance, twin.model)
+        prepared = [Whole.of(one, twin.model) for one in wanted]
+        for whole in prepared:
+            for one in whole.instances:
+                one.index_fields(twin.model.vocab)
         return prepared
+
+    def _told(self, whole: Whole, results: Sequence[Explanation | Exception]) -> Explanation:
+        explanation = whole.explanation(results)
+        if self.granularity == "token":
+            return explanation
+        return to_words(explanation, texts_of(whole.instance))
 
     def _explain_all(
         self, twin: Twin, instances: Sequence[Instance], progress: bool | None
@@ -300,15 +311,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     def _explanations(self, space: EmbeddingSpace) -> list[Explanation]:
         attribution = self.attribute(space)
         space.check()
-        explanations = assemble(
-            space, attribution, self.config(), self._target_config(), self.aggregation
-        )
-        if self.granularity == "token":
-            return explanations
-        return [
-            to_words(explanation, texts_of(instance))
-            for explanation, instance in zip(explanations, space.instances, strict=True)
-        ]
+        return assemble(space, attribution, self.config(), self._target_config(), self.aggregation)
 
     def _target_config(self) -> JsonDict:
         return describe(self.target, Target, frozenset({"label"}))

@@ -17,7 +17,6 @@ from allennlp_saliency.interpret import InterpretationError
 
 from .embedded import Embedded, joined
 from .generation import (
-    GeneratingModel,
     GeneratingPredictor,
     compared,
     completed,
@@ -26,6 +25,7 @@ from .generation import (
     most_new_tokens,
     request,
 )
+from .long_prompts import LatestTokens
 from .model import at_places
 from .reader import TransformersReader
 
@@ -125,7 +125,7 @@ class TransformersCausalLMReader(TransformersReader):
 
 
 @Model.register("transformers-causal-lm")
-class TransformersCausalLM(GeneratingModel):
+class TransformersCausalLM(LatestTokens):
     """A Hugging Face model that predicts the next token."""
 
     task = "causal-lm"

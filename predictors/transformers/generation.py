@@ -56,7 +56,7 @@ class GeneratingModel(TransformersModel):
         """
         transformer: Any = self.transformer
         tokenizer = self._pieces.tokenizer
-        ends = _ids(getattr(transformer.generation_config, "eos_token_id", None))
+        ends = end_ids(transformer)
         padding = getattr(tokenizer, "pad_token_id", None)
         ids = transformer.generate(
             **inputs,
@@ -216,7 +216,9 @@ def completed(requests: Sequence[Any], written: Sequence[list[int]]) -> list[lis
     ]
 
 
-def _ids(value: Any) -> list[int]:
+def end_ids(transformer: Any) -> list[int]:
+    """The ids that end what a model writes."""
+    value = getattr(getattr(transformer, "generation_config", None), "eos_token_id", None)
     if value is None:
         return []
     return [int(value)] if isinstance(value, int) else [int(one) for one in value]

@@ -1,5 +1,6 @@
 """Masked language models: why this token fills the gap."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,10 +13,13 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.windows import Parts
 
 from .embedded import joined
 from .generation import GeneratingModel
+from .long_texts import Spans
 from .model import at_places
+from .overlong import LongText, Overlong, window_around
 from .predictor import TransformersPredictor
 from .reader import TransformersReader
 
@@ -76,6 +80,54 @@ class TransformersMaskedLM(GeneratingModel):
         if label is not None:
             outputs["loss"] = F.cross_entropy(own, label.view(-1))
         return outputs
+
+    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
+        """The text."""
+        return ["sentence"], {}
+
+    def spans(
+        self, instance: Instance, texts: Sequence[LongText], room: int, wanted: Overlong
+    ) -> list[Spans]:
+        """Each gap is filled in a window of its own, which has it in the middle.
+
+        Raises:
+            InterpretationError: If all gaps are cut.
+        """
+        (text,) = texts
+        if wanted.policy == "window" and room > 0:
+            places = (place - text.head for place in self._gaps(instance))
+            return [{text.name: window_around(text, room, (one, one + 1))} for one in places]
+        spans = super().spans(instance, texts, room, wanted)
+        if not set(text.places(spans[0][text.name])) & set(self._gaps(instance)):
+            raise InterpretationError(
+                f"all gaps of field {text.name!r} are in the part that is cut; read windows of it "
+                "with overlong='window'"
+            )
+        return spans
+
+    def together(
+        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """What stands in each gap, from its own window; gaps that were cut are left out."""
+        gaps = self._gaps(instance)
+        filled: dict[str, list[Any]] = {"positions": []}
+        for number, (part, output) in enumerate(zip(cut.parts, outputs, strict=True)):
+            places = [part.places["sentence"][place] for place in output["positions"]]
+            for at, place in enumerate(places):
+                if len(cut.parts) == 1 or place == gaps[number]:
+                    filled["positions"].append(place)
+                    for name in ("token_ids", "tokens", "log_probs"):
+                        filled.setdefault(name, []).append(output[name][at])
+        return filled
+
+    def _gaps(self, instance: Instance) -> list[int]:
+        """The tokens to predict: one at a given position, else all that are masked."""
+        fields: Any = instance.fields
+        if "position" in fields:
+            return [fields["position"].sequence_index]
+        mask = self._pieces.tokenizer.mask_token_id
+        tokens = fields["sentence"].tokens
+        return [place for place, token in enumerate(tokens) if token.text_id == mask]
 
     def _filled(self, logits: Tensor, ids: Tensor) -> dict[str, Any]:
         tokenizer = self._pieces.tokenizer

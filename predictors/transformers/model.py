@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import torch
 from allennlp.data import TextFieldTensors, Vocabulary
-from allennlp.models import Model
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
@@ -16,9 +15,10 @@ from allennlp_saliency.interpret.embedding_layers import input_embeddings
 from .embedded import Embedded
 from .label_vocabulary import NAMESPACE, LabelVocabulary
 from .loading import load_model
+from .long_texts import ReadsLongTexts
 
 
-class TransformersModel(Model):
+class TransformersModel(ReadsLongTexts):
     """A Hugging Face model that reads AllenNLP's text fields.
 
     Every text field is embedded by one call of the model's input embeddings; what comes out is
@@ -116,6 +116,10 @@ class TransformersModel(Model):
                 f"most {self._most_positions:.0f}; shorten it"
             )
 
+    def most_tokens(self) -> float:
+        """How many tokens the model takes: as many as it has positions."""
+        return self._most_positions
+
     @cached_property
     def _most_positions(self) -> float:
         return most_positions(self.transformer)
@@ -134,7 +138,9 @@ class TransformersModel(Model):
         start = torch.full_like(sequence.type_ids[:, :1], decoder_start(self.transformer))
         # Not through the hooks: it is no token of the text's.
         first = self.embedding.forward(start).detach().to(vectors)
-        return torch.cat([first, vectors[:, :-1]], dim=1)
+        # Alone, a shorter text has no position for its last token.
+        rest = vectors[:, :-1] * sequence.mask[:, 1:].unsqueeze(-1)
+        return torch.cat([first, rest], dim=1)
 
     @cached_property
     def _has_types(self) -> bool:

@@ -1,6 +1,6 @@
 """Multiple choice: why this one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy
@@ -14,9 +14,11 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.windows import Parts
 
 from .embedded import joined
 from .label_vocabulary import LabelVocabulary
+from .long_texts import mean_probabilities
 from .model import TransformersModel
 from .predictor import TransformersPredictor
 from .reader import TransformersReader
@@ -97,6 +99,19 @@ class TransformersMultipleChoice(TransformersModel):
         if label is not None:
             outputs["loss"] = F.cross_entropy(logits, label.view(-1))
         return outputs
+
+    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
+        """The prompt; the choices stay as they are."""
+        choices: Any = instance["choices"]
+        longest = max(len(choice.tokens) for choice in choices.field_list)
+        return ["prompt"], {"the longest of 'choices'": longest}
+
+    def together(
+        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """The mean over the parts of the probabilities; `logits` are those that give these."""
+        probs = mean_probabilities(outputs)
+        return self.readable(logits=probs.clamp_min(1e-30).log().float(), probs=probs.float())
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Adds `best`, the number of the best choice."""

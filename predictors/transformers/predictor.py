@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 from allennlp.data import DatasetReader, Vocabulary
@@ -14,9 +16,41 @@ from .model import TransformersModel
 
 
 class TransformersPredictor(Predictor):
-    """A Hugging Face model as an AllenNLP predictor; there is a class of it for every task."""
+    """A Hugging Face model as an AllenNLP predictor; there is a class of it for every task.
+
+    Args:
+        model: The model.
+        dataset_reader: What makes the instances.
+        frozen: Whether to put the model into evaluation mode.
+        overlong: What to do with a text that is longer than the model takes: "error", "truncate"
+            or "window"; None for what the reader says.
+        stride: How many tokens a window shares with the next at least; None for what the reader
+            says.
+        max_length: How many tokens the model is to take at most; None for what the reader says.
+
+    Raises:
+        ConfigurationError: If there is no such policy, or a number is out of range.
+    """
 
     _model: TransformersModel
+
+    def __init__(
+        self,
+        model: Model,
+        dataset_reader: DatasetReader,
+        frozen: bool = True,
+        overlong: str | None = None,
+        stride: int | None = None,
+        max_length: int | None = None,
+    ) -> None:
+        given = {"policy": overlong, "stride": stride, "max_length": max_length}
+        changed = {name: value for name, value in given.items() if value is not None}
+        if changed:
+            # The reader may be somebody else's too.
+            reader: Any = copy.copy(dataset_reader)
+            reader.overlong = replace(reader.overlong, **changed)
+            dataset_reader = reader
+        super().__init__(model, dataset_reader, frozen)
 
     @classmethod
     def from_pretrained(
@@ -26,6 +60,9 @@ class TransformersPredictor(Predictor):
         task: str | None = None,
         device: Any = None,
         dtype: Any = None,
+        overlong: str = "error",
+        stride: int | None = None,
+        max_length: int | None = None,
         **loading: Any,
     ) -> TransformersPredictor:
         """A predictor of a Hugging Face model.
@@ -39,11 +76,19 @@ class TransformersPredictor(Predictor):
             device: Where to run it, "cuda"; None where it is.
             dtype: The floating type of its weights, "bfloat16"; None as it is stored. Scores
                 are float32 or wider.
+            overlong: What to do with a text that is longer than the model takes: "error" refuses
+                it; "truncate" cuts what the tokenizer would cut; "window" reads overlapping
+                windows of it.
+            stride: How many tokens a window shares with the next one at least; None for half of
+                what fits.
+            max_length: How many tokens the model is to take at most; None for as many as it has
+                positions.
             loading: What else transformers' `from_pretrained` takes (`revision`, `device_map`).
 
         Raises:
             InterpretationError: If there is no saying what the model is for, or which tokenizer
                 it goes with.
+            ConfigurationError: If there is no such `overlong`, or a number is out of range.
         """
         task = find_task(model, task)
         own_tokenizer = load_tokenizer(tokenizer, model)
@@ -51,7 +96,8 @@ class TransformersPredictor(Predictor):
         if device is not None:
             loaded = loaded.to(device)
         name = f"transformers-{task}"
-        reader = DatasetReader.by_name(name)(own_tokenizer)
+        long = {"overlong": overlong, "stride": stride, "max_length": max_length}
+        reader = DatasetReader.by_name(name)(own_tokenizer, **long)
         arguments = {"tokenizer": own_tokenizer} if task in _NAMED_BY_TOKENS else {}
         made = Model.by_name(name)(Vocabulary(), loaded, **arguments)
         predictor = Predictor.by_name(name)(made, reader)

@@ -1,20 +1,25 @@
 """Extractive question answering: why the answer stands here."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from allennlp.common.util import JsonDict
 from allennlp.data import DatasetReader, Instance, TextFieldTensors
-from allennlp.data.fields import MetadataField, SpanField
+from allennlp.data.fields import MetadataField, SpanField, TextField
+from allennlp.data.fields.field import Field
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.windows import Parts
 
 from .embedded import joined
+from .long_texts import Spans
 from .model import TransformersModel
+from .overlong import LongText, Overlong
 from .predictor import TransformersPredictor
 from .reader import TransformersReader
 
@@ -99,6 +104,51 @@ class TransformersQuestionAnswerer(TransformersModel):
             outputs["metadata"] = metadata
         return outputs
 
+    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
+        """The passage; the question stays as it is."""
+        question: Any = instance["question"]
+        return ["passage"], {"'question'": len(question.tokens)}
+
+    def spans(
+        self, instance: Instance, texts: Sequence[LongText], room: int, wanted: Overlong
+    ) -> list[Spans]:
+        """An answer is explained in the window that it was found in."""
+        spans = super().spans(instance, texts, room, wanted)
+        metadata: Any = instance.fields.get("metadata")
+        number = metadata.metadata.get("window") if metadata is not None else None
+        return spans if number is None else [spans[number]]
+
+    def part_of_field(self, name: str, field: Field, places: Sequence[int]) -> Field:
+        """The places of the part's tokens."""
+        if not isinstance(field, MetadataField):
+            return field
+        told: Any = field.metadata
+        offsets = [told["token_offsets"][place] for place in places]
+        return MetadataField({**told, "token_offsets": offsets})
+
+    def together(
+        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """The logits of the window whose best answer has the highest sum of logits, lowest at the
+        tokens of the passage that are not in it."""
+        number = max(range(len(outputs)), key=lambda n: _score(outputs[n]))
+        passage, metadata = instance["passage"], instance["metadata"]
+        assert isinstance(passage, TextField)
+        assert isinstance(metadata, MetadataField)
+        places = cut.parts[number].places["passage"]
+        logits = {}
+        for name in _LOGITS:
+            logits[name] = torch.full((len(passage.tokens),), torch.finfo(torch.float32).min)
+            logits[name][places] = torch.as_tensor(outputs[number][name])[: len(places)]
+        return self.readable(**logits, metadata=metadata.metadata)
+
+    def found_in(self, cut: Parts, outputs: Mapping[str, Any]) -> int:
+        """The number of the window that an answer was found in, by the outputs of the whole."""
+        possible = outputs[_LOGITS[0]] > torch.finfo(torch.float32).min
+        first = int(possible.argmax())
+        starts = [part.spans["passage"][0] for part in cut.parts]
+        return max(number for number, start in enumerate(starts) if start <= first)
+
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Adds `best_span`, the first and last token of the answer in the passage,
         `best_span_str`, its text, and `best_span_characters`, where that stands."""
@@ -122,6 +172,8 @@ class TransformersQuestionAnswerer(TransformersModel):
 class TransformersQuestionAnsweringPredictor(TransformersPredictor):
     """Reads `{"question": "…", "passage": "…"}`; explains the best answer, as two inputs."""
 
+    _model: TransformersQuestionAnswerer
+
     @property
     def default_target(self) -> str:
         """The start logit of the answer plus its end logit."""
@@ -142,7 +194,21 @@ class TransformersQuestionAnsweringPredictor(TransformersPredictor):
         start, end = outputs["best_span"]
         copy = instance.duplicate()
         copy.add_field("answer", SpanField(int(start), int(end), copy["passage"]))  # type: ignore[arg-type]
+        cut = self._model.in_parts(instance)
+        if cut is not None:
+            metadata: Any = instance["metadata"]
+            told = {**metadata.metadata, "window": self._model.found_in(cut, outputs)}
+            copy.fields["metadata"] = MetadataField(told)
         return [copy]
+
+
+_LOGITS = ("span_start_logits", "span_end_logits")
+
+
+def _score(outputs: Mapping[str, Any]) -> float:
+    """The sum of the logits of the best answer's ends."""
+    ends = zip(_LOGITS, outputs["best_span"], strict=True)
+    return sum(float(outputs[name][place]) for name, place in ends)
 
 
 def _best(starts: Tensor, ends: Tensor) -> tuple[int, int]:

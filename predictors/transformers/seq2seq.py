@@ -15,7 +15,6 @@ from allennlp_saliency.interpret import InterpretationError
 
 from .embedded import Embedded, joined
 from .generation import (
-    GeneratingModel,
     GeneratingPredictor,
     compared,
     completed,
@@ -24,6 +23,7 @@ from .generation import (
     most_new_tokens,
     request,
 )
+from .long_prompts import WindowsOfSource
 from .model import at_places, decoder_start
 from .reader import TransformersReader
 
@@ -63,7 +63,7 @@ class TransformersSeq2SeqReader(TransformersReader):
 
 
 @Model.register("transformers-seq2seq")
-class TransformersSeq2Seq(GeneratingModel):
+class TransformersSeq2Seq(WindowsOfSource):
     """A Hugging Face model with an encoder and a decoder that predicts the next token."""
 
     task = "seq2seq"
@@ -122,6 +122,10 @@ class TransformersSeq2Seq(GeneratingModel):
     def start(self) -> int:
         """The id that the decoder starts from."""
         return decoder_start(self.transformer)
+
+    def before_writing(self) -> list[Token]:
+        """The token that the decoder starts from."""
+        return [self._pieces.token(self.start())]
 
     def _logits(self, source: Embedded, so_far: Embedded) -> Tensor:
         """The next token's at every position of the decoder, `(rows, positions, vocabulary)`."""

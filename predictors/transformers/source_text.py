@@ -1,6 +1,7 @@
 """A text field that knows the text that it was made of."""
 
 from copy import deepcopy
+from typing import Any
 
 from allennlp.data import TokenIndexer
 from allennlp.data.fields import TextField
@@ -14,17 +15,27 @@ class SourceTextField(TextField):
         tokens: The tokens.
         token_indexers: What indexes them.
         source_text: The text.
+        overlong: What to do if there are more tokens than the model takes, as `Overlong` says it;
+            None refuses them.
     """
 
     def __init__(
-        self, tokens: list[Token], token_indexers: dict[str, TokenIndexer], source_text: str
+        self,
+        tokens: list[Token],
+        token_indexers: dict[str, TokenIndexer],
+        source_text: str,
+        overlong: Any = None,
     ) -> None:
         super().__init__(tokens, token_indexers)
         self.source_text = source_text
+        self.overlong = overlong
+        self.parts: dict[tuple[int, ...], SourceTextField] = {}
 
     def duplicate(self) -> "SourceTextField":
         """A copy, with the same indexers."""
-        copy = SourceTextField(deepcopy(self.tokens), dict(self.token_indexers), self.source_text)
+        tokens = deepcopy(self.tokens)
+        indexers = dict(self.token_indexers)
+        copy = SourceTextField(tokens, indexers, self.source_text, self.overlong)
         copy._indexed_tokens = deepcopy(self._indexed_tokens)
         return copy
 

@@ -1,5 +1,6 @@
 """Sequence classification: one text or two, one label or several, or a number."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import numpy
@@ -13,8 +14,10 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.windows import Parts
 
 from .embedded import Embedded, joined
+from .long_texts import mean_probabilities
 from .model import TransformersModel, at_places
 from .predictor import TransformersPredictor
 from .reader import TransformersReader
@@ -114,6 +117,25 @@ class TransformersTextClassifier(TransformersModel):
             else:
                 outputs["loss"] = F.cross_entropy(logits, label.view(-1))
         return outputs
+
+    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
+        """The text, or both."""
+        names = ("sentence", "premise", "hypothesis")
+        return [name for name in names if name in instance.fields], {}
+
+    def together(
+        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """The mean over the parts of the probabilities, or of the number; `logits` are those that
+        give these probabilities."""
+        logits = torch.stack([torch.as_tensor(one["logits"]) for one in outputs])
+        if self.regression:
+            return self.readable(logits=logits.mean(0))
+        if self.multi_label:
+            probs = logits.double().sigmoid().mean(0)
+            return self.readable(logits=probs.logit(eps=1e-12).float(), probs=probs.float())
+        probs = mean_probabilities(outputs)
+        return self.readable(logits=probs.clamp_min(1e-30).log().float(), probs=probs.float())
 
     @property
     def _reads_last(self) -> bool:

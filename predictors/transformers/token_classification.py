@@ -1,6 +1,6 @@
 """Token classification: named entities, or a tag for every word."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,18 +13,23 @@ from allennlp.data.fields import (
     MetadataField,
     SequenceLabelField,
 )
+from allennlp.data.fields.field import Field
 from allennlp.data.tokenizers import Token
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import Tensor
 
+from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.explanation import Span
 from allennlp_saliency.interpret.tag_spans import tag_spans
+from allennlp_saliency.interpret.windows import Parts
 from allennlp_saliency.interpret.words import word_spans
 
 from .embedded import joined
 from .label_vocabulary import NAMESPACE
+from .long_texts import Spans
 from .model import TransformersModel, at_places
+from .overlong import LongText, Overlong, window_around, window_of_most_context
 from .predictor import TransformersPredictor
 from .reader import TransformersReader
 
@@ -121,6 +126,71 @@ class TransformersTokenClassifier(TransformersModel):
             output_dict[key] = [row[key] for row in rows]
         return output_dict
 
+    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
+        """The text."""
+        return ["sentence"], {}
+
+    def spans(
+        self, instance: Instance, texts: Sequence[LongText], room: int, wanted: Overlong
+    ) -> list[Spans]:
+        """Tags are explained in the window that has most text on both sides of them."""
+        spans = super().spans(instance, texts, room, wanted)
+        explained = _explained(instance)
+        if wanted.policy != "window" or not explained:
+            return spans
+        (text,) = texts
+        own = explained[0] - text.head, explained[-1] + 1 - text.head
+        best = window_of_most_context([one[text.name] for one in spans], own, text.length)
+        if best is not None:
+            return [spans[best]]
+        if own[1] - own[0] <= room:
+            return [{text.name: window_around(text, room, own)}]
+        raise InterpretationError(
+            f"an entity has {own[1] - own[0]} tokens, and {room} fit into a window of field "
+            f"{text.name!r}; no window has it all"
+        )
+
+    def part_of_field(self, name: str, field: Field, places: Sequence[int]) -> Field:
+        """The words that begin in the part."""
+        if not isinstance(field, MetadataField):
+            return field
+        told: Any = field.metadata
+        at = {place: number for number, place in enumerate(places)}
+        pairs = zip(told["words"], told["first_tokens"], strict=True)
+        own = [(word, at[first]) for word, first in pairs if first in at]
+        words, first_tokens = [word for word, _ in own], [first for _, first in own]
+        return MetadataField({**told, "words": words, "first_tokens": first_tokens})
+
+    def together(
+        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Each token's logits from the window that has most text on both sides of it; words that
+        were cut are left out."""
+        text: Any = instance["sentence"]
+        logits = torch.zeros(len(text.tokens), outputs[0]["logits"].shape[-1])
+        spans = [part.spans["sentence"] for part in cut.parts]
+        for number, (part, output) in enumerate(zip(cut.parts, outputs, strict=True)):
+            # Half of what it shares with the window before is that one's.
+            start = 0 if number == 0 else -(-(spans[number][0] + spans[number - 1][1]) // 2)
+            own = [n for n, place in enumerate(part.places["sentence"]) if place >= start]
+            places = [part.places["sentence"][n] for n in own]
+            logits[places] = torch.as_tensor(output["logits"])[own]
+        return self.readable(
+            logits=logits, probs=logits.softmax(-1), metadata=self.read(instance, cut)
+        )
+
+    def read(self, instance: Instance, cut: Parts | None) -> dict[str, Any]:
+        """What the reader noted of the words that the model reads."""
+        metadata: Any = instance["metadata"]
+        told: dict[str, Any] = metadata.metadata
+        if cut is None:
+            return told
+        there = {place for part in cut.parts for place in part.places["sentence"]}
+        pairs = zip(told["words"], told["first_tokens"], strict=True)
+        own = [(word, first) for word, first in pairs if first in there]
+        words, first_tokens = [word for word, _ in own], [first for _, first in own]
+        return {**told, "words": words, "first_tokens": first_tokens}
+
     def _readable(self, logits: Tensor, told: dict[str, Any]) -> dict[str, Any]:
         text, words = told["text"], told["words"]
         tags = self.names(logits[told["first_tokens"]].argmax(-1).tolist())
@@ -158,8 +228,7 @@ class TransformersTokenClassificationPredictor(TransformersPredictor):
             instance: What the reader made of the input.
             outputs: The model's outputs for it; `tags` are the words'.
         """
-        metadata: Any = instance["metadata"]
-        first = metadata.metadata["first_tokens"]
+        first = self._model.read(instance, self._model.in_parts(instance))["first_tokens"]
         tags = list(outputs["tags"])
         if self._model.finds_entities:
             spans = tag_spans(tags)
@@ -181,6 +250,15 @@ class TransformersTokenClassificationPredictor(TransformersPredictor):
         copy.add_field("position", IndexField(place, text))
         copy.add_field("label", LabelField(tag, NAMESPACE))
         return copy
+
+
+def _explained(instance: Instance) -> list[int]:
+    """The tokens whose tags an instance explains, none where it carries no label."""
+    fields: Any = instance.fields
+    if "position" in fields:
+        return [fields["position"].sequence_index]
+    labels = fields["tags"].labels if "tags" in fields else ()
+    return [place for place, tag in enumerate(labels) if tag != OUTSIDE]
 
 
 def _without_metadata(instance: Instance) -> Instance:

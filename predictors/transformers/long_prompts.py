@@ -1,0 +1,132 @@
+"""Models that write after a text which is too long for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from allennlp.data import Instance
+from allennlp.data.tokenizers import Token
+
+from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.windows import Parts
+
+from .generation import GeneratingModel, end_ids
+from .long_texts import Spans, mean_probabilities
+from .overlong import LongText, Overlong
+from .source_text import SourceTextField
+
+
+class WritesAfterLongTexts(GeneratingModel):
+    """A model whose next token is the best by the mean over the parts of the probabilities.
+
+    Text is written token by token, each after the parts of what stands before it; then penalties
+    of the model's generation config do not count.
+    """
+
+    def forward_on_instances(self, instances: list[Instance]) -> list[dict[str, Any]]:
+        """As any model's; what is asked for after a text that is too long is written in parts."""
+        cut = [
+            self.in_parts(instance) if "request" in instance.fields else None
+            for instance in instances
+        ]
+        short = [one for one, parts in zip(instances, cut, strict=True) if parts is None]
+        found = iter(super().forward_on_instances(short) if short else [])
+        return [
+            next(found) if parts is None else self._asked(instance, parts)
+            for instance, parts in zip(instances, cut, strict=True)
+        ]
+
+    def together(
+        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """`logits` that give the mean over the parts of the next token's probabilities."""
+        return {"logits": mean_probabilities(outputs).clamp_min(1e-30).log().float().numpy()}
+
+    def before_writing(self) -> list[Token]:
+        """The tokens that stand before the first generated one in its field."""
+        return []
+
+    def _asked(self, instance: Instance, cut: Parts) -> dict[str, Any]:
+        request: Any = instance["request"]
+        told = request.metadata
+        if "tokens" in told:
+            given = [token.text_id for token in told["tokens"]]
+            steps = [self._step(instance, given[:number]) for number in range(len(given))]
+            logits = [one["logits"] for one in self.forward_on_instances(steps)]
+        else:
+            given, logits = self._written_in_parts(instance, told["max_new_tokens"])
+        log_probs = [
+            float(torch.as_tensor(row).log_softmax(-1)[number])
+            for row, number in zip(logits, given, strict=True)
+        ]
+        outputs = {name: rows[0] for name, rows in self.generated([given]).items()}
+        return {**outputs, "log_probs": log_probs, "overlong": cut.told(instance)}
+
+    def _written_in_parts(self, instance: Instance, most: int) -> tuple[list[int], list[Any]]:
+        ends = end_ids(self.transformer)
+        written: list[int] = []
+        logits: list[Any] = []
+        while len(written) < most and not (written and written[-1] in ends):
+            (output,) = self.forward_on_instances([self._step(instance, written)])
+            logits.append(output["logits"])
+            written.append(int(output["logits"].argmax()))
+        return written, logits
+
+    def _step(self, instance: Instance, ids: Sequence[int]) -> Instance:
+        (name,) = {"prompt", "source"} & set(instance.fields)
+        before: Any = instance[name]
+        tokens = [*self.before_writing(), *map(self._pieces.token, ids)]
+        generated = SourceTextField(tokens, before.token_indexers, "", before.overlong)
+        return Instance({name: before, "generated": generated})
+
+
+class LatestTokens(WritesAfterLongTexts):
+    """A model that reads the latest tokens that fit, of the prompt and of what was written."""
+
+    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
+        """The prompt, and what was written after it."""
+        if "request" not in instance.fields:
+            return ["prompt", "generated"], {}
+        request: Any = instance["request"]
+        told = request.metadata
+        count = len(told["tokens"]) if "tokens" in told else told["max_new_tokens"]
+        return ["prompt"], {"what comes after it": count - 1}
+
+    def spans(
+        self, instance: Instance, texts: Sequence[LongText], room: int, wanted: Overlong
+    ) -> list[Spans]:
+        """The latest tokens that fit; those that the tokenizer adds before a prompt stay."""
+        prompt = texts[0]
+        if len(texts) == 1:
+            # What is asked for is written step by step; this is what the first step reads.
+            _, beside = self.long_texts(instance)
+            return [_latest([prompt], room + sum(beside.values()))]
+        generated = LongText("generated", texts[1].field, 0, 0)
+        return [_latest([prompt, generated], room + texts[1].added)]
+
+
+class WindowsOfSource(WritesAfterLongTexts):
+    """A model whose encoder reads a source in parts."""
+
+    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
+        """The source."""
+        return ["source"], {}
+
+
+def _latest(texts: Sequence[LongText], room: int) -> Spans:
+    """The last tokens of several texts in a row.
+
+    Raises:
+        InterpretationError: If none fits.
+    """
+    if room < 1:
+        raise InterpretationError("the model takes no more tokens than the tokenizer adds")
+    spans: Spans = {}
+    for text in reversed(texts):
+        kept = min(text.length, room)
+        room -= kept
+        if kept < text.length:
+            spans[text.name] = text.length - kept, text.length
+    return spans
