@@ -3,8 +3,8 @@
 from .assembly import Attribution
 from .baselines import Baseline
 from .embedding_space import EmbeddingSpace
-from .errors import InterpretationError
-from .explanation import Explanation, InputAttribution
+from .errors import InterpretationError, NotApplicableError
+from .explanation import AttentionMatrix, Explanation, InputAttribution
 from .gradient import (
     DeepLift,
     DiscretizedIntegratedGradients,
@@ -23,6 +23,7 @@ from .gradient import (
     SquareGradients,
     VarGradients,
 )
+from .internals import Attention, AttentionRollout, AttentionXGradient, ValueZeroing
 from .random_attribution import Random
 from .reduction import Aggregation, Normalization, Reduction
 from .saliency_interpreter import Interpretation, SaliencyInterpreter
@@ -31,6 +32,10 @@ from .to_words import to_words
 
 __all__ = [
     "Aggregation",
+    "Attention",
+    "AttentionMatrix",
+    "AttentionRollout",
+    "AttentionXGradient",
     "Attribution",
     "Baseline",
     "DeepLift",
@@ -50,6 +55,7 @@ __all__ = [
     "LayerIntegratedGradients",
     "LayerwiseRelevancePropagation",
     "Normalization",
+    "NotApplicableError",
     "OneHotGradient",
     "Random",
     "Reduction",
@@ -58,6 +64,7 @@ __all__ = [
     "SmoothGradients",
     "SquareGradients",
     "Target",
+    "ValueZeroing",
     "VarGradients",
     "to_words",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor
 from .alignment import TextItem, text_items, token_spans
 from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError
-from .explanation import Explanation, InputAttribution, JsonDict
+from .explanation import AttentionMatrix, Explanation, InputAttribution, JsonDict
 from .labels import labelled_span
 from .reduction import Aggregation, drop_padding, unassigned
 
@@ -30,12 +30,14 @@ class Attribution:
         absorbed: For a method that hands the target's value back through the model, what of it
             was handed to nothing of the input, `(instances,)`.
         details: Per instance what else the method reports; empty for nothing.
+        matrices: Per instance the attention that the scores were read from; empty for none.
     """
 
     scores: Tensor
     baseline_values: Tensor | None = None
     details: Sequence[JsonDict] = field(default_factory=list)
     absorbed: Tensor | None = None
+    matrices: Sequence[list[AttentionMatrix]] = field(default_factory=list)
 
 
 def assemble(
@@ -93,6 +95,7 @@ def _explanation(
         convergence_delta=delta,
         details=dict(attribution.details[row]) if attribution.details else {},
         warnings=[*_incomplete(told, delta), *_zero(inputs, _with_text(space, row))],
+        matrices=list(attribution.matrices[row]) if attribution.matrices else [],
     )
 
 

@@ -5,3 +5,8 @@ from __future__ import annotations
 
 class InterpretationError(RuntimeError):
     """An input cannot be explained; the message names what is wrong and the way out."""
+
+
+class NotApplicableError(InterpretationError):
+    """The method has nothing to say of this model, whatever the input; the message names another
+    that has."""

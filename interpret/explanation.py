@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 JsonDict = dict[str, Any]
 Span = tuple[int, int]
 
@@ -84,6 +86,95 @@ class InputAttribution:
             raise ExplanationFormatError(f"not an input attribution: {error!r}") from error
 
 
+@dataclass(frozen=True, eq=False)
+class AttentionMatrix:
+    """Who looks at whom in a sequence that the model made of the input, in each layer.
+
+    Attributes:
+        kind: "encoder", "decoder" or "cross".
+        axes: What the dimensions of the numbers count: `["layer", "head", "query", "key"]`, or
+            without heads.
+        queries: The wordpieces that look, one per row; "" for a position without one.
+        keys: Those that are looked at, one per column.
+        values: The numbers, single precision, None where they are in a file.
+        file: The `.npz` file that they are in, None where they are here.
+        array: Their name in the file.
+    """
+
+    kind: str
+    axes: list[str]
+    queries: list[str]
+    keys: list[str]
+    values: np.ndarray | None = None
+    file: str | None = None
+    array: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.values is None) == (self.file is None):
+            raise ValueError("attention has its numbers or the name of a file: give one of them")
+        if self.values is None:
+            return
+        shape = (len(self.queries), len(self.keys))
+        if self.values.ndim != len(self.axes) or self.values.shape[-2:] != shape:
+            raise ValueError(
+                f"attention of {shape[0]} queries and {shape[1]} keys by {self.axes} has numbers "
+                f"of shape {self.values.shape}"
+            )
+
+    def numpy(self) -> np.ndarray:
+        """The numbers; they are read where they are in a file."""
+        if self.values is not None:
+            return self.values
+        with np.load(str(self.file), allow_pickle=False) as file:
+            return file[str(self.array)]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, AttentionMatrix):
+            return NotImplemented
+        plain = [
+            (one.kind, one.axes, one.queries, one.keys, one.file, one.array)
+            for one in (self, other)
+        ]
+        if plain[0] != plain[1]:
+            return False
+        if self.values is None or other.values is None:
+            return self.values is other.values
+        return np.array_equal(self.values, other.values)
+
+    def to_json(self) -> JsonDict:
+        """The value as a JSON object."""
+        told = {
+            "kind": self.kind,
+            "axes": list(self.axes),
+            "queries": list(self.queries),
+            "keys": list(self.keys),
+        }
+        if self.values is None:
+            return {**told, "file": self.file, "array": self.array}
+        return {**told, "values": self.values.tolist()}
+
+    @classmethod
+    def from_json(cls, json: JsonDict) -> AttentionMatrix:
+        """The value back from its JSON object.
+
+        Raises:
+            ExplanationFormatError: If a key is missing or has the wrong shape.
+        """
+        try:
+            values = json.get("values")
+            return cls(
+                kind=json["kind"],
+                axes=list(json["axes"]),
+                queries=list(json["queries"]),
+                keys=list(json["keys"]),
+                values=None if values is None else np.asarray(values, dtype=np.float32),
+                file=json.get("file"),
+                array=json.get("array"),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ExplanationFormatError(f"not an attention matrix: {error!r}") from error
+
+
 @dataclass(frozen=True)
 class Explanation:
     """Why a model predicted what it predicted, for one labelled instance.
@@ -102,6 +193,7 @@ class Explanation:
         warnings: What a reader of the numbers should know (`"all attributions are zero …"`).
         overlong: What was done with a text that is longer than the model takes, None where there
             was none (`{"policy": "window", "limit": 512, "tokens": 700, "dropped": 0, …}`).
+        matrices: The attention that the scores were read from, where it was asked for.
     """
 
     interpreter: JsonDict
@@ -111,10 +203,13 @@ class Explanation:
     details: JsonDict = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     overlong: JsonDict | None = None
+    matrices: list[AttentionMatrix] = field(default_factory=list)
 
     def to_json(self) -> JsonDict:
         """The value as a JSON object of format 1; `docs/format.md` holds the schema."""
         told: JsonDict = {} if self.overlong is None else {"overlong": dict(self.overlong)}
+        if self.matrices:
+            told["matrices"] = [matrix.to_json() for matrix in self.matrices]
         return {
             "format": FORMAT,
             "interpreter": dict(self.interpreter),
@@ -148,6 +243,7 @@ class Explanation:
                 details=dict(json.get("details", {})),
                 warnings=list(json.get("warnings", [])),
                 overlong=None if json.get("overlong") is None else dict(json["overlong"]),
+                matrices=[AttentionMatrix.from_json(one) for one in json.get("matrices", [])],
             )
         except (KeyError, TypeError) as error:
             raise ExplanationFormatError(f"not an explanation: {error!r}") from error

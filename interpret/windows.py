@@ -159,6 +159,7 @@ def _merged(whole: Instance, cut: Parts, explained: Sequence[Explanation]) -> Ex
         details=_details([one.details for one in spread]),
         warnings=[*_unread(told), *_warnings([one.warnings for one in spread])],
         overlong=told,
+        matrices=[matrix for one in spread for matrix in one.matrices],
     )
 
 

@@ -8,6 +8,7 @@ import json
 import math
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import allennlp.interpret.saliency_interpreters as allennlp_interpreters
@@ -18,7 +19,13 @@ from allennlp.common import Params
 from allennlp.predictors import Predictor
 from torch import nn
 
-from allennlp_saliency.interpret import Explanation, SaliencyInterpreter, Target
+from allennlp_saliency.interpret import (
+    Explanation,
+    NotApplicableError,
+    SaliencyInterpreter,
+    Target,
+)
+from allennlp_saliency.interpret.internals import AttentionInterpreter
 from tests.zoo import FAMILIES, LABELS, Zoo
 
 METHODS = sorted(
@@ -44,13 +51,27 @@ COMMON = (
 SOME_FAMILIES = ("lstm", "pair", "bert-mismatched", "bert-tagger")
 MORE_FAMILIES = (*SOME_FAMILIES, "bert", "gpt2", "bert-and-words")
 SOME_METHODS = ("gradient", "integrated-gradients", "smooth-gradients")
+# Methods that look inside a transformer say nothing of models that have none.
+OF_TRANSFORMERS = frozenset(
+    name for name in METHODS if issubclass(SaliencyInterpreter.by_name(name), AttentionInterpreter)
+)
+NO_TRANSFORMERS = frozenset({"lstm", "boe", "cnn", "pair", "lstm-tagger"})
+
+
+def applies(method: str, family: str) -> bool:
+    return method not in OF_TRANSFORMERS or family not in NO_TRANSFORMERS
+
+
+def plain(method: str) -> str:
+    """The simplest family that a method applies to."""
+    return "lstm" if applies(method, "lstm") else "bert"
 
 
 def _cases() -> list[Any]:
     quick = {(method, family) for method in METHODS for family in SOME_FAMILIES}
     quick |= {(method, family) for method in COMMON for family in MORE_FAMILIES}
     quick |= {(method, family) for method in SOME_METHODS for family in FAMILIES}
-    every = [(method, family) for method in METHODS for family in FAMILIES]
+    every = [(m, f) for m in METHODS for f in FAMILIES if applies(m, f)]
     slow = [pytest.mark.slow]
     return [pytest.param(*case, marks=[] if case in quick else slow) for case in every]
 
@@ -105,6 +126,20 @@ def is_seeded(method: str) -> bool:
 
 def test_our_methods_are_found() -> None:
     assert set(COMMON) <= set(METHODS)
+
+
+@pytest.mark.parametrize("family", sorted(NO_TRANSFORMERS))
+def test_a_method_says_that_it_does_not_apply(zoo: Zoo, family: str) -> None:
+    predictor = zoo.predictor(family)
+    inputs = zoo.inputs(family)
+    for method in OF_TRANSFORMERS:
+        errors = [one.error for one in make(method, predictor).interpret_each(inputs)]
+        told = [error for error in errors if error is not None]
+        assert told
+        for error in told:
+            assert isinstance(error, NotApplicableError)
+            assert type(predictor._model).__name__ in str(error)
+            assert "integrated-gradients" in str(error)
 
 
 class TestScoresAndTokens:
@@ -221,7 +256,8 @@ class TestBatches:
 
         monkeypatch.setattr(TokenBudget, "groups", groups)
         families = ("cnn", "pair", "bert-mismatched", "roberta", "xlnet")
-        for family in families if method in COMMON else families[1:3]:
+        some = families if method in COMMON else families[1:3]
+        for family in filter(partial(applies, method), some):
             inputs = zoo.inputs(family)
             interpreter = make(method, zoo.predictor(family))
             single = [interpreter.interpret_json(given) for given in inputs]
@@ -341,10 +377,11 @@ class TestNobodyNotices:
     @each_method
     @pytest.mark.parametrize("frozen", [True, False])
     @pytest.mark.parametrize("fails", [False, True])
-    @pytest.mark.parametrize("family", ["lstm", "bert-mismatched"])
+    @pytest.mark.parametrize("words", [False, True])
     def test_the_users_model_stays_as_it_is(
-        self, zoo: Zoo, method: str, family: str, frozen: bool, fails: bool
+        self, zoo: Zoo, method: str, words: bool, frozen: bool, fails: bool
     ) -> None:
+        family = plain(method) if words else "bert-mismatched"
         predictor = zoo.build(family, frozen=frozen)
         # A life before: predictions, gradients, a frozen part, hooks, metrics, leftovers.
         predictor.predict_json(zoo.inputs(family)[0])  # transformers' indexers fill vocabularies
@@ -403,7 +440,8 @@ class TestConfigs:
         "base", [SaliencyInterpreter, allennlp_interpreters.SaliencyInterpreter]
     )
     def test_from_params(self, zoo: Zoo, method: str, base: type) -> None:
-        predictor = zoo.predictor("lstm")
+        family = plain(method)
+        predictor = zoo.predictor(family)
         settings = {
             **SETTINGS.get(method, {}),
             "target": {"type": "logit", "label": "positive"},
@@ -415,7 +453,7 @@ class TestConfigs:
             Params({"type": method, **copy.deepcopy(settings)}), predictor=predictor
         )
         assert type(made) is SaliencyInterpreter.by_name(method)
-        given = zoo.inputs("lstm")[2]
+        given = zoo.inputs(family)[2]
         (explanation,) = made.interpret_json(given)
         assert explanation.target["type"] == "logit"
         assert explanation.target["label"] == "positive"

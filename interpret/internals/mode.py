@@ -1,0 +1,80 @@
+"""Attention weights as a forward pass makes them, in whatever form the model computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from ..errors import InterpretationError
+from ..propagation.calls import operation
+from ..propagation.decompositions import attention_weights, multi_head_attention
+
+Seen = Callable[[Tensor], Tensor]
+"""Takes attention weights, `(sequences, heads, queries, keys)`, and returns those to go on with."""
+
+
+class AttentionMode(TorchFunctionMode):
+    """Shows the attention weights of a forward pass to somebody, who may give others back.
+
+    What a model computes in one call (`scaled_dot_product_attention`, the attention of
+    `torch.nn.MultiheadAttention`) is computed step by step; what it computes step by step is known
+    by its softmax over the last of four dimensions. So no model has to be asked for its weights,
+    nor set to another implementation. Acts in the thread that entered it alone.
+
+    Args:
+        seen: Who is shown the weights.
+    """
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__()
+        self._seen = seen
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = operation(func)
+        if name == "scaled_dot_product_attention":
+            return self._step_by_step(*args, **kwargs)
+        if name == "multi_head_attention_forward":
+            try:
+                with self:
+                    return multi_head_attention(*args, **kwargs)
+            except NotImplementedError as error:
+                raise InterpretationError(f"no reading the attention of {error}") from error
+        result = func(*args, **kwargs)
+        if name == "softmax" and result.dim() == 4 and _dim(args, kwargs) in (-1, 3):
+            return self._seen(result)
+        return result
+
+    def _step_by_step(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> Tensor:
+        if enable_gqa:
+            groups = query.shape[-3] // key.shape[-3]
+            key, value = (t.repeat_interleave(groups, dim=-3) for t in (key, value))
+        weights = attention_weights(query, key, attn_mask, is_causal, scale)
+        if weights.dim() == 3:
+            weights = self._seen(weights.unsqueeze(1)).squeeze(1)
+        elif weights.dim() == 4:
+            weights = self._seen(weights)
+        return weights @ value
+
+
+def _dim(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    return kwargs.get("dim", args[1] if len(args) > 1 else None)

@@ -1,0 +1,149 @@
+"""From the attention of many layers and heads to one matrix, and from that to a score per token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from allennlp.common.checks import ConfigurationError
+from torch import Tensor
+
+from ..errors import InterpretationError
+from .attention_space import AttentionSpace, Stack
+from .recorder import ENCODER
+from .sequences import Sequences
+
+REDUCTIONS = ("mean", "max", "sum")
+QUERIES = ("mean", "sum", "first", "last")
+
+
+def checked(name: str, value: object, words: Sequence[str], optional: bool = False) -> None:
+    """Makes sure that a parameter is one of some words, or a number.
+
+    Raises:
+        ConfigurationError: If it is neither.
+    """
+    number = isinstance(value, int) and not isinstance(value, bool)
+    if not (number or value in words or (optional and value is None)):
+        raise ConfigurationError(
+            f"{name} is {', '.join(map(repr, words))} or a number, not {value!r}"
+        )
+
+
+def reduced(values: Tensor, how: str | int, dim: int, name: str) -> Tensor:
+    """A dimension of layers or heads as one value, or as one of them.
+
+    Raises:
+        InterpretationError: If there is no such layer or head.
+    """
+    if isinstance(how, int):
+        count = values.shape[dim]
+        if not -count <= how < count:
+            raise InterpretationError(
+                f"the model has {count} {name}s, so there is no {name} {how}; count from 0, or "
+                "from the last with -1"
+            )
+        return values.select(dim, how)
+    return values.amax(dim) if how == "max" else getattr(values, how)(dim)
+
+
+def between_real(values: Tensor, stack: Stack) -> Tensor:
+    """Zero where a query or a key is padding, `(…, sequences, …, queries, keys)`.
+
+    Args:
+        values: `(layers, sequences, heads, queries, keys)`, or without heads.
+        stack: Whose they are.
+    """
+    there = stack.queries.real.unsqueeze(2) & stack.keys.real.unsqueeze(1)
+    there = (there.unsqueeze(1) if values.dim() == 5 else there).to(values.device)
+    return torch.where(there, values, torch.zeros((), dtype=values.dtype, device=values.device))
+
+
+def query_weights(
+    space: AttentionSpace, sequences: Sequences, kind: str, query: str | int | None
+) -> Tensor:
+    """How much each position counts that looks, `(sequences, positions)`.
+
+    Args:
+        space: The instances.
+        sequences: The positions.
+        kind: The kind of attention.
+        query: "mean", "sum", "first", "last", the number of a token, or None: the tokens whose
+            labels are explained; where there are none, the last for a decoder, else the mean.
+
+    Returns:
+        The weights of an instance add up to 1, but for "sum".
+
+    Raises:
+        InterpretationError: If an instance has no such token.
+    """
+    real = sequences.real
+    if isinstance(query, int):
+        chosen = _numbered(sequences, query)
+        missing = set(range(len(space.instances))) - set(sequences.rows[chosen.any(1)].tolist())
+        if missing:
+            raise InterpretationError(
+                f"there is no token {query} to look from in a text of "
+                f"{_most_tokens(sequences, min(missing))}; count from 0, or from the last with -1"
+            )
+    elif query is None:
+        chosen = torch.zeros_like(real)
+        for field, tokens in space.explained.items():
+            chosen |= sequences.at_tokens(field, tokens) & real
+        rest = _first_or_last(real, first=False) if kind != ENCODER else real
+        found = torch.zeros(len(space.instances), dtype=torch.bool)
+        found[sequences.rows[chosen.any(1)]] = True
+        chosen = torch.where(found[sequences.rows].unsqueeze(1), chosen, rest)
+    elif query in ("first", "last"):
+        chosen = _first_or_last(real, query == "first")
+    else:
+        chosen = real
+    weights = chosen.double()
+    if query == "sum":
+        return weights
+    weights = weights / weights.sum(1, keepdim=True).clamp_min(1)
+    # An instance may have several sequences: the choices of a question, segments of a long text.
+    counts = torch.zeros(len(space.instances), dtype=torch.double)
+    counts.index_add_(0, sequences.rows, chosen.any(1).double())
+    return weights / counts[sequences.rows].clamp_min(1).unsqueeze(1)
+
+
+def _first_or_last(real: Tensor, first: bool) -> Tensor:
+    numbers = torch.arange(real.shape[1]).expand_as(real)
+    if first:
+        return real & (numbers == torch.where(real, numbers, real.shape[1]).amin(1, keepdim=True))
+    return real & (numbers == torch.where(real, numbers, -1).amax(1, keepdim=True))
+
+
+def _numbered(sequences: Sequences, query: int) -> Tensor:
+    """The positions of the n-th token of each sequence, as they stand there."""
+    chosen = torch.zeros_like(sequences.real)
+    for row, tokens in enumerate(torch.where(sequences.real, sequences.tokens, -1)):
+        known = list(dict.fromkeys(token for token in tokens.tolist() if token >= 0))
+        if -len(known) <= query < len(known):
+            chosen[row] = tokens == known[query]
+    return chosen
+
+
+def _most_tokens(sequences: Sequences, row: int) -> int:
+    tokens = torch.where(sequences.real, sequences.tokens, -1)[sequences.rows == row]
+    return max((len(set(own.tolist()) - {-1}) for own in tokens), default=0)
+
+
+def token_scores(
+    space: AttentionSpace, stack: Stack, matrix: Tensor, query: str | int | None
+) -> Tensor:
+    """score_k = Σ q_i M_ik, at the positions of the instances' embeddings.
+
+    Args:
+        space: The instances.
+        stack: Whose matrix it is.
+        matrix: M, `(sequences, queries, keys)`.
+        query: How much each position counts; see `query_weights`.
+
+    Returns:
+        `(instances, positions)`.
+    """
+    weights = query_weights(space, stack.queries, stack.kind, query)
+    scores = torch.einsum("bq,bqk->bk", weights, matrix.double().cpu())
+    return stack.keys.spread(torch.where(stack.keys.real, scores, 0.0))
