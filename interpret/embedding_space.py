@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -35,6 +36,25 @@ _TELLING_LOSS = 1e-2
 
 Points = Tensor | Callable[[Tensor], Tensor]
 """Points `(rows, size)`, or a function of row numbers `(chunk,)` that makes them as needed."""
+
+
+@dataclass(frozen=True)
+class FirstPass:
+    """What the model did with the instances.
+
+    Attributes:
+        outputs: What it returned.
+        calls: The calls of the layers.
+        parts: Per call what the layer returned, `(instances, positions, dim)`.
+        tensors: Per call the text field's tensors.
+        leaves: Per call the leaf of the graph; none where there is no graph.
+    """
+
+    outputs: Mapping[str, Any]
+    calls: list[EmbeddingCall]
+    parts: list[Tensor]
+    tensors: list[Any]
+    leaves: list[Tensor]
 
 
 class EmbeddingSpace(RecordedInstances):
@@ -323,7 +343,31 @@ class EmbeddingSpace(RecordedInstances):
         ]
 
     def _record(self, found: EmbeddingLayers) -> None:
-        recording = Recording(self._collated, len(self.instances))
+        first = self._first_pass(found)
+        self._calls = first.calls
+        self.layout = Layout(tuple(map(self._call_layout, first.calls, first.parts, first.tensors)))
+        model = self._twin.model
+        embeddings = self.layout.join(first.parts)
+        self.embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+        at_input = ModelOutputs(
+            first.outputs, self._own_rows, self.labels, self._row_loss, model
+        )
+        self.labels = at_input.labels_or_prediction()
+        self._target = self._target.at_input(at_input)
+        with torch.enable_grad():
+            values = self._explained(first.outputs, self._own_rows)
+        mixed = self._row_loss.mixed
+        self._recorded_values = None if mixed else values.detach().double().cpu()
+        self._graph = (values, first.leaves)
+        if not torch.isfinite(values).all():
+            raise InterpretationError(
+                f"target {type(self._target).__name__} is {values.detach().tolist()}, not finite; "
+                "look for NaN or infinite weights, or logits too large for the model's precision"
+            )
+
+    def _first_pass(self, found: EmbeddingLayers) -> FirstPass:
+        count = len(self.instances)
+        recording = Recording(self._collated, count)
         hooks = hooked(found.layers, recording.layer, found.text_field_embedder, recording.embedder)
         earlier = self._twin.earlier
         if earlier is None or earlier.found != found:
@@ -331,6 +375,16 @@ class EmbeddingSpace(RecordedInstances):
         known = earlier.served
         with hooks, earlier.serving(recording), torch.enable_grad():
             outputs = self._twin.model(**self._collated)
+        self._check_recorded(recording, found)
+        parts = [
+            call.to_rows(leaf.detach(), count)
+            for call, leaf in zip(recording.calls, recording.leaves, strict=True)
+        ]
+        # What was not computed now has no graph.
+        leaves = recording.leaves if earlier.served == known else []
+        return FirstPass(outputs, recording.calls, parts, recording.tensors, leaves)
+
+    def _check_recorded(self, recording: Recording, found: EmbeddingLayers) -> None:
         if not recording.calls:
             raise InterpretationError(
                 f"{type(self._twin.model).__name__} called none of the layers to interpret "
@@ -338,30 +392,6 @@ class EmbeddingSpace(RecordedInstances):
                 "get_interpretable_layer in the predictor"
             )
         recording.finish()
-        self._calls = recording.calls
-        count = len(self.instances)
-        parts = [
-            call.to_rows(leaf.detach(), count)
-            for call, leaf in zip(self._calls, recording.leaves, strict=True)
-        ]
-        self.layout = Layout(tuple(map(self._call_layout, self._calls, parts, recording.tensors)))
-        model = self._twin.model
-        embeddings = self.layout.join(parts)
-        self.embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
-        at_input = ModelOutputs(outputs, self._own_rows, self.labels, self._row_loss, model)
-        self.labels = at_input.labels_or_prediction()
-        self._target = self._target.at_input(at_input)
-        with torch.enable_grad():
-            values = self._explained(outputs, self._own_rows)
-        mixed = self._row_loss.mixed
-        self._recorded_values = None if mixed else values.detach().double().cpu()
-        # What was not computed now has no graph.
-        self._graph = (values, recording.leaves if earlier.served == known else [])
-        if not torch.isfinite(values).all():
-            raise InterpretationError(
-                f"target {type(self._target).__name__} is {values.detach().tolist()}, not finite; "
-                "look for NaN or infinite weights, or logits too large for the model's precision"
-            )
 
     def _call_layout(self, call: EmbeddingCall, part: Tensor, tensors: Any) -> CallLayout:
         _, positions, dim = part.shape

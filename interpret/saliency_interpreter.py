@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from .alignment import text_items
 from .assembly import Attribution, assemble
+from .beginnings import texts
 from .construct import construct, describe
 from .earlier_pass import EarlierPass
 from .embedding_layers import find_embedding_layers
@@ -25,6 +26,7 @@ from .embedding_space import EmbeddingSpace, RowLossError
 from .errors import InterpretationError
 from .explanation import Explanation
 from .labelling import Labelled, label_instances, label_json
+from .nested_space import space_of
 from .packing import TokenBudget
 from .reduction import Aggregation, Normalization
 from .row_loss import RowLoss
@@ -263,15 +265,23 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             if self.token_budget is None
             else TokenBudget(self.token_budget)
         )
-        lengths = [_length(instance) for instance in instances]
+        together = self._together(twin, instances)
+        lengths = [max(_length(instances[i]) for i in members) for members in together]
         shapes = None if self.padded else [str(i.get_padding_lengths()) for i in instances]
-        groups = budget.groups(lengths, self.rows_per_instance, shapes)
+        packed = budget.groups(lengths, self.rows_per_instance, shapes)
+        groups = [[i for unit in units for i in together[unit]] for units in packed]
         results: list[Explanation | Exception] = [InterpretationError()] * len(instances)
         for group in _with_progress(groups, progress):
             explained = self._explain_group(twin, [instances[i] for i in group], budget)
             for number, result in zip(group, explained, strict=True):
                 results[number] = result
         return results
+
+    def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
+        """The instances that one forward pass may serve."""
+        if not self.padded:
+            return [[number] for number in range(len(instances))]
+        return texts(twin.model, instances)
 
     def _explain_group(
         self, twin: Twin, instances: Sequence[Instance], budget: TokenBudget
@@ -306,7 +316,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     ) -> EmbeddingSpace:
         """The space that `attribute` is given: coordinates are input embeddings, unless a method
         looks elsewhere."""
-        return EmbeddingSpace(twin, instances, self.target, budget, row_loss)
+        return space_of(twin, instances, self.target, budget, row_loss)
 
     def _explanations(self, space: EmbeddingSpace) -> list[Explanation]:
         attribution = self.attribute(space)

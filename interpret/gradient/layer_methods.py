@@ -46,6 +46,12 @@ class AtLayer(SaliencyInterpreter):
         return EmbeddingSpace(twin, instances, self.target, budget, row_loss, layers)
 
 
+    def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
+        if self.layer is None:
+            return super()._together(twin, instances)
+        return [[number] for number in range(len(instances))]
+
+
 class AtLayerAgainstBaseline(AtLayer, AgainstBaseline):
     """A method that compares a layer's states for the input with those for a baseline.
 

@@ -14,6 +14,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.beginnings import Beginnings
 
 from .embedded import Embedded, joined
 from .generation import (
@@ -130,6 +131,7 @@ class TransformersCausalLM(LatestTokens):
 
     task = "causal-lm"
     default_predictor = "transformers-causal-lm"
+    goes_on_from = "prompt"
 
     def forward(
         self,
@@ -139,6 +141,7 @@ class TransformersCausalLM(LatestTokens):
         request: list[Any] | None = None,
         foil: Tensor | None = None,
         reference: Tensor | None = None,
+        beginnings: Beginnings | None = None,
     ) -> dict[str, Any]:
         """Predicts the next token, or writes a text.
 
@@ -149,6 +152,7 @@ class TransformersCausalLM(LatestTokens):
             request: Per row what to write; see `generation.request`.
             foil: `(rows,)`, the ids of tokens to compare with.
             reference: `(rows, vocabulary)`, log-probabilities to compare with.
+            beginnings: Which tokens of each row to predict; None for the one after it.
 
         Returns:
             `logits`, `(rows, vocabulary)`, and with labels `loss`, the mean cross entropy. Where
@@ -156,11 +160,15 @@ class TransformersCausalLM(LatestTokens):
         """
         if request is not None and label is None:
             return self._written(prompt, request)
-        sequence = joined([self.embed(prompt), self.embed(generated)], left=self._left)
-        logits = self._last_logits(sequence)
-        outputs: dict[str, Any] = {"logits": logits, **compared(foil, reference)}
+        before = self.embed(prompt)
+        sequence = joined([before, self.embed(generated)], left=self._left)
+        if beginnings is None:
+            outputs: dict[str, Any] = {"logits": self._last_logits(sequence)}
+        else:
+            outputs = self._logits_at(sequence, before.lengths, beginnings)
+        outputs.update(compared(foil, reference))
         if label is not None:
-            outputs["loss"] = F.cross_entropy(logits, label.view(-1))
+            outputs["loss"] = F.cross_entropy(outputs["logits"], label.view(-1))
         return outputs
 
     @property
@@ -176,6 +184,24 @@ class TransformersCausalLM(LatestTokens):
         transformer: Any = self.transformer
         outputs = transformer(**inputs, logits_to_keep=1, return_dict=True)
         return outputs.logits[:, -1].float()
+
+    def _logits_at(
+        self, sequence: Embedded, before: Tensor, beginnings: Beginnings
+    ) -> dict[str, Any]:
+        """The logits at the end of several beginnings of each row; `before`: the prompts' lengths."""
+        rows = beginnings.rows
+        places = before[rows] + beginnings.lengths - 1
+        if not self._left:
+            return self.read(lambda: self.run(sequence).logits, rows, places)
+        padding = sequence.vectors.shape[1] - sequence.lengths
+        kept, places = (places + padding[rows]).unique(return_inverse=True)
+        inputs = self.with_positions(self.inputs(sequence))
+        transformer: Any = self.transformer
+        return self.read(
+            lambda: transformer(**inputs, logits_to_keep=kept, return_dict=True).logits,
+            rows,
+            places,
+        )
 
     def _written(self, prompt: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
         ids, mask = prompt["tokens"]["token_ids"], prompt["tokens"]["mask"]

@@ -1,6 +1,6 @@
 """What models that write text have in common: generation, and one instance per token of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar
 
 import numpy
@@ -9,7 +9,7 @@ from allennlp.common.util import JsonDict
 from allennlp.data import Instance, Vocabulary
 from allennlp.data.fields import LabelField, MetadataField, TensorField
 from allennlp.data.tokenizers import Token
-from torch import Tensor
+from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
 
@@ -25,12 +25,18 @@ MAX_NEW_TOKENS = 20
 class GeneratingModel(TransformersModel):
     """A model that predicts tokens, named as its tokenizer names them.
 
+    All tokens of a generated text can be explained by one forward pass; see `ReadsBeginnings`.
+
     Args:
         vocab: Not used.
         model_name: A folder, a hub id or a model object.
         tokenizer: A folder, a hub id or a tokenizer object; None for the model's own.
         dtype: The floating type of the weights; None as they are.
     """
+
+    growing = "generated"
+    #: The text field that stands before what is generated.
+    goes_on_from: ClassVar[str]
 
     def __init__(
         self,
@@ -42,6 +48,41 @@ class GeneratingModel(TransformersModel):
     ) -> None:
         self._pieces = Pieces(load_tokenizer(tokenizer, model_name))
         super().__init__(vocab, model_name, dtype, **kwargs)
+
+    def whole_text(self, instance: Instance) -> Hashable:
+        """What the steps of one generation have in common: the field that they all go on from."""
+        return id(instance.fields[self.goes_on_from])
+
+    def read(
+        self, run: Callable[[], Tensor], rows: Tensor, places: Tensor
+    ) -> dict[str, Any]:
+        """The logits of several targets of each row.
+
+        Args:
+            run: Runs the model; its logits, `(rows, places, vocabulary)`.
+            rows: The row of each target, `(targets,)`.
+            places: Its place there, `(targets,)`.
+
+        Returns:
+            What a `ReadsBeginnings` returns: `logits`, `(targets, vocabulary)`, `states` and
+            `places`.
+        """
+        states: list[Tensor] = []
+
+        def listen(module: nn.Module, args: tuple[Any, ...]) -> None:
+            states.append(args[0])
+
+        transformer: Any = self.transformer
+        handle = transformer.get_output_embeddings().register_forward_pre_hook(listen)
+        try:
+            logits = run()
+        finally:
+            handle.remove()
+        return {
+            "logits": logits[rows, places].float(),
+            "states": states[0],
+            "places": (rows, places),
+        }
 
     def label_vocabulary(self, vocab: Vocabulary) -> Vocabulary:
         """The tokenizer's tokens."""

@@ -12,6 +12,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.beginnings import Beginnings
 
 from .embedded import Embedded, joined
 from .generation import (
@@ -68,6 +69,7 @@ class TransformersSeq2Seq(WindowsOfSource):
 
     task = "seq2seq"
     default_predictor = "transformers-seq2seq"
+    goes_on_from = "source"
 
     def forward(
         self,
@@ -77,6 +79,7 @@ class TransformersSeq2Seq(WindowsOfSource):
         request: list[Any] | None = None,
         foil: Tensor | None = None,
         reference: Tensor | None = None,
+        beginnings: Beginnings | None = None,
     ) -> dict[str, Any]:
         """Predicts the next token, or writes a text.
 
@@ -87,6 +90,7 @@ class TransformersSeq2Seq(WindowsOfSource):
             request: Per row what to write; see `generation.request`.
             foil: `(rows,)`, the ids of tokens to compare with.
             reference: `(rows, vocabulary)`, log-probabilities to compare with.
+            beginnings: Which tokens of each row to predict; None for the one after it.
 
         Returns:
             `logits`, `(rows, vocabulary)`, and with labels `loss`, the mean cross entropy. Where
@@ -95,10 +99,15 @@ class TransformersSeq2Seq(WindowsOfSource):
         if request is not None and label is None:
             return self._written(source, request)
         text, so_far = joined([self.embed(source)]), joined([self.embed(generated)])
-        logits = at_places(self._logits(text, so_far), so_far.lengths - 1).float()
-        outputs: dict[str, Any] = {"logits": logits, **compared(foil, reference)}
+        if beginnings is None:
+            logits = at_places(self._logits(text, so_far), so_far.lengths - 1).float()
+            outputs: dict[str, Any] = {"logits": logits}
+        else:
+            rows, places = beginnings.rows, beginnings.lengths - 1
+            outputs = self.read(lambda: self._logits(text, so_far), rows, places)
+        outputs.update(compared(foil, reference))
         if label is not None:
-            outputs["loss"] = F.cross_entropy(logits, label.view(-1))
+            outputs["loss"] = F.cross_entropy(outputs["logits"], label.view(-1))
         return outputs
 
     @property

@@ -1,0 +1,282 @@
+"""The model as a function of embeddings, where instances are beginnings of one text.
+
+Whatever points a method asks for, those that are beginnings of another go through the model with
+it: the tokens of a generated text share one forward pass at each point of their paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from allennlp.data import Instance
+from allennlp.nn.util import get_text_field_mask
+from torch import Tensor
+
+from .beginnings import (
+    Beginnings,
+    ReadsBeginnings,
+    batched_backward,
+    gradients_of_targets,
+    nested,
+    texts,
+)
+from .collation import select_rows
+from .embedding_layers import EmbeddingLayers
+from .embedding_space import EmbeddingSpace, FirstPass, Points
+from .errors import InterpretationError
+from .interventions import Recording, Replacement, hooked
+from .packing import Chunk, TokenBudget
+from .row_loss import RowLoss
+from .targets import Target
+from .twin import Twin
+
+_SAME = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
+
+
+class NotNested(Exception):
+    """The model's targets depend on what comes after them, or are not read as they should be."""
+
+
+def space_of(
+    twin: Twin,
+    instances: Sequence[Instance],
+    target: Target,
+    budget: TokenBudget,
+    row_loss: RowLoss,
+) -> EmbeddingSpace:
+    """The space of some instances: a nested one where some are beginnings of one text."""
+    if isinstance(twin.model, ReadsBeginnings):
+        try:
+            if len(texts(twin.model, instances)) < len(instances):
+                return NestedSpace(twin, instances, target, budget, row_loss)
+        except NotNested:
+            pass
+    return EmbeddingSpace(twin, instances, target, budget, row_loss)
+
+
+class NestedSpace(EmbeddingSpace):
+    """An `EmbeddingSpace` whose rows hold whole texts.
+
+    It gives the same numbers. Its model must be a `ReadsBeginnings`.
+
+    Raises:
+        NotNested: If the model, asked for the shortest beginning alone, answers something else.
+    """
+
+    def evaluate(self, points: Points, rows: Tensor) -> Tensor:
+        values = torch.empty(len(rows), dtype=torch.float64)
+        for chunk, groups in self._batches(points, rows, 1):
+            with chunk.guard(), torch.no_grad():
+                at = self._points(points, chunk.rows)
+                row, heads = self._rows_of(at, rows[chunk.rows], groups)
+                outputs = self._run_whole(rows[chunk.rows], at[heads], heads, row)
+                values[chunk.rows] = self._explained(outputs, rows[chunk.rows]).double().cpu()
+        return values
+
+    def values_and_gradients(
+        self, points: Points, rows: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+        most = max(self._budget.tokens // self.tokens_per_row, 1)
+        for chunk, groups in self._batches(points, rows, most):
+            gradients = values = None
+            with chunk.guard(), torch.enable_grad():
+                at = self._points(points, chunk.rows).detach()
+                of = rows[chunk.rows]
+                row, heads = self._rows_of(at, of, groups)
+                if len(heads) == len(of):
+                    leaf = at.requires_grad_()
+                    values = self._forward(leaf, of)
+                    gradients = self._gradient(values, [leaf])[0]
+                else:
+                    leaf = at[heads].requires_grad_()
+                    with batched_backward():
+                        outputs = self._run_whole(of, leaf, heads, row)
+                    values = self._explained(outputs, of)
+                    gradients = self._of_targets(values, outputs, [leaf])[0]
+                values = values.detach().double().cpu()
+            if gradients is not None:
+                yield chunk.rows, values, gradients
+
+    @cached_property
+    def input_gradients(self) -> Tensor:
+        values, leaves = self._graph
+        if not leaves:
+            return super().input_gradients
+        parts = self._of_targets(values, self._first_outputs, leaves)
+        self._forget_graph()
+        return self.layout.join(parts).to(self.embeddings.dtype)
+
+    def _forget_graph(self) -> None:
+        super()._forget_graph()
+        self._first_outputs: Mapping[str, Any] = {}
+
+    @property
+    def _model(self) -> ReadsBeginnings:
+        model: Any = self._twin.model
+        return model
+
+    @cached_property
+    def _texts(self) -> list[int]:
+        """The text of each instance, by number."""
+        numbers = [0] * len(self.instances)
+        for text, members in enumerate(texts(self._twin.model, self.instances)):
+            for member in members:
+                numbers[member] = text
+        return numbers
+
+    @cached_property
+    def _lengths(self) -> Tensor:
+        """Tokens of each instance's growing field, `(instances,)`."""
+        return get_text_field_mask(self._collated[self._model.growing]).sum(-1)
+
+    def _first_pass(self, found: EmbeddingLayers) -> FirstPass:
+        count = len(self.instances)
+        lengths = self._lengths.tolist()
+        longest: dict[int, int] = {}
+        for number in sorted(range(count), key=lambda n: -lengths[n]):
+            longest.setdefault(self._texts[number], number)
+        places = {text: row for row, text in enumerate(longest)}
+        row = torch.tensor([places[text] for text in self._texts])
+        heads = torch.tensor(list(longest.values()))
+        collated = self._whole(self._own_rows, heads, row)
+        recording = Recording(collated, len(heads))
+        hooks = hooked(found.layers, recording.layer, found.text_field_embedder, recording.embedder)
+        with hooks, batched_backward(), torch.enable_grad():
+            outputs = self._twin.model(**collated)
+        self._check_recorded(recording, found)
+        if any(call.transposed or call.shape[0] != len(heads) for call in recording.calls):
+            raise NotNested
+        self._check_alone(outputs, min(range(count), key=lengths.__getitem__))
+        self._first_outputs = outputs
+        calls = [replace(call, shape=(count, *call.shape[1:])) for call in recording.calls]
+        parts = [leaf.detach()[row.to(leaf.device)] for leaf in recording.leaves]
+        tensors = [self._collated[call.field] for call in calls]
+        return FirstPass(outputs, calls, parts, tensors, recording.leaves)
+
+    def _check_alone(self, outputs: Mapping[str, Any], number: int) -> None:
+        """That what comes after a beginning makes no difference, seen once."""
+        one = torch.tensor([number])
+        with torch.no_grad():
+            alone = self._twin.model(**select_rows(self._collated, one, len(self.instances)))
+        expected, found = alone["logits"][0], outputs["logits"][number].detach()
+        tolerance = _SAME.get(self._twin.dtype, 1e-3) * float(expected.abs().max())
+        # What is not finite has a message of its own.
+        if bool(((expected - found).abs() > tolerance).any()):
+            raise NotNested
+
+    def _whole(self, targets: Tensor, heads: Tensor, row: Tensor) -> dict[str, Any]:
+        """The arguments of `forward` for targets that are read in the rows of others."""
+        count = len(self.instances)
+        collated = {
+            name: select_rows(value, heads if isinstance(value, dict) else targets, count)
+            for name, value in self._collated.items()
+        }
+        device = self.device
+        lengths = self._lengths[targets.to(self._lengths.device)]
+        return {**collated, "beginnings": Beginnings(row.to(device), lengths.to(device))}
+
+    def _run_whole(
+        self, targets: Tensor, points: Tensor, heads: Tensor, row: Tensor
+    ) -> Mapping[str, Any]:
+        """The model's outputs for targets, at points `(rows, size)`."""
+        replacing = Replacement(self._calls, self.layout.split(points), len(self.instances))
+        with hooked([call.layer for call in self._calls], replacing.layer):
+            outputs = self._twin.model(**self._whole(targets, targets[heads], row))
+        replacing.finish()
+        return outputs
+
+    def _of_targets(
+        self, values: Tensor, outputs: Mapping[str, Any], leaves: list[Tensor]
+    ) -> list[Tensor]:
+        if not values.requires_grad:
+            # Raises, and says what is wrong.
+            self._gradient(values, leaves)
+        at_once = max(self._budget.tokens // (len(leaves[0]) * self.tokens_per_row), 1)
+        return gradients_of_targets(
+            values, outputs["states"], outputs["places"], leaves, at_once
+        )
+
+    def _batches(
+        self, points: Points, rows: Tensor, most: int
+    ) -> Iterator[tuple[Chunk, list[list[int]]]]:
+        """Targets batch by batch, and which of a batch may share a row.
+
+        Args:
+            points: The points.
+            rows: The instance of each.
+            most: How many targets a row may have, at the cost of a row each; 1 if they cost
+                nothing.
+        """
+        self._forget_graph()
+        pending = self._nested(points, rows)[::-1]
+        while pending:
+            slots = max(self._budget.tokens // self.tokens_per_row, 1)
+            batch: list[list[int]] = []
+            while pending:
+                group = pending[-1]
+                most_here = max([len(one) for one in batch] + [min(len(group), slots)])
+                cost = (len(batch) + 1) * (most_here if most > 1 else 1)
+                if batch and cost > slots:
+                    break
+                pending.pop()
+                if most > 1 and len(group) > slots:
+                    pending.append(group[slots:])
+                    group = group[:slots]
+                batch.append(group)
+            numbers = torch.tensor([number for group in batch for number in group])
+            chunk = Chunk(self._budget, numbers, self.tokens_per_row)
+            yield chunk, batch
+            if chunk.failed:
+                pending += batch[::-1]
+
+    def _nested(self, points: Points, rows: Tensor) -> list[list[int]]:
+        marks: list[list[int]] = []
+        for chunk in torch.arange(len(rows)).split(max(2**24 // self.embeddings.shape[1], 1)):
+            marks += self._fingerprints(self._points(points, chunk), rows[chunk]).tolist()
+        owners = rows.tolist()
+        lengths = self._lengths.tolist()
+        return nested(marks, [self._texts[o] for o in owners], [lengths[o] for o in owners])
+
+    def _fingerprints(self, points: Tensor, rows: Tensor) -> Tensor:
+        """Of all beginnings of each point, `(points, longest + 1)`.
+
+        Integers, as their sums are the same in any order.
+        """
+        device = points.device
+        alone = torch.zeros(len(points), 1, dtype=torch.long, device=device)
+        growing = alone
+        for number, (part, call) in enumerate(
+            zip(self.layout.split(points.contiguous()), self.layout.calls, strict=True)
+        ):
+            bits = part.contiguous().view(torch.int64 if part.element_size() == 8 else torch.int32)
+            generator = torch.Generator().manual_seed(number)
+            factors = torch.randint(2**62, part.shape[1:], generator=generator).to(device)
+            marks = (bits.long() * factors).sum(-1)
+            if call.field == self._model.growing:
+                growing = growing + torch.nn.functional.pad(marks.cumsum(-1), (1, 0))
+            else:
+                present = self.layout.present[rows][:, self.layout.positions_of(number)]
+                alone = alone + (marks * present.to(device)).sum(-1, keepdim=True)
+        return alone + growing
+
+    def _rows_of(
+        self, points: Tensor, targets: Tensor, groups: list[list[int]]
+    ) -> tuple[Tensor, Tensor]:
+        """The row that each target is read in, `(targets,)`, and the target whose point each row
+        is, `(rows,)`: what only looks like a beginning has a row of its own."""
+        heads, first = [], []
+        start = 0
+        for group in groups:
+            heads.append(start)
+            first += [start] * len(group)
+            start += len(group)
+        present = self.layout.expand(self.layout.present[targets].to(points.device))
+        same = ((points == points[torch.tensor(first)]) | ~present).all(-1).tolist()
+        heads += [number for number, is_same in enumerate(same) if not is_same]
+        row = {head: number for number, head in enumerate(heads)}
+        of = [row[head if is_same else n] for n, (head, is_same) in enumerate(zip(first, same))]
+        return torch.tensor(of), torch.tensor(heads)
