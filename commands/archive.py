@@ -15,6 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokenizer", help="a folder or a hub id; the model's own by default")
     parser.add_argument("--task", help="what the model is for, where its config does not say")
     parser.add_argument("--dtype", help="the floating type of the weights, such as bfloat16")
+    parser.add_argument(
+        "--overlong",
+        default="error",
+        choices=("error", "truncate", "window"),
+        help="what to do with a text that is longer than the model takes",
+    )
     parser.set_defaults(run=run)
 
 
@@ -25,7 +31,12 @@ def run(options: argparse.Namespace) -> int:
 
     try:
         written = write_archive(
-            options.model, options.archive, options.tokenizer, options.task, options.dtype
+            options.model,
+            options.archive,
+            options.tokenizer,
+            options.task,
+            options.dtype,
+            options.overlong,
         )
     except (InterpretationError, OSError, ValueError) as error:
         print(error, file=sys.stderr)

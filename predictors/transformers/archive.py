@@ -13,6 +13,7 @@ from allennlp.data import Vocabulary
 from allennlp.models.archival import archive_model
 
 from .loading import find_task, load_model, load_tokenizer
+from .overlong import Overlong
 
 _FOLDER = "transformer"
 
@@ -23,6 +24,7 @@ def write_archive(
     tokenizer: Any = None,
     task: str | None = None,
     dtype: Any = None,
+    overlong: str = "error",
 ) -> Path:
     """Writes an archive that `allennlp predict` takes, and that loads offline from anywhere.
 
@@ -32,6 +34,9 @@ def write_archive(
         tokenizer: A folder, a hub id or a tokenizer object; None for the model's own.
         task: What the model is for; None for what its class or config says.
         dtype: The floating type of the weights in the archive, "bfloat16"; None as they are.
+        overlong: What to do with a text that is longer than the model takes: "error", "truncate"
+            or "window". `allennlp predict` may say otherwise,
+            `--overrides '{"dataset_reader.overlong": "window"}'`.
 
     Returns:
         The file.
@@ -39,12 +44,14 @@ def write_archive(
     Raises:
         InterpretationError: If there is no saying what the model is for, or which tokenizer it
             goes with.
+        ConfigurationError: If there is no such `overlong`.
     """
+    Overlong(overlong)
     task = find_task(model, task)
     own_tokenizer = load_tokenizer(tokenizer, model)
     own_model: Any = load_model(model, task, dtype)
     part = {"type": f"transformers-{task}", "model_name": _FOLDER}
-    config = {"dataset_reader": part, "model": part}
+    config = {"dataset_reader": {**part, "overlong": overlong}, "model": part}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         own_model.save_pretrained(folder / _FOLDER)

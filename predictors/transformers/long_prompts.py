@@ -94,17 +94,21 @@ class LatestTokens(WritesAfterLongTexts):
         count = len(told["tokens"]) if "tokens" in told else told["max_new_tokens"]
         return ["prompt"], {"what comes after it": count - 1}
 
+    def long_text(self, name: str, field: Any) -> LongText:
+        """A text field that may be cut; what was written has nothing that the tokenizer adds."""
+        if name == "generated":
+            return LongText(name, field, 0, 0)
+        return super().long_text(name, field)
+
     def spans(
         self, instance: Instance, texts: Sequence[LongText], room: int, wanted: Overlong
     ) -> list[Spans]:
         """The latest tokens that fit; those that the tokenizer adds before a prompt stay."""
-        prompt = texts[0]
         if len(texts) == 1:
             # What is asked for is written step by step; this is what the first step reads.
             _, beside = self.long_texts(instance)
-            return [_latest([prompt], room + sum(beside.values()))]
-        generated = LongText("generated", texts[1].field, 0, 0)
-        return [_latest([prompt, generated], room + texts[1].added)]
+            room += sum(beside.values())
+        return [_latest(texts, room)]
 
 
 class WindowsOfSource(WritesAfterLongTexts):

@@ -35,6 +35,10 @@ class ReadsLongTexts(Model):
         these are from."""
         raise NotImplementedError(f"{type(self).__name__} does not implement long_texts()")
 
+    def long_text(self, name: str, field: Any) -> LongText:
+        """A text field that may be cut, with what stays of it in any case."""
+        return LongText.of(name, field)
+
     def most_tokens(self) -> float:
         """How many tokens the model takes."""
         raise NotImplementedError(f"{type(self).__name__} does not implement most_tokens()")
@@ -75,7 +79,7 @@ class ReadsLongTexts(Model):
             return None
         if wanted.policy == "error":
             raise InterpretationError(self._refusal(lengths, beside, int(limit)))
-        texts = [LongText.of(name, field) for name, field in fields.items()]
+        texts = [self.long_text(name, field) for name, field in fields.items()]
         room = int(limit) - sum(beside.values()) - sum(text.added for text in texts)
         spans = self.spans(instance, texts, room, wanted)
         parts = [self._part(instance, texts, one) for one in spans]
