@@ -47,7 +47,7 @@ class AttentionCall:
     def shaped(self, values: Tensor) -> Tensor:
         """Something of the form in which the weights were computed, a head for every head."""
         # transformers computes a single query of grouped heads as if these were its positions.
-        if self.given.shape[1] == 1 and values.shape[2] > 1:
+        if self.given.shape[0 if self.transposed else 1] == 1 and values.shape[2] > 1:
             return values.flatten(1, 2).unsqueeze(2)
         return values
 
