@@ -183,7 +183,7 @@ def made_readable(model: nn.Module) -> None:
     """
     replaced: dict[int, Any] = {}
     for module in model.modules():
-        config = getattr(module, "config", None)
+        config = vars(module).get("config")
         name = getattr(config, "_attn_implementation", None)
         if isinstance(name, str) and name not in _READABLE:
             if id(config) not in replaced:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -242,7 +243,7 @@ class TestBatches:
         monkeypatch.setattr(TokenBudget, "groups", one_group)
         together = made.interpret_batch_json(given)
         assert [len(one) for one in together] == [len(one) for one in alone]
-        for left, right in zip(sum(together, []), sum(alone, []), strict=True):
+        for left, right in zip(chain(*together), chain(*alone), strict=True):
             for one, other in zip(left.inputs, right.inputs, strict=True):
                 assert one.tokens == other.tokens
                 assert one.attributions == pytest.approx(other.attributions, abs=1e-5)

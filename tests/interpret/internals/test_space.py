@@ -1,0 +1,250 @@
+"""Whose the positions are, in models of any kind; and that nobody notices."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from itertools import chain, pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from allennlp.common import Params
+from allennlp.data import DatasetReader
+from allennlp.models import Model
+from allennlp.predictors import Predictor, TextClassifierPredictor
+from torch import Tensor
+
+from allennlp_saliency.interpret import Explanation, SaliencyInterpreter
+from allennlp_saliency.interpret.packing import TokenBudget
+from allennlp_saliency.predictors import TransformersPredictor
+from tests.interpret.internals.models import SENTENCE, of_kind, one_group, scores
+from tests.predictors.transformers.models import KINDS, model, tokenizer
+from tests.zoo import Zoo, vocabulary
+from tests.zoo.transformers import spread
+
+METHODS = ("attention", "attention-rollout", "attention-x-gradient", "value-zeroing")
+
+
+def explain(method: str, predictor: Predictor, given: Any, **settings: Any) -> Explanation:
+    made: Any = SaliencyInterpreter.by_name(method)(predictor, **settings)
+    (explanation,) = made.interpret_json(given)
+    return explanation
+
+
+class TestWordpieces:
+    """AllenNLP's embedder averages the wordpieces of a word."""
+
+    def test_are_added_up(self, zoo: Zoo) -> None:
+        predictor = zoo.predictor("bert-mismatched")
+        given = zoo.inputs("bert-mismatched")[2]
+        embedder: Any = predictor._model
+        indexer: Any = next(iter(predictor._dataset_reader._token_indexers.values()))
+        words = [token.text for token in predictor._json_to_instance(given)["tokens"]]
+        own = indexer._matched_indexer._tokenizer
+        pieces = [own(word, add_special_tokens=False)["input_ids"] for word in words]
+        assert max(map(len, pieces)) > 1
+        ids = [own.cls_token_id, *chain(*pieces), own.sep_token_id]
+        transformer = next(
+            copy.deepcopy(module)
+            for module in embedder.modules()
+            if type(module).__name__ == "BertModel"
+        )
+        transformer.set_attn_implementation("eager")
+        with torch.no_grad():
+            outputs = transformer.eval()(torch.tensor([ids]), output_attentions=True)
+        weights = np.stack([layer[0].numpy() for layer in outputs.attentions])
+        explanation = explain("attention", predictor, given, matrices=True)
+        assert of_kind(explanation, "encoder") == pytest.approx(weights, abs=1e-5)
+        (matrix,) = explanation.matrices
+        assert matrix.keys == own.convert_ids_to_tokens(ids)
+        looked = weights.mean((0, 1, 2))
+        ends = np.cumsum([1, *map(len, pieces)])
+        expected = [looked[a:b].sum() for a, b in pairwise(ends)]
+        (one,) = explanation.inputs
+        assert one.attributions == pytest.approx(expected, abs=1e-6)
+        assert one.unassigned == pytest.approx(looked[0] + looked[-1], abs=1e-6)
+        # From a word of several pieces: their mean.
+        word = max(range(len(words)), key=lambda number: len(pieces[number]))
+        rows = weights.mean((0, 1))[ends[word] : ends[word + 1]].mean(0)
+        expected = [rows[a:b].sum() for a, b in pairwise(ends)]
+        explanation = explain("attention", predictor, given, query=word)
+        assert explanation.inputs[0].attributions == pytest.approx(expected, abs=1e-6)
+
+    def test_two_texts_that_are_read_one_by_one(self, zoo: Zoo) -> None:
+        predictor = zoo.predictor("pair-bert")
+        given = zoo.inputs("pair-bert")[2]
+        for method in ("attention", "attention-rollout", "value-zeroing"):
+            explanation = explain(method, predictor, given, matrices=True)
+            assert len(explanation.matrices) == 2
+            for one in explanation.inputs:
+                assert sum(one.attributions) + one.unassigned == pytest.approx(1, abs=1e-5)
+            swapped = {"premise": given["hypothesis"], "hypothesis": given["premise"]}
+            other = explain(method, predictor, swapped)
+            for one, two in zip(explanation.inputs, reversed(other.inputs), strict=True):
+                assert one.attributions == pytest.approx(two.attributions, abs=1e-5)
+
+
+class TestAnyTransformer:
+    """torch's own encoder, as AllenNLP wraps it, over word embeddings or over an LSTM's states."""
+
+    def predictor(self, encoder: dict[str, Any]) -> Predictor:
+        vocab = vocabulary()
+        config = {
+            "type": "basic_classifier",
+            "text_field_embedder": {
+                "token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 8}}
+            },
+            "seq2seq_encoder": encoder,
+            "seq2vec_encoder": {"type": "boe", "embedding_dim": 8, "averaged": True},
+        }
+        made = Model.from_params(Params(config), vocab=vocab)
+        spread(made, 3)
+        made.eval()
+        reader = DatasetReader.from_params(
+            Params({"type": "text_classification_json", "text_key": "sentence"})
+        )
+        return TextClassifierPredictor(made, reader)
+
+    TRANSFORMER: ClassVar[dict[str, Any]] = {
+        "type": "pytorch_transformer",
+        "input_dim": 8,
+        "num_layers": 2,
+        "feedforward_hidden_dim": 16,
+        "num_attention_heads": 2,
+    }
+
+    def test_torchs_own(self) -> None:
+        predictor = self.predictor(dict(self.TRANSFORMER))
+        sentence = {"sentence": "the great film was not a bad film"}
+        copied: Any = copy.deepcopy(predictor._model)
+        expected: list[Tensor] = []
+
+        def attend(module: Any, args: Any, kwargs: Any, output: Any) -> None:
+            kwargs = {**kwargs, "need_weights": True, "average_attn_weights": False}
+            expected.append(module.forward(*args, **kwargs)[1][0].detach())
+
+        for block in copied._seq2seq_encoder._transformer.layers:
+            block.self_attn.register_forward_hook(attend, with_kwargs=True)
+        instance = predictor._json_to_instance(sentence)
+        predictor._dataset_reader.apply_token_indexers(instance)
+        copied.forward_on_instance(instance)
+        explanation = explain("attention", predictor, sentence, matrices=True)
+        found = of_kind(explanation, "encoder")
+        assert found == pytest.approx(torch.stack(expected).numpy(), abs=1e-5)
+        assert explanation.inputs[0].attributions == pytest.approx(found.mean((0, 1, 2)), abs=1e-6)
+        for method in METHODS:
+            assert any(explain(method, predictor, sentence).inputs[0].attributions)
+
+    def test_batches(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        predictor = self.predictor(dict(self.TRANSFORMER))
+        given = [{"sentence": "the great film was not a bad film"}, {"sentence": "the film"}]
+        for method in METHODS:
+            made: Any = SaliencyInterpreter.by_name(method)(predictor)
+            alone = [made.interpret_json(one)[0] for one in given]
+            with monkeypatch.context() as patch:
+                patch.setattr(TokenBudget, "groups", one_group)
+                together = [one for (one,) in made.interpret_batch_json(given)]
+            for one, other in zip(alone, together, strict=True):
+                assert one.inputs[0].attributions == pytest.approx(
+                    other.inputs[0].attributions, abs=1e-5
+                )
+
+    def test_states_of_several_tokens_each(self) -> None:
+        """Behind an LSTM states depend on all tokens: then positions are taken as they come."""
+        lstm = {"type": "lstm", "input_size": 8, "hidden_size": 8}
+        both = {"type": "compose", "encoders": [lstm, dict(self.TRANSFORMER)]}
+        predictor = self.predictor(both)
+        sentence = {"sentence": "the great film was not a bad film"}
+        explanation = explain("attention", predictor, sentence, matrices=True)
+        found = of_kind(explanation, "encoder").mean((0, 1, 2))
+        assert explanation.inputs[0].attributions == pytest.approx(found, abs=1e-6)
+
+
+class TestOtherImplementations:
+    """An attention whose weights nobody can see is computed eagerly, on the twin alone."""
+
+    def test_a_fused_one(self) -> None:
+        from transformers import AttentionInterface
+
+        called: list[int] = []
+
+        def fused(
+            module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **more: Any
+        ) -> tuple[Tensor, None]:
+            called.append(1)
+            scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+            shares = scores.exp() / scores.exp().sum(-1, keepdim=True)
+            return (shares @ value).transpose(1, 2), None
+
+        AttentionInterface.register("fused-in-a-test", fused)
+        own = model("bert", "text-classification")
+        expected = {
+            method: scores(explain(method, made(own), {"sentence": SENTENCE}), "sentence")
+            for method in METHODS
+        }
+        own.config._attn_implementation = "fused-in-a-test"
+        for method in METHODS:
+            called.clear()
+            explanation = explain(method, made(own), {"sentence": SENTENCE})
+            # By the prediction, which is the user's way; not by the method.
+            assert len(called) == 2
+            assert scores(explanation, "sentence") == pytest.approx(expected[method], abs=1e-5)
+        configs = [module.config for module in own.modules() if hasattr(module, "config")]
+        assert {config._attn_implementation for config in configs} == {"fused-in-a-test"}
+
+
+def made(own: Any) -> TransformersPredictor:
+    return TransformersPredictor.from_pretrained(own, tokenizer(KINDS["bert"].tokenizer))
+
+
+class TestHalfPrecision:
+    @pytest.mark.parametrize("name", ["bert", "gpt2"])
+    def test_bfloat16(self, name: str) -> None:
+        own = model(name, "text-classification")
+        words = tokenizer(KINDS[name].tokenizer)
+        full, half = (
+            TransformersPredictor.from_pretrained(own, words, dtype=dtype)
+            for dtype in (None, "bfloat16")
+        )
+        for method in METHODS:
+            given = {"premise": SENTENCE, "hypothesis": "a great film"}
+            for one, other in zip(
+                explain(method, full, given).inputs,
+                explain(method, half, given).inputs,
+                strict=True,
+            ):
+                assert one.attributions == pytest.approx(other.attributions, abs=0.05)
+
+
+class TestThreads:
+    def test_two_at_once(self) -> None:
+        own = model("gpt2", "causal-lm")
+        predictor = TransformersPredictor.from_pretrained(own, tokenizer(KINDS["gpt2"].tokenizer))
+        given = [
+            {"prompt": SENTENCE, "max_new_tokens": 3},
+            {"prompt": "a great film", "continuation": " plot was"},
+        ]
+        for method in ("attention", "value-zeroing"):
+            made: Any = SaliencyInterpreter.by_name(method)(predictor, matrices=True)
+            expected = [made.interpret_json(one) for one in given]
+            results: dict[int, list[Any]] = {0: [], 1: []}
+
+            def work(number: int, made: Any = made, results: Any = results) -> None:
+                for _ in range(5):
+                    results[number].append(made.interpret_json(given[number]))
+
+            threads = [threading.Thread(target=work, args=(number,)) for number in results]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            for number, found in results.items():
+                assert len(found) == 5
+                assert all(one == expected[number] for one in found)
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
+    return Zoo(tmp_path_factory.mktemp("zoo"))
