@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -18,6 +19,7 @@ from allennlp.models import Model
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from .packing import out_of_memory
 from .propagation.decompositions import attention
 
 
@@ -161,26 +163,18 @@ def _at_own_states(values: Tensor, states: Tensor, places: tuple[Tensor, Tensor]
     return found
 
 
-def _vjps(
-    states: Tensor, leaves: Sequence[Tensor], directions: Tensor
-) -> list[Tensor | None]:
+def _vjps(states: Tensor, leaves: Sequence[Tensor], directions: Tensor) -> list[Tensor | None]:
+    grad = partial(torch.autograd.grad, states, leaves, allow_unused=True, retain_graph=True)
     if len(directions) == 1:
-        found = torch.autograd.grad(states, leaves, directions[0], allow_unused=True, retain_graph=True)
+        found = grad(directions[0])
         return [None if one is None else one.unsqueeze(0) for one in found]
     try:
-        return list(
-            torch.autograd.grad(
-                states, leaves, directions, is_grads_batched=True, allow_unused=True, retain_graph=True
-            )
-        )
+        return list(grad(directions, is_grads_batched=True))
     except RuntimeError as error:
-        if "vmap" not in str(error):
+        if out_of_memory(error):
             raise
     # An operation that cannot be differentiated for many gradients at once.
-    each = [
-        torch.autograd.grad(states, leaves, one, allow_unused=True, retain_graph=True)
-        for one in directions
-    ]
+    each = [grad(one) for one in directions]
     return [
         None if column[0] is None else torch.stack(list(column))
         for column in zip(*each, strict=True)

@@ -349,9 +349,7 @@ class EmbeddingSpace(RecordedInstances):
         model = self._twin.model
         embeddings = self.layout.join(first.parts)
         self.embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
-        at_input = ModelOutputs(
-            first.outputs, self._own_rows, self.labels, self._row_loss, model
-        )
+        at_input = ModelOutputs(first.outputs, self._own_rows, self.labels, self._row_loss, model)
         self.labels = at_input.labels_or_prediction()
         self._target = self._target.at_input(at_input)
         with torch.enable_grad():

@@ -27,7 +27,6 @@ from .beginnings import (
 from .collation import select_rows
 from .embedding_layers import EmbeddingLayers
 from .embedding_space import EmbeddingSpace, FirstPass, Points
-from .errors import InterpretationError
 from .interventions import Recording, Replacement, hooked
 from .packing import Chunk, TokenBudget
 from .row_loss import RowLoss
@@ -196,9 +195,7 @@ class NestedSpace(EmbeddingSpace):
             # Raises, and says what is wrong.
             self._gradient(values, leaves)
         at_once = max(self._budget.tokens // (len(leaves[0]) * self.tokens_per_row), 1)
-        return gradients_of_targets(
-            values, outputs["states"], outputs["places"], leaves, at_once
-        )
+        return gradients_of_targets(values, outputs["states"], outputs["places"], leaves, at_once)
 
     def _batches(
         self, points: Points, rows: Tensor, most: int
@@ -278,5 +275,8 @@ class NestedSpace(EmbeddingSpace):
         same = ((points == points[torch.tensor(first)]) | ~present).all(-1).tolist()
         heads += [number for number, is_same in enumerate(same) if not is_same]
         row = {head: number for number, head in enumerate(heads)}
-        of = [row[head if is_same else n] for n, (head, is_same) in enumerate(zip(first, same))]
-        return torch.tensor(of), torch.tensor(heads)
+        own = [
+            head if is_same else number
+            for number, (head, is_same) in enumerate(zip(first, same, strict=True))
+        ]
+        return torch.tensor([row[head] for head in own]), torch.tensor(heads)

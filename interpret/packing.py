@@ -109,7 +109,7 @@ class Chunk:
         try:
             yield
         except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error) or len(self.rows) == 1:
+            if not out_of_memory(error) or len(self.rows) == 1:
                 raise
             self.failed = True
         if self.failed:
@@ -120,7 +120,8 @@ class Chunk:
                 torch.cuda.empty_cache()
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory does not suffice."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error).lower()

@@ -45,7 +45,6 @@ class AtLayer(SaliencyInterpreter):
         layers = find_inner_layer(twin, self.layer)
         return EmbeddingSpace(twin, instances, self.target, budget, row_loss, layers)
 
-
     def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
         if self.layer is None:
             return super()._together(twin, instances)

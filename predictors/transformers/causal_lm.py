@@ -188,7 +188,7 @@ class TransformersCausalLM(LatestTokens):
     def _logits_at(
         self, sequence: Embedded, before: Tensor, beginnings: Beginnings
     ) -> dict[str, Any]:
-        """The logits at the end of several beginnings of each row; `before`: the prompts' lengths."""
+        """At the end of several beginnings of each row; `before`: the prompts' lengths."""
         rows = beginnings.rows
         places = before[rows] + beginnings.lengths - 1
         if not self._left:

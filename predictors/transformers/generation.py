@@ -53,9 +53,7 @@ class GeneratingModel(TransformersModel):
         """What the steps of one generation have in common: the field that they all go on from."""
         return id(instance.fields[self.goes_on_from])
 
-    def read(
-        self, run: Callable[[], Tensor], rows: Tensor, places: Tensor
-    ) -> dict[str, Any]:
+    def read(self, run: Callable[[], Tensor], rows: Tensor, places: Tensor) -> dict[str, Any]:
         """The logits of several targets of each row.
 
         Args:
