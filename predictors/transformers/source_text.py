@@ -42,4 +42,7 @@ class SourceTextField(TextField):
     def empty_field(self) -> "SourceTextField":
         """No tokens."""
         empty = super().empty_field()
-        return SourceTextField([], dict(empty.token_indexers), "")
+        made = SourceTextField([], dict(empty.token_indexers), "")
+        # It pads a list whose texts may be indexed already.
+        made._indexed_tokens = empty._indexed_tokens
+        return made

@@ -72,6 +72,18 @@ class TestEveryModel:
             assert labels == expected_labels(task, prediction)
 
 
+def test_rows_with_different_numbers_of_choices_share_a_batch() -> None:
+    some = inputs("bert", "multiple-choice")
+    assert len({len(one["choices"]) for one in some}) > 1
+    choosing = predictor("bert", "multiple-choice")
+    for one, together in zip(some, choosing.predict_batch_json(some), strict=True):
+        count = len(one["choices"])
+        assert together["logits"][:count] == pytest.approx(
+            choosing.predict_json(one)["logits"], abs=1e-5
+        )
+        assert together["probs"][count:] == [0.0] * (len(together["probs"]) - count)
+
+
 def expected_labels(task: str, prediction: dict[str, Any]) -> list[str]:
     """What the explanations of a prediction are to be called."""
     if task == "text-classification":
