@@ -27,6 +27,7 @@ import allennlp_saliency.plugin  # noqa: E402, F401
 from allennlp_saliency.interpret import (  # noqa: E402
     Explanation,
     InterpretationError,
+    NotApplicableError,
     SaliencyInterpreter,
 )
 from allennlp_saliency.views.figure import save_figure  # noqa: E402
@@ -176,6 +177,8 @@ def share(method: Any, inputs: Sequence[dict[str, Any]]) -> str:
     """The share of rightly predicted inputs whose top token is in the rationale."""
     hits = []
     for one, done in zip(inputs, method.interpret_each(inputs, predict=True), strict=True):
+        if isinstance(done.error, NotApplicableError):
+            return "no attention"
         if isinstance(done.error, InterpretationError):
             return "no such token" if "no " in str(done.error) else "error"
         if done.error is not None:
