@@ -47,7 +47,7 @@ class Twin:
     Attributes:
         predictor: The twin predictor.
         model: Its model.
-        device: Where the model's first parameter is.
+        device: Where the model takes its inputs.
         dtype: The floating type of the model's parameters.
         earlier: What is known of the inputs since they were predicted, None for nothing.
     """
@@ -64,7 +64,7 @@ class Twin:
         self.predictor: Predictor = copy.copy(predictor)
         self.predictor._model = model
         self.predictor._token_offsets = []
-        self.device, self.dtype = _place(model)
+        self.device, self.dtype = place(model)
         if self.device.type == "cuda":
             _let_cudnn_differentiate(model)
 
@@ -184,11 +184,27 @@ def _keep_states(final_states: Any, restoration_indices: Tensor) -> None:
     """Where a stateful encoder would remember."""
 
 
-def _place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
-    for parameter in model.parameters():
-        if parameter.is_floating_point():
+def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Where a model takes its inputs, and the floating type of its parameters.
+
+    Inputs go where the first parameter is, also of a model that is spread over several devices:
+    that brings along what moves them on. Parameters that are offloaded are nowhere; then it is
+    where that loads them.
+    """
+    floating = [one for one in model.parameters() if one.is_floating_point()]
+    if not floating:
+        return torch.device("cpu"), torch.get_default_dtype()
+    for parameter in floating:
+        if parameter.device.type != "meta":
             return parameter.device, parameter.dtype
-    return torch.device("cpu"), torch.get_default_dtype()
+    for module in model.modules():
+        device = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
+        if device is not None:
+            return torch.device(device), floating[0].dtype
+    raise InterpretationError(
+        f"{type(model).__name__} has no weights, only their shapes (on the device 'meta'); load it "
+        "with them"
+    )
 
 
 def _let_cudnn_differentiate(model: nn.Module) -> None:

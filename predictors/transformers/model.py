@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.embedding_layers import input_embeddings
+from allennlp_saliency.interpret.twin import place
 
 from .embedded import Embedded
 from .label_vocabulary import NAMESPACE, LabelVocabulary
@@ -104,6 +105,10 @@ class TransformersModel(ReadsLongTexts):
             inputs["use_cache"] = False
         return inputs
 
+    def _get_prediction_device(self) -> int | torch.device:  # type: ignore[override]
+        # AllenNLP's refuses models that are spread over several devices.
+        return place(self)[0]
+
     def check_length(self, length: int) -> None:
         """Refuses so many tokens if the model has no positions for them: nothing is cut unasked.
 
@@ -190,5 +195,5 @@ def at_places(values: Tensor, places: Tensor) -> Tensor:
     Returns:
         `(rows, classes)`.
     """
-    each = places.view(-1, 1, 1).expand(-1, 1, values.shape[-1])
+    each = places.to(values.device).view(-1, 1, 1).expand(-1, 1, values.shape[-1])
     return values.gather(1, each).squeeze(1)

@@ -105,7 +105,9 @@ class TransformersTextClassifier(TransformersModel):
             label's own binary one where there may be several labels).
         """
         texts = [text for text in (sentence, premise, hypothesis) if text is not None]
-        logits = self._logits(joined([self.embed(text) for text in texts], self._reads_last))
+        sequence = joined([self.embed(text) for text in texts], self._reads_last)
+        # A model may end on another device than it begins on.
+        logits = self._logits(sequence).to(sequence.vectors.device)
         outputs: dict[str, Any] = {"logits": logits}
         if self.regression:
             return outputs
