@@ -35,8 +35,8 @@ class GeneratingModel(TransformersModel):
     """
 
     growing = "generated"
-    #: The text field that stands before what is generated.
-    goes_on_from: ClassVar[str]
+    #: The text field that stands before what is generated; None if nothing follows another.
+    goes_on_from: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class GeneratingModel(TransformersModel):
 
     def whole_text(self, instance: Instance) -> Hashable:
         """What the steps of one generation have in common: the field that they all go on from."""
-        return id(instance.fields[self.goes_on_from])
+        return None if self.goes_on_from is None else id(instance.fields[self.goes_on_from])
 
     def read(self, run: Callable[[], Tensor], rows: Tensor, places: Tensor) -> dict[str, Any]:
         """The logits of several targets of each row.
