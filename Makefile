@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := $(VENV)/.peers
 TREE := build/tree
 FOLDERS := compat interpret predictors commands views
 # What is not installed but type-checked and linted with the rest, where it exists.
@@ -30,9 +31,15 @@ $(STAMP): setup.py pyproject.toml constraints.txt Makefile
 		{ echo "Python 3.11 or newer is needed; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@echo "Setting up $(VENV): about two minutes, and a download of the libraries ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,benchmark]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@$(BIN)/python -m pip install --quiet --no-deps $(ALLENNLP)
 	@$(BIN)/allennlp-saliency enable --no-plugins-file
+	@touch $@
+
+# What only the benchmark needs: nobody who tests has to wait for it.
+$(PEERS): $(STAMP)
+	@echo "Adding the peers of the benchmark to $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[benchmark]'
 	@touch $@
 
 demo: install ## interpret sentences with five trained models and show the heat maps
@@ -56,7 +63,7 @@ typecheck: install ## mypy on the package as it is installed, the fixtures and t
 	cd $(TREE) && $(abspath $(BIN))/python -m mypy --config-file $(abspath pyproject.toml) \
 		--cache-dir $(abspath .mypy_cache) -p allennlp_saliency $(addprefix -p ,$(BESIDE))
 
-benchmark: install ## side by side with the peers; writes benchmarks/RESULTS.md
+benchmark: install $(PEERS) ## side by side with the peers; writes benchmarks/RESULTS.md
 	$(SINGLE) $(BIN)/python -m benchmarks
 
 fixtures: install ## train the fixtures' models again, with the same results

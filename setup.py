@@ -107,6 +107,7 @@ setup(
         "dev": [
             "captum>=0.8",
             "hypothesis>=6",
+            "inseq>=0.7",
             "jsonschema>=4",
             "matplotlib>=3.8",
             "mypy>=1.11",
@@ -114,7 +115,8 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.6",
         ],
-        "benchmark": ["captum>=0.8"],
+        # `make benchmark` installs it on top of "dev" when it is first asked for.
+        "benchmark": ["captum>=0.8", "inseq>=0.7", "interpreto>=0.5"],
         "figures": ["matplotlib>=3.8"],
     },
     entry_points={

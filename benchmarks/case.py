@@ -9,7 +9,8 @@ from typing import Any
 from .workloads import Texts
 
 Scores = list[list[float]]
-"""Per input a score per wordpiece, of absolute value and sum 1."""
+"""Per input a score per wordpiece, of absolute value and sum 1; of a language model one list per
+generated token, with the scores of the prompt's tokens."""
 
 _WORST = 4
 
@@ -21,11 +22,14 @@ class Case:
     Attributes:
         model: As for `workloads.predictor`.
         texts: The inputs.
-        method: "input-x-gradient", "smooth-gradients" or "integrated-gradients".
+        method: The method, by the name that it is registered under.
         steps: Gradients per input, where the accuracy does not decide.
         rule: The rule for the integral, by our name for it.
         accuracy: The largest completeness error, as a share of what the target differs from its
             value at the baseline, that an input may have; None leaves it at `steps`.
+        layer: The layer inside the model, by its dotted name, for methods of a layer.
+        warm_up: What to explain before anybody looks at the clock; empty for the shortest and the
+            longest text.
     """
 
     model: str
@@ -34,6 +38,8 @@ class Case:
     steps: int = 10
     rule: str = "left"
     accuracy: float | None = None
+    layer: str | None = None
+    warm_up: Texts = ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,16 @@ import torch
 
 from .timing import cores
 
-_PACKAGES = ("allennlp-saliency", "allennlp", "captum", "torch", "transformers", "numpy")
+_PACKAGES = (
+    "allennlp-saliency",
+    "allennlp",
+    "captum",
+    "inseq",
+    "interpreto",
+    "torch",
+    "transformers",
+    "numpy",
+)
 
 
 def machine(device: str, threads: int | None = None) -> dict[str, Any]:

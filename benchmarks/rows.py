@@ -8,7 +8,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .case import Case
-from .workloads import BERT_BASE, fixture_texts, sentences, spread
+from .workloads import (
+    BERT_BASE,
+    GPT2_SMALL,
+    SIZES,
+    TINY_LANGUAGE_MODEL,
+    continued,
+    fewer,
+    fixture_texts,
+    sentences,
+    spread,
+)
 
 
 @dataclass(frozen=True)
@@ -68,9 +78,8 @@ class Row:
 
     def quick(self) -> Row:
         """The same with fewer rounds and texts, for a look."""
-        few = sorted(self.case.texts, key=lambda text: len(text["sentence"]))[::4]
-        texts = tuple(few) if len(self.case.texts) > 1 else self.case.texts
-        return replace(self, case=replace(self.case, texts=texts), rounds=min(self.rounds, 2))
+        case = replace(self.case, texts=fewer(self.case.texts))
+        return replace(self, case=case, rounds=min(self.rounds, 2))
 
 
 OURS = Entry("ours", "ours")
@@ -82,11 +91,21 @@ SIMPLE_GRADIENT = replace(ALLENNLP, comparable=False)
 # Everybody draws noise of their own, and AllenNLP leaves the input out.
 NOISY_ALLENNLP = replace(ALLENNLP, comparable=False)
 NOISY_LOWER_BOUND = replace(LOWER_BOUND, comparable=False)
+NOISY_CAPTUM = replace(CAPTUM, comparable=False)
+
+# The first that explain generated text.
+INSEQ = Entry("inseq", "inseq")
+INSEQ_CLASS = Entry("inseq's class", "inseq_classes")
+CAPTUM_OF_GENERATION = Entry("captum", "captum_language_model")
+# It takes absolute values before it sums over the dimensions of an embedding.
+INTERPRETO = Entry("interpreto", "interpreto", comparable=False)
+PLAIN_LOOP = Entry("plain loop", "plain_loop")
 
 _AT_EQUAL_STEPS = (
     Goal("AllenNLP", "ours", at_least=3),
     Goal("captum", "ours", at_least=1),
 )
+_OF_GENERATION = tuple(Goal(peer, "ours", at_least=3) for peer in ("inseq", "interpreto", "captum"))
 
 
 def rows(model: str = BERT_BASE, trained: str = "sentiment") -> tuple[Row, ...]:
@@ -98,6 +117,12 @@ def rows(model: str = BERT_BASE, trained: str = "sentiment") -> tuple[Row, ...]:
     """
     one = Case(model, sentences([26]))
     many = Case(model, sentences(spread(32, 6, 120)))
+    return (*_of_classifiers(model, one, many), *_of_language_models(model), _accuracy(trained))
+
+
+def _of_classifiers(model: str, one: Case, many: Case) -> tuple[Row, ...]:
+    transformer = "_text_field_embedder.token_embedder_tokens.transformer_model"
+    middle = SIZES[model].num_hidden_layers // 2 - 1
     return (
         Row(
             "ig-one",
@@ -141,21 +166,93 @@ def rows(model: str = BERT_BASE, trained: str = "sentiment") -> tuple[Row, ...]:
             rounds=1,
         ),
         Row(
-            "accuracy",
-            "Integrated gradients of 64 inputs, the largest relative completeness error below "
-            f"1 %, on the trained fixture `{trained}`",
-            Case(trained, fixture_texts(trained, 64), accuracy=0.01, rule="gauss-legendre"),
-            (
-                Entry("ours, tolerance", "ours", {"rule": "adaptive"}),
-                Entry("ours, Gauss-Legendre", "ours", rounds=1),
-                CAPTUM,
-                Entry("AllenNLP", "allennlp", {"rule": "left"}, rounds=1),
+            "gradient-shap",
+            "GradientSHAP, 16 samples, one sentence of 26 tokens",
+            replace(one, method="gradient-shap", steps=16),
+            (OURS, NOISY_CAPTUM),
+            (Goal("captum", "ours", at_least=1),),
+        ),
+        Row(
+            "layer-ig",
+            "Integrated gradients, 10 steps, left rule, at the output of the middle layer, one "
+            "sentence of 26 tokens",
+            replace(
+                one,
+                method="layer-integrated-gradients",
+                layer=f"{transformer}.encoder.layer.{middle}",
             ),
-            (
-                Goal("AllenNLP", "ours, tolerance", at_least=10),
-                Goal("captum", "ours, tolerance", at_least=1),
-                Goal("ours, Gauss-Legendre", "ours, tolerance", at_least=1),
-            ),
+            (OURS, CAPTUM),
+            (Goal("captum", "ours", at_least=1),),
+        ),
+    )
+
+
+def _of_language_models(model: str) -> tuple[Row, ...]:
+    named = GPT2_SMALL if model == BERT_BASE else TINY_LANGUAGE_MODEL
+    next_of = {
+        count: Case(named, continued(count, 1), steps=16, rule="gauss-legendre")
+        for count in (16, 26)
+    }
+    generated = replace(next_of[26], texts=continued(64, 32), warm_up=continued(64, 1))
+    return (
+        Row(
+            "sequential",
+            "Sequential integrated gradients, 16 steps, the token after 16 tokens",
+            replace(next_of[16], method="sequential-integrated-gradients"),
+            (OURS, INSEQ_CLASS, INSEQ),
+            (Goal("inseq's class", "ours", at_least=5),),
             rounds=3,
         ),
+        Row(
+            "discretized",
+            "Discretized integrated gradients, 16 steps, the token after 26 tokens",
+            replace(next_of[26], method="discretized-integrated-gradients"),
+            # Its path goes through other words, and has the gradient at a step's other end.
+            (OURS, replace(INSEQ_CLASS, comparable=False)),
+            (Goal("inseq's class", "ours", at_least=5),),
+        ),
+        Row(
+            "generation-gradient",
+            "Input x gradient of 32 generated tokens after a prompt of 64 tokens",
+            replace(generated, method="input-x-gradient", steps=1),
+            (OURS, INSEQ, INTERPRETO, CAPTUM_OF_GENERATION, PLAIN_LOOP),
+            _OF_GENERATION,
+            rounds=2,
+        ),
+        Row(
+            "generation-ig",
+            "Integrated gradients, 16 steps, of 32 generated tokens after a prompt of 64 tokens",
+            generated,
+            (
+                OURS,
+                replace(INSEQ, rounds=1),
+                replace(INTERPRETO, rounds=1),
+                # It keeps what was generated before as it is.
+                replace(CAPTUM_OF_GENERATION, rounds=1, comparable=False),
+                replace(PLAIN_LOOP, rounds=1),
+            ),
+            _OF_GENERATION,
+            rounds=2,
+        ),
+    )
+
+
+def _accuracy(trained: str) -> Row:
+    return Row(
+        "accuracy",
+        "Integrated gradients of 64 inputs, the largest relative completeness error below "
+        f"1 %, on the trained fixture `{trained}`",
+        Case(trained, fixture_texts(trained, 64), accuracy=0.01, rule="gauss-legendre"),
+        (
+            Entry("ours, tolerance", "ours", {"rule": "adaptive"}),
+            Entry("ours, Gauss-Legendre", "ours", rounds=1),
+            CAPTUM,
+            Entry("AllenNLP", "allennlp", {"rule": "left"}, rounds=1),
+        ),
+        (
+            Goal("AllenNLP", "ours, tolerance", at_least=10),
+            Goal("captum", "ours, tolerance", at_least=1),
+            Goal("ours, Gauss-Legendre", "ours, tolerance", at_least=1),
+        ),
+        rounds=3,
     )

@@ -23,15 +23,47 @@ brackets. Memory is the peak during a run beyond what the process took once its 
 - **captum**: `LayerIntegratedGradients` on the word embeddings, in its favour: wordpieces and
   labels are given, parameters need no gradient, no convergence delta is computed. All steps of an
   input share a batch, so nothing is padded; in the row on accuracy, the fastest of four batchings.
+  `GradientShap` on the words' embeddings is given the same. Of generated text,
+  `LLMGradientAttribution` over `LayerGradientXActivation` or `LayerIntegratedGradients`, given the
+  prompt and the tokens after it.
 - **lower bound**: plain torch, one forward and one backward pass to the embeddings for exactly the
   rows needed, all steps of inputs of equal length in a batch; no padding, no hooks, no gradients of
   parameters, wordpieces and labels given.
+- **inseq**: `attribute` of a loaded model, called as a user calls it, with the text that is to be
+  explained given; no progress bar, no step scores, no convergence delta, parameters need no
+  gradient.
+- **inseq's class**: its `SequentialIntegratedGradients` or `DiscretetizedIntegratedGradients`
+  itself, in its favour: called on a function that computes the logits of the last position only,
+  tokens given, parameters need no gradient, the graph of all words' neighbours built before the
+  clock runs.
+- **interpreto**: `explain` of its `Saliency` (times the input) or `IntegratedGradients`, with the
+  text given; of logits, its default, without a softmax; parameters need no gradient.
+- **plain loop**: plain torch, what a short script does: one forward and one backward pass for each
+  generated token, its steps in one batch, the logits of the last position only, parameters need no
+  gradient, tokens given. Where that would take minutes it explains every so-many-th token and the
+  time is multiplied.
 
 The base model is a BERT of bert-base's size (12 layers, 768 wide, 30522 words) with random weights,
 inside AllenNLP's `BasicClassifier`. The baseline is zero everywhere, as in AllenNLP's code, so that
 all of a row compute the same scores; the last column says how far they are apart from ours at most.
 It is empty where they do not: AllenNLP's simple gradient multiplies all gradients by the first
 token's embedding, and noise is everybody's own.
+
+The language model is a GPT-2 of the smallest published size (12 layers, 768 wide, 50257 words) with
+random weights. What is explained is the log-probability of tokens that are given: of one after a
+text for sequential and discretized integrated gradients, of 32 after a prompt in the last two of
+its rows. The scores that are compared are those of the prompt's tokens. The baseline is a special
+token that embeds as zero, and integrals are summed by the Gauss-Legendre rule, but for interpreto,
+which has the trapezoid rule. How many rows share a batch is looked for before, for each peer that
+lets one choose (4, 8 or all 16), on the first token after the prompt.
+
+Of these the last column is empty for interpreto, which sums absolute values over the dimensions of
+an embedding; for captum's integrated gradients, whose path changes the prompt only and keeps what
+was generated before the token (from that baseline ours are the same, as a test shows); and for
+inseq's discretized ones, which choose the next word by its distance from the last one (ours from
+the point that the path has come to), take the gradient at the other end of each step, and one step
+less. Neighbours among the words are looked for once for a model, by ours of the words that a path
+comes to, by inseq of all words; the notes say how long that took, outside the times.
 
 In the row on accuracy everybody must bring the largest error of completeness of all inputs,
 |F(x) - F(x') - Σ scores| / |F(x) - F(x')|, below 1 %. *Ours, tolerance* finds its steps while the

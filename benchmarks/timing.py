@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .case import Case, Job, NotReachedError, Scores
+from .workloads import length
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -48,7 +49,8 @@ class Stage(Protocol):
         Args:
             name: What to call it.
             case: The case.
-            warm_up: Whether to explain the shortest and the longest text first.
+            warm_up: Whether to explain the shortest and the longest text first, or what the case
+                says.
 
         Returns:
             Notes on it.
@@ -88,8 +90,8 @@ class LocalStage:
         job = self._module.prepare(case, predictor)
         # Who has looked for an accuracy is warm.
         if warm_up and case.accuracy is None:
-            by_length = sorted(case.texts, key=lambda text: len(text["sentence"]))
-            ends = (by_length[0], by_length[-1])[: len(by_length)]
+            by_length = sorted(case.texts, key=length)
+            ends = case.warm_up or (by_length[0], by_length[-1])[: len(by_length)]
             self._module.prepare(replace(case, texts=ends), predictor).run()
         self._jobs[name] = job
         return job.notes

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from allennlp.data import Vocabulary
@@ -19,7 +20,12 @@ from allennlp.modules.seq2vec_encoders import ClsPooler
 from allennlp.modules.text_field_embedders import BasicTextFieldEmbedder
 from allennlp.modules.token_embedders import PretrainedTransformerEmbedder
 from allennlp.predictors import Predictor, TextClassifierPredictor
-from transformers import BertConfig
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import BertConfig, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from allennlp_saliency.predictors import TransformersPredictor
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 
@@ -29,6 +35,7 @@ Texts = tuple[dict[str, str], ...]
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # AllenNLP finds out what a tokenizer adds to a text by means of the words a and b.
 _LETTERS = ("a", "b")
+_END = "<|endoftext|>"
 
 
 @dataclass(frozen=True)
@@ -42,13 +49,26 @@ class BertSize:
     vocab_size: int = 30522
 
 
+@dataclass(frozen=True)
+class GPT2Size:
+    """The numbers of a GPT-2; by default those of the smallest that was published."""
+
+    n_embd: int = 768
+    n_layer: int = 12
+    n_head: int = 12
+    vocab_size: int = 50257
+
+
 BERT_BASE = "bert-base"
 TINY = "tiny"
-SIZES = {BERT_BASE: BertSize(), TINY: BertSize(16, 1, 2, 32, 100)}
+GPT2_SMALL = "gpt2-small"
+TINY_LANGUAGE_MODEL = "tiny-gpt2"
+SIZES = {BERT_BASE: BertSize(), TINY: BertSize(16, 2, 2, 32, 100)}
+LANGUAGE_MODELS = {GPT2_SMALL: GPT2Size(), TINY_LANGUAGE_MODEL: GPT2Size(16, 2, 2, 100)}
 
 
 def predictor(model: str, device: str) -> Predictor:
-    """A classifier to explain.
+    """A classifier or a language model to explain.
 
     Args:
         model: The name of a size (random weights) or of a folder in `fixtures/` (trained).
@@ -59,6 +79,8 @@ def predictor(model: str, device: str) -> Predictor:
     """
     if model in SIZES:
         return random_classifier(SIZES[model], device)
+    if model in LANGUAGE_MODELS:
+        return random_language_model(LANGUAGE_MODELS[model], device)
     archive = FIXTURES / model / "model.tar.gz"
     if not archive.is_file():
         raise FileNotFoundError(f"there is no {archive}; `make fixtures` trains it")
@@ -92,6 +114,28 @@ def random_classifier(size: BertSize, device: str) -> Predictor:
     return TextClassifierPredictor(model.eval().to(device), reader)
 
 
+def random_language_model(size: GPT2Size, device: str) -> Predictor:
+    """A GPT-2 with random weights, whose only special token is as good as no word: it embeds as
+    zero."""
+    torch.manual_seed(0)
+    words = {_END: 0} | {_word(number): number + 1 for number in range(size.vocab_size - 1)}
+    splits = Tokenizer(WordLevel(words, unk_token=_END))
+    splits.pre_tokenizer = WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=splits,
+        model_max_length=1024,
+        model_input_names=["input_ids", "attention_mask"],
+        **{f"{name}_token": _END for name in ("bos", "eos", "pad", "unk")},
+    )
+    special: dict[str, Any] = {f"{name}_token_id": words[_END] for name in ("bos", "eos", "pad")}
+    model: Any = GPT2LMHeadModel(GPT2Config(**vars(size), **special))
+    with torch.no_grad():
+        model.get_input_embeddings().weight[words[_END]] = 0
+    return TransformersPredictor.from_pretrained(
+        model.eval().to(device), tokenizer, task="causal-lm"
+    )
+
+
 def sentences(lengths: Sequence[int], words: int = 90) -> Texts:
     """Inputs for the random classifiers.
 
@@ -104,6 +148,37 @@ def sentences(lengths: Sequence[int], words: int = 90) -> Texts:
         {"sentence": " ".join(_word(draw.randrange(words)) for _ in range(length - 2))}
         for length in lengths
     )
+
+
+def continued(before: int, after: int, words: int = 90) -> Texts:
+    """A prompt and what comes after it, for the random language models.
+
+    Args:
+        before: Words of the prompt, each of them a token.
+        after: Words after it.
+        words: How many different words to draw from.
+    """
+    draw = random.Random(0)
+    text = [_word(draw.randrange(words)) for _ in range(before + after)]
+    prompt, continuation = " ".join(text[:before]), " ".join(text[before:])
+    return ({"prompt": prompt, "continuation": f" {continuation}"},)
+
+
+def fewer(texts: Texts) -> Texts:
+    """For a quick look: every fourth text, the shortest first, and of what comes after a prompt an
+    eighth."""
+    few = sorted(texts, key=length)[::4] if len(texts) > 1 else texts
+    return tuple(_with_less_after(text) if "continuation" in text else text for text in few)
+
+
+def _with_less_after(text: dict[str, str]) -> dict[str, str]:
+    after = text["continuation"].split()
+    return text | {"continuation": " " + " ".join(after[: -(-len(after) // 8)])}
+
+
+def length(text: dict[str, str]) -> int:
+    """How long an input is, in characters."""
+    return sum(map(len, text.values()))
 
 
 def spread(count: int, shortest: int, longest: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""captum's LayerIntegratedGradients, given wordpieces, padding and label for nothing.
+"""captum's LayerIntegratedGradients and GradientShap, given wordpieces, padding and labels.
 
 The baseline is the padding wordpiece, whose vector is zero. Parameters need no gradient, and the
 convergence delta, which would cost two more forward passes, is not asked for.
@@ -12,8 +12,8 @@ from itertools import product
 
 import torch
 from allennlp.predictors import Predictor
-from captum.attr import LayerIntegratedGradients
-from torch import Tensor
+from captum.attr import GradientShap, LayerIntegratedGradients
+from torch import Tensor, nn
 
 from ..case import Case, Job, Scores, fewest_steps
 from ..workloads import Texts
@@ -37,7 +37,10 @@ class _Captum:
         self._tokens = tokens
         self._batches = by_length(predictor, case.texts, batch, padded=True)
         self._encoded = encode(predictor, case.texts, self._batches)
-        self._layer = LayerIntegratedGradients(self._forward, self._parts.word_embeddings)
+        layer: nn.Module = self._parts.word_embeddings
+        if case.layer is not None:
+            layer = predictor._model.get_submodule(case.layer)
+        self._layer = LayerIntegratedGradients(self._forward, layer)
 
     def run(self, steps: int) -> Scores:
         return in_order(self._batches, self._encoded, self._attributions(steps))
@@ -80,6 +83,8 @@ def prepare(case: Case, predictor: Predictor) -> Job:
     Raises:
         NotReachedError: If no rule becomes as accurate as the case asks.
     """
+    if case.method == "gradient-shap":
+        return _gradient_shap(case, predictor)
     if case.accuracy is None:
         # All steps of one text together: nothing is padded.
         captum = _Captum(case, predictor, case.rule)
@@ -112,6 +117,31 @@ def prepare(case: Case, predictor: Predictor) -> Job:
             "tokens a batch": tokens,
         },
     )
+
+
+def _gradient_shap(case: Case, predictor: Predictor) -> Job:
+    parts = Parts.of(predictor)
+    batches = by_length(predictor, case.texts, 1, padded=True)
+    encoded = encode(predictor, case.texts, batches)
+
+    def forward(inputs_embeds: Tensor, mask: Tensor) -> Tensor:
+        return parts.log_probabilities(mask, inputs_embeds=inputs_embeds)
+
+    method = GradientShap(forward)
+
+    def scores(one: Encoded) -> Tensor:
+        with torch.no_grad():
+            x = parts.word_embeddings(one.ids)
+        return method.attribute(
+            x,
+            torch.zeros_like(x),
+            n_samples=case.steps,
+            stdevs=0.0,
+            target=one.labels,
+            additional_forward_args=(one.mask,),
+        ).sum(-1)
+
+    return Job(lambda: in_order(batches, encoded, [scores(one) for one in encoded]))
 
 
 def _seconds(captum: _Captum, steps: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -9,14 +11,18 @@ from typing import Any
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret import (
+    DiscretizedIntegratedGradients,
     Explanation,
+    GradientShap,
     InputXGradient,
     IntegratedGradients,
+    LayerIntegratedGradients,
     SaliencyInterpreter,
+    SequentialIntegratedGradients,
     SmoothGradients,
 )
 
-from ..case import Case, Job, Scores, fewest_steps
+from ..case import Case, Job, Scores, fewest_steps, normalized
 from ..workloads import Texts
 
 # AllenNLP's path: every vector begins at zero, those of special tokens too.
@@ -30,18 +36,41 @@ def prepare(case: Case, predictor: Predictor) -> Job:
 
     def run() -> Scores:
         results = interpreter.interpret_batch_json(case.texts)
-        return [interpreter.grad_inputs(only)["grad_input_1"] for (only,) in results]
+        return [_scores(interpreter, one) for of_text in results for one in of_text]
 
+    if case.method == "discretized-integrated-gradients":
+        # What it keeps of the neighbours is there from now on.
+        notes["neighbours, in the first run"] = f"{_seconds(run) - _seconds(run):.1f} s"
     return Job(run, notes=notes)
 
 
+def _scores(interpreter: SaliencyInterpreter, explanation: Explanation) -> list[float]:
+    prompts = [one for one in explanation.inputs if one.field == "prompt"]
+    if prompts:
+        return normalized(prompts[0].attributions)
+    return interpreter.grad_inputs(explanation)["grad_input_1"]
+
+
 def _interpreter(case: Case, predictor: Predictor) -> tuple[SaliencyInterpreter, dict[str, Any]]:
+    notes = {"steps": case.steps}
     if case.method == "input-x-gradient":
         return InputXGradient(predictor), {}
     if case.method == "smooth-gradients":
         return SmoothGradients(predictor, num_samples=case.steps, stdev=0.01), {}
+    if case.method == "gradient-shap":
+        return GradientShap(predictor, num_samples=case.steps, baseline=ZERO), {}
+    if case.method == "layer-integrated-gradients":
+        return LayerIntegratedGradients(
+            predictor, layer=case.layer, rule=case.rule, baseline=ZERO, steps=case.steps
+        ), notes
+    if case.method == "sequential-integrated-gradients":
+        return SequentialIntegratedGradients(
+            predictor, rule=case.rule, baseline=ZERO, steps=case.steps
+        ), notes
+    if case.method == "discretized-integrated-gradients":
+        return DiscretizedIntegratedGradients(predictor, baseline=ZERO, steps=case.steps), notes
     if case.accuracy is None:
-        return _fixed(predictor, case.steps, case.rule), {"steps": case.steps}
+        return _fixed(predictor, case.steps, case.rule), notes
     if case.rule == "adaptive":
         adaptive = _integrated(predictor, relative_tolerance=case.accuracy, max_steps=MOST_STEPS)
         explained = _explained(adaptive, case)
@@ -83,3 +112,9 @@ def _integrated(predictor: Predictor, **parameters: Any) -> IntegratedGradients:
 
 def _explained(interpreter: SaliencyInterpreter, case: Case) -> list[Explanation]:
     return [only for (only,) in interpreter.interpret_batch_json(case.texts)]
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start

@@ -9,21 +9,57 @@ import json
 import platform
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import Tensor
 
+from allennlp_saliency.interpret import IntegratedGradients
+from allennlp_saliency.interpret.baselines import ZeroBaseline
+from allennlp_saliency.interpret.embedding_space import EmbeddingSpace
+from allennlp_saliency.interpret.gradient.neighbours import STRATEGIES, Neighbours, monotonic_paths
+from allennlp_saliency.interpret.interventions import EmbeddingCall
 from benchmarks.__main__ import main
-from benchmarks.case import Case, NotReachedError, fewest_steps
+from benchmarks.case import Case, Job, NotReachedError, fewest_steps, normalized
 from benchmarks.compare import compare
-from benchmarks.contestants import allennlp, ours
+from benchmarks.contestants import (
+    allennlp,
+    captum_language_model,
+    inseq_classes,
+    ours,
+    plain_loop,
+)
+from benchmarks.contestants.plain_language_model import LanguageModel, best_rows
 from benchmarks.machine import machine, versions
 from benchmarks.rows import Goal, Row, rows
 from benchmarks.table import goals, markdown, table, write
 from benchmarks.timing import LocalStage, ProcessStage
-from benchmarks.workloads import TINY, Texts, predictor, sentences, spread
+from benchmarks.workloads import (
+    TINY,
+    TINY_LANGUAGE_MODEL,
+    Texts,
+    continued,
+    fewer,
+    predictor,
+    sentences,
+    spread,
+)
 
-STEPS_AT_EQUAL = [row for row in rows(TINY) if row.name != "accuracy"]
+# `make benchmark` installs it, `make install` does not.
+MISSING = {name for name in ("interpreto",) if find_spec(name) is None}
+
+
+def with_who_is_there(row: Row) -> Row:
+    entries = tuple(entry for entry in row.entries if entry.contestant not in MISSING)
+    labels = {entry.label for entry in entries}
+    return replace(
+        row, entries=entries, goals=tuple(goal for goal in row.goals if goal.slower in labels)
+    )
+
+
+STEPS_AT_EQUAL = [with_who_is_there(row) for row in rows(TINY) if row.name != "accuracy"]
 ENTRY_KEYS = {
     "name",
     "median_seconds",
@@ -42,7 +78,7 @@ def stage() -> Callable[[str], LocalStage]:
 
 
 def small(row: Row) -> Row:
-    return replace(row, case=replace(row.case, texts=row.case.texts[:3]), rounds=2)
+    return replace(row, case=replace(row.case, texts=fewer(row.case.texts)[:3]), rounds=2)
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +118,112 @@ def test_ig_is_compared_with_every_peer() -> None:
     }
     everybody = {"ours", "AllenNLP", "captum", "lower bound"}
     assert comparable["ig-one"] == comparable["ig-many"] == everybody
+    of_generation = {"ours", "inseq", "plain loop"}
+    assert comparable["generation-ig"] == of_generation
+    assert comparable["generation-gradient"] == of_generation | {"captum"}
+    assert comparable["sequential"] == {"ours", "inseq", "inseq's class"}
+
+
+class PromptAsZero(ZeroBaseline):
+    """Nothing in the place of the prompt's words, and those after it as they are."""
+
+    def vectors(self, space: EmbeddingSpace, call: EmbeddingCall, part: Tensor) -> Tensor:
+        return part if call.field == "generated" else super().vectors(space, call, part)
+
+
+def test_captum_explains_generated_text_as_ours_does_from_its_baseline() -> None:
+    case = Case(TINY_LANGUAGE_MODEL, continued(7, 3), steps=6, rule="gauss-legendre")
+    scores = captum_language_model.prepare(case, predictor(case.model, "cpu")).run()
+    own = IntegratedGradients(
+        predictor(case.model, "cpu"),
+        steps=case.steps,
+        rule=case.rule,
+        baseline=PromptAsZero(keep_special_tokens=False),
+    )
+    (explanations,) = own.interpret_batch_json(case.texts)
+    assert len(explanations) == len(scores) == 3
+    for explanation, other in zip(explanations, scores, strict=True):
+        (prompt,) = (one for one in explanation.inputs if one.field == "prompt")
+        assert normalized(prompt.attributions) == pytest.approx(other, abs=1e-5)
+
+
+def test_interpreto_explains_the_generated_text_that_it_is_given() -> None:
+    pytest.importorskip("interpreto")
+    from benchmarks.contestants import interpreto
+
+    case = Case(TINY_LANGUAGE_MODEL, continued(7, 3), method="input-x-gradient", steps=1)
+    scores = interpreto.prepare(case, predictor(case.model, "cpu")).run()
+    parts = LanguageModel.of(predictor(case.model, "cpu"))
+    (text,) = parts.continued(case)
+    expected = []
+    for k, token in enumerate(text.after):
+        x = parts.word_embeddings(torch.cat([text.before, text.after[:k]])).requires_grad_()
+        logit = parts.model(inputs_embeds=x[None]).logits[0, -1, token]
+        (g,) = torch.autograd.grad(logit, x)
+        expected.append(normalized((x * g).abs().sum(-1)[: len(text.before)].tolist()))
+    assert torch.allclose(torch.tensor(scores), torch.tensor(expected), atol=1e-6)
+
+
+def test_inseqs_paths_through_words_begin_as_ours() -> None:
+    parts = LanguageModel.of(predictor(TINY_LANGUAGE_MODEL, "cpu"))
+    weight = parts.word_embeddings.weight
+    words, steps = torch.tensor([3, 14, 15, 92]), 8
+    builder, _ = inseq_classes._path_builder(parts)
+    theirs = builder.scale_inputs(words[None], torch.zeros_like(words)[None], steps, "greedy")
+    own = monotonic_paths(
+        weight[words], weight[:1].expand(4, -1), Neighbours(weight, 50), steps, STRATEGIES["greedy"]
+    )
+    # The way back from the word to the baseline: the next word is one of its neighbours. After
+    # that inseq goes on from the neighbour, and ours from what it became.
+    assert torch.equal(theirs[0], own[0])
+    assert torch.equal(theirs[-2:], own[-2:])
+    assert not torch.equal(theirs[-2], own[-1])
+
+
+def test_a_plain_loop_that_leaves_tokens_out_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(TINY_LANGUAGE_MODEL, continued(5, 6), steps=4, rule="gauss-legendre")
+    whole = plain_loop.prepare(case, predictor(case.model, "cpu"))
+    assert whole.share == 1
+    assert whole.notes == {}
+    monkeypatch.setattr(plain_loop, "_MOST_ROWS", 12)
+    some = plain_loop.prepare(case, predictor(case.model, "cpu"))
+    assert some.share == 0.5
+    assert some.notes == {"measured on": "3 of 6 tokens"}
+    assert some.run() == whole.run()[1::2]
+
+
+def test_the_rows_in_a_batch_are_looked_for_on_the_texts_to_warm_up_with() -> None:
+    warm_up = continued(3, 1)
+    case = Case(TINY_LANGUAGE_MODEL, continued(5, 6), steps=16, warm_up=warm_up)
+    asked: list[tuple[Texts, int]] = []
+    assert best_rows(case, (4, 32), lambda few, rows: asked.append((few.texts, rows))) in {4, 16}
+    assert asked == [(warm_up, 16), (warm_up, 4), (warm_up, 16)]
+    asked.clear()
+    assert best_rows(replace(case, texts=warm_up), (4, 8), lambda *one: asked.append(one)) == 16
+    assert asked == []
+
+
+def test_a_stage_warms_up_with_what_the_case_says() -> None:
+    prepared: list[Texts] = []
+
+    def prepare(case: Case, predictor: object) -> Job:
+        prepared.append(case.texts)
+        return Job(list)
+
+    stage = LocalStage("ours", "cpu", threads=1)
+    stage._module = SimpleNamespace(prepare=prepare)
+    texts, warm_up = sentences([9, 4, 7]), sentences([3])
+    stage.prepare("a", Case(TINY, texts), warm_up=True)
+    stage.prepare("b", Case(TINY, texts, warm_up=warm_up), warm_up=True)
+    assert prepared == [texts, (texts[1], texts[0]), texts, warm_up]
+
+
+def test_a_quick_look_is_at_fewer_texts_and_less_after_a_prompt() -> None:
+    assert fewer(sentences([9, 4, 7, 5, 6])) == sentences([9, 4, 7, 5, 6])[1::-1]
+    assert fewer(sentences([9])) == sentences([9])
+    (text,), (less,) = continued(5, 32), fewer(continued(5, 32))
+    assert less["prompt"] == text["prompt"]
+    assert less["continuation"] == " " + " ".join(text["continuation"].split()[:4])
 
 
 def test_results_are_written_and_read_back(measured: dict[str, dict], tmp_path) -> None:
@@ -121,6 +263,23 @@ def test_the_large_model_has_the_size_of_bert_base() -> None:
         size = SIZES[BERT_BASE]
         count = sum(p.numel() for p in BertModel(BertConfig(**vars(size))).parameters())
     assert count == 109_482_240
+
+
+def test_the_large_language_model_has_the_size_of_gpt2_small() -> None:
+    with torch.device("meta"):
+        from transformers import GPT2Config, GPT2LMHeadModel
+
+        from benchmarks.workloads import GPT2_SMALL, LANGUAGE_MODELS
+
+        model = GPT2LMHeadModel(GPT2Config(**vars(LANGUAGE_MODELS[GPT2_SMALL])))
+    assert sum(p.numel() for p in model.parameters()) == 124_439_808
+
+
+def test_a_prompt_and_what_comes_after_it_are_as_long_as_they_should_be() -> None:
+    parts = LanguageModel.of(predictor(TINY_LANGUAGE_MODEL, "cpu"))
+    (text,) = parts.continued(Case(TINY_LANGUAGE_MODEL, continued(64, 32)))
+    assert (len(text.before), len(text.after)) == (64, 32)
+    assert parts.tokenizer.unk_token_id not in [*text.before.tolist(), *text.after.tolist()]
 
 
 def test_allennlps_rule_takes_the_steps_it_is_given() -> None:
