@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +13,7 @@ from allennlp.data.fields.field import Field
 from torch import Tensor
 
 from ..alignment import text_items
+from ..embedding_layers import find_embedding_layers
 from ..embedding_space import EmbeddingSpace
 from ..errors import InterpretationError, NotApplicableError
 from ..labels import labelled_span
@@ -73,10 +74,12 @@ class AttentionSpace(EmbeddingSpace):
         twin = copy.copy(twin)
         twin.earlier = None
         made_readable(twin.model)
-        recorder = Recorder(twin.model)
+        layers = find_embedding_layers(twin).layers
+        recorder = Recorder(twin.model, [layer.module for layer in layers])
         with recorder.listening():
             super().__init__(twin, instances, target, budget, row_loss)
         self.runs = recorder.runs()
+        self._embedded = recorder.embedded
         if not self.runs:
             raise NotApplicableError(
                 f"{type(twin.model).__name__} has no transformer attention (weights over heads, "
@@ -199,12 +202,13 @@ class AttentionSpace(EmbeddingSpace):
             # A mismatched indexer has that of the matched one in it.
             tokenizer = getattr(getattr(indexer, "_matched_indexer", None), "_tokenizer", None)
         names = getattr(tokenizer, "convert_ids_to_tokens", None)
-        tensors: Mapping[str, Mapping[str, Tensor]] = self._collated[call.field]
-        named = [tensors[call.layer.indexer]] if call.layer.indexer else tensors.values()
-        ids = next((one["token_ids"] for one in named if "token_ids" in one), None)
-        if names is None or ids is None:
+        same = len(self._embedded) == len(self._calls)
+        given = self._embedded[number] if same else None
+        if names is None or given is None:
             return []
-        return [name or "" for name in names(ids[row].reshape(-1).tolist())]
+        ids = given.T if call.transposed else given
+        own = ids.reshape(len(self.instances), -1)[row].tolist()
+        return [name or "" for name in names(own)]
 
     def _check(self) -> None:
         for run in self.runs:

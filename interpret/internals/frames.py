@@ -52,14 +52,18 @@ class Frames:
     Attributes:
         encoders: The ids of encoders.
         blocks: The ids of modules in lists.
+        layers: The ids of the layers that embed.
         running: The innermost call that goes on, None for none.
         encoded: The calls of encoders that are over, in order.
+        embedded: What the layers that embed were given, call by call: indices, None for others.
     """
 
     encoders: frozenset[int]
     blocks: frozenset[int]
+    layers: frozenset[int]
     running: Frame | None = None
     encoded: list[Frame] = field(default_factory=list)
+    embedded: list[Tensor | None] = field(default_factory=list)
     _last: Frame | None = None
 
     @contextmanager
@@ -95,6 +99,10 @@ class Frames:
             return
         frame.output = output
         self.running = frame.parent
+        if id(module) in self.layers:
+            given = first_tensor([*args, *kwargs.values()])
+            indices = given is not None and given.dtype == torch.long and given.dim() == 2
+            self.embedded.append(given if indices else None)
         if id(module) in self.encoders:
             self.encoded.append(frame)
         if id(module) in self.blocks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -84,9 +84,10 @@ class Recorder:
 
     Args:
         model: The twin's model.
+        layers: Its layers that embed.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, layers: Sequence[nn.Module] = ()) -> None:
         self._model = model
         names = {id(module): name for name, module in model.named_modules()}
         modules = dict(model.named_modules())
@@ -96,7 +97,7 @@ class Recorder:
             if isinstance(owner := modules.get(name.rpartition(".")[0]), nn.ModuleList)
         }
         self._encoders = frozenset(map(id, _encoders(model)))
-        self._frames = Frames(self._encoders, frozenset(self._lists))
+        self._frames = Frames(self._encoders, frozenset(self._lists), frozenset(map(id, layers)))
         self._calls: list[AttentionCall] = []
 
     @contextmanager
@@ -104,6 +105,11 @@ class Recorder:
         """For as long as the model runs."""
         with self._frames.of(self._model), AttentionMode(self._note):
             yield
+
+    @property
+    def embedded(self) -> list[Tensor | None]:
+        """The indices that the layers that embed were given, call by call, None for others."""
+        return self._frames.embedded
 
     def runs(self) -> list[Run]:
         """What was seen, by the stacks of blocks that computed it."""

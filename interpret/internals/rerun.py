@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ..embedding_space import EmbeddingSpace
 from ..errors import InterpretationError
-from ..packing import Chunk
 from .frames import Frame, first_tensor
 from .mode import AttentionMode
 from .recorder import AttentionCall
@@ -59,39 +58,35 @@ class Rerun:
     def _closed(self, states: Tensor) -> Tensor:
         return states if self._closing is None else self._closing(states)
 
-    def chunks(self, space: EmbeddingSpace, sequences: Tensor, keys: Tensor) -> Iterator[Chunk]:
-        """Batches of sequences, each with a key whose value is zero in it.
+    def without(
+        self, space: EmbeddingSpace, sequences: Tensor, keys: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """What the block returns for sequences that each have a value of zero at a key.
 
         Args:
             space: Says how much goes through the model at once.
-            sequences: `(rows,)`.
-            keys: `(rows,)`.
+            sequences: Which of the block's sequences, `(rows,)`.
+            keys: The key of each, `(rows,)`.
+
+        Yields:
+            The numbers of the rows in a batch, `(chunk,)`, and their states, `(chunk, positions,
+            dim)`.
         """
-        if self._packed:
-            yield from space.batches(sequences)
+        if not self._packed:
+            for key in keys.unique():
+                rows = (keys == key).nonzero().flatten()
+                every = torch.full((self._count,), -1)
+                every[sequences[rows]] = key
+                states = self._run(None, every)
+                states = states.transpose(0, 1) if self._call.transposed else states
+                yield rows, states[sequences[rows].to(states.device)]
             return
-        for key in keys.unique():
-            for chunk in space.batches(torch.zeros(1)):
-                chunk.rows = (keys == key).nonzero().flatten()
-                yield chunk
-
-    def without(self, sequences: Tensor, keys: Tensor) -> Tensor:
-        """What the block returns for some of its sequences with a value of zero at a key of each.
-
-        Args:
-            sequences: `(rows,)`.
-            keys: `(rows,)`.
-
-        Returns:
-            `(rows, positions, dim)`.
-        """
-        if self._packed:
-            return self._run(sequences, keys)
-        every = torch.full((self._count,), -1)
-        every[sequences] = keys
-        states = self._run(None, every)
-        states = states.transpose(0, 1) if self._call.transposed else states
-        return states[sequences.to(states.device)]
+        for chunk in space.batches(sequences):
+            found: Tensor | None = None
+            with chunk.guard():
+                found = self._run(sequences[chunk.rows], keys[chunk.rows])
+            if found is not None:
+                yield chunk.rows, found
 
     def _can_be_packed(self) -> bool:
         order = torch.arange(self._count).flip(0).repeat(2)

@@ -109,9 +109,7 @@ class ValueZeroing(AttentionInterpreter):
         there = stack.keys.real & stack.queries.real.any(1, keepdim=True)
         sequences, keys = there.nonzero(as_tuple=True)
         as_it_was = rerun.states().double()
-        for chunk in rerun.chunks(space, sequences, keys):
-            with chunk.guard():
-                some, zeroed = sequences[chunk.rows], keys[chunk.rows]
-                states = rerun.without(some, zeroed).double()
-                cosines = F.cosine_similarity(as_it_was[some.to(states.device)], states, dim=-1)
-                changes[some, :, zeroed] = (1 - cosines).clamp_min(0).cpu()
+        for rows, states in rerun.without(space, sequences, keys):
+            some = sequences[rows].to(states.device)
+            cosines = F.cosine_similarity(as_it_was[some], states.double(), dim=-1)
+            changes[sequences[rows], :, keys[rows]] = (1 - cosines).clamp_min(0).cpu()

@@ -15,6 +15,7 @@ from allennlp.data import DatasetReader
 from allennlp.models import Model
 from allennlp.predictors import Predictor, TextClassifierPredictor
 from torch import Tensor
+from transformers import AutoTokenizer
 
 from allennlp_saliency.interpret import Explanation, SaliencyInterpreter
 from allennlp_saliency.interpret.packing import TokenBudget
@@ -84,6 +85,50 @@ class TestWordpieces:
             other = explain(method, predictor, swapped)
             for one, two in zip(explanation.inputs, reversed(other.inputs), strict=True):
                 assert one.attributions == pytest.approx(two.attributions, abs=1e-5)
+
+    def test_a_text_that_is_folded_into_segments(self, zoo: Zoo) -> None:
+        folder = zoo.transformer("bert")
+        part = {"type": "pretrained_transformer", "model_name": folder}
+        folded = {**part, "max_length": 8}
+        reader = {
+            "type": "text_classification_json",
+            "text_key": "sentence",
+            "tokenizer": part,
+            "token_indexers": {"tokens": folded},
+        }
+        config = {
+            "type": "basic_classifier",
+            "text_field_embedder": {"token_embedders": {"tokens": folded}},
+            "seq2vec_encoder": {"type": "cls_pooler", "embedding_dim": 16},
+            "namespace": "tags",
+        }
+        own: Any = Model.from_params(Params(copy.deepcopy(config)), vocab=vocabulary())
+        predictor = TextClassifierPredictor(
+            own.eval(), DatasetReader.from_params(Params(copy.deepcopy(reader)))
+        )
+        explanation = explain("attention", predictor, {"sentence": SENTENCE}, matrices=True)
+        (one,) = explanation.inputs
+        names = one.tokens[1:-1]
+        segments = [["[CLS]", *names[i : i + 6], "[SEP]"] for i in range(0, len(names), 6)]
+        assert len(segments) > 2
+        transformer = copy.deepcopy(own._text_field_embedder.token_embedder_tokens)
+        transformer = transformer.transformer_model
+        transformer.set_attn_implementation("eager")
+        words = AutoTokenizer.from_pretrained(folder)
+        looked, beside = [], 0.0
+        for number, segment in enumerate(segments):
+            ids = torch.tensor([words.convert_tokens_to_ids(segment)])
+            with torch.no_grad():
+                attentions = transformer(ids, output_attentions=True).attentions
+            weights = torch.stack(attentions)[:, 0].numpy()
+            assert explanation.matrices[number].keys == segment
+            assert explanation.matrices[number].numpy() == pytest.approx(weights, abs=1e-5)
+            share = weights.mean((0, 1, 2)) / len(segments)
+            first, last = number == 0, number == len(segments) - 1
+            looked += share[0 if first else 1 : None if last else -1].tolist()
+            beside += (0 if first else share[0]) + (0 if last else share[-1])
+        assert one.attributions == pytest.approx(looked, abs=1e-6)
+        assert one.unassigned == pytest.approx(beside, abs=1e-6)
 
 
 class TestAnyTransformer:
