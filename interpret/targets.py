@@ -148,7 +148,8 @@ class Span(Target):
 
     Args:
         start: First position of the span, as the model counts; None for the predicted one.
-        end: Last position of the span; None for the predicted one.
+        end: Last position of the span; None for the predicted one. Of a text that is read in
+            windows both are positions in the window that the answer is in.
     """
 
     def __init__(self, start: int | None = None, end: int | None = None) -> None:

@@ -307,6 +307,48 @@ class TestSumOfWindows:
             mean = [sum(column) / len(windows) for column in zip(*written, strict=True)]
             assert explanation.inputs[0].attributions == pytest.approx(mean, abs=1e-5)
 
+    def test_the_label_is_that_of_all_windows(self) -> None:
+        own = model("bert", "text-classification")
+        plain = TransformersPredictor.from_pretrained(own, tokenizer("wordpiece"))
+        made = TransformersPredictor.from_pretrained(own, tokenizer("wordpiece"), overlong="window")
+        offsets = explain(made, {"sentence": LONG})[0].inputs[0].offsets
+        windows = read(explain(made, {"sentence": LONG})[0])
+        parts = [{"sentence": part(offsets, a, b)} for a, b in windows]
+        mean = torch.tensor([plain.predict_json(one)["logits"] for one in parts]).mean(0)
+        # Now the classes are about as probable, so that windows differ in the best.
+        own.classifier.bias.data -= mean
+        made = TransformersPredictor.from_pretrained(own, tokenizer("wordpiece"), overlong="window")
+        plain = TransformersPredictor.from_pretrained(own, tokenizer("wordpiece"))
+        alone = [plain.predict_json(one) for one in parts]
+        assert len({one["label"] for one in alone}) > 1
+        probs = torch.tensor([one["probs"] for one in alone]).mean(0)
+        label = LABELS[int(probs.argmax())]
+        (explanation,) = explain(made, {"sentence": LONG})
+        assert (
+            explanation.target["label"] == label == made.predict_json({"sentence": LONG})["label"]
+        )
+        logs = [math.log(one["probs"][LABELS.index(label)]) for one in alone]
+        assert explanation.target["value"] == pytest.approx(sum(logs) / len(logs), abs=1e-5)
+
+    def test_what_is_written_after_a_source(self) -> None:
+        made = make("bart", "seq2seq")
+        prediction = made.predict_json({"source": LONG, "max_new_tokens": 3})
+        own = short("bart", "seq2seq")._model.transformer
+        ids = tokenizer("bytes")(LONG)["input_ids"]
+        windows = [window["source"] for window in prediction["overlong"]["windows"]]
+        batch = torch.tensor([[ids[0], *ids[a:b], ids[-1]] for a, b in windows])
+        written: list[int] = []
+        for _ in prediction["token_ids"]:
+            start = [own.config.decoder_start_token_id, *written]
+            before = torch.tensor([start] * len(windows))
+            with torch.no_grad():
+                logits = own(input_ids=batch, decoder_input_ids=before).logits[:, -1]
+            probs = logits.softmax(-1).mean(0)
+            written.append(int(probs.argmax()))
+            log_prob = prediction["log_probs"][len(written) - 1]
+            assert log_prob == pytest.approx(math.log(float(probs.max())), abs=1e-4)
+        assert prediction["token_ids"] == written
+
 
 class TestOneWindow:
     """Of several windows the one that has what is explained."""
@@ -401,12 +443,13 @@ class TestOneWindow:
     def test_a_continuation_longer_than_the_model(self) -> None:
         made = make("gpt2", "causal-lm")
         explanations = explain(
-            made, {"prompt": "a great", "continuation": " film" * 150}, "gradient"
+            made, {"prompt": "a great", "continuation": " paris" * 150}, "gradient"
         )
-        last = explanations[-1].overlong
-        assert last["windows"] == [
-            {"prompt": [2, 2], "generated": [last["tokens"] - 130, 298]}
-        ] or (last["windows"][0]["generated"][1] - last["windows"][0]["generated"][0] == 128)
+        count = len(explanations)
+        (window,) = explanations[-1].overlong["windows"]
+        assert window["generated"] == [count - 129, count - 1]
+        assert window["prompt"][0] == window["prompt"][1]
+        assert explanations[-1].overlong["dropped"] > count - 129
         assert explanations[0].overlong is None
 
     def test_changed_prompt(self) -> None:
@@ -461,28 +504,37 @@ class TestTruncate:
             made.predict_json({"sentence": LONG + " [MASK]"})
 
 
+def ours() -> list[str]:
+    """The methods of this package."""
+    known = SaliencyInterpreter.list_available()
+    classes = {name: SaliencyInterpreter.by_name(name) for name in known}
+    return [
+        name
+        for name, one in classes.items()
+        if one.__module__.startswith("allennlp_saliency") and issubclass(one, SaliencyInterpreter)
+    ]
+
+
 class TestMethods:
-    @pytest.mark.parametrize(
-        ("method", "more"),
-        [
-            ("smooth-gradients", {}),
-            ("gradient-shap", {}),
-            ("sequential-integrated-gradients", {"steps": 2}),
-            ("lrp", {}),
-            ("random", {}),
-            ("one-hot-gradient", {}),
-            ("layer-gradient-x-activation", {"layer": "transformer.bert.encoder.layer.0"}),
-            ("layer-integrated-gradients", {"layer": "transformer.bert.encoder.layer.0"}),
-        ],
-    )
-    def test_every_kind(self, method: str, more: dict[str, Any]) -> None:
+    @pytest.mark.parametrize("method", ours())
+    def test_every_method(self, method: str) -> None:
         made = make("bert", "text-classification", max_length=24)
         text = " ".join(LONG.split()[:60])
+        inner = {"layer": "transformer.bert.encoder.layer.0"}
+        more = inner if method.startswith("layer-") else {}
         (explanation,) = explain(made, {"sentence": text}, method, **more)
         assert len(read(explanation)) > 2
         scores = explanation.inputs[0].attributions
         assert all(map(math.isfinite, scores))
         assert sum(score != 0 for score in scores) > 50
+
+    def test_attention_in_full(self) -> None:
+        made = make("bert", "text-classification", max_length=24)
+        text = " ".join(LONG.split()[:60])
+        (explanation,) = explain(made, {"sentence": text}, "attention", matrices=True)
+        shapes = {matrix.numpy().shape[-2:] for matrix in explanation.matrices}
+        assert len(explanation.matrices) == len(read(explanation))
+        assert shapes == {(24, 24)}
 
     def test_details_and_warnings(self) -> None:
         made = make("bert", "text-classification", max_length=24)
