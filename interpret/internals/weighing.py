@@ -25,9 +25,8 @@ def checked(name: str, value: object, words: Sequence[str], optional: bool = Fal
     """
     number = isinstance(value, int) and not isinstance(value, bool)
     if not (number or value in words or (optional and value is None)):
-        raise ConfigurationError(
-            f"{name} is {', '.join(map(repr, words))} or a number, not {value!r}"
-        )
+        known = " or ".join([*map(repr, words), "a number"])
+        raise ConfigurationError(f"{name} is {known}, not {value!r}")
 
 
 def reduced(values: Tensor, how: str | int, dim: int, name: str) -> Tensor:

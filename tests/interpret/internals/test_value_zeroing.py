@@ -10,13 +10,17 @@ import pytest
 import torch
 
 from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.internals.rerun import Rerun
+from allennlp_saliency.interpret.packing import TokenBudget
 from tests.interpret.internals.models import (
     SENTENCE,
     eager,
     encoded,
     explained,
+    interpreter,
     normalized,
     of_kind,
+    one_group,
     scores,
     zeroed,
 )
@@ -157,3 +161,39 @@ def test_no_rollout_of_cross_attention() -> None:
         "value-zeroing", "t5", "seq2seq", given, layers="rollout", kind="encoder"
     )
     assert scores(explanation, "source").sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "key"), [("gpt2", "causal-lm", "prompt"), ("t5", "seq2seq", "source")]
+)
+def test_steps_of_a_text_are_measured_once(
+    name: str, task: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a causal model does before a token it does there also when more tokens follow."""
+    runs: list[int] = []
+    without = Rerun.without
+
+    def counted(self: Rerun, space: Any, sequences: Any, keys: Any) -> Any:
+        runs.append(len(sequences))
+        return without(self, space, sequences, keys)
+
+    monkeypatch.setattr(Rerun, "without", counted)
+    given = {key: "a great film", "max_new_tokens": 6}
+    alone = explained("value-zeroing", name, task, given, token_budget=1, matrices=True)
+    each, runs[:] = list(runs), []
+    monkeypatch.setattr(TokenBudget, "groups", one_group)
+    together = explained("value-zeroing", name, task, given, matrices=True)
+    assert len(runs) == len(each) // 6
+    assert sum(runs) == sum(each[-len(runs) :])
+    for one, other in zip(alone, together, strict=True):
+        for mine, theirs in zip(one.matrices, other.matrices, strict=True):
+            assert mine.numpy() == pytest.approx(theirs.numpy(), abs=1e-5)
+    # Another text is none of its beginnings.
+    runs.clear()
+    other = {key: "london", "max_new_tokens": 6}
+    made = interpreter("value-zeroing", name, task)
+    made.interpret_batch_json([given, other, given])
+    both = sum(runs)
+    runs.clear()
+    made.interpret_json(other)
+    assert both == sum(each[-len(runs) :]) + sum(runs)
