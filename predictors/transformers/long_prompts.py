@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -95,10 +96,13 @@ class LatestTokens(WritesAfterLongTexts):
         return ["prompt"], {"what comes after it": count - 1}
 
     def long_text(self, name: str, field: Any) -> LongText:
-        """A text field that may be cut; what was written has nothing that the tokenizer adds."""
+        """A text field that may be cut; what was written has nothing that the tokenizer adds.
+
+        Where the latest tokens are read no step reads a beginning of what another reads.
+        """
         if name == "generated":
-            return LongText(name, field, 0, 0)
-        return super().long_text(name, field)
+            return LongText(name, field, 0, 0, shared=False)
+        return replace(super().long_text(name, field), shared=False)
 
     def spans(
         self, instance: Instance, texts: Sequence[LongText], room: int, wanted: Overlong

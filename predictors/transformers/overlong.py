@@ -59,12 +59,15 @@ class LongText:
         field: The field.
         head: How many tokens before the text's own the tokenizer has added.
         tail: How many behind them.
+        shared: Whether parts with the same tokens are the same field, so that what is generated
+            after them can share forward passes.
     """
 
     name: str
     field: SourceTextField
     head: int
     tail: int
+    shared: bool = True
 
     @classmethod
     def of(cls, name: str, field: Any) -> LongText:
@@ -101,8 +104,8 @@ class LongText:
         return self.head + span[0], self.head + span[1]
 
     def part(self, places: Sequence[int]) -> SourceTextField:
-        """The field with some of its tokens; the same for the same tokens."""
-        known = self.field.parts
+        """The field with some of its tokens."""
+        known = self.field.parts if self.shared else {}
         key = tuple(places)
         if key not in known:
             tokens: list[Token] = [self.field.tokens[place] for place in places]

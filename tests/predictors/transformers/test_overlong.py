@@ -442,14 +442,23 @@ class TestOneWindow:
 
     def test_a_continuation_longer_than_the_model(self) -> None:
         made = make("gpt2", "causal-lm")
+        continuation = LONG[:900].rpartition(" ")[0]
         explanations = explain(
-            made, {"prompt": "a great", "continuation": " paris" * 150}, "gradient"
+            made, {"prompt": "a great", "continuation": continuation}, "gradient"
         )
         count = len(explanations)
         (window,) = explanations[-1].overlong["windows"]
         assert window["generated"] == [count - 129, count - 1]
         assert window["prompt"][0] == window["prompt"][1]
         assert explanations[-1].overlong["dropped"] > count - 129
+        own = short("gpt2", "causal-lm")._model.transformer
+        ids = tokenizer("bare-bytes")("a great" + continuation)["input_ids"]
+        for number in (0, 60, count - 5, count - 2, count - 1):
+            before = len(ids) - count + number
+            with torch.no_grad():
+                logits = own(input_ids=torch.tensor([ids[:before][-128:]])).logits[0, -1]
+            expected = float(logits.log_softmax(-1)[ids[before]])
+            assert explanations[number].target["value"] == pytest.approx(expected, abs=1e-4)
         assert explanations[0].overlong is None
 
     def test_changed_prompt(self) -> None:
