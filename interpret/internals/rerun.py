@@ -89,7 +89,7 @@ class Rerun:
                 yield chunk.rows, found
 
     def _can_be_packed(self) -> bool:
-        order = torch.arange(self._count).flip(0).repeat(2)
+        order = torch.tensor([self._count - 1, 0])
         try:
             states = self._run(order, torch.full((len(order),), -1))
         except (RuntimeError, ValueError, TypeError, IndexError):
