@@ -64,7 +64,14 @@ class NestedSpace(EmbeddingSpace):
 
     Raises:
         NotNested: If the model, asked for the shortest beginning alone, answers something else.
+
+    Attributes:
+        heads: The instance that each row of the recording pass held, `(rows,)`.
+        row_of: The row that held each instance, `(instances,)`.
     """
+
+    heads: Tensor
+    row_of: Tensor
 
     def evaluate(self, points: Points, rows: Tensor) -> Tensor:
         values = torch.empty(len(rows), dtype=torch.float64)
@@ -141,6 +148,7 @@ class NestedSpace(EmbeddingSpace):
         places = {text: row for row, text in enumerate(longest)}
         row = torch.tensor([places[text] for text in self._texts])
         heads = torch.tensor(list(longest.values()))
+        self.heads, self.row_of = heads, row
         collated = self._whole(self._own_rows, heads, row)
         recording = Recording(collated, len(heads))
         hooks = hooked(found.layers, recording.layer, found.text_field_embedder, recording.embedder)

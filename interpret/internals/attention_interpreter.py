@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,13 +14,15 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from ..assembly import Attribution
+from ..beginnings import texts
 from ..embedding_space import EmbeddingSpace
 from ..explanation import AttentionMatrix
+from ..nested_space import NotNested
 from ..packing import TokenBudget
 from ..row_loss import RowLoss
 from ..saliency_interpreter import SaliencyInterpreter
 from ..twin import Twin
-from .attention_space import AttentionSpace, Stack
+from .attention_space import AttentionSpace, NestedAttentionSpace, Stack
 from .matrices import matrices_of, written
 from .recorder import KINDS
 from .weighing import QUERIES, checked, token_scores
@@ -70,6 +73,9 @@ class AttentionInterpreter(SaliencyInterpreter):
     default_query: ClassVar[str | None] = None
     """The query where none is named."""
 
+    nested: ClassVar[bool] = True
+    """Whether an instance that is the beginning of another has its attentions in those of that."""
+
     def __init__(
         self,
         predictor: Predictor,
@@ -92,10 +98,15 @@ class AttentionInterpreter(SaliencyInterpreter):
     def space(
         self, twin: Twin, instances: Sequence[Instance], budget: TokenBudget, row_loss: RowLoss
     ) -> AttentionSpace:
-        return AttentionSpace(twin, instances, self.target, budget, row_loss)
+        given = (twin, instances, self.target, budget, row_loss)
+        if self.nested and len(texts(twin.model, instances)) < len(instances):
+            with suppress(NotNested):
+                return NestedAttentionSpace(*given)
+        return AttentionSpace(*given)
 
     def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
-        # Each has attentions of its own, also where one is the beginning of another.
+        if self.nested:
+            return super()._together(twin, instances)
         return [[number] for number in range(len(instances))]
 
     def views(self, space: AttentionSpace) -> list[View]:

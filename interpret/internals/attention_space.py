@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from allennlp.data import Instance
 from allennlp.data.fields import IndexField, SequenceLabelField
 from allennlp.data.fields.field import Field
@@ -17,6 +18,7 @@ from ..embedding_layers import find_embedding_layers
 from ..embedding_space import EmbeddingSpace
 from ..errors import InterpretationError, NotApplicableError
 from ..labels import labelled_span
+from ..nested_space import NestedSpace
 from ..packing import TokenBudget
 from ..row_loss import RowLoss
 from ..targets import Target
@@ -44,6 +46,21 @@ class Stack:
     run: Run
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How the sequences of a stack are read for each instance.
+
+    Attributes:
+        queries: The sequences that look, each as long as it is for the instance in `rows`.
+        keys: Those that are looked at.
+        made: Which of the stack's sequences each of them is.
+    """
+
+    queries: Sequences
+    keys: Sequences
+    made: Tensor
+
+
 class AttentionSpace(EmbeddingSpace):
     """An embedding space that saw the attention weights in the pass in which it was recorded.
 
@@ -60,7 +77,12 @@ class AttentionSpace(EmbeddingSpace):
 
     Attributes:
         runs: The model's stacks of blocks, in the order in which they ran.
+        heads: The instance that each row of the pass held, `(rows,)`.
+        row_of: The row that held each instance, `(instances,)`.
     """
+
+    heads: Tensor
+    row_of: Tensor
 
     def __init__(
         self,
@@ -76,6 +98,7 @@ class AttentionSpace(EmbeddingSpace):
         made_readable(twin.model)
         layers = find_embedding_layers(twin).layers
         recorder = Recorder(twin.model, [layer.module for layer in layers])
+        self.heads = self.row_of = torch.arange(len(instances))
         with recorder.listening():
             super().__init__(twin, instances, target, budget, row_loss)
         self.runs = recorder.runs()
@@ -86,15 +109,14 @@ class AttentionSpace(EmbeddingSpace):
                 "queries and keys), so there is none to show; use a gradient method, such as "
                 "'integrated-gradients' or 'deeplift'"
             )
-        leaves = self._graph[1]
         self._sequences = {
             id(run): sequences_of(
                 run.of_kind(run.own_kind)[0],
                 number,
                 self.layout,
                 self._calls,
-                leaves,
-                len(self.instances),
+                self._graph[1],
+                self.heads,
             )
             for number, run in enumerate(self.runs)
         }
@@ -103,6 +125,17 @@ class AttentionSpace(EmbeddingSpace):
     def sequences(self, run: Run) -> Sequences:
         """The sequences that a run works on."""
         return self._sequences[id(run)]
+
+    def reading(self, stack: Stack) -> Reading:
+        """Which sequences of a stack are whose, and how far."""
+        rows = self.row_of[stack.queries.rows]
+        pairs = (self.row_of.unsqueeze(1) == rows.unsqueeze(0)).nonzero()
+        instances, made = pairs[:, 0], pairs[:, 1]
+        queries, keys = (
+            Sequences(self.layout, instances, one.sources[made])
+            for one in (stack.queries, stack.keys)
+        )
+        return Reading(queries, keys, made)
 
     def stacks(self, kind: str | None = None) -> list[Stack]:
         """The attentions of a kind; None for those that look at the texts for the prediction:
@@ -207,7 +240,7 @@ class AttentionSpace(EmbeddingSpace):
         if names is None or given is None:
             return []
         ids = given.T if call.transposed else given
-        own = ids.reshape(len(self.instances), -1)[row].tolist()
+        own = ids.reshape(len(self.heads), -1)[self.row_of[row]].tolist()
         return [name or "" for name in names(own)]
 
     def _check(self) -> None:
@@ -230,4 +263,10 @@ class AttentionSpace(EmbeddingSpace):
                     )
 
 
-__all__ = ["AttentionSpace", "Stack"]
+class NestedAttentionSpace(AttentionSpace, NestedSpace):
+    """The same, where instances that are beginnings of a text are read in its row: no position
+    looks at what comes after it.
+
+    Raises:
+        NotNested: If the model's positions do.
+    """

@@ -29,6 +29,8 @@ class AttentionXGradient(ByLayerAndHead):
     """
 
     default_query: ClassVar[str | None] = "sum"
+    # What weights do differs from target to target.
+    nested: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -99,7 +99,7 @@ class Frames:
             return
         frame.output = output
         self.running = frame.parent
-        if id(module) in self.layers:
+        if id(module) in self.layers and torch.is_grad_enabled():
             given = first_tensor([*args, *kwargs.values()])
             indices = given is not None and given.dtype == torch.long and given.dim() == 2
             self.embedded.append(given if indices else None)

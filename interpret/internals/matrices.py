@@ -31,18 +31,19 @@ def matrices_of(
     found: list[list[AttentionMatrix]] = [[] for _ in space.instances]
     labels = [space.label_of_positions(row) for row in range(len(space.instances))]
     for stack, full in stacks:
-        for sequence, row in enumerate(stack.queries.rows.tolist()):
-            queries, keys = (one.real[sequence] for one in (stack.queries, stack.keys))
+        reading = space.reading(stack)
+        for sequence, row in enumerate(reading.queries.rows.tolist()):
+            queries, keys = (one.real[sequence] for one in (reading.queries, reading.keys))
             if not bool(queries.any()):
                 continue
-            own = full[:, sequence].detach().float().cpu()[..., queries, :][..., keys]
+            own = full[:, reading.made[sequence]].detach().float().cpu()[..., queries, :][..., keys]
             heads = ["head"] if own.dim() == 4 else []
             found[row].append(
                 AttentionMatrix(
                     kind=stack.kind,
                     axes=["layer", *heads, "query", "key"],
-                    queries=_labels(stack.queries, sequence, queries, labels[row]),
-                    keys=_labels(stack.keys, sequence, keys, labels[row]),
+                    queries=_labels(reading.queries, sequence, queries, labels[row]),
+                    keys=_labels(reading.keys, sequence, keys, labels[row]),
                     values=own.numpy(),
                 )
             )

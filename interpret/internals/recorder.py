@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from .frames import Frame, Frames
@@ -133,7 +134,8 @@ class Recorder:
         return list(runs.values())
 
     def _note(self, weights: Tensor) -> Tensor:
-        frame = self._frames.running
+        # What is only checked has no graph.
+        frame = self._frames.running if torch.is_grad_enabled() else None
         while frame is not None:
             given = _states(frame, len(weights))
             if given is not None:

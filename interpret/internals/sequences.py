@@ -105,7 +105,7 @@ def sequences_of(
     layout: Layout,
     embedded: Sequence[EmbeddingCall],
     leaves: Sequence[Tensor],
-    count: int,
+    heads: Tensor,
 ) -> Sequences:
     """Traces the positions of a run back to the embeddings.
 
@@ -115,13 +115,13 @@ def sequences_of(
         layout: The positions of the instances' embeddings.
         embedded: The calls of the embedding layers.
         leaves: What these returned, as the graph begins there.
-        count: How many instances there are.
+        heads: The instance that each row of the pass held, `(rows,)`.
 
     Raises:
         InterpretationError: If its states do not depend on the embeddings position by position,
             and nothing else tells whose they are.
     """
-    width = layout.tokens.shape[1]
+    width, count = layout.tokens.shape[1], len(heads)
     numbers = _numbers(call.given, layout, embedded, leaves, count)
     if numbers is not None:
         sequences = len(call.made)
@@ -131,8 +131,8 @@ def sequences_of(
             if len(ids) == sequences and bool(((rows == first[:, None]) | (rows < 0)).all()):
                 by_place = torch.arange(sequences) // max(sequences // count, 1)
                 rows_of = torch.where(first >= 0, first, by_place)
-                return Sequences(layout, rows_of, torch.where(ids >= 0, ids % width, -1))
-    return _by_shape(call, number, layout, embedded, count)
+                return Sequences(layout, heads[rows_of], torch.where(ids >= 0, ids % width, -1))
+    return _by_shape(call, number, layout, embedded, heads)
 
 
 def _numbers(
@@ -153,7 +153,8 @@ def _numbers(
     for place, (call, leaf) in enumerate(zip(embedded, leaves, strict=True)):
         direction = torch.randn(leaf.shape[-1], generator=generator)
         own = ids[:, layout.positions_of(place)].unsqueeze(-1).expand(-1, -1, leaf.shape[-1])
-        codes.append((call.from_rows(own, count).to(leaf.device), direction.to(leaf)))
+        own = call.from_rows(own, len(layout.tokens))
+        codes.append((own.to(leaf.device), direction.to(leaf)))
     with torch.enable_grad():
         # The derivative of a derivative is one forwards, of what is linear in the first.
         weights = torch.zeros_like(given, requires_grad=True)
@@ -200,14 +201,15 @@ def _by_shape(
     number: int,
     layout: Layout,
     embedded: Sequence[EmbeddingCall],
-    count: int,
+    heads: Tensor,
 ) -> Sequences:
     """Position for position, where states and embeddings have the same places."""
     given = call.given.transpose(0, 1) if call.transposed else call.given
     alike = []
     for place, one in enumerate(embedded):
-        shape = one.shape[1::-1] if one.transposed else one.shape[:2]
-        if tuple(shape) == tuple(given.shape[:2]):
+        batch, positions = one.shape[1::-1] if one.transposed else one.shape[:2]
+        per_row = batch // len(layout.tokens)
+        if (per_row * len(heads), positions) == tuple(given.shape[:2]):
             alike.append(place)
     if len(alike) > 1 and len(alike) == len(embedded):
         alike = alike[number : number + 1]
@@ -219,6 +221,6 @@ def _by_shape(
         )
     part = layout.positions_of(alike[0])
     places = torch.arange(part.start, part.stop).view(1, -1)
-    per_row = given.shape[0] // count
-    sources = places.expand(count, -1).reshape(given.shape[:2])
-    return Sequences(layout, torch.arange(given.shape[0]) // per_row, sources)
+    sources = places.expand(len(heads), -1).reshape(given.shape[:2])
+    per_row = given.shape[0] // len(heads)
+    return Sequences(layout, heads.repeat_interleave(per_row), sources)

@@ -14,7 +14,6 @@ from ..errors import InterpretationError
 from ..saliency_interpreter import SaliencyInterpreter
 from .attention_interpreter import AttentionInterpreter, View
 from .attention_space import AttentionSpace, Stack
-from .beginnings import copied, longest
 from .recorder import CROSS
 from .rerun import Rerun
 from .weighing import between_real, checked, reduced
@@ -93,27 +92,21 @@ class ValueZeroing(AttentionInterpreter):
         if isinstance(self.layers, int) and self.matrices is False:
             reduced(torch.empty(len(wanted)), self.layers, 0, "layer")
             wanted = range(len(wanted))[self.layers :][:1]
-        encoded = None if stack.run.reads is None else space.sequences(stack.run.reads)
-        source = longest(stack, encoded)
         layers = []
         for number, call in enumerate(stack.calls):
             changes = torch.zeros(call.weights[:, 0].shape, dtype=torch.double)
             if number in wanted:
-                self._measure(space, Rerun(call, self.final_norm), stack, source, changes)
-                copied(changes, stack, source)
+                self._measure(space, Rerun(call, self.final_norm), stack, changes)
             layers.append(changes)
         full = between_real(torch.stack(layers), stack)
         full = torch.where(full < self.threshold, 0.0, full)
         totals = full.sum(-1, keepdim=True)
         return torch.where(totals > _NOTHING, full / totals.clamp_min(_NOTHING), 0.0)
 
-    def _measure(
-        self, space: AttentionSpace, rerun: Rerun, stack: Stack, source: Tensor, changes: Tensor
-    ) -> None:
-        """Writes C of one layer, `(sequences, queries, keys)`, where another has not the same."""
+    def _measure(self, space: AttentionSpace, rerun: Rerun, stack: Stack, changes: Tensor) -> None:
+        """Writes C of one layer, `(sequences, queries, keys)`."""
         # Sequences that nobody looks from are padding.
-        looked = stack.queries.real.any(1) & (source == torch.arange(len(source)))
-        there = stack.keys.real & looked.unsqueeze(1)
+        there = stack.keys.real & stack.queries.real.any(1, keepdim=True)
         sequences, keys = there.nonzero(as_tuple=True)
         as_it_was = rerun.states().double()
         for rows, states in rerun.without(space, sequences, keys):

@@ -143,6 +143,10 @@ def token_scores(
     Returns:
         `(instances, positions)`.
     """
-    weights = query_weights(space, stack.queries, stack.kind, query)
-    scores = torch.einsum("bq,bqk->bk", weights, matrix.double().cpu())
-    return stack.keys.spread(torch.where(stack.keys.real, scores, 0.0))
+    reading = space.reading(stack)
+    weights = query_weights(space, reading.queries, stack.kind, query)
+    values = matrix.double().cpu()
+    scores = torch.empty(len(weights), values.shape[-1], dtype=torch.double)
+    for number, own in enumerate(values):
+        scores[reading.made == number] = weights[reading.made == number] @ own
+    return reading.keys.spread(torch.where(reading.keys.real, scores, 0.0))

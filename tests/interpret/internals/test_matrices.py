@@ -66,7 +66,7 @@ def test_in_a_file(method: str, tmp_path: Path) -> None:
     assert len(files) == 2
     assert {file.suffix for file in files} == {".npz"}
     # The same again: the same files.
-    made.interpret_batch_json([GIVEN, GIVEN])
+    made.interpret_json(GIVEN)
     assert sorted(folder.iterdir()) == files
 
 

@@ -9,18 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret import InterpretationError, ValueZeroing
 from allennlp_saliency.interpret.internals.rerun import Rerun
-from allennlp_saliency.interpret.packing import TokenBudget
 from tests.interpret.internals.models import (
     SENTENCE,
     eager,
     encoded,
     explained,
-    interpreter,
     normalized,
     of_kind,
-    one_group,
     scores,
     zeroed,
 )
@@ -179,21 +176,15 @@ def test_steps_of_a_text_are_measured_once(
 
     monkeypatch.setattr(Rerun, "without", counted)
     given = {key: "a great film", "max_new_tokens": 6}
-    alone = explained("value-zeroing", name, task, given, token_budget=1, matrices=True)
-    each, runs[:] = list(runs), []
-    monkeypatch.setattr(TokenBudget, "groups", one_group)
     together = explained("value-zeroing", name, task, given, matrices=True)
-    assert len(runs) == len(each) // 6
-    assert sum(runs) == sum(each[-len(runs) :])
+    once, runs[:] = list(runs), []
+    monkeypatch.setattr(ValueZeroing, "nested", False)
+    alone = explained("value-zeroing", name, task, given, token_budget=1, matrices=True)
+    assert len(runs) == 6 * len(once)
+    assert once == runs[-len(once) :]
     for one, other in zip(alone, together, strict=True):
         for mine, theirs in zip(one.matrices, other.matrices, strict=True):
+            assert (mine.queries, mine.keys) == (theirs.queries, theirs.keys)
             assert mine.numpy() == pytest.approx(theirs.numpy(), abs=1e-5)
-    # Another text is none of its beginnings.
-    runs.clear()
-    other = {key: "london", "max_new_tokens": 6}
-    made = interpreter("value-zeroing", name, task)
-    made.interpret_batch_json([given, other, given])
-    both = sum(runs)
-    runs.clear()
-    made.interpret_json(other)
-    assert both == sum(each[-len(runs) :]) + sum(runs)
+        for mine, theirs in zip(one.inputs, other.inputs, strict=True):
+            assert mine.attributions == pytest.approx(theirs.attributions, abs=1e-5)
