@@ -199,9 +199,9 @@ def _of_language_models(model: str) -> tuple[Row, ...]:
             "sequential",
             "Sequential integrated gradients, 16 steps, the token after 16 tokens",
             replace(next_of[16], method="sequential-integrated-gradients"),
-            (OURS, INSEQ_CLASS, INSEQ),
+            (OURS, INSEQ_CLASS, replace(INSEQ, rounds=1)),
             (Goal("inseq's class", "ours", at_least=5),),
-            rounds=3,
+            rounds=2,
         ),
         Row(
             "discretized",
@@ -210,6 +210,7 @@ def _of_language_models(model: str) -> tuple[Row, ...]:
             # Its path goes through other words, and has the gradient at a step's other end.
             (OURS, replace(INSEQ_CLASS, comparable=False)),
             (Goal("inseq's class", "ours", at_least=5),),
+            rounds=3,
         ),
         Row(
             "generation-gradient",
