@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from allennlp.common import Params
 
-from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret import InterpretationError, SaliencyInterpreter
 from allennlp_saliency.interpret.internals.frames import Frame
 from allennlp_saliency.interpret.internals.recorder import AttentionCall
 from allennlp_saliency.interpret.packing import TokenBudget
@@ -283,3 +284,31 @@ class TestErrors:
 
         with pytest.raises(ConfigurationError, match=next(iter(settings))):
             interpreter("attention", "bert", "text-classification", **settings)
+
+
+class TestConfigs:
+    @pytest.mark.parametrize(
+        "config",
+        [
+            {"type": "attention", "layers": 1, "heads": "max", "query": -1, "matrices": True},
+            {"type": "attention", "layers": "sum", "heads": 0, "kind": "encoder", "query": "last"},
+            {"type": "attention-rollout", "layer": 0, "heads": 1, "residual": 0.25},
+            {"type": "attention-x-gradient", "layers": -1, "heads": "mean", "query": 2},
+            {"type": "value-zeroing", "layers": 1, "final_norm": True, "threshold": 0.001},
+        ],
+    )
+    def test_all_parameters_are_taken_and_told(self, config: dict[str, Any]) -> None:
+        made: Any = SaliencyInterpreter.from_params(
+            Params(dict(config)), predictor=predictor("bert", "text-classification")
+        )
+        for name, value in config.items():
+            if name != "type":
+                assert getattr(made, name) == value
+                assert type(getattr(made, name)) is type(value)
+        (explanation,) = made.interpret_json({"sentence": SENTENCE})
+        assert config.items() <= explanation.interpreter.items()
+        again: Any = SaliencyInterpreter.from_params(
+            Params(dict(explanation.interpreter)),
+            predictor=predictor("bert", "text-classification"),
+        )
+        assert again.interpret_json({"sentence": SENTENCE}) == [explanation]
