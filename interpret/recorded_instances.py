@@ -44,6 +44,11 @@ class RecordedInstances:
         return max(self.layout.tokens.shape[1], 1)
 
     @property
+    def rounding(self) -> float:
+        """By how much the model's numbers may be wrong as it computes them, as a share of them."""
+        return torch.finfo(self._twin.dtype).eps
+
+    @property
     def vocab(self) -> Vocabulary:
         """The model's vocabulary."""
         return self._twin.model.vocab

@@ -28,7 +28,8 @@ class IntegratedGradients(AgainstBaseline):
     Args:
         predictor: The predictor whose predictions are explained.
         steps: Points on the path; with a tolerance, points to begin with. With neither steps nor
-            a rule nor a tolerance, as many as a relative tolerance of 1 % asks for.
+            a rule nor a tolerance, as many as a relative tolerance of 1 % asks for, or as make a
+            difference in the precision of the model.
         rule: How the integral is summed: "gauss-legendre", "boole", "midpoint", "trapezoid",
             "left" (AllenNLP's) or "right". None is Gauss-Legendre, and with a tolerance Boole's,
             whose points all serve again when a panel is cut.
@@ -57,7 +58,8 @@ class IntegratedGradients(AgainstBaseline):
         **common: Any,
     ) -> None:
         super().__init__(predictor, **common)
-        if (steps, rule, tolerance, relative_tolerance) == (None, None, None, None):
+        self._by_default = (steps, rule, tolerance, relative_tolerance) == (None,) * 4
+        if self._by_default:
             relative_tolerance = _RELATIVE_TOLERANCE
         refines = tolerance is not None or relative_tolerance is not None
         self.steps = steps if steps is not None else (9 if refines else 32)
@@ -92,6 +94,10 @@ class IntegratedGradients(AgainstBaseline):
         if self._refines:
             change = (space.values - paths.baseline_values).abs()
             tolerances = (self.relative_tolerance or 0.0) * change
+            if self._by_default:
+                # In half precision what is rounded at the ends of panels may be more than 1 %.
+                largest = space.values.abs().maximum(paths.baseline_values.abs())
+                tolerances = tolerances.maximum(4 * space.rounding * largest)
             reached = paths.refine(tolerances.clamp_min(self.tolerance or 0.0), self.max_steps)
             details = [{"converged": converged} for converged in reached]
         for told, steps in zip(details, paths.steps, strict=True):

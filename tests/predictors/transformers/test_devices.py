@@ -86,6 +86,23 @@ class TestHalfPrecision:
         assert {tensor.dtype for tensor in found} == {torch.float32}
 
 
+@pytest.mark.parametrize("task", ["text-classification", "question-answering", "causal-lm"])
+def test_refining_stops_at_the_precision(task: str) -> None:
+    name = ONE_OF_EACH[task]
+    made = TransformersPredictor.from_pretrained(
+        model(name, task), tokenizer(KINDS[name].tokenizer), dtype="bfloat16"
+    )
+    plain, half = (
+        SaliencyInterpreter.by_name("integrated-gradients")(one).interpret_json(forced(task, name))  # type: ignore[attr-defined]
+        for one in (predictor(name, task), made)
+    )
+    largest = max(map(abs, scores(plain)))
+    assert scores(half) == pytest.approx(scores(plain), abs=0.1 * largest)
+    for explanation in half:
+        assert explanation.details["converged"]
+        assert explanation.details["steps"] < 50
+
+
 class TestHooks:
     """What accelerate does to a model that is spread over devices."""
 
