@@ -219,29 +219,27 @@ class TestOtherImplementations:
             module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **more: Any
         ) -> tuple[Tensor, None]:
             called.append(1)
-            scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
-            shares = scores.exp() / scores.exp().sum(-1, keepdim=True)
+            products = (query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5).exp().tril()
+            shares = products / products.sum(-1, keepdim=True)
             return (shares @ value).transpose(1, 2), None
 
         AttentionInterface.register("fused-in-a-test", fused)
-        own = model("bert", "text-classification")
+        own = model("gpt2", "text-classification")
+        words = tokenizer(KINDS["gpt2"].tokenizer)
+        predictor = TransformersPredictor.from_pretrained(own, words)
+        given = {"sentence": SENTENCE}
         expected = {
-            method: scores(explain(method, made(own), {"sentence": SENTENCE}), "sentence")
-            for method in METHODS
+            method: scores(explain(method, predictor, given), "sentence") for method in METHODS
         }
         own.config._attn_implementation = "fused-in-a-test"
         for method in METHODS:
             called.clear()
-            explanation = explain(method, made(own), {"sentence": SENTENCE})
+            explanation = explain(method, predictor, given)
             # By the prediction, which is the user's way; not by the method.
             assert len(called) == 2
             assert scores(explanation, "sentence") == pytest.approx(expected[method], abs=1e-5)
         configs = [module.config for module in own.modules() if hasattr(module, "config")]
         assert {config._attn_implementation for config in configs} == {"fused-in-a-test"}
-
-
-def made(own: Any) -> TransformersPredictor:
-    return TransformersPredictor.from_pretrained(own, tokenizer(KINDS["bert"].tokenizer))
 
 
 class TestHalfPrecision:
