@@ -13,11 +13,13 @@ import torch
 from allennlp.common import Params
 from allennlp.data import DatasetReader
 from allennlp.models import Model
+from allennlp.modules.transformer import TransformerStack
 from allennlp.predictors import Predictor, TextClassifierPredictor
 from torch import Tensor
 from transformers import AutoTokenizer
 
 from allennlp_saliency.interpret import Explanation, SaliencyInterpreter
+from allennlp_saliency.interpret.internals.recorder import Recorder
 from allennlp_saliency.interpret.packing import TokenBudget
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.interpret.internals.models import SENTENCE, of_kind, one_group, scores
@@ -205,6 +207,24 @@ class TestAnyTransformer:
         explanation = explain("attention", predictor, sentence, matrices=True)
         found = of_kind(explanation, "encoder").mean((0, 1, 2))
         assert explanation.inputs[0].attributions == pytest.approx(found, abs=1e-6)
+
+
+def test_allennlps_own() -> None:
+    stack = TransformerStack(2, hidden_size=16, intermediate_size=32, num_attention_heads=2).eval()
+    recorder = Recorder(stack)
+    states, mask = torch.randn(3, 5, 16, requires_grad=True), torch.ones(3, 5).bool()
+    mask[1, 3:] = False
+    with recorder.listening():
+        stack(states, attention_mask=mask)
+    (run,) = recorder.runs()
+    assert run.own_kind == "encoder"
+    assert len(run.calls) == 2
+    for call in run.calls:
+        outputs = call.frame.module(call.given, attention_mask=mask, output_attentions=True)
+        assert torch.allclose(call.weights, outputs.attention_probs, atol=1e-6)
+        assert not call.weights[1, :, :, 3:].any()
+        assert call.block is not None
+        assert type(call.block.module).__name__ == "TransformerLayer"
 
 
 class TestOtherImplementations:
