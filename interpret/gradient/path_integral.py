@@ -18,8 +18,8 @@ from ..embedding_space import EmbeddingSpace
 from ..reduction import Sum, reduce_coordinates
 from .quadrature import Floats, Quadrature
 
-_DECIMALS = 12
-_NARROWEST = 1e-6
+_BITS = 45
+_NARROWEST = 1e-12
 
 
 class StraightPath:
@@ -42,14 +42,14 @@ class StraightPath:
 
     def missing(self, alphas: Floats) -> list[float]:
         """Those of some points where the gradient is not known, each once."""
-        rounded = dict.fromkeys(np.round(alphas, _DECIMALS).ravel().tolist())
+        rounded = dict.fromkeys(_rounded(alphas).ravel().tolist())
         return [alpha for alpha in rounded if alpha not in self._numbers]
 
     def missing_values(self, alphas: Sequence[float] | None = None) -> list[float]:
         """Those of some points, or of the ends of the panels, where the target is not known, each
         once."""
         points = self.edges if alphas is None else np.asarray(alphas)
-        rounded = dict.fromkeys(np.round(points, _DECIMALS).ravel().tolist())
+        rounded = dict.fromkeys(_rounded(points).ravel().tolist())
         return [alpha for alpha in rounded if alpha not in self._values]
 
     def add(self, alpha: float, scores: Tensor) -> None:
@@ -67,7 +67,7 @@ class StraightPath:
 
     def integrals(self, rule: Quadrature) -> Tensor:
         """What each panel contributes, by position, `(panels, positions)`."""
-        points = np.round(rule.points(self.edges), _DECIMALS)
+        points = _rounded(rule.points(self.edges))
         numbers = [[self._numbers[alpha] for alpha in panel] for panel in points.tolist()]
         scores = torch.stack(self._scores)[torch.tensor(numbers)]
         widths = torch.from_numpy(self.edges[:, 1] - self.edges[:, 0])
@@ -76,7 +76,7 @@ class StraightPath:
 
     def errors(self, rule: Quadrature) -> Floats:
         """What each panel lacks of the difference of the target at its ends, `(panels,)`."""
-        ends = np.vectorize(self._values.__getitem__)(np.round(self.edges, _DECIMALS))
+        ends = np.vectorize(self._values.__getitem__)(_rounded(self.edges))
         return ends[:, 1] - ends[:, 0] - self.integrals(rule).sum(1).numpy()
 
 
@@ -188,6 +188,12 @@ def _coarse(path: StraightPath, errors: Floats, tolerance: float) -> NDArray[np.
         return None
     wide = path.edges[:, 1] - path.edges[:, 0] > _NARROWEST
     return (sizes > tolerance / (2 * len(sizes))) & wide
+
+
+def _rounded(alphas: Floats) -> Floats:
+    """The same points by the same numbers, also where they were come by differently."""
+    mantissas, exponents = np.frexp(alphas)
+    return np.ldexp(np.round(np.ldexp(mantissas, _BITS)), exponents - _BITS)
 
 
 def _columns(pairs: list[tuple[int, float]]) -> tuple[Tensor, Tensor]:
