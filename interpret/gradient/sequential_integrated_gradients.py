@@ -15,6 +15,8 @@ from ..saliency_interpreter import SaliencyInterpreter
 from .against_baseline import AgainstBaseline
 from .quadrature import RULES
 
+_STEPS = 16
+
 
 @SaliencyInterpreter.register("sequential-integrated-gradients")
 class SequentialIntegratedGradients(AgainstBaseline):
@@ -24,13 +26,17 @@ class SequentialIntegratedGradients(AgainstBaseline):
     explaining language models", ACL Findings, equation 3.
 
     Complete for each token: its score is F(x) - F(x with the baseline at t). The scores of
-    different tokens need not add up to anything. The largest |delta| of a token is reported as
-    `largest_token_delta`.
+    different tokens need not add up to anything. Along a path that moves t alone the integral is
+    that difference, by the fundamental theorem of calculus; so without `steps` it is taken, which
+    is exact and needs no gradients. With `steps` the integral is summed as in the paper, and the
+    largest |delta| of a token is reported as `largest_token_delta`.
 
     Args:
         predictor: The predictor whose predictions are explained.
-        steps: Points on each token's path.
-        rule: How the integral is summed; see `IntegratedGradients`.
+        steps: Points on each token's path; None for the exact integral, which tells the
+            wordpieces of a token apart no further: each has an equal share.
+        rule: How the integral is summed, with 16 steps unless others are named; see
+            `IntegratedGradients`.
         common: The baseline, and what every interpreter takes; see `AgainstBaseline`.
 
     Raises:
@@ -38,12 +44,16 @@ class SequentialIntegratedGradients(AgainstBaseline):
     """
 
     def __init__(
-        self, predictor: Predictor, steps: int = 16, rule: str = "gauss-legendre", **common: Any
+        self, predictor: Predictor, steps: int | None = None, rule: str | None = None, **common: Any
     ) -> None:
         super().__init__(predictor, **common)
+        if rule is None:
+            rule = "gauss-legendre"
+        elif steps is None:
+            steps = _STEPS
         if rule not in RULES:
             raise ConfigurationError(f"there is no rule {rule!r}; there are {', '.join(RULES)}")
-        if steps < 1:
+        if steps is not None and steps < 1:
             raise ConfigurationError(f"steps must be positive, not {steps}")
         self.steps = steps
         self.rule = rule
@@ -51,18 +61,19 @@ class SequentialIntegratedGradients(AgainstBaseline):
     @property
     def rows_per_instance(self) -> int:
         # Times the number of tokens: one instance fills the budget.
-        return 16 * self.steps
+        return 16 * (self.steps or 1)
 
     def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
+        moved = self._moved(space, baseline)
+        rows, units = moved.any(-1).nonzero(as_tuple=True)
+        if self.steps is None:
+            return self._exact(space, baseline, moved, rows, units)
         x, layout = space.embeddings, space.layout
         rule = RULES[self.rule](self.steps)
         alphas = torch.from_numpy(rule.points(rule.edges()).ravel())
         weights = torch.from_numpy(
             (rule.weights[None] / rule.panels).repeat(rule.panels, 0).ravel()
         )
-        changed = layout.position_sums((x != baseline).to(x)) != 0
-        moved = space.units * changed.cpu()[:, None]
-        rows, units = moved.any(-1).nonzero(as_tuple=True)
 
         def points(at: Tensor, alpha: Tensor) -> Tensor:
             """x with a token moved to a share of its way from the baseline."""
@@ -86,6 +97,27 @@ class SequentialIntegratedGradients(AgainstBaseline):
         return Attribution(
             scores, details=self._details(space, scores.cpu(), moved, rows, units, without)
         )
+
+    def _moved(self, space: EmbeddingSpace, baseline: Tensor) -> Tensor:
+        """The positions that each path moves, `(instances, units, positions)`."""
+        changed = space.layout.position_sums((space.embeddings != baseline).to(baseline)) != 0
+        return space.units * changed.cpu()[:, None]
+
+    def _exact(
+        self, space: EmbeddingSpace, baseline: Tensor, moved: Tensor, rows: Tensor, units: Tensor
+    ) -> Attribution:
+        x = space.embeddings
+
+        def without(at: Tensor) -> Tensor:
+            own = space.layout.expand(moved[rows[at], units[at]].to(x.device))
+            row = rows[at].to(x.device)
+            return torch.where(own, baseline[row], x[row])
+
+        gains = space.values[rows] - space.evaluate(without, rows)
+        own = moved[rows, units].double()
+        scores = torch.zeros(space.layout.tokens.shape, dtype=torch.float64)
+        scores.index_add_(0, rows, own / own.sum(-1, keepdim=True) * gains.unsqueeze(-1))
+        return Attribution(scores)
 
     def _details(
         self,

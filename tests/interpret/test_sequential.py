@@ -31,6 +31,17 @@ def scores(interpreter: Any, text: str = TEXT) -> list[float]:
     return explain(interpreter, text).inputs[0].attributions
 
 
+@pytest.mark.parametrize("family", ["lstm", "bert-mismatched", "gpt2"])
+@pytest.mark.parametrize("aggregation", ["sum", "mean"])
+def test_the_exact_integral_is_that_of_many_steps(family: str, aggregation: str, zoo: Zoo) -> None:
+    """Also where a token has several wordpieces."""
+    predictor = zoo.predictor(family)
+    exact = scores(Sequential(predictor, aggregation=aggregation))
+    summed = scores(Sequential(predictor, aggregation=aggregation, steps=64))
+    assert max(map(abs, summed)) > 1e-3
+    assert exact == pytest.approx(summed, rel=1e-3, abs=1e-5)
+
+
 class TestTwoTokens:
     VECTORS = (("up", (2.0, 1.0)), ("down", (0.5, 3.0)))
 
@@ -52,6 +63,19 @@ class TestTwoTokens:
         # On one path for both the same function is shared 2 : 1.
         together = IntegratedGradients(predictor, target=YES, steps=4)
         assert scores(together, "up down") == pytest.approx([21, 10.5], rel=1e-5)
+
+    def test_exact(self) -> None:
+        predictor = predictor_of(self.function, dict(self.VECTORS))
+        explanation = explain(Sequential(predictor, target=YES), "up down")
+        assert explanation.inputs[0].attributions == pytest.approx([31.5, 31.5], rel=1e-6)
+        assert "largest_token_delta" not in explanation.details
+        baseline = {"type": "token", "token": "down"}
+        found = scores(Sequential(predictor, target=YES, baseline=baseline), "up down")
+        assert found == pytest.approx([(9 - 4) * 3.5, 0], rel=1e-6)
+
+    def test_a_rule_without_steps(self) -> None:
+        predictor = predictor_of(self.function, dict(self.VECTORS))
+        assert Sequential(predictor, rule="midpoint").steps == 16
 
     def test_one_point(self) -> None:
         # The middle of the first path: 2 (u / 2) u v = u² v, right by luck; its ends: 0 and twice.
