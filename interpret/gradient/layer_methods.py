@@ -9,8 +9,8 @@ from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from torch import Tensor
 
-from ..embedding_layers import find_inner_layer
 from ..embedding_space import EmbeddingSpace
+from ..inner_space import InnerSpace
 from ..packing import TokenBudget
 from ..row_loss import RowLoss
 from ..saliency_interpreter import SaliencyInterpreter
@@ -42,8 +42,7 @@ class AtLayer(SaliencyInterpreter):
     ) -> EmbeddingSpace:
         if self.layer is None:
             return super().space(twin, instances, budget, row_loss)
-        layers = find_inner_layer(twin, self.layer)
-        return EmbeddingSpace(twin, instances, self.target, budget, row_loss, layers)
+        return InnerSpace(twin, instances, self.target, budget, row_loss, self.layer)
 
     def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
         if self.layer is None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from allennlp.modules.scalar_mix import ScalarMix
 from captum.attr import LayerDeepLift as CaptumLayerDeepLift
 from captum.attr import LayerGradientXActivation as CaptumLayerGradientXActivation
 from captum.attr import LayerIntegratedGradients as CaptumLayerIntegratedGradients
@@ -23,8 +25,9 @@ from allennlp_saliency.interpret import (
     LayerIntegratedGradients,
     SaliencyInterpreter,
 )
+from allennlp_saliency.interpret.inner_space import blocks_below
 from tests.interpret.functions import Opened, embedding_layer, predictor_of, spread_vectors
-from tests.zoo import LABELS, Zoo
+from tests.zoo import FAMILIES, LABELS, Zoo
 
 TEXT = "the plot was badly unbelievable !"
 BERT = "_text_field_embedder.token_embedder_tokens.transformer_model"
@@ -307,3 +310,70 @@ class Packing(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.inner(x)["states"].sum(1)[:, :2]
+
+
+class TestBlocksBelow:
+    """What the layer's blocks stand on is computed once, and changes nothing."""
+
+    @pytest.mark.parametrize("family", ["bert", "gpt2", "distilbert", "albert", "t5", "llama"])
+    def test_the_same_scores(self, family: str, zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+        predictor = zoo.predictor(family)
+        stacks = [
+            name
+            for name, module in predictor._model.named_modules()
+            if isinstance(module, torch.nn.ModuleList) and "embed" in name
+        ]
+        layer = f"{stacks[0]}.1" if len(predictor._model.get_submodule(stacks[0])) > 1 else None
+        layer = layer or f"{stacks[0]}.0"
+        method = LayerIntegratedGradients(predictor, layer=layer, steps=5)
+        text = {"sentence": FAMILIES[family].sentences[0]}
+        found = method.interpret_json(text)[0].inputs[0].attributions
+        monkeypatch.setattr("allennlp_saliency.interpret.inner_space.blocks_below", lambda *_: [])
+        expected = method.interpret_json(text)[0].inputs[0].attributions
+        assert found == pytest.approx(expected, rel=1e-5, abs=1e-7)
+
+    def test_blocks_are_left_out(self, zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+        from transformers.models.bert.modeling_bert import BertLayer
+
+        calls = []
+        forward = BertLayer.forward
+
+        def counting(self: Any, *args: Any, **kwargs: Any) -> Any:
+            calls.append(self)
+            return forward(self, *args, **kwargs)
+
+        monkeypatch.setattr(BertLayer, "forward", counting)
+        predictor = zoo.predictor("bert")
+        (stack,) = [
+            name
+            for name, module in predictor._model.named_modules()
+            if isinstance(module, torch.nn.ModuleList)
+        ]
+        count = len(predictor._model.get_submodule(stack))
+        method = LayerIntegratedGradients(
+            predictor, layer=f"{stack}.{count - 1}", steps=64, token_budget=1
+        )
+        method.interpret_json({"sentence": FAMILIES["bert"].sentences[0]})
+        # To predict, to record, for the baseline's states and to try out; then none.
+        assert len(calls) <= 4 * count
+
+    def test_all_layers_mixed(self, zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where the blocks below serve for something else, they are run."""
+        predictor = copy.deepcopy(zoo.predictor("bert"))
+        embedder: Any = predictor._model.get_submodule(BERT.rpartition(".")[0])
+        embedder.config.output_hidden_states = True
+        embedder.transformer_model.config.output_hidden_states = True
+        embedder._scalar_mix = ScalarMix(embedder.config.num_hidden_layers)
+        method = LayerIntegratedGradients(
+            predictor, layer=f"{BERT}.encoder.layer.1", steps=5, target=TARGET
+        )
+        found = scores(method)
+        monkeypatch.setattr("allennlp_saliency.interpret.inner_space.blocks_below", lambda *_: [])
+        assert found == pytest.approx(scores(method), rel=1e-5, abs=1e-7)
+
+    def test_which_blocks(self) -> None:
+        model = torch.nn.Module()
+        model.stack = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)])
+        assert blocks_below(model, "stack.1") == list(model.stack)
+        assert blocks_below(model, "stack.0") == [model.stack[0]]
+        assert blocks_below(model, "stack") == []
