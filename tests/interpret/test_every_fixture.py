@@ -17,6 +17,7 @@ from allennlp_saliency.interpret.internals import AttentionInterpreter
 
 FOLDER = Path(__file__).parents[2] / "fixtures"
 FIXTURES = ("sentiment", "sentiment-lstm", "entailment", "ner", "topics")
+HUGGING_FACE = ("question-answering", "multi-label", "choices", "translate", "copy-lm")
 METHODS = sorted(
     name
     for name in SaliencyInterpreter.list_available()
@@ -30,14 +31,19 @@ SETTINGS: dict[str, dict[str, Any]] = {
 NO_TRANSFORMERS = ("sentiment-lstm", "entailment", "topics")
 CASES = [
     (fixture, method)
-    for fixture in FIXTURES
+    for fixture in (*FIXTURES, *HUGGING_FACE)
     for method in METHODS
     if fixture not in NO_TRANSFORMERS
     or not issubclass(SaliencyInterpreter.by_name(method), AttentionInterpreter)
 ]
+# The embedded fields in the order of explanations: the last one first.
 FIELDS = {
-    "entailment": [("hypothesis", "hypothesis"), ("premise", "premise")],
-    "ner": [("tokens", "sentence")],
+    "entailment": ("hypothesis", "premise"),
+    "question-answering": ("passage", "question"),
+    "multi-label": ("sentence",),
+    "choices": ("prompt", "choices"),
+    "translate": ("generated", "source"),
+    "copy-lm": ("generated", "prompt"),
 }
 
 
@@ -55,6 +61,21 @@ def inputs(fixture: str, count: int | None = None) -> list[dict[str, Any]]:
     return [given[round(i * (len(given) - 1) / (count - 1))] for i in range(count)]
 
 
+def texts(fixture: str, given: dict[str, Any]) -> dict[str, str]:
+    """The text of each input that an explanation should have, in order."""
+    if fixture not in FIELDS:
+        return {"tokens": given["sentence"]}
+    found: dict[str, str] = {}
+    for field in FIELDS[fixture]:
+        if field == "generated":
+            found[field] = predictor(fixture).predict_json(given)["text"]
+        elif isinstance(given[field], list):
+            found |= {f"{field}[{number}]": text for number, text in enumerate(given[field])}
+        else:
+            found[field] = given[field]
+    return found
+
+
 def flat(results: list[list[Explanation]]) -> list[float]:
     return [
         score
@@ -69,22 +90,23 @@ def flat(results: list[list[Explanation]]) -> list[float]:
 def test_every_method(fixture: str, method: str) -> None:
     made = SaliencyInterpreter.by_name(method)(predictor(fixture), **SETTINGS.get(method, {}))
     assert isinstance(made, SaliencyInterpreter)
-    some = inputs(fixture, 3)
+    some = inputs(fixture, 2 if fixture in HUGGING_FACE else 3)
     results = made.interpret_batch_json(some)
     assert any(results)
     for given, explanations in zip(some, results, strict=True):
+        expected = texts(fixture, given)
         for explanation in explanations:
-            expected = FIELDS.get(fixture, [("tokens", "sentence")])
-            assert [one.field for one in explanation.inputs] == [name for name, _ in expected]
-            for one, (_, key) in zip(explanation.inputs, expected, strict=True):
-                assert len(one.tokens) == len(one.offsets) == len(one.attributions) > 0
+            assert [one.field for one in explanation.inputs] == list(expected)
+            for one in explanation.inputs:
+                assert len(one.tokens) == len(one.offsets) == len(one.attributions)
+                assert one.tokens or one.field == "generated"
                 assert all(map(math.isfinite, one.attributions))
                 for token, span in zip(one.tokens, one.offsets, strict=True):
                     if span is not None:
-                        text = given[key][span[0] : span[1]].lower()
-                        assert text == token.removeprefix("##").lower()
+                        text = expected[one.field][span[0] : span[1]].lower()
+                        assert text == token.removeprefix("##").removeprefix("Ġ").lower()
             for shares in made.grad_inputs(explanation).values():
-                assert min(shares) >= 0
+                assert min(shares, default=0.0) >= 0
                 assert sum(shares) == pytest.approx(1, abs=1e-6) or not any(shares)
     single = [made.interpret_json(given) for given in some]
     assert len(flat(results)) == len(flat(single))
