@@ -94,12 +94,15 @@ class DiscretizedIntegratedGradients(AgainstBaseline):
         layout = space.layout
         strategy = STRATEGIES[self.strategy]
         parts = []
+        graphs: dict[int, Neighbours] = {}
         for number, (x, start) in enumerate(
             zip(layout.split(space.embeddings), layout.split(baseline), strict=True)
         ):
-            graph = self._graphs(space.embedding_matrix(number))
+            matrix = space.embedding_matrix(number)
+            if id(matrix) not in graphs:
+                graphs[id(matrix)] = self._graphs(matrix)
             path = monotonic_paths(
-                x.flatten(0, 1), start.flatten(0, 1), graph, self.steps, strategy
+                x.flatten(0, 1), start.flatten(0, 1), graphs[id(matrix)], self.steps, strategy
             )
             parts.append(path.unflatten(1, x.shape[:2]).transpose(0, 1))
         return layout.join(parts)
