@@ -8,7 +8,7 @@ points; what a point is made of, `Layout` knows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -229,11 +229,14 @@ class EmbeddingSpace(RecordedInstances):
 
         def listen(layer: EmbeddingLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
             states.append(output.detach().clone())
+            if len(states) == len(self._calls):
+                raise _Heard
             return output
 
         first = self.at_input_embeddings()
         layers = [call.layer for call in self._calls]
-        with torch.no_grad():
+        # What comes behind the layers is of no interest.
+        with torch.no_grad(), suppress(_Heard):
             first._run(self._own_rows, embeddings, lambda: hooked(layers, listen))
         parts = [
             call.to_rows(state, len(self.instances))
@@ -410,6 +413,10 @@ class EmbeddingSpace(RecordedInstances):
             outputs = self._twin.model(**collated)
         replacing.finish()
         return outputs
+
+
+class _Heard(Exception):
+    """Everything that was to be seen of a forward pass has been."""
 
 
 class RowLossError(Exception):
