@@ -105,6 +105,7 @@ setup(
     ],
     extras_require={
         "dev": [
+            "accelerate>=1",
             "captum>=0.8",
             "hypothesis>=6",
             "inseq>=0.7",
