@@ -228,7 +228,8 @@ class TransformersCausalLM(LatestTokens):
         labels = torch.tensor(after, device=before.device)
         ids = torch.cat([before, labels[:-1]]).unsqueeze(0)
         sequence = Embedded(self.embedding(ids), torch.ones_like(ids).bool(), ids * 0)
-        logits = self.run(sequence).logits[0, -len(after) :].float()
+        kept = {"logits_to_keep": len(after)} if "logits_to_keep" in self._takes else {}
+        logits = self.run(sequence, **kept).logits[0, -len(after) :].float()
         return logits.log_softmax(-1).gather(1, labels.unsqueeze(1)).squeeze(1).tolist()
 
 
