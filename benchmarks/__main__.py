@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -60,10 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(table(results["rows"][-1]), flush=True)
     for one in stages.values():
         one.close()
+    if options.again:
+        results = put_in(results, HERE / "RESULTS.json")
     print(f"\n{goals(results)}")
     changed = options.quick or options.only or options.threads or options.device != "cpu"
     partial = changed or options.model != BERT_BASE
-    for path in write(results, options.output or (ASIDE if partial else HERE)):
+    here = options.again or not partial
+    for path in write(results, options.output or (HERE if here else ASIDE)):
         print(f"wrote {path}")
     return 0
 
@@ -73,6 +77,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds and texts")
     parser.add_argument("--only", action="append", choices=names, metavar="ROW", help=str(names))
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="put the rows of --only in the place of what benchmarks/RESULTS.* has of them",
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, help="default: as many as there are cores")
     parser.add_argument("--model", choices=[BERT_BASE, TINY], default=BERT_BASE)
@@ -82,7 +91,34 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="folder for RESULTS.md and RESULTS.json; default: benchmarks/ for a full run on the "
         "CPU, out/benchmarks/ for any other",
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.again and not options.only:
+        parser.error("--again takes the rows that --only names")
+    return options
+
+
+def put_in(results: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Earlier results with rows that were measured again, which are named.
+
+    Args:
+        results: The rows measured now.
+        path: The earlier results.
+
+    Raises:
+        SystemExit: If machine, versions or thoroughness are others.
+    """
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    same = all(earlier[key] == results[key] for key in ("versions", "quick"))
+    machines = [{**one["machine"], "load_before": None} for one in (earlier, results)]
+    if not same or machines[0] != machines[1]:
+        raise SystemExit(f"{path} was measured on another machine or with other versions")
+    new = {row["name"]: row for row in results["rows"]}
+    order = [row.name for row in rows()]
+    kept = {row["name"]: row for row in earlier["rows"]} | new
+    earlier["rows"] = [kept[name] for name in order if name in kept]
+    again = {*earlier.get("again", []), *new}
+    earlier["again"] = [name for name in order if name in again]
+    return earlier
 
 
 if __name__ == "__main__":

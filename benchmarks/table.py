@@ -17,7 +17,8 @@ brackets. Memory is the peak during a run beyond what the process took once its 
 ({memory}).
 
 - **ours**: `interpret_batch_json` on a list of JSON inputs; tokenising, predicting the label that
-  is explained and the target at the baseline are included.
+  is explained and the target at the baseline are included. *Ours, exact*: sequential integrated
+  gradients as they are by default, where the integral is known to be a difference.
 - **AllenNLP**: `saliency_interpret_from_json` of AllenNLP's own class, one input after the other,
   as it works; predicting the label is included.
 - **captum**: `LayerIntegratedGradients` on the word embeddings, in its favour: wordpieces and
@@ -144,7 +145,10 @@ def _about(results: dict[str, Any]) -> str:
     load = f"Load of the machine before: {machine['load_before']}."
     packages = ", ".join(f"{name} {number}" for name, number in versions.items())
     quick = "**A quick run: fewer rounds and texts.** " if results["quick"] else ""
-    return f"{quick}{results['date']}, {where}. {load} {packages}.\n"
+    titles = {row["name"]: row["title"] for row in results["rows"]}
+    again = "".join(f"\n- {titles[name]}" for name in results.get("again", ()))
+    again = again and f"\nMeasured again by themselves, after the others:\n{again}\n"
+    return f"{quick}{results['date']}, {where}. {load} {packages}.\n{again}"
 
 
 def _wanted(goal: dict[str, Any]) -> str:

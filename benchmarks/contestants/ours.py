@@ -28,6 +28,8 @@ from ..workloads import Texts
 # AllenNLP's path: every vector begins at zero, those of special tokens too.
 ZERO = {"type": "zero", "keep_special_tokens": False}
 MOST_STEPS = 4096
+EXACT = "exact"
+"""The rule that needs no steps, where the integral is known."""
 
 
 def prepare(case: Case, predictor: Predictor) -> Job:
@@ -64,6 +66,8 @@ def _interpreter(case: Case, predictor: Predictor) -> tuple[SaliencyInterpreter,
             predictor, layer=case.layer, rule=case.rule, baseline=ZERO, steps=case.steps
         ), notes
     if case.method == "sequential-integrated-gradients":
+        if case.rule == EXACT:
+            return SequentialIntegratedGradients(predictor, baseline=ZERO), {}
         return SequentialIntegratedGradients(
             predictor, rule=case.rule, baseline=ZERO, steps=case.steps
         ), notes
