@@ -81,13 +81,18 @@ def _index(ids: list[int], part: list[int], start: int = 0) -> int:
 @after(
     "allennlp.data.token_indexers.pretrained_transformer_indexer",
     why="fast tokenizers of transformers 5 have no build_inputs_with_special_tokens, which "
-    "indexers with max_length call",
+    "indexers with max_length call; in 4 those of no model's own class leave the tokens out",
 )
 def indexers_special_tokens(module: Any) -> bool:
     """Give the tokenizers' base class the method, where it lacks it."""
     base = _base_class()
     if hasattr(base, "build_inputs_with_special_tokens"):
-        return False
+        from transformers import PreTrainedTokenizerFast
+
+        # Classes that have the method of their own keep it.
+        base = PreTrainedTokenizerFast
+        if "build_inputs_with_special_tokens" in vars(base):
+            return False
     frames: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
     def build_inputs_with_special_tokens(
