@@ -69,6 +69,8 @@ class Recording:
     def finish(self) -> None:
         """Once the model has run: an inner layer that was called as often as the text field
         embedder took the fields in the same order."""
+        # What went in last is no more being embedded.
+        self._inputs = None
         inner = [not call.layer.embeds for call in self.calls]
         if not inner or not all(inner):
             return
@@ -88,7 +90,9 @@ class Recording:
             own = _tensors(self._collated[call.field])
             widths = {size for tensor in own for size in tensor.shape[1:]}
             positions = call.shape[0 if call.transposed else 1]
-            if len(fields) > 1 and positions not in widths:
+            # Several rows of an instance are sequences of its own, a choice with its prompt each.
+            rows = call.shape[1 if call.transposed else 0]
+            if len(fields) > 1 and (positions not in widths or rows != self._count):
                 raise InterpretationError(
                     f"the layer {type(call.layer.module).__name__} sees the text fields "
                     f"{', '.join(map(repr, sorted(fields)))} as one sequence of {positions} "

@@ -27,9 +27,11 @@ class SequentialIntegratedGradients(AgainstBaseline):
 
     Complete for each token: its score is F(x) - F(x with the baseline at t). The scores of
     different tokens need not add up to anything. Along a path that moves t alone the integral is
-    that difference, by the fundamental theorem of calculus; so without `steps` it is taken, which
-    is exact and needs no gradients. With `steps` the integral is summed as in the paper, and the
-    largest |delta| of a token is reported as `largest_token_delta`.
+    that difference, by the fundamental theorem of calculus, wherever F is continuous; so without
+    `steps` it is taken, which needs no gradients. (A jump of F at the baseline, as a cosine with
+    a zero vector makes, is in the difference and in no sum of gradients.) With `steps` the integral
+    is summed as in the paper, and the largest |delta| of a token is reported as
+    `largest_token_delta`.
 
     Args:
         predictor: The predictor whose predictions are explained.

@@ -209,8 +209,10 @@ def request(
             tokens that stand in `changed` for the prompt or the source.
 
     Raises:
-        InterpretationError: If no token is asked for.
+        InterpretationError: If no token is asked for, or a foil has none.
     """
+    if compared.get("foil") == []:
+        raise InterpretationError("the foil has no tokens to compare with; leave it out")
     told = {key: value for key, value in compared.items() if value is not None}
     if continuation is not None:
         if not continuation:

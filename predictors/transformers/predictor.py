@@ -68,7 +68,8 @@ class TransformersPredictor(Predictor):
         """A predictor of a Hugging Face model.
 
         Args:
-            model: A folder, a hub id or a model object.
+            model: A folder, a hub id or a model object, which is put in evaluation mode, as
+                AllenNLP's predictors do with theirs.
             tokenizer: A folder, a hub id or a tokenizer object; None for the model's own.
             task: "text-classification", "token-classification", "question-answering",
                 "multiple-choice", "masked-lm", "causal-lm" or "seq2seq"; None for what the

@@ -121,7 +121,7 @@ def test_ig_is_compared_with_every_peer() -> None:
     of_generation = {"ours", "inseq", "plain loop"}
     assert comparable["generation-ig"] == of_generation
     assert comparable["generation-gradient"] == of_generation | {"captum"}
-    assert comparable["sequential"] == {"ours", "inseq", "inseq's class"}
+    assert comparable["sequential"] == {"ours", "ours, exact", "inseq", "inseq's class"}
 
 
 class PromptAsZero(ZeroBaseline):

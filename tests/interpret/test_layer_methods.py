@@ -27,6 +27,7 @@ from allennlp_saliency.interpret import (
 )
 from allennlp_saliency.interpret.inner_space import blocks_below
 from tests.interpret.functions import Opened, embedding_layer, predictor_of, spread_vectors
+from tests.predictors.transformers.models import predictor
 from tests.zoo import FAMILIES, LABELS, Zoo
 
 TEXT = "the plot was badly unbelievable !"
@@ -377,3 +378,12 @@ class TestBlocksBelow:
         assert blocks_below(model, "stack.1") == list(model.stack)
         assert blocks_below(model, "stack.0") == [model.stack[0]]
         assert blocks_below(model, "stack") == []
+
+
+def test_choices_share_no_layer() -> None:
+    """A layer that reads each choice with the prompt has positions of no one field."""
+    owner = predictor("bert", "multiple-choice")
+    method = LayerIntegratedGradients(owner, layer="transformer.bert.encoder.layer.1", steps=2)
+    for choices in (["in paris", "a plot"], ["x", "y", "z"]):
+        with pytest.raises(InterpretationError, match="'choices', 'prompt' as one sequence"):
+            method.interpret_json({"prompt": "mary lives", "choices": choices})

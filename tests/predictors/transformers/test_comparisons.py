@@ -111,3 +111,9 @@ def check(explanation: Any, value: torch.Tensor, vectors: torch.Tensor) -> None:
     generated, before = explanation.inputs
     assert before.attributions + generated.attributions == pytest.approx(scores, abs=1e-5)
     assert explanation.target["value"] == pytest.approx(value.item(), abs=1e-5)
+
+
+def test_an_empty_foil() -> None:
+    json = {"prompt": "a great film", "continuation": " was", "foil": ""}
+    with pytest.raises(InterpretationError, match="the foil has no tokens"):
+        predictor("gpt2", "causal-lm").predict_json(json)
