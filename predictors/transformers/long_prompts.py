@@ -92,8 +92,11 @@ class LatestTokens(WritesAfterLongTexts):
             return ["prompt", "generated"], {}
         request: Any = instance["request"]
         told = request.metadata
-        count = len(told["tokens"]) if "tokens" in told else told["max_new_tokens"]
-        return ["prompt"], {"what comes after it": count - 1}
+        if "tokens" in told:
+            return ["prompt"], {"the continuation": len(told["tokens"]) - 1}
+        most = told["max_new_tokens"]
+        # The last token is written, never read.
+        return ["prompt"], {f"max_new_tokens={most} makes it read": most - 1}
 
     def long_text(self, name: str, field: Any) -> LongText:
         """A text field that may be cut; what was written has nothing that the tokenizer adds.
@@ -117,6 +120,24 @@ class LatestTokens(WritesAfterLongTexts):
 
 class WindowsOfSource(WritesAfterLongTexts):
     """A model whose encoder reads a source in parts."""
+
+    def in_parts(self, instance: Instance) -> Parts | None:
+        """As any model's; what the decoder is to write is not cut.
+
+        Raises:
+            InterpretationError: If the decoder has fewer positions than tokens are asked for, or
+                the source is too long, and that is not wanted.
+        """
+        request: Any = instance.fields.get("request")
+        most = 0 if request is None else request.metadata.get("max_new_tokens", 0)
+        if most > self.most_tokens():
+            source: Any = instance["source"]
+            raise InterpretationError(
+                f"max_new_tokens={most} is more than {type(self.transformer).__name__} can write "
+                f"after a source of {len(source.tokens)} tokens: its decoder takes at most "
+                f"{self.most_tokens():.0f}; ask for fewer"
+            )
+        return super().in_parts(instance)
 
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
         """The source."""

@@ -177,9 +177,11 @@ class ReadsLongTexts(Model):
         more = "".join(f", {what} {count} more" for what, count in beside.items() if count)
         total = sum(lengths.values()) + sum(beside.values())
         in_all = f", {total} in all" if more or len(some) > 1 else ""
+        fewer = " ask for fewer tokens," if any("max_new_tokens" in what for what in beside) else ""
         return (
-            f"{told} tokens{more}{in_all}, and {name} takes at most {limit}; shorten the text, cut "
-            "it with overlong='truncate', or read overlapping windows of it with overlong='window'"
+            f"{told} tokens{more}{in_all}, and {name} takes at most {limit}; shorten the text,"
+            f"{fewer} cut it with overlong='truncate', or read overlapping windows of it with "
+            "overlong='window'"
         )
 
 

@@ -366,9 +366,24 @@ class TestLongTexts:
 
     def test_more_than_a_prompt_leaves_room_for(self) -> None:
         given = {"prompt": " ".join(["a"] * 120), "max_new_tokens": 10}
-        with pytest.raises(InterpretationError, match="takes at most 128"):
+        told = r"'prompt' has 120 tokens, max_new_tokens=10 .* at most 128; .*fewer tokens"
+        with pytest.raises(InterpretationError, match=told):
             explain(predictor("gpt2", "causal-lm"), given)
         assert len(explain(predictor("gpt2", "causal-lm"), {**given, "max_new_tokens": 9})) > 0
+
+    def test_a_continuation_that_a_prompt_leaves_no_room_for(self) -> None:
+        given = {"prompt": " ".join(["a"] * 120), "continuation": " a" * 10}
+        with pytest.raises(InterpretationError, match="the continuation 9 more") as caught:
+            explain(predictor("gpt2", "causal-lm"), given)
+        assert "fewer" not in str(caught.value)
+
+    def test_more_than_a_decoder_can_write(self) -> None:
+        made, given = predictor("bart", "seq2seq"), {"source": "a great film"}
+        tokens = len(tokenizer("bytes")(given["source"])["input_ids"])
+        told = f"max_new_tokens=129 .* source of {tokens} tokens.* at most 128"
+        with pytest.raises(InterpretationError, match=told):
+            explain(made, {**given, "max_new_tokens": 129})
+        assert made.predict_json({**given, "max_new_tokens": 128})["tokens"]
 
     @pytest.mark.parametrize("name", ["deberta-v2", "llama", "t5"])
     def test_no_positions_to_run_out_of(self, name: str) -> None:
