@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from allennlp.common import Registrable
+from allennlp.common.checks import ConfigurationError
 from allennlp.data import Instance
 from allennlp.models import Model
 from torch import Tensor
@@ -30,11 +31,16 @@ class Target(Registrable):
 
     Args:
         label: The label to explain, by name. None explains the prediction.
+
+    Raises:
+        ConfigurationError: If the label is no name.
     """
 
     default_implementation = "log-likelihood"
 
     def __init__(self, label: str | None = None) -> None:
+        if label is not None:
+            _check_name("label", label)
         self.label = label
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
@@ -106,10 +112,14 @@ class LogitDifference(Target):
     Args:
         against: The other label, by name.
         label: The label to explain, by name. None explains the prediction.
+
+    Raises:
+        ConfigurationError: If a label is no name.
     """
 
     def __init__(self, against: str, label: str | None = None) -> None:
         super().__init__(label)
+        _check_name("against", against)
         self.against = against
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
@@ -227,3 +237,12 @@ class FunctionTarget(Target):
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         return self._function(outputs)
+
+
+def _check_name(parameter: str, given: Any) -> None:
+    # from_params lets any type through where annotations are strings.
+    if not isinstance(given, str):
+        raise ConfigurationError(
+            f'{parameter!r} of a target is a label\'s name, a string such as "positive" (or '
+            f'"3" where labels have no names), not {given!r} of type {type(given).__name__}'
+        )

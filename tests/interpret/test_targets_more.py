@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from typing import Any
@@ -18,10 +19,17 @@ from allennlp_saliency.interpret import (
     InputXGradient,
     IntegratedGradients,
     InterpretationError,
+    Target,
 )
 from tests.interpret.functions import predictor_of, spread_vectors
 from tests.zoo import LABELS, TAGS, Zoo
 
+LABELLED = [
+    (name, parameter)
+    for name in sorted(Target.list_available())
+    for parameter in ("label", "against")
+    if parameter in inspect.signature(Target.by_name(name)).parameters
+]
 GIVEN = {"sentence": "the plot was not bad"}
 TAGGED = {"sentence": "filmgoers lives in paris"}
 
@@ -285,6 +293,16 @@ class TestFunctions:
             InputXGradient(zoo.predictor("lstm"), target="logits")
         with pytest.raises(ConfigurationError, match="a target is an object, a name"):
             InputXGradient(zoo.predictor("lstm"), target=3)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(("name", "parameter"), LABELLED)
+    @pytest.mark.parametrize("label", [3, 1.0, True, ["positive"]])
+    def test_a_label_is_a_name(self, zoo: Zoo, name: str, parameter: str, label: Any) -> None:
+        given = {"type": name, parameter: label}
+        if parameter == "label" and (name, "against") in LABELLED:
+            given["against"] = "negative"
+        with pytest.raises(ConfigurationError, match=f"'{parameter}' .* string") as caught:
+            InputXGradient(zoo.predictor("lstm"), target=given)
+        assert repr(label) in str(caught.value)
 
 
 class TestRegression:
