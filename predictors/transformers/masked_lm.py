@@ -1,11 +1,10 @@
 """Masked language models: why this token fills the gap."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from allennlp.common.util import JsonDict
 from allennlp.data import DatasetReader, Instance, TextFieldTensors
 from allennlp.data.fields import IndexField, LabelField
 from allennlp.models import Model
@@ -17,6 +16,7 @@ from allennlp_saliency.interpret.windows import Parts
 
 from .embedded import joined
 from .generation import GeneratingModel
+from .json_input import TEXT
 from .long_texts import Spans
 from .model import at_places
 from .overlong import LongText, Overlong, window_around
@@ -148,8 +148,7 @@ class TransformersMaskedLM(GeneratingModel):
 class TransformersMaskedLMPredictor(TransformersPredictor):
     """Reads `{"sentence": "… [MASK] …"}`; explains the best token of each gap."""
 
-    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        return self._dataset_reader.text_to_instance(json_dict["sentence"])
+    reads: ClassVar = {"sentence": TEXT}
 
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, Any]

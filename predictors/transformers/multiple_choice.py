@@ -1,12 +1,11 @@
 """Multiple choice: why this one."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy
 import torch
 import torch.nn.functional as F
-from allennlp.common.util import JsonDict
 from allennlp.data import DatasetReader, Instance, TextFieldTensors, Vocabulary
 from allennlp.data.fields import LabelField, ListField
 from allennlp.models import Model
@@ -17,6 +16,7 @@ from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.windows import Parts
 
 from .embedded import joined
+from .json_input import TEXT, TEXTS
 from .label_vocabulary import LabelVocabulary
 from .long_texts import mean_probabilities
 from .model import TransformersModel
@@ -38,11 +38,17 @@ class TransformersMultipleChoiceReader(TransformersReader):
             choices: The choices.
 
         Raises:
-            InterpretationError: If there are no choices.
+            InterpretationError: If there are no choices, or one has no tokens.
         """
         if isinstance(choices, str) or not choices:
             raise InterpretationError("'choices' is a list of at least one text")
         pairs = [self._tokenizer.pair(prompt, choice) for choice in choices]
+        for number, (_, second) in enumerate(pairs):
+            if not second:
+                raise InterpretationError(
+                    f"choice {number} of 'choices' (counted from 0), {choices[number]!r}, has no "
+                    "tokens, so there is nothing to choose; give it a text or leave it out"
+                )
         return Instance(
             {
                 "prompt": self.text_field(pairs[0][0], prompt),
@@ -124,8 +130,7 @@ class TransformersMultipleChoicePredictor(TransformersPredictor):
     """Reads `{"prompt": "…", "choices": ["…", "…"]}`; explains the best choice. The prompt is one
     input, every choice another."""
 
-    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        return self._dataset_reader.text_to_instance(json_dict["prompt"], json_dict["choices"])
+    reads: ClassVar = {"prompt": TEXT, "choices": TEXTS}
 
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, numpy.ndarray]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
-from allennlp.data import DatasetReader, Vocabulary
+from allennlp.common.util import JsonDict
+from allennlp.data import DatasetReader, Instance, Vocabulary
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import nn
 
+from .json_input import Kind, taken
 from .loading import find_task, load_model, load_tokenizer
 from .model import TransformersModel
 
@@ -31,6 +34,9 @@ class TransformersPredictor(Predictor):
     Raises:
         ConfigurationError: If there is no such policy, or a number is out of range.
     """
+
+    #: What it reads: the keys of its JSON, which are the parameters of its reader.
+    reads: ClassVar[Mapping[str, Kind]]
 
     _model: TransformersModel
 
@@ -104,6 +110,9 @@ class TransformersPredictor(Predictor):
         predictor = Predictor.by_name(name)(made, reader)
         assert isinstance(predictor, TransformersPredictor)
         return predictor
+
+    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        return taken(json_dict, self.reads, self._dataset_reader.text_to_instance)
 
     @property
     def default_target(self) -> str:

@@ -1,11 +1,10 @@
 """Extractive question answering: why the answer stands here."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from allennlp.common.util import JsonDict
 from allennlp.data import DatasetReader, Instance, TextFieldTensors
 from allennlp.data.fields import MetadataField, SpanField, TextField
 from allennlp.data.fields.field import Field
@@ -17,6 +16,7 @@ from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.windows import Parts
 
 from .embedded import joined
+from .json_input import TEXT
 from .long_texts import Spans
 from .model import TransformersModel
 from .overlong import LongText, Overlong
@@ -172,15 +172,14 @@ class TransformersQuestionAnswerer(TransformersModel):
 class TransformersQuestionAnsweringPredictor(TransformersPredictor):
     """Reads `{"question": "…", "passage": "…"}`; explains the best answer, as two inputs."""
 
+    reads: ClassVar = {"question": TEXT, "passage": TEXT}
+
     _model: TransformersQuestionAnswerer
 
     @property
     def default_target(self) -> str:
         """The start logit of the answer plus its end logit."""
         return "span"
-
-    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        return self._dataset_reader.text_to_instance(json_dict["question"], json_dict["passage"])
 
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, Any]

@@ -1,12 +1,11 @@
 """Sequence classification: one text or two, one label or several, or a number."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, ClassVar, Optional
 
 import numpy
 import torch
 import torch.nn.functional as F
-from allennlp.common.util import JsonDict
 from allennlp.data import DatasetReader, Instance, TextFieldTensors
 from allennlp.data.fields import Field, LabelField
 from allennlp.models import Model
@@ -17,6 +16,7 @@ from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.windows import Parts
 
 from .embedded import Embedded, joined
+from .json_input import TEXT
 from .long_texts import mean_probabilities
 from .model import TransformersModel, at_places
 from .predictor import TransformersPredictor
@@ -182,18 +182,14 @@ class TransformersTextClassificationPredictor(TransformersPredictor):
     one half), or the best if none is; or the number that the model predicts.
     """
 
+    reads: ClassVar = {"sentence": TEXT, "premise": TEXT, "hypothesis": TEXT}
+
     _model: TransformersTextClassifier
 
     @property
     def default_target(self) -> str:
         """A number has no likelihood: it is explained itself."""
         return "logit" if self._model.regression else "log-likelihood"
-
-    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        keys = ("sentence", "premise", "hypothesis")
-        return self._dataset_reader.text_to_instance(
-            **{key: json_dict[key] for key in keys if key in json_dict}
-        )
 
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, numpy.ndarray]

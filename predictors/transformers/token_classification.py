@@ -1,10 +1,9 @@
 """Token classification: named entities, or a tag for every word."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from allennlp.common.util import JsonDict
 from allennlp.data import DatasetReader, Instance, TextFieldTensors
 from allennlp.data.fields import (
     FlagField,
@@ -26,6 +25,7 @@ from allennlp_saliency.interpret.windows import Parts
 from allennlp_saliency.interpret.words import word_spans
 
 from .embedded import joined
+from .json_input import TEXT
 from .label_vocabulary import NAMESPACE
 from .long_texts import Spans
 from .model import TransformersModel, at_places
@@ -214,10 +214,9 @@ class TransformersTokenClassificationPredictor(TransformersPredictor):
     that has no tag `O` it explains the tag of each word.
     """
 
-    _model: TransformersTokenClassifier
+    reads: ClassVar = {"sentence": TEXT}
 
-    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        return self._dataset_reader.text_to_instance(json_dict["sentence"])
+    _model: TransformersTokenClassifier
 
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, Any]

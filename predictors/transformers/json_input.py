@@ -1,0 +1,87 @@
+"""What a predictor reads of its JSON: which keys, and what each of them holds."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from allennlp_saliency.interpret import InterpretationError
+
+# "max_tokens" is meant to be close to "max_new_tokens", "tokens" is not.
+_CLOSE = 0.8
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a key may hold.
+
+    Attributes:
+        name: What it is called.
+        fits: Whether a value is one.
+    """
+
+    name: str
+    fits: Callable[[Any], bool]
+
+
+def _list_of(kind: type | tuple[type, ...]) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, (list, tuple)) and all(isinstance(one, kind) for one in value)
+    )
+
+
+TEXT = Kind("a text", lambda value: isinstance(value, str))
+TEXTS = Kind("a list of texts", _list_of(str))
+CHAT = Kind('a list of messages, {"role": "…", "content": "…"} each', _list_of(Mapping))
+NUMBER = Kind(
+    "a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)
+)
+
+
+def taken(json: Mapping[str, Any], keys: Mapping[str, Kind], read: Callable[..., Any]) -> Any:
+    """What a reader makes of the part of an input that it knows; other keys are the user's.
+
+    Args:
+        json: The input.
+        keys: What may be read, by key.
+        read: The reader's method, whose parameters are called like the keys; None stands for a
+            key that is not there if its parameter has a default.
+
+    Raises:
+        InterpretationError: If a key holds something of another kind, or one that is missing has
+            been misspelt.
+        KeyError: If one is missing that has to be there.
+    """
+    parameters = inspect.signature(read).parameters
+    needed = [key for key in keys if parameters[key].default is inspect.Parameter.empty]
+    given = {
+        key: json[key] for key in keys if key in json and (key in needed or json[key] is not None)
+    }
+    _check_spelling(json, keys)
+    for key, value in given.items():
+        if not keys[key].fits(value):
+            raise InterpretationError(
+                f"{key!r} is {keys[key].name}, not {reprlib.repr(value)} of type "
+                f"{type(value).__name__}"
+            )
+    for key in needed:
+        if key not in json:
+            raise KeyError(key)
+    return read(**given)
+
+
+def _check_spelling(json: Mapping[str, Any], keys: Mapping[str, Kind]) -> None:
+    missing = [key for key in keys if key not in json]
+    for other in json:
+        if other in keys or not isinstance(other, str):
+            continue
+        meant = difflib.get_close_matches(other.lower(), missing, 1, _CLOSE)
+        if meant:
+            raise InterpretationError(
+                f"the input's key {other!r} is not read; did you mean {meant[0]!r}? What is read "
+                f"is {', '.join(map(repr, keys))}; a key of your own needs a name less like these"
+            )

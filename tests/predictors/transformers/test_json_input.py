@@ -1,0 +1,121 @@
+"""What is told of an input that a predictor cannot read, or that it would read half of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from allennlp_saliency.interpret import InterpretationError, SaliencyInterpreter
+from allennlp_saliency.predictors import SaliencyPredictor, TransformersPredictor
+from tests.predictors.transformers.models import INPUTS, inputs, model, predictor, tokenizer
+
+MODELS = {
+    "text-classification": "bert",
+    "token-classification": "bert",
+    "question-answering": "bert",
+    "multiple-choice": "bert",
+    "masked-lm": "bert",
+}
+WRONG_TEXTS = (["a"], {"a": "b"}, 3, True)
+WRONG = {"choices": ("a", 3, [1, 2], ["a", None]), "max_new_tokens": ("3", 1.5, True, [3])}
+PAIR = {"premise": "a great film", "hypothesis": "a film"}
+
+
+def first_input(task: str) -> dict[str, Any]:
+    return inputs(MODELS[task], task)[0]
+
+
+def read(task: str, given: dict[str, Any]) -> Any:
+    """The input's explanations, by way of an interpreter as a user goes."""
+    interpreter: Any = SaliencyInterpreter.by_name("gradient")(predictor(MODELS[task], task))
+    return interpreter.interpret_json(given)
+
+
+@pytest.mark.parametrize(
+    ("task", "key", "value"),
+    [
+        (task, key, value)
+        for task in MODELS
+        for key in INPUTS[task][0]
+        for value in WRONG.get(key, WRONG_TEXTS)
+    ],
+)
+def test_a_value_of_another_type(task: str, key: str, value: Any) -> None:
+    given = {**first_input(task), key: value}
+    told = f"'{key}' is (a text|a list of texts|a whole number), not "
+    with pytest.raises(InterpretationError, match=told) as caught:
+        read(task, given)
+    assert f"{value!r} of type {type(value).__name__}" in str(caught.value)
+    with pytest.raises(InterpretationError, match=told):
+        predictor(MODELS[task], task).predict_json(given)
+
+
+@pytest.mark.parametrize("task", MODELS)
+def test_null_where_something_is_needed(task: str) -> None:
+    key = next(iter(INPUTS[task][0]))
+    with pytest.raises(InterpretationError, match=f"'{key}'"):
+        read(task, {**first_input(task), key: None})
+
+
+def test_null_where_nothing_is_needed() -> None:
+    given = {"sentence": "a great film", "premise": None, "hypothesis": None}
+    assert len(read("text-classification", given)) == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "given", "wrong", "meant"),
+    [
+        ("text-classification", {"sentense": "a great film"}, "sentense", "sentence"),
+        ("text-classification", {**PAIR, "Sentence": "a film"}, "Sentence", "sentence"),
+        ("text-classification", {"premise": "a", "hypotesis": "b"}, "hypotesis", "hypothesis"),
+        ("token-classification", {"sentences": "mary"}, "sentences", "sentence"),
+        ("question-answering", {"question": "who?", "pasage": "mary"}, "pasage", "passage"),
+        ("multiple-choice", {"prompt": "a", "choice": ["b"]}, "choice", "choices"),
+    ],
+)
+def test_a_key_that_is_misspelt(task: str, given: Any, wrong: str, meant: str) -> None:
+    with pytest.raises(InterpretationError, match=f"'{wrong}' .*did you mean '{meant}'"):
+        read(task, given)
+
+
+@pytest.mark.parametrize("task", MODELS)
+def test_a_key_that_is_missing(task: str) -> None:
+    with pytest.raises(InterpretationError, match="lacks the key|give (one|a) text"):
+        read(task, {"id": 7})
+
+
+@pytest.mark.parametrize("task", MODELS)
+def test_keys_of_ones_own_are_left_alone(task: str) -> None:
+    given = first_input(task)
+    own = {"id": 3, "label": "positive", "gold": [1], "rationale": [[0, 1]], "split": None}
+    # Close to a key that is there, so it is not that one which was meant.
+    own |= {f"{key}_": "…" for key in given}
+    made = predictor(MODELS[task], task)
+    assert made.predict_json({**given, **own}) == made.predict_json(given)
+
+
+def test_the_line_of_a_misspelt_key_is_an_error_among_good_ones() -> None:
+    made = predictor("bert", "text-classification")
+    saliency = SaliencyPredictor(made._model, made._dataset_reader, interpreter="gradient")
+    lines = saliency.predict_batch_json(
+        [{"sentence": "a film"}, {"sentense": "a film"}, {"sentence": 3}]
+    )
+    assert ["error" in line for line in lines] == [False, True, True]
+    assert "'sentense'" in lines[1]["error"]["message"]
+    assert "'sentence' is a text, not 3" in lines[2]["error"]["message"]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_choice_without_tokens(number: int) -> None:
+    choices = ["in paris", "in london"]
+    choices[number] = ""
+    with pytest.raises(InterpretationError, match=f"choice {number} of 'choices'.*no tokens"):
+        predictor_without_special_tokens().predict_json({"prompt": "mary", "choices": choices})
+
+
+def predictor_without_special_tokens() -> Any:
+    """A predictor whose tokenizer adds nothing, so that an empty text has no token at all."""
+    own = tokenizer("bare-bytes")
+    made = model("bert", "multiple-choice", vocab_size=len(own))
+    return TransformersPredictor.from_pretrained(made, own)
