@@ -81,7 +81,7 @@ def test_a_key_that_is_misspelt(task: str, given: Any, wrong: str, meant: str) -
 
 @pytest.mark.parametrize("task", MODELS)
 def test_a_key_that_is_missing(task: str) -> None:
-    with pytest.raises(InterpretationError, match="lacks the key|give (one|a) text"):
+    with pytest.raises(InterpretationError, match=r"lacks the key|give (one|a) text"):
         read(task, {"id": 7})
 
 
