@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from ..errors import InterpretationError
 from ..propagation.calls import operation
-from ..propagation.decompositions import attention_weights, multi_head_attention
+from ..propagation.decompositions import attention, multi_head_attention
 
 Seen = Callable[[Tensor], Tensor]
 """Takes attention weights, `(sequences, heads, queries, keys)`, and returns those to go on with."""
@@ -42,7 +42,7 @@ class AttentionMode(TorchFunctionMode):
         kwargs = kwargs or {}
         name = operation(func)
         if name == "scaled_dot_product_attention":
-            return self._step_by_step(*args, **kwargs)
+            return attention(*args, **kwargs, weighted=self._show)
         if name == "multi_head_attention_forward":
             try:
                 with self:
@@ -54,26 +54,10 @@ class AttentionMode(TorchFunctionMode):
             return self._seen(result)
         return result
 
-    def _step_by_step(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        attn_mask: Tensor | None = None,
-        dropout_p: float = 0.0,
-        is_causal: bool = False,
-        scale: float | None = None,
-        enable_gqa: bool = False,
-    ) -> Tensor:
-        if enable_gqa:
-            groups = query.shape[-3] // key.shape[-3]
-            key, value = (t.repeat_interleave(groups, dim=-3) for t in (key, value))
-        weights = attention_weights(query, key, attn_mask, is_causal, scale)
+    def _show(self, weights: Tensor) -> Tensor:
         if weights.dim() == 3:
-            weights = self._seen(weights.unsqueeze(1)).squeeze(1)
-        elif weights.dim() == 4:
-            weights = self._seen(weights)
-        return weights @ value
+            return self._seen(weights.unsqueeze(1)).squeeze(1)
+        return self._seen(weights) if weights.dim() == 4 else weights
 
 
 def _dim(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -22,12 +22,18 @@ def attention(
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
+    weighted: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """softmax(q kᵀ / √d) v."""
+    """softmax(q kᵀ / √d) v, as `scaled_dot_product_attention` computes it without dropout.
+
+    Args:
+        weighted: Takes the softmax and returns the weights to go on with; None for these.
+    """
     if enable_gqa:
         groups = query.shape[-3] // key.shape[-3]
         key, value = (t.repeat_interleave(groups, dim=-3) for t in (key, value))
-    return attention_weights(query, key, attn_mask, is_causal, scale) @ value
+    weights = attention_weights(query, key, attn_mask, is_causal, scale)
+    return (weights if weighted is None else weighted(weights)) @ value
 
 
 def attention_weights(
