@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from ..errors import InterpretationError
-from ..propagation.calls import operation
+from ..propagation.calls import CallMode, operation
 from ..propagation.decompositions import attention, multi_head_attention
 
 Seen = Callable[[Tensor], Tensor]
 """Takes attention weights, `(sequences, heads, queries, keys)`, and returns those to go on with."""
 
 
-class AttentionMode(TorchFunctionMode):
+class AttentionMode(CallMode):
     """Shows the attention weights of a forward pass to somebody, who may give others back.
 
     What a model computes in one call (`scaled_dot_product_attention`, the attention of
     `torch.nn.MultiheadAttention`) is computed step by step; what it computes step by step is known
     by its softmax over the last of four dimensions. So no model has to be asked for its weights,
-    nor set to another implementation. Acts in the thread that entered it alone.
+    nor set to another implementation.
 
     Args:
         seen: Who is shown the weights.
@@ -32,14 +31,9 @@ class AttentionMode(TorchFunctionMode):
         super().__init__()
         self._seen = seen
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
+    def call(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        kwargs = kwargs or {}
         name = operation(func)
         if name == "scaled_dot_product_attention":
             return attention(*args, **kwargs, weighted=self._show)

@@ -1,9 +1,10 @@
-"""A functional call as the rules see it: by the operation's name, in-place or not."""
+"""Functional calls of a forward pass, and how rules see them: by the operation's name, in-place or
+not."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 _SYNONYMS = {
     "__add__": "add",
@@ -47,6 +49,26 @@ _SYNONYMS = {
     "_softmax": "softmax",
     "special_softmax": "softmax",
 }
+
+
+class CallMode(TorchFunctionMode):
+    """Is asked for the result of each functional call, whether a module makes it or a model's own
+    code, in the thread that entered it alone."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return self.call(func, args, kwargs or {})
+
+    def call(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """What a call returns; the mode is left while it is asked."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement call()")
 
 
 def operation(function: Callable[..., Any]) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
-from .calls import Call, depends, in_place, not_in_place, operation, pure
+from .calls import Call, CallMode, depends, in_place, not_in_place, operation, pure
 from .decompositions import (
     DECOMPOSITIONS,
     addbmm,
@@ -52,7 +51,7 @@ PRODUCTS = frozenset({"mul", "matmul", "rmatmul", "einsum", "linear", "conv1d", 
 """Operations that are linear in each of several operands."""
 
 
-class RuleMode(TorchFunctionMode):
+class RuleMode(CallMode):
     """Applies a rule to each operation of a forward pass that has one.
 
     Args:
@@ -69,14 +68,9 @@ class RuleMode(TorchFunctionMode):
         self._rules = rules
         self.unruled: set[str] = set()
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
+    def call(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        kwargs = kwargs or {}
         if not depends(args) and not depends(list(kwargs.values())):
             return func(*args, **kwargs)
         name = operation(func)
