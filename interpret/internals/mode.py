@@ -36,7 +36,7 @@ class AttentionMode(CallMode):
     ) -> Any:
         name = operation(func)
         if name == "scaled_dot_product_attention":
-            return attention(*args, **kwargs, weighted=self._show)
+            return attention(*args, **{**kwargs, "weighted": self._show})
         if name == "multi_head_attention_forward":
             try:
                 with self:
