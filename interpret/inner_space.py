@@ -78,7 +78,10 @@ class InnerSpace(EmbeddingSpace):
             with torch.no_grad():
                 found = _numbers(self._run(self._own_rows, self.embeddings))
         except Exception:
-            found = {}
+            # Whatever a model's own code makes of blocks that do nothing. Nothing is hidden: the
+            # blocks run from now on, and an error that has other causes comes again in that pass.
+            self._skips = False
+            return
         self._skips = bool(expected) and expected.keys() == found.keys()
         for name, one in expected.items():
             self._skips &= name in found and _alike(found[name], one)

@@ -313,6 +313,29 @@ class Packing(nn.Module):
         return self.inner(x)["states"].sum(1)[:, :2]
 
 
+class Fussy(nn.Module):
+    """Whose blocks have to return pairs, and whose states must not be small."""
+
+    class Block(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return 2 * x, x
+
+    def __init__(self, least: float) -> None:
+        super().__init__()
+        self.stack = nn.ModuleList([self.Block(), self.Block()])
+        self.least = least
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.stack:
+            states = block(x)
+            if not isinstance(states, tuple):
+                raise TypeError("a block returned no pair")
+            x = states[0]
+        if x.abs().amax((1, 2)).min() < self.least:
+            raise ArithmeticError("too small for the model")
+        return x.sum(1)[:, :2]
+
+
 class TestBlocksBelow:
     """What the layer's blocks stand on is computed once, and changes nothing."""
 
@@ -371,6 +394,26 @@ class TestBlocksBelow:
         found = scores(method)
         monkeypatch.setattr("allennlp_saliency.interpret.inner_space.blocks_below", lambda *_: [])
         assert found == pytest.approx(scores(method), rel=1e-5, abs=1e-7)
+
+    def test_a_model_that_fails_without_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        predictor = predictor_of(Fussy(0), spread_vectors(("up",), 3))
+        method = LayerIntegratedGradients(predictor, layer="function.stack.1", steps=5)
+        found = explain(method, "up").inputs[0].attributions
+        monkeypatch.setattr("allennlp_saliency.interpret.inner_space.blocks_below", lambda *_: [])
+        assert found == explain(method, "up").inputs[0].attributions
+        assert any(found)
+
+    def test_an_error_that_has_other_causes(self) -> None:
+        # Both ends of the path are large, what is between them is not.
+        vectors = {"up": [1.0, 2.0, 3.0], "down": [-1.0, -2.0, -3.0]}
+        method = LayerIntegratedGradients(
+            predictor_of(Fussy(least=6), vectors),
+            layer="function.stack.1",
+            baseline={"type": "token", "token": "down"},
+            steps=5,
+        )
+        with pytest.raises(ArithmeticError, match="too small for the model"):
+            explain(method, "up")
 
     def test_which_blocks(self) -> None:
         model = torch.nn.Module()
