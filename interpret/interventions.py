@@ -229,6 +229,18 @@ def hooked(
             handle.remove()
 
 
+@contextmanager
+def listened_to(module: nn.Module) -> Iterator[None]:
+    """Hooks that do nothing on a module and all modules in it: torch computes its own blocks in one
+    call unless somebody listens."""
+    handles = [one.register_forward_pre_hook(lambda *_: None) for one in module.modules()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 def _way_out(layer: EmbeddingLayer) -> str:
     if layer.embeds:
         return "override get_interpretable_layer in the predictor"

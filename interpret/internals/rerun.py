@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from ..embedding_space import EmbeddingSpace
 from ..errors import InterpretationError
+from ..interventions import listened_to
 from .frames import Frame, first_tensor
 from .mode import AttentionMode
 from .recorder import AttentionCall
@@ -116,7 +116,7 @@ class Rerun:
         args, kwargs = self._block.args, self._block.kwargs
         if sequences is not None:
             args, kwargs = self._copies((args, kwargs), sequences)
-        with torch.no_grad(), _no_fast_path(self._block), AttentionMode(zero):
+        with torch.no_grad(), listened_to(self._block.module), AttentionMode(zero):
             states = first_tensor(self._block.module(*_cacheless(args), **_cacheless(kwargs)))
             states = None if states is None else self._closed(states)
         if states is None or seen <= self._call.place:
@@ -149,16 +149,3 @@ def _cacheless(given: Any) -> Any:
 
 def _is_cache(value: Any) -> bool:
     return callable(getattr(value, "update", None)) and hasattr(value, "get_seq_length")
-
-
-@contextmanager
-def _no_fast_path(block: Frame) -> Iterator[None]:
-    """torch's own blocks are computed in one call, unless somebody listens."""
-    handles = [
-        module.register_forward_pre_hook(lambda *_: None) for module in block.module.modules()
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
