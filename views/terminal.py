@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len
-from rich.color import Color
 from rich.console import Console
 from rich.style import Style
 from rich.text import Text
@@ -18,17 +16,17 @@ from allennlp_saliency.interpret.explanation import (
     ExplanationFormatError,
     InputAttribution,
 )
+from allennlp_saliency.views.colours import FAINTEST, style_of
 from allennlp_saliency.views.tokens import Piece, printable, readable
+from allennlp_saliency.views.wording import (
+    delta_in_words,
+    numbers_of,
+    predicted,
+    short,
+    signed,
+    target_in_words,
+)
 
-RGB = tuple[int, int, int]
-
-# Both ramps leave from the grey that is as far from a black as from a white background, so that
-# a weak score fades on either; blue against orange-red is told apart by colour-blind readers.
-_NEUTRAL: RGB = (0x8B, 0x90, 0x98)
-_FOR: RGB = (0x0B, 0x57, 0xD6)
-_AGAINST: RGB = (0xCC, 0x2E, 0x05)
-_FAINTEST = 0.05  # of the strongest score: below it a token keeps the terminal's own colours
-_PROBABILITIES = ("probs", "label_probs", "class_probabilities", "probabilities")
 _STRONGEST = 5
 _INDENT = 12
 _MAX_INPUT = 500  # characters of the input that an error shows
@@ -180,12 +178,12 @@ class _Page:
     def prediction(
         self, prediction: Mapping[str, Any] | None, explanations: Sequence[Explanation]
     ) -> None:
-        shown = _predicted(prediction or {}, explanations)
+        shown = predicted(prediction or {}, explanations)
         if shown is not None:
             self.row("prediction", _words(shown), style="bold")
 
     def explanation(self, explanation: Explanation) -> None:
-        self.row("explained", _words(_target(explanation)))
+        self.row("explained", _words(target_in_words(explanation)))
         scale = _scale(explanation.inputs)
         if not explanation.inputs:
             self.row("fields", _words("none: the model embedded no text field of this input"))
@@ -224,7 +222,7 @@ class _Page:
         # Pieces of a word cannot touch once numbers stand between them, so they keep a mark.
         pieces = readable(attribution.tokens, None, self._encoding)
         return [
-            f"{'##' if piece.glued else ''}{piece.text} {_number(score, scale)}"
+            f"{'##' if piece.glued else ''}{piece.text} {signed(score, scale)}"
             for piece, score in zip(pieces, attribution.attributions, strict=True)
         ]
 
@@ -237,23 +235,23 @@ class _Page:
             )
         ]
         scored.sort(key=lambda pair: -abs(pair[0]))
-        return [cell for score, cell in scored[:_STRONGEST] if abs(score) >= _FAINTEST * scale]
+        return [cell for score, cell in scored[:_STRONGEST] if abs(score) >= FAINTEST * scale]
 
     def method(self, explanation: Explanation) -> None:
         parameters = dict(explanation.interpreter)
         parts = [str(parameters.pop("type", "unnamed"))]
-        parts += [f"{name} {_short(value)}" for name, value in parameters.items()]
+        parts += [f"{name} {short(value)}" for name, value in parameters.items()]
         self.row("method", _listed(parts), style="dim" if self._colours else "")
 
     def _outcome(self, explanation: Explanation) -> list[str]:
         parts = []
         if explanation.convergence_delta is not None:
-            parts.append(_delta(explanation.convergence_delta, explanation.target))
+            parts.append(delta_in_words(explanation.convergence_delta, explanation.target))
         unassigned = sum(attribution.unassigned for attribution in explanation.inputs)
         if unassigned:
-            parts.append(f"on no token {_number(unassigned, abs(unassigned))}")
+            parts.append(f"on no token {signed(unassigned, abs(unassigned))}")
         parts += [
-            f"{name} {_short(value)}"
+            f"{name} {short(value)}"
             for name, value in explanation.details.items()
             if not isinstance(value, list) and explanation.interpreter.get(name) != value
         ]
@@ -286,7 +284,7 @@ class _Page:
         """Scores of an interpreter that gives no explanation: unsigned, and without tokens."""
         for name, value in instance.items():
             scores = value if isinstance(value, list) else []
-            numbers = [float(score) for score in _numbers(scores) or []]
+            numbers = [float(score) for score in numbers_of(scores) or []]
             scale = max((abs(score) for score in numbers), default=0.0)
             tokens = prediction.get("tokens", prediction.get("words"))
             if isinstance(tokens, list) and len(tokens) == len(numbers) > 0:
@@ -295,26 +293,11 @@ class _Page:
                     InputAttribution(name, name, texts, [None] * len(texts), numbers), scale
                 )
             else:
-                shown = [_number(score, scale).lstrip("+") for score in numbers]
+                shown = [signed(score, scale).lstrip("+") for score in numbers]
                 self.row(name, shown or ["(no scores)"])
 
     def _style(self, ratio: float) -> Style:
-        """The colours of a score, as a ratio of the strongest, -1 to 1."""
-        strength = min(abs(ratio), 1.0)
-        if not self._colours or strength < _FAINTEST:
-            return Style()
-        if self._few_colours:
-            if strength < 0.25:
-                return Style()
-            if strength < 0.6:
-                return Style(color="black", bgcolor="cyan" if ratio > 0 else "yellow")
-            return Style(color="white", bgcolor="blue" if ratio > 0 else "red", bold=True)
-        background = _mixed(_NEUTRAL, _FOR if ratio > 0 else _AGAINST, strength)
-        return Style(
-            color=Color.from_rgb(*_foreground(background)),
-            bgcolor=Color.from_rgb(*background),
-            bold=strength > 0.5,
-        )
+        return style_of(ratio, self._few_colours) if self._colours else Style()
 
     def _safe(self, text: str) -> str:
         return printable(text, self._encoding)
@@ -335,142 +318,13 @@ def _instances(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [content[name] for name in sorted(names, key=lambda name: int(name[9:]))]
 
 
-def _predicted(prediction: Mapping[str, Any], explanations: Sequence[Explanation]) -> str | None:
-    """What the model predicted, in a few words; None where the output has no known shape."""
-    probability = _probability(prediction)
-    label = prediction.get("label")
-    targets = [explanation.target for explanation in explanations]
-    if not isinstance(label, (str, int)) and probability is not None and len(targets) == 1:
-        label = targets[0].get("label")
-    if isinstance(label, (str, int)):
-        if probability is None:
-            probability = next((_target_probability(t, label) for t in targets), None)
-        return str(label) if probability is None else f"{label} {_percent(probability)}"
-    tags = prediction.get("tags")
-    words = prediction.get("words", prediction.get("tokens"))
-    if isinstance(tags, list) and isinstance(words, list) and len(tags) == len(words):
-        tagged = [f"{word} {tag}" for word, tag in zip(words, tags, strict=True) if tag != "O"]
-        return ", ".join(tagged) or "every tag is O"
-    span = prediction.get("best_span_str")
-    return span if isinstance(span, str) else None
-
-
-def _probability(prediction: Mapping[str, Any]) -> float | None:
-    """The predicted label's probability: the largest one of the classifier's."""
-    for name in _PROBABILITIES:
-        numbers = _numbers(prediction.get(name))
-        if numbers and all(0 <= number <= 1 for number in numbers):
-            return max(numbers)
-    return None
-
-
-def _target_probability(target: Mapping[str, Any], label: str | int) -> float | None:
-    value = target.get("value")
-    if target.get("label") != label or not isinstance(value, (int, float)):
-        return None
-    if target.get("type") == "probability":
-        return float(value)
-    return math.exp(value) if target.get("type") == "log-likelihood" and value <= 0 else None
-
-
-def _target(explanation: Explanation) -> str:
-    """The target in words: `log-likelihood of positive: -0.02, at the baseline -0.69`."""
-    target = dict(explanation.target)
-    words = str(target.pop("type", "target"))
-    label = target.pop("label", None)
-    if label is not None:
-        words += f" of {' '.join(map(str, label)) if isinstance(label, list) else label}"
-    positions = target.pop("positions", None)
-    tokens = _tokens_at(positions, explanation.inputs)
-    if tokens is not None:
-        words += f" on {tokens!r}"
-    value, baseline_value = target.pop("value", None), target.pop("baseline_value", None)
-    if target:
-        words += f" ({', '.join(f'{name} {_short(known)}' for name, known in target.items())})"
-    if value is not None:
-        words += f": {_short(value)}"
-    if baseline_value is not None:
-        words += f", at the baseline {_short(baseline_value)}"
-    return words
-
-
-def _tokens_at(positions: Any, inputs: Sequence[InputAttribution]) -> str | None:
-    """The tokens whose tags are explained, None where there is no saying."""
-    if len(inputs) != 1 or not isinstance(positions, list) or not positions:
-        return None
-    tokens = inputs[0].tokens
-    if not all(isinstance(p, int) and 0 <= p < len(tokens) for p in positions):
-        return None
-    return " ".join(tokens[position] for position in positions)
-
-
 def _scale(inputs: Iterable[InputAttribution]) -> float:
     return max((abs(score) for item in inputs for score in item.attributions), default=0.0)
-
-
-def _number(score: float, scale: float) -> str:
-    """A signed score with two digits of the strongest one; what rounds to nothing has no sign."""
-    if scale == 0:
-        return "0"
-    magnitude = math.floor(math.log10(scale))
-    if not -5 <= magnitude <= 5:
-        return f"{score:+.1e}" if score else "0"
-    shown = f"{score:+.{max(1 - magnitude, 2 if magnitude < 1 else 1)}f}"
-    return shown if any(digit in shown for digit in "123456789") else shown[1:]
-
-
-def _short(value: Any) -> str:
-    """A parameter in a few words: `zero (keep_special_tokens true)` for an object with a type."""
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    if isinstance(value, dict) and isinstance(value.get("type"), str):
-        rest = ", ".join(f"{k} {_short(v)}" for k, v in value.items() if k != "type")
-        return f"{value['type']} ({rest})" if rest else value["type"]
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _delta(delta: float, target: Mapping[str, Any]) -> str:
-    """What completeness lacks, and how much that is of what was to be distributed."""
-    shown = f"convergence delta {delta:.1e}"
-    try:
-        share = abs(delta / (target["value"] - target["baseline_value"]))
-    except (KeyError, TypeError, ZeroDivisionError):
-        return shown
-    return f"{shown} ({'< 0.1' if share < 0.001 else f'{100 * share:.1f}'} % of the difference)"
 
 
 def _listed(parts: Sequence[str]) -> list[str]:
     return [f"{part}," for part in parts[:-1]] + list(parts[-1:])
 
 
-def _percent(probability: float) -> str:
-    if 0.9995 <= probability < 1:
-        return "> 99.9 %"
-    return f"{100 * probability:.1f} %"
-
-
-def _numbers(values: Any) -> list[float] | None:
-    if not isinstance(values, list):
-        return None
-    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
-        return None
-    return values
-
-
 def _words(text: str) -> list[str]:
     return text.split(" ")
-
-
-def _mixed(start: RGB, end: RGB, share: float) -> RGB:
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(start, end, strict=True))
-    return red, green, blue
-
-
-def _foreground(background: RGB) -> RGB:
-    """Black or white, whichever has more contrast (WCAG 2 relative luminance)."""
-    linear = [
-        value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4
-        for value in (channel / 255 for channel in background)
-    ]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return (0, 0, 0) if luminance > 0.179 else (255, 255, 255)

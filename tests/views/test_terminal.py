@@ -13,7 +13,7 @@ from rich.style import Style
 
 from allennlp_saliency.interpret.explanation import Explanation, InputAttribution
 from allennlp_saliency.views import render, render_line
-from allennlp_saliency.views import terminal as module
+from allennlp_saliency.views.colours import AGAINST, FOR
 
 
 def attribution(tokens: list[str], scores: list[float], name: str = "tokens") -> InputAttribution:
@@ -226,8 +226,8 @@ class TestColours:
             colour = shown.get(token, Style()).bgcolor
             return None if colour is None else tuple(colour.get_truecolor())  # type: ignore[return-value]
 
-        assert background("strong") == module._FOR
-        assert background("worse") == module._AGAINST
+        assert background("strong") == FOR
+        assert background("worse") == AGAINST
         assert " none " in shown  # without a style of its own it is one with the spaces around
         weak, bad = background("weak"), background("bad")
         assert weak is not None
