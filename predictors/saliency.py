@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import torch
-from allennlp.common import Params, plugins
+from allennlp.common import plugins
 from allennlp.common.checks import ConfigurationError
-from allennlp.common.from_params import infer_params
 from allennlp.data import DatasetReader, Instance
 from allennlp.interpret.saliency_interpreters import SaliencyInterpreter as AnyInterpreter
 from allennlp.models import Model
@@ -25,6 +22,8 @@ from allennlp.predictors import Predictor
 import allennlp_saliency.interpret  # noqa: F401  registers the interpreters under their names
 from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explanation import Explanation, JsonDict
+from allennlp_saliency.predictors.bare_scores import bare_scores
+from allennlp_saliency.predictors.by_name import interpreter_of, unknown, wrapped
 from allennlp_saliency.predictors.json_lines import (
     InputLine,
     number_lines_of_predict_command,
@@ -102,19 +101,19 @@ class SaliencyPredictor(Predictor):
         predictor_args: JsonDict | None = None,
         on_error: Literal["line", "raise"] = "line",
         frozen: bool = True,
-        **unknown: Any,
+        **others: Any,
     ) -> None:
         super().__init__(model, dataset_reader, frozen=frozen)
-        if unknown:
+        if others:
             known = ("interpreter", "predictor", "predictor_args", "on_error", "frozen")
-            raise ConfigurationError(
-                _unknown(f"argument of the predictor {NAME!r}", unknown, known)
-            )
+            raise ConfigurationError(unknown(f"argument of the predictor {NAME!r}", others, known))
         if on_error not in ("line", "raise"):
             raise ConfigurationError(f"on_error is 'line' or 'raise', got {on_error!r}")
         self._on_error = on_error
-        self._predictor = _wrapped(model, dataset_reader, predictor, predictor_args, frozen)
-        self._interpreter = _interpreter(interpreter, self._predictor)
+        self._predictor = wrapped(
+            model, dataset_reader, predictor, predictor_args, frozen, own_name=NAME
+        )
+        self._interpreter = interpreter_of(interpreter, self._predictor)
         self._explains = self._interpreter if isinstance(self._interpreter, Explains) else None
         number_lines_of_predict_command()
 
@@ -322,9 +321,7 @@ class SaliencyPredictor(Predictor):
         prediction: JsonDict | None = None
         try:
             prediction = self._predictor.predict_json(deepcopy(inputs))
-            with _left_as_it_was(self._model, self._predictor):
-                scores = self._interpreter.saliency_interpret_from_json(deepcopy(inputs))
-            instances = [_finite(to_jsonable(scores[name]), name) for name in _in_order(scores)]
+            instances = bare_scores(self._interpreter, self._predictor, inputs)
         except Exception as error:
             return _Outcome(prediction, [], error)
         return _Outcome(prediction, instances)
@@ -366,27 +363,6 @@ def _problem(given: Any) -> Exception | None:
     return None
 
 
-def _in_order(scores: Mapping[str, Any]) -> list[str]:
-    """The keys `instance_K` by their number; others have no place in a line."""
-    names = [name for name in scores if name.startswith("instance_") and name[9:].isdecimal()]
-    return sorted(names, key=lambda name: int(name[9:]))
-
-
-def _finite(scores: JsonDict, name: str) -> JsonDict:
-    """The scores, in which None stands for what was not finite, if there is no None."""
-    for key, values in scores.items():
-        if _holds_none(values):
-            raise InterpretationError(
-                f"{name}.{key} holds numbers that are not finite; the gradients may have vanished: "
-                "try an interpreter of allennlp_saliency"
-            )
-    return scores
-
-
-def _holds_none(values: Any) -> bool:
-    return any(map(_holds_none, values)) if isinstance(values, list) else values is None
-
-
 def _message(error: Exception, given: Any) -> str:
     if isinstance(error, KeyError) and isinstance(given, Mapping):
         keys = ", ".join(repr(key) for key in given) or "none"
@@ -402,103 +378,3 @@ def _shown(given: Any) -> Any:
         except Exception:  # fields of other people's may have no readable form
             return str(given)
     return to_jsonable(given)
-
-
-def _wrapped(
-    model: Model,
-    dataset_reader: DatasetReader,
-    name: str | None,
-    arguments: JsonDict | None,
-    frozen: bool,
-) -> Predictor:
-    """The predictor to interpret, made as `Predictor.from_archive` makes it."""
-    available = [known for known in Predictor.list_available() if known != NAME]
-    if name is None:
-        name = model.default_predictor
-        if name is None:
-            raise ConfigurationError(
-                f"{type(model).__name__} names no default predictor; name the one to interpret in "
-                f'the predictor\'s arguments, {{"predictor": "…"}}: {_listed(available)}'
-            )
-    if not isinstance(name, str) or (name not in available and "." not in name):
-        raise ConfigurationError(_unknown("predictor to interpret", [name], available))
-    make = Predictor.by_name(name)
-    modes = {module: module.training for module in model.modules()}
-    try:
-        wrapped = make(model, dataset_reader, **(arguments or {}))
-    except TypeError as error:
-        raise ConfigurationError(
-            f"predictor {name!r} cannot be made with predictor_args {arguments!r}: {error}"
-        ) from error
-    if not frozen:  # not every predictor passes the word on, and the default is to freeze
-        for module, training in modes.items():
-            module.training = training
-    return wrapped
-
-
-def _interpreter(given: str | JsonDict, predictor: Predictor) -> AnyInterpreter:
-    """The interpreter by its name or its parameters."""
-    parameters = {"type": given} if isinstance(given, str) else given
-    if not isinstance(parameters, Mapping) or not isinstance(parameters.get("type"), str):
-        raise ConfigurationError(
-            'interpreter is a registered name or an object with one, {"type": "…", …}; '
-            f"got {given!r}"
-        )
-    name = parameters["type"]
-    available = AnyInterpreter.list_available()
-    if name not in available and "." not in name:
-        raise ConfigurationError(_unknown("interpreter", [name], available))
-    subclass, constructor = AnyInterpreter.resolve_class_name(name)
-    arguments = infer_params(subclass, getattr(subclass, constructor or "__init__"))
-    known = {key for key, argument in arguments.items() if argument.kind != argument.VAR_KEYWORD}
-    known -= {"self", "predictor"}
-    extra = [key for key in parameters if key != "type" and key not in known]
-    if extra:
-        raise ConfigurationError(_unknown(f"parameter of the interpreter {name!r}", extra, known))
-    try:
-        return AnyInterpreter.from_params(Params(deepcopy(dict(parameters))), predictor=predictor)
-    except (ConfigurationError, TypeError, ValueError, InterpretationError) as error:
-        raise ConfigurationError(f"interpreter {json.dumps(parameters)}: {error}") from error
-
-
-def _unknown(what: str, names: Any, available: Any) -> str:
-    """Says that names are not known, which come close, and which there are."""
-    parts = [f"unknown {what}: {', '.join(repr(name) for name in names)}"]
-    close = [c for name in names for c in difflib.get_close_matches(str(name), list(available))]
-    if close:
-        parts.append(f"did you mean {' or '.join(repr(name) for name in close)}?")
-    parts.append(f"there are: {_listed(available)}" if available else "there are none")
-    return "; ".join(parts)
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(sorted(names))
-
-
-@contextmanager
-def _left_as_it_was(model: Model, predictor: Predictor) -> Iterator[None]:
-    """Takes back what interpreters of AllenNLP leave behind, above all when they fail.
-
-    Hooks and offsets that stay after an error would spoil the scores of every later input.
-    """
-    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    hooks = [
-        (registry, set(registry))
-        for module in model.modules()
-        for registry in (getattr(module, kind, None) for kind in kinds)
-        if registry is not None
-    ]
-    full = {module: module._is_full_backward_hook for module in model.modules()}
-    parameters = [(p, p.requires_grad, p.grad) for p in model.parameters()]
-    try:
-        yield
-    finally:
-        for registry, kept in hooks:
-            for key in [key for key in registry if key not in kept]:
-                del registry[key]
-        for module, flag in full.items():
-            module._is_full_backward_hook = flag
-        for parameter, requires_grad, grad in parameters:
-            parameter.requires_grad_(requires_grad)
-            parameter.grad = grad
-        predictor._token_offsets.clear()
