@@ -6,21 +6,16 @@ so one row that holds the whole text gives the targets of all its beginnings.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
-import torch.nn.functional as F
 from allennlp.data import Instance
 from allennlp.models import Model
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
-from .packing import out_of_memory
-from .propagation.decompositions import attention
+from .batched_backward import vjps
 
 
 @dataclass(frozen=True)
@@ -94,25 +89,6 @@ def nested(
     return groups
 
 
-@contextmanager
-def batched_backward() -> Iterator[None]:
-    """A forward pass whose backward pass can be run for many gradients at once.
-
-    The fused kernels for attention have no such backward pass.
-    """
-    with _PlainAttention():
-        yield
-
-
-class _PlainAttention(TorchFunctionMode):
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        if func is F.scaled_dot_product_attention:
-            func = attention
-        return func(*args, **(kwargs or {}))
-
-
 def gradients_of_targets(
     values: Tensor,
     states: Tensor,
@@ -144,9 +120,8 @@ def gradients_of_targets(
         slot = turn[own] - start
         directions = states.new_zeros(int(slot.max()) + 1, *states.shape)
         directions[slot, row[own], place[own]] = at_states[own]
-        for whole, gradient in zip(found, _vjps(states, leaves, directions), strict=True):
-            if gradient is not None:
-                whole[own] = gradient[slot, row[own]]
+        for whole, gradient in zip(found, vjps(states, leaves, directions), strict=True):
+            whole[own] = gradient[slot, row[own]]
     return found
 
 
@@ -161,24 +136,6 @@ def _at_own_states(values: Tensor, states: Tensor, places: tuple[Tensor, Tensor]
         (gradient,) = torch.autograd.grad(values[own].sum(), states, retain_graph=True)
         found[own] = gradient[row[own], place[own]]
     return found
-
-
-def _vjps(states: Tensor, leaves: Sequence[Tensor], directions: Tensor) -> list[Tensor | None]:
-    grad = partial(torch.autograd.grad, states, leaves, allow_unused=True, retain_graph=True)
-    if len(directions) == 1:
-        found = grad(directions[0])
-        return [None if one is None else one.unsqueeze(0) for one in found]
-    try:
-        return list(grad(directions, is_grads_batched=True))
-    except RuntimeError as error:
-        if out_of_memory(error):
-            raise
-    # An operation that cannot be differentiated for many gradients at once.
-    each = [grad(one) for one in directions]
-    return [
-        None if column[0] is None else torch.stack(list(column))
-        for column in zip(*each, strict=True)
-    ]
 
 
 def _occurrence(keys: Sequence[Hashable]) -> Tensor:

@@ -16,10 +16,10 @@ from allennlp.data import Instance
 from allennlp.nn.util import get_text_field_mask
 from torch import Tensor
 
+from .batched_backward import batched_backward
 from .beginnings import (
     Beginnings,
     ReadsBeginnings,
-    batched_backward,
     gradients_of_targets,
     nested,
     texts,

@@ -91,8 +91,11 @@ def test_together_as_alone(method: dict[str, Any], name: str, task: str) -> None
             if name == "t5" and one.details.get("converged") is False:
                 # Its norms make a step of the path's beginning, where rounding decides.
                 continue
-            # Rounding decides now and then whether a panel of the path is cut once more.
+            # Rounding decides now and then whether a panel of the path is cut once more; of an
+            # integral that ran out of steps there is nothing to compare then.
             cut = one.details.get("steps") != other.details.get("steps")
+            if cut and False in (one.details.get("converged"), other.details.get("converged")):
+                continue
             within = 0.01 * abs(one.target["value"] - one.target["baseline_value"]) if cut else 2e-5
             for left, right in zip(one.inputs, other.inputs, strict=True):
                 assert left.tokens == right.tokens
