@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from allennlp.common.util import JsonDict, sanitize
 from allennlp.data import Instance
@@ -33,6 +33,15 @@ class Labelled:
     prediction: JsonDict | None = None
     instances: list[Instance] = field(default_factory=list)
     error: Exception | None = None
+
+
+@runtime_checkable
+class LabelsUnpredicted(Protocol):
+    """A predictor that may know what is to be explained before the model has run."""
+
+    def labeled_instances(self, instance: Instance) -> list[Instance] | None:
+        """The labelled instances that an input itself asks for; None where only the model's
+        prediction tells."""
 
 
 def label_json(predictor: Predictor, inputs: Sequence[JsonDict], predict: bool) -> list[Labelled]:
@@ -101,6 +110,10 @@ def _instance(predictor: Predictor, json: JsonDict) -> Instance:
 
 def _label_instance(predictor: Predictor, instance: Instance, predict: bool) -> Labelled:
     predictor._dataset_reader.apply_token_indexers(instance)
+    if not predict and isinstance(predictor, LabelsUnpredicted):
+        known = predictor.labeled_instances(instance)
+        if known is not None:
+            return Labelled(None, known)
     outputs = _predict(predictor, instance)
     prediction = sanitize(outputs) if predict else None
     if _is_plain_tagger(predictor):

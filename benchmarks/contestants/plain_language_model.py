@@ -65,8 +65,10 @@ class LanguageModel:
             embedded: The texts' words, `(rows, positions, dim)`.
             token: The token's id, a scalar.
         """
-        # Only what follows the last position is asked for.
-        logits = self.model(inputs_embeds=embedded, logits_to_keep=1).logits
+        # Only what follows the last position is asked for, as an index: of a slice the head would
+        # be multiplied row by row.
+        last = torch.tensor([embedded.shape[1] - 1], device=embedded.device)
+        logits = self.model(inputs_embeds=embedded, logits_to_keep=last).logits
         return logits[:, -1].log_softmax(-1)[:, token]
 
     def _continued(self, prompt: str, continuation: str) -> Continued:

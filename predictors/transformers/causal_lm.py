@@ -182,7 +182,9 @@ class TransformersCausalLM(LatestTokens):
             return at_places(self.run(sequence).logits, sequence.lengths - 1).float()
         inputs = self.with_positions(self.inputs(sequence))
         transformer: Any = self.transformer
-        outputs = transformer(**inputs, logits_to_keep=1, return_dict=True)
+        # As an index, not as a number: of a slice the head would be multiplied row by row.
+        last = torch.tensor([sequence.vectors.shape[1] - 1], device=sequence.vectors.device)
+        outputs = transformer(**inputs, logits_to_keep=last, return_dict=True)
         return outputs.logits[:, -1].float()
 
     def _logits_at(

@@ -188,6 +188,17 @@ class GeneratingPredictor(TransformersPredictor):
             return self.steps(instance, told["text"], told["tokens"])
         return self.steps(instance, *reader._tokenizer.of_ids(outputs["token_ids"]))
 
+    def labeled_instances(self, instance: Instance) -> list[Instance] | None:
+        """The steps of a continuation that is given: the model need not run for them."""
+        own = GeneratingPredictor.predictions_to_labeled_instances
+        if type(self).predictions_to_labeled_instances is not own:
+            return None
+        model: Any = self._model
+        told: Any = instance["request"]
+        if "tokens" not in told.metadata or model.in_parts(instance) is not None:
+            return None
+        return self.steps(instance, told.metadata["text"], told.metadata["tokens"])
+
     def start(self) -> list[Token]:
         """What stands before the first generated token in its field."""
         return []
