@@ -26,10 +26,6 @@ from tests.interpret.awkward_models import (
     vocabulary,
 )
 
-TEXT = "the plot was not bad but good"
-# Three words of several wordpieces: bad-ly, x-k-z, film-goers.
-SPLIT = "the badly xkz filmgoers had not good"
-
 
 def theirs(method: type[SaliencyInterpreter], predictor: Predictor, text: Any) -> dict[str, Any]:
     """What an interpreter of AllenNLP's says of the first labelled instance."""

@@ -37,6 +37,12 @@ JsonDict = dict[str, Any]
 Target = Callable[[Mapping[str, Tensor]], Tensor]
 
 DIM = 8
+TEXT = "the plot was not bad but good"
+SHORT = "great film"
+# "badly" and "filmgoers" are two wordpieces, "xkz" three.
+SPLIT = "the badly xkz filmgoers had not good"
+# All three labels are predicted among them, and two texts are of one length.
+TEXTS = [TEXT, SHORT, "awful", "i never had so much", "mary lives in paris", "it was great"]
 
 
 def minus_loss(outputs: Mapping[str, Tensor]) -> Tensor:
@@ -343,3 +349,16 @@ def check_batch_equals_single(
                     right.attributions, rel=rel, abs=rel * size
                 )
                 assert left.unassigned == pytest.approx(right.unassigned, rel=rel, abs=rel * size)
+
+
+def words_layer(predictor: Predictor) -> nn.Module:
+    return predictor._model.text_field_embedder._token_embedders["tokens"]
+
+
+def check_words(predictor: Predictor, rel: float = 1e-4, **options: Any) -> None:
+    """All that holds for a predictor over words: the right numbers, together as alone."""
+    (instance,) = labeled(predictor, {"tokens": TEXT})
+    calls = by_hand(predictor, instance, words_layer(predictor))
+    found = field_of(explain(predictor, {"tokens": TEXT}, **options), "tokens")
+    check_field(found, calls, word_ids(predictor), rel=rel)
+    check_batch_equals_single(predictor, [{"tokens": TEXT}, {"tokens": SHORT}], rel=10 * rel)

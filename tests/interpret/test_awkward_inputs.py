@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InputXGradient, IntegratedGradients, InterpretationError
 from tests.interpret.awkward_models import (
+    TEXT,
     Awkward,
     AwkwardPredictor,
     awkward,
@@ -43,8 +44,6 @@ from tests.interpret.awkward_models import (
 from tests.interpret.awkward_taggers import tagger
 from tests.zoo import LABELS, Zoo
 from tests.zoo.transformers import spread
-
-TEXT = "the plot was not bad but good"
 
 
 @pytest.fixture(scope="module")

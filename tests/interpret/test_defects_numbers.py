@@ -34,8 +34,6 @@ from allennlp_saliency.interpret import (
     SmoothGradients,
 )
 from tests.interpret.awkward_defects import (
-    SPLIT,
-    TEXT,
     Linear,
     linear_scores,
     mismatched,
@@ -48,6 +46,8 @@ from tests.interpret.awkward_defects import (
 )
 from tests.interpret.awkward_models import (
     DIM,
+    SPLIT,
+    TEXT,
     Awkward,
     awkward,
     by_hand,

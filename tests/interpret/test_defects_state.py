@@ -38,8 +38,6 @@ from allennlp_saliency.interpret import (
     SmoothGradients,
 )
 from tests.interpret.awkward_defects import (
-    SPLIT,
-    TEXT,
     mismatched,
     per_word,
     table,
@@ -48,6 +46,8 @@ from tests.interpret.awkward_defects import (
 )
 from tests.interpret.awkward_models import (
     DIM,
+    SPLIT,
+    TEXT,
     Awkward,
     AwkwardPredictor,
     awkward,
