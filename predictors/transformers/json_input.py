@@ -57,7 +57,11 @@ def taken(json: Mapping[str, Any], keys: Mapping[str, Kind], read: Callable[...,
         KeyError: If one is missing that has to be there.
     """
     parameters = inspect.signature(read).parameters
-    needed = [key for key in keys if parameters[key].default is inspect.Parameter.empty]
+    needed = [
+        name
+        for name, parameter in parameters.items()
+        if name in keys and parameter.default is inspect.Parameter.empty
+    ]
     given = {
         key: json[key] for key in keys if key in json and (key in needed or json[key] is not None)
     }
@@ -77,7 +81,8 @@ def taken(json: Mapping[str, Any], keys: Mapping[str, Kind], read: Callable[...,
 def _check_spelling(json: Mapping[str, Any], keys: Mapping[str, Kind]) -> None:
     missing = [key for key in keys if key not in json]
     for other in json:
-        if other in keys or not isinstance(other, str):
+        # "sentence1" is the name of something else, not a slip of the hand.
+        if other in keys or not isinstance(other, str) or any(map(str.isdigit, other)):
             continue
         meant = difflib.get_close_matches(other.lower(), missing, 1, _CLOSE)
         if meant:

@@ -297,8 +297,8 @@ class TestEmptyAndShort:
             (
                 "wordpiece",
                 "multiple-choice",
-                {"prompt": "a", "choices": ["", "a"]},
-                ["[CLS]", "a", "[SEP]"],
+                {"prompt": "", "choices": ["a", "in"]},
+                ["[CLS]", "[SEP]"],
             ),
         ],
     )

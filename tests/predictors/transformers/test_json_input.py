@@ -95,6 +95,13 @@ def test_keys_of_ones_own_are_left_alone(task: str) -> None:
     assert made.predict_json({**given, **own}) == made.predict_json(given)
 
 
+def test_a_numbered_key_is_another_one() -> None:
+    own = {"sentence1": "a great film", "sentence2": "a film"}
+    assert len(read("text-classification", {**PAIR, **own})) == 1
+    with pytest.raises(InterpretationError, match="two as 'premise' and 'hypothesis'"):
+        read("text-classification", own)
+
+
 def test_the_line_of_a_misspelt_key_is_an_error_among_good_ones() -> None:
     made = predictor("bert", "text-classification")
     saliency = SaliencyPredictor(made._model, made._dataset_reader, interpreter="gradient")
@@ -107,11 +114,14 @@ def test_the_line_of_a_misspelt_key_is_an_error_among_good_ones() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_choice_without_tokens(number: int) -> None:
+@pytest.mark.parametrize("special", [True, False])
+def test_a_choice_without_tokens(number: int, special: bool) -> None:
+    """With or without special tokens, which are the prompt's."""
+    made = predictor("bert", "multiple-choice") if special else predictor_without_special_tokens()
     choices = ["in paris", "in london"]
     choices[number] = ""
     with pytest.raises(InterpretationError, match=f"choice {number} of 'choices'.*no tokens"):
-        predictor_without_special_tokens().predict_json({"prompt": "mary", "choices": choices})
+        made.predict_json({"prompt": "mary", "choices": choices})
 
 
 def predictor_without_special_tokens() -> Any:
