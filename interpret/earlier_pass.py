@@ -2,20 +2,21 @@
 
 Before an input is explained the model predicts it, which gives the label, and then runs on it with
 the label, which gives the embeddings and the target's value. The embedder, mostly all of the work,
-does the same both times; so the second time it is spared.
+does the same both times; so the second time it is spared. Of an input that is alone even the
+graph is kept, so that a gradient at the input itself takes one pass forwards and one backwards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from .earlier_call import EarlierCall, fingerprint, instead
 from .embedding_layers import EmbeddingLayer, EmbeddingLayers
 from .interventions import Recording, hooked
 
@@ -25,11 +26,20 @@ _PLAIN = (int, str, type(None))
 
 @dataclass(frozen=True)
 class _Embedded:
-    """One call of the embedder for one input: the layers that it called, and its output."""
+    """One call of the embedder for one input: the layers that it called, and its output.
+
+    Attributes:
+        layers: The layers.
+        outputs: What they returned; leaves of the output's graph, if it has one.
+        output: The output.
+    """
 
     layers: tuple[EmbeddingLayer, ...]
     outputs: tuple[Tensor, ...]
     output: Tensor
+
+    def without_graph(self) -> _Embedded:
+        return replace(self, output=self.output.detach())
 
 
 class EarlierPass:
@@ -40,16 +50,32 @@ class EarlierPass:
     Args:
         found: The embedder and the layers in it that are attributed to.
         most_bytes: Memory to fill at most; what came first is kept.
+        graphs: Whether the graphs are kept too, which takes the memory of a backward pass each.
+        reader: What takes the vectors, if most of the work is done there; see `EarlierCall`.
 
     Attributes:
         served: How many calls were spared.
     """
 
-    def __init__(self, found: EmbeddingLayers, most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(
+        self,
+        found: EmbeddingLayers,
+        most_bytes: int = _MOST_BYTES,
+        graphs: bool = False,
+        reader: nn.Module | None = None,
+    ) -> None:
         self.found = found
         self.served = 0
+        self._cut = 0
+        self._reader = None if reader is None else EarlierCall(reader, most_bytes, graphs)
+        self._graphs = graphs
         self._left = most_bytes
         self._known: dict[Any, _Embedded] = {}
+
+    @property
+    def cut(self) -> int:
+        """How many calls were spared that had no graph."""
+        return self._cut + (0 if self._reader is None else self._reader.cut)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -59,15 +85,22 @@ class EarlierPass:
             calls: list[tuple[EmbeddingLayer, Any]] = []
 
             def note(layer: EmbeddingLayer, given: tuple[Any, ...], output: Any) -> Any:
-                calls.append((layer, output.clone() if isinstance(output, Tensor) else None))
-                return output
+                if not isinstance(output, Tensor):
+                    calls.append((layer, None))
+                    return output
+                leaf = output.detach().clone().requires_grad_(self._graphs)
+                calls.append((layer, leaf))
+                # A clone: what comes next may work in place, which a leaf does not allow.
+                return leaf.clone() if self._graphs else output
 
-            with hooked(self.found.layers, note):
+            with hooked(self.found.layers, note), torch.set_grad_enabled(self._graphs):
                 output = original(*args, **options)
             self._remember(_rows(args, options), calls, output)
-            return output
+            # The model may go on in place.
+            return output.detach().clone() if isinstance(output, Tensor) else output
 
-        with self._instead(forward):
+        reading = nullcontext() if self._reader is None else self._reader.listening()
+        with instead(self.found.text_field_embedder, forward), reading:
             yield
 
     @contextmanager
@@ -83,9 +116,17 @@ class EarlierPass:
             outputs = zip(*(row.outputs for row in rows), strict=True)
             for layer, of_rows in zip(rows[0].layers, outputs, strict=True):
                 recording.layer(layer, (), torch.cat(of_rows))
-            return torch.cat([row.output for row in rows])
+            if len(rows) > 1 or not rows[0].output.requires_grad:
+                self._cut += 1
+                return torch.cat([row.output.detach() for row in rows])
+            recording.leaves[-len(rows[0].outputs) :] = rows[0].outputs
+            # A graph takes one backward pass, and is gone.
+            (key,) = _rows(args, options)
+            self._known[key] = rows[0].without_graph()
+            return rows[0].output.clone()
 
-        with self._instead(forward):
+        reading = nullcontext() if self._reader is None else self._reader.serving()
+        with instead(self.found.text_field_embedder, forward), reading:
             yield
 
     def _remember(
@@ -99,21 +140,8 @@ class EarlierPass:
         self._left -= sum(tensor.nbytes for tensor in tensors)
         if self._left >= 0:
             layers = tuple(layer for layer, _ in calls)
-            kept = [tensor.detach().clone() for tensor in tensors]
-            self._known[rows[0]] = _Embedded(layers, tuple(kept[:-1]), kept[-1])
-
-    @contextmanager
-    def _instead(self, forward: Callable[..., Any]) -> Iterator[None]:
-        embedder = self.found.text_field_embedder
-        original, replaced = embedder.forward, "forward" in vars(embedder)
-        embedder.forward = partial(forward, original)
-        try:
-            yield
-        finally:
-            if replaced:
-                embedder.forward = original
-            else:
-                del embedder.forward
+            leaves = tuple(made for _, made in calls)
+            self._known[rows[0]] = _Embedded(layers, leaves, output)
 
 
 def _rows(args: tuple[Any, ...], options: Mapping[str, Any]) -> list[Any]:
@@ -127,13 +155,9 @@ def _rows(args: tuple[Any, ...], options: Mapping[str, Any]) -> list[Any]:
         return []
     kept = [(path, tensor.detach().cpu()) for path, tensor in tensors.items()]
     return [
-        (*told, *((path, *_row(tensor[row])) for path, tensor in kept)) for row in range(*counts)
+        (*told, *((path, *fingerprint(tensor[row])) for path, tensor in kept))
+        for row in range(*counts)
     ]
-
-
-def _row(tensor: Tensor) -> tuple[Any, ...]:
-    flat = tensor.reshape(-1).contiguous().view(torch.uint8)
-    return tensor.dtype, tuple(tensor.shape), flat.numpy().tobytes()
 
 
 def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

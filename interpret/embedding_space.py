@@ -373,7 +373,7 @@ class EmbeddingSpace(RecordedInstances):
         earlier = self._twin.earlier
         if earlier is None or earlier.found != found:
             earlier = EarlierPass(found)
-        known = earlier.served
+        cut = earlier.cut
         with hooks, earlier.serving(recording), torch.enable_grad():
             outputs = self._twin.model(**self._collated)
         self._check_recorded(recording, found)
@@ -382,7 +382,7 @@ class EmbeddingSpace(RecordedInstances):
             for call, leaf in zip(recording.calls, recording.leaves, strict=True)
         ]
         # What was not computed now has no graph.
-        leaves = recording.leaves if earlier.served == known else []
+        leaves = recording.leaves if earlier.cut == cut else []
         return FirstPass(outputs, recording.calls, parts, recording.tensors, leaves)
 
     def _check_recorded(self, recording: Recording, found: EmbeddingLayers) -> None:

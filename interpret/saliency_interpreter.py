@@ -20,6 +20,7 @@ from .alignment import text_items
 from .assembly import Attribution, assemble
 from .beginnings import texts
 from .construct import construct, describe
+from .earlier_call import ReadsVectors
 from .earlier_pass import EarlierPass
 from .embedding_layers import find_embedding_layers
 from .embedding_space import EmbeddingSpace, RowLossError
@@ -193,7 +194,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             One per input, in order.
         """
         twin = Twin(self.predictor)
-        with _remembering(twin):
+        with _remembering(twin, self._once(inputs)):
             labelled = label_json(twin.predictor, inputs, predict)
         return self._interpret(twin, labelled, progress)
 
@@ -202,7 +203,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     ) -> list[Interpretation]:
         """As `interpret_each`, for a dataset reader's instances; they are left as they are."""
         twin = Twin(self.predictor)
-        with _remembering(twin):
+        with _remembering(twin, self._once(instances)):
             labelled = label_instances(twin.predictor, instances, predict)
         return self._interpret(twin, labelled, progress)
 
@@ -277,6 +278,11 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
                 results[number] = result
         return results
 
+    def _once(self, inputs: Sequence[Any]) -> bool:
+        """Whether there is one input, which is looked at where it is, not at other points. (Of
+        several, passes for all together take less time.)"""
+        return len(inputs) == 1 and self.rows_per_instance == 1
+
     def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
         """The instances that one forward pass may serve."""
         if not self.padded:
@@ -334,9 +340,10 @@ Registrable._registry[SaliencyInterpreter] = Registrable._registry[
 
 
 @contextmanager
-def _remembering(twin: Twin) -> Iterator[None]:
+def _remembering(twin: Twin, graphs: bool) -> Iterator[None]:
     try:
-        twin.earlier = EarlierPass(find_embedding_layers(twin))
+        reader = twin.model.reads_vectors if isinstance(twin.model, ReadsVectors) else None
+        twin.earlier = EarlierPass(find_embedding_layers(twin), graphs=graphs, reader=reader)
     except InterpretationError:
         # What is wrong is told of every input, once it is labelled.
         yield

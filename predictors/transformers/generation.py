@@ -49,6 +49,11 @@ class GeneratingModel(TransformersModel):
         self._pieces = Pieces(load_tokenizer(tokenizer, model_name))
         super().__init__(vocab, model_name, dtype, **kwargs)
 
+    @property
+    def reads_vectors(self) -> nn.Module | None:
+        """Nothing: writing takes a call for each token."""
+        return None
+
     def whole_text(self, instance: Instance) -> Hashable:
         """What the steps of one generation have in common: the field that they all go on from."""
         return None if self.goes_on_from is None else id(instance.fields[self.goes_on_from])

@@ -66,6 +66,11 @@ class TransformersModel(ReadsLongTexts):
         return self.transformer.config
 
     @property
+    def reads_vectors(self) -> nn.Module | None:
+        """What is given the vectors; the same when an input is predicted and explained."""
+        return self.transformer
+
+    @property
     def embedding(self) -> nn.Module:
         """The layer that embeds token ids."""
         return input_embeddings(self.transformer)

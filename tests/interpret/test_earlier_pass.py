@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import pytest
 import torch
+from allennlp.predictors import Predictor
+from transformers import BertForSequenceClassification
 
-from allennlp_saliency.interpret import Gradient, IntegratedGradients, SaliencyInterpreter
+from allennlp_saliency.interpret import (
+    Gradient,
+    InputXGradient,
+    IntegratedGradients,
+    SaliencyInterpreter,
+)
 from allennlp_saliency.interpret import saliency_interpreter as base
 from allennlp_saliency.interpret.earlier_pass import EarlierPass
 from allennlp_saliency.interpret.embedding_layers import find_embedding_layers
 from allennlp_saliency.interpret.interventions import Recording
 from allennlp_saliency.interpret.twin import Twin
-from benchmarks.workloads import TINY, predictor, sentences
+from benchmarks.workloads import FIXTURES, TINY, predictor, sentences
+from tests.predictors.transformers import models as transformers
 
 
 class Counting:
@@ -34,7 +44,7 @@ class Counting:
         monkeypatch.setattr(BertModel, "forward", forward)
 
 
-def forgetful(twin: Twin) -> nullcontext[None]:
+def forgetful(twin: Twin, graphs: bool) -> nullcontext[None]:
     return nullcontext()
 
 
@@ -58,6 +68,68 @@ def test_texts_of_equal_length_share_and_padded_ones_are_recorded_anew(
     counting.rows.clear()
     interpreter.interpret_batch_json(sentences([20, 19]))
     assert counting.rows == [1, 1, 2, 10]
+
+
+def test_of_one_text_the_graph_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting(monkeypatch)
+    interpreter = Gradient(predictor(TINY, "cpu"))
+    interpreter.interpret_json(sentences([9])[0])
+    assert counting.rows == [1]
+    counting.rows.clear()
+    interpreter.interpret_batch_json(sentences([9, 9]))
+    assert counting.rows == [1, 1, 2]
+
+
+@pytest.mark.parametrize("fixture", ["entailment", "ner", "sentiment-lstm"])
+@pytest.mark.parametrize("make", [Gradient, InputXGradient])
+def test_several_fields_and_several_instances_of_one_input(
+    fixture: str, make: Callable[..., SaliencyInterpreter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interpreter = make(
+        Predictor.from_path(FIXTURES / fixture / "model.tar.gz", import_plugins=False)
+    )
+    lines = (FIXTURES / fixture / "inputs.jsonl").read_text().splitlines()[:3]
+    given = [json.loads(line) for line in lines]
+    found = [interpreter.interpret_json(one) for one in given]
+    monkeypatch.setattr(base, "_remembering", forgetful)
+    for mine, one in zip(found, given, strict=True):
+        for explanation, other in zip(mine, interpreter.interpret_json(one), strict=True):
+            for part, same in zip(explanation.inputs, other.inputs, strict=True):
+                assert part.attributions == pytest.approx(same.attributions, rel=1e-4, abs=1e-8)
+    assert any(len(mine) > 1 for mine in found) == (fixture == "ner")
+
+
+@pytest.mark.parametrize("task", sorted({task for _, task in transformers.supported()}))
+def test_a_hugging_face_model_as_if_nothing_were_known(
+    task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = next(name for name, other in transformers.supported() if other == task)
+    interpreter = InputXGradient(transformers.predictor(name, task))
+    found = [interpreter.interpret_json(one) for one in transformers.inputs(name, task)]
+    monkeypatch.setattr(base, "_remembering", forgetful)
+    for mine, given in zip(found, transformers.inputs(name, task), strict=True):
+        for explanation, other in zip(mine, interpreter.interpret_json(given), strict=True):
+            assert explanation.target["value"] == pytest.approx(other.target["value"], abs=1e-6)
+            for part, same in zip(explanation.inputs, other.inputs, strict=True):
+                assert part.attributions == pytest.approx(same.attributions, rel=1e-4, abs=1e-7)
+
+
+def test_of_a_hugging_face_model_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = transformers.predictor("bert", "text-classification")
+    rows: list[int] = []
+    original = BertForSequenceClassification.forward
+
+    def forward(model: Any, *args: Any, **given: Any) -> Any:
+        rows.append(len(given["inputs_embeds"]))
+        return original(model, *args, **given)
+
+    monkeypatch.setattr(BertForSequenceClassification, "forward", forward)
+    text = {"sentence": "a great film"}
+    Gradient(made).interpret_json(text)
+    assert rows == [1]
+    rows.clear()
+    IntegratedGradients(made, steps=5, rule="left").interpret_json(text)
+    assert rows == [1, 5]
 
 
 @pytest.mark.parametrize("lengths", [[7], [7, 7, 7], [20, 19, 20]])
@@ -89,7 +161,7 @@ def test_no_more_is_kept_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting(monkeypatch)
 
     @contextmanager
-    def little(twin: Twin):
+    def little(twin: Twin, graphs: bool):
         twin.earlier = EarlierPass(find_embedding_layers(twin), most_bytes=100)
         with twin.earlier.listening():
             yield

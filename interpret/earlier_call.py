@@ -1,0 +1,182 @@
+"""What a module that takes vectors made of an input when it was predicted.
+
+As `EarlierPass`, for models that embed their texts themselves and leave all else to one module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+_PLAIN = (int, float, str, type(None))
+
+
+@runtime_checkable
+class ReadsVectors(Protocol):
+    """A model that embeds its texts, and has a module that takes the vectors.
+
+    Attributes:
+        reads_vectors: The module; None if it is not the same for a prediction and its explanation.
+    """
+
+    reads_vectors: nn.Module | None
+
+
+@dataclass(frozen=True)
+class _Known:
+    """One call.
+
+    Attributes:
+        vectors: What went in, leaves of the graph if there is one.
+        outputs: What came out, by name.
+        returned: The type that held it.
+    """
+
+    vectors: tuple[Tensor, ...]
+    outputs: dict[str, Tensor]
+    returned: type
+
+
+class EarlierCall:
+    """The calls of a module while the model predicted, known again by all that goes in.
+
+    Args:
+        module: The module, a twin's.
+        most_bytes: Memory to fill at most; what came first is kept.
+        graphs: Whether the graphs are kept too, which takes the memory of a backward pass each.
+
+    Attributes:
+        served: How many calls were spared.
+        cut: How many of them had no graph.
+    """
+
+    def __init__(self, module: nn.Module, most_bytes: int, graphs: bool) -> None:
+        self.served = 0
+        self.cut = 0
+        self._module = module
+        self._left = most_bytes
+        self._graphs = graphs
+        self._known: dict[Hashable, _Known] = {}
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Takes note of what the module does."""
+
+        def forward(original: Callable[..., Any], *args: Any, **given: Any) -> Any:
+            key = _key(args, given)
+            if key is None:
+                return original(*args, **given)
+            vectors = {
+                name: vector.detach().clone().requires_grad_(self._graphs)
+                for name, vector in _vectors(given).items()
+            }
+            with torch.set_grad_enabled(self._graphs):
+                # Clones: what comes next may work in place, which a leaf does not allow.
+                copies = {name: vector.clone() for name, vector in vectors.items()}
+                outputs = original(**{**given, **copies})
+            named = _named(outputs)
+            if named is None:
+                return outputs
+            self._remember(key, _Known(tuple(vectors.values()), named, type(outputs)))
+            return type(outputs)(**{name: one.detach().clone() for name, one in named.items()})
+
+        with instead(self._module, forward):
+            yield
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Gives what came out where that is known, with the graph that leads to what went in."""
+
+        def forward(original: Callable[..., Any], *args: Any, **given: Any) -> Any:
+            known = self._known.get(_key(args, given))
+            if known is None:
+                return original(*args, **given)
+            self.served += 1
+            self.cut += not self._graphs
+            vectors = _vectors(given).values() if self._graphs else ()
+            outputs = _Again.apply(known, *vectors)
+            return known.returned(**dict(zip(known.outputs, outputs, strict=True)))
+
+        with instead(self._module, forward):
+            yield
+
+    def _remember(self, key: Hashable, known: _Known) -> None:
+        self._left -= sum(one.nbytes for one in (*known.vectors, *known.outputs.values()))
+        if self._left >= 0:
+            self._known[key] = known
+
+
+class _Again(torch.autograd.Function):
+    """The outputs of a call that is known; backwards through its graph, if it has one."""
+
+    @staticmethod
+    def forward(ctx: Any, known: _Known, *vectors: Tensor) -> tuple[Tensor, ...]:
+        ctx.known = known
+        return tuple(one.detach().clone() for one in known.outputs.values())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+        known: _Known = ctx.known
+        pairs = zip(known.outputs.values(), gradients, strict=True)
+        outputs, given = zip(*[pair for pair in pairs if pair[0].requires_grad], strict=True)
+        # Kept, for a second instance of the same input.
+        return None, *torch.autograd.grad(
+            outputs, known.vectors, given, retain_graph=True, materialize_grads=True
+        )
+
+
+@contextmanager
+def instead(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """Another `forward` for a twin's module, which is given the module's own as first argument."""
+    original, replaced = module.forward, "forward" in vars(module)
+    module.forward = partial(forward, original)
+    try:
+        yield
+    finally:
+        if replaced:
+            module.forward = original
+        else:
+            del module.forward
+
+
+def _vectors(given: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {
+        name: value
+        for name, value in given.items()
+        if isinstance(value, Tensor) and value.is_floating_point()
+    }
+
+
+def _named(outputs: Any) -> dict[str, Tensor] | None:
+    """What came out, if that is named tensors."""
+    if not isinstance(outputs, dict):
+        return None
+    named = {name: one for name, one in outputs.items() if one is not None}
+    return named if all(isinstance(one, Tensor) for one in named.values()) else None
+
+
+def _key(args: tuple[Any, ...], given: Mapping[str, Any]) -> Hashable:
+    """Something to know a call by; None where there is no such."""
+    if args or not _vectors(given):
+        return None
+    key = []
+    for name, value in sorted(given.items()):
+        if isinstance(value, Tensor):
+            key.append((name, *fingerprint(value)))
+        elif isinstance(value, _PLAIN):
+            key.append((name, value))
+        else:
+            return None
+    return tuple(key)
+
+
+def fingerprint(tensor: Tensor) -> tuple[Any, ...]:
+    """A tensor's type, shape and bytes."""
+    flat = tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8)
+    return tensor.dtype, tuple(tensor.shape), flat.numpy().tobytes()
