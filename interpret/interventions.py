@@ -230,6 +230,17 @@ def hooked(
 
 
 @contextmanager
+def inputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
+    """The tensors that a twin's module is given first, call by call."""
+    seen: list[Tensor] = []
+    handle = module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+@contextmanager
 def listened_to(module: nn.Module) -> Iterator[None]:
     """Hooks that do nothing on a module and all modules in it: torch computes its own blocks in one
     call unless somebody listens."""

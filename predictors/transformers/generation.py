@@ -12,6 +12,7 @@ from allennlp.data.tokenizers import Token
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.interventions import inputs_of
 
 from .label_vocabulary import LabelVocabulary
 from .loading import load_tokenizer
@@ -70,17 +71,9 @@ class GeneratingModel(TransformersModel):
             What a `ReadsBeginnings` returns: `logits`, `(targets, vocabulary)`, `states` and
             `places`.
         """
-        states: list[Tensor] = []
-
-        def listen(module: nn.Module, args: tuple[Any, ...]) -> None:
-            states.append(args[0])
-
         transformer: Any = self.transformer
-        handle = transformer.get_output_embeddings().register_forward_pre_hook(listen)
-        try:
+        with inputs_of(transformer.get_output_embeddings()) as states:
             logits = run()
-        finally:
-            handle.remove()
         return {
             "logits": logits[rows, places].float(),
             "states": states[0],
