@@ -77,7 +77,10 @@ def _addmm(bias: Tensor, x: Tensor, weight: Tensor, **factors: Any) -> Tensor:
 
 def _spares(x: Tensor, weight: Tensor) -> bool:
     # A GPU would wait to be told how many positions there are.
-    return x.device.type == "cpu" and x.requires_grad and not weight.requires_grad
+    on_cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    # Others (quantised, sharded) have products of their own.
+    plain = type(weight) in (Tensor, torch.nn.Parameter) and x.dtype == weight.dtype
+    return on_cpu and plain and x.requires_grad and not weight.requires_grad
 
 
 _INSTEAD: Mapping[Any, Callable[..., Any]] = {

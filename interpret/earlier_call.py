@@ -43,20 +43,36 @@ class _Known:
     returned: type
 
 
+class Graphs:
+    """How much more of the graphs may be kept: they take as much memory as a backward pass.
+
+    Args:
+        positions: Of how many positions; 0 for none.
+    """
+
+    def __init__(self, positions: int) -> None:
+        self._left = positions
+
+    def kept(self, vectors: Tensor) -> bool:
+        """Whether that of what is made of some vectors, `(…, dim)`, is kept."""
+        self._left -= vectors.shape[:-1].numel()
+        return self._left >= 0
+
+
 class EarlierCall:
     """The calls of a module while the model predicted, known again by all that goes in.
 
     Args:
         module: The module, a twin's.
-        most_bytes: Memory to fill at most; what came first is kept.
-        graphs: Whether the graphs are kept too, which takes the memory of a backward pass each.
+        most_bytes: Memory to fill at most, with all but graphs; what came first is kept.
+        graphs: How much of the graphs is kept.
 
     Attributes:
         served: How many calls were spared.
         cut: How many of them had no graph.
     """
 
-    def __init__(self, module: nn.Module, most_bytes: int, graphs: bool) -> None:
+    def __init__(self, module: nn.Module, most_bytes: int, graphs: Graphs) -> None:
         self.served = 0
         self.cut = 0
         self._module = module
@@ -72,11 +88,12 @@ class EarlierCall:
             key = _key(args, given)
             if key is None:
                 return original(*args, **given)
+            own = _vectors(given)
+            graph = all(self._graphs.kept(vector) for vector in own.values())
             vectors = {
-                name: vector.detach().clone().requires_grad_(self._graphs)
-                for name, vector in _vectors(given).items()
+                name: vector.detach().clone().requires_grad_(graph) for name, vector in own.items()
             }
-            with torch.set_grad_enabled(self._graphs):
+            with torch.set_grad_enabled(graph):
                 # Clones: what comes next may work in place, which a leaf does not allow.
                 copies = {name: vector.clone() for name, vector in vectors.items()}
                 outputs = original(**{**given, **copies})
@@ -98,9 +115,9 @@ class EarlierCall:
             if known is None:
                 return original(*args, **given)
             self.served += 1
-            self.cut += not self._graphs
-            vectors = _vectors(given).values() if self._graphs else ()
-            outputs = _Again.apply(known, *vectors)
+            graph = all(vector.requires_grad for vector in known.vectors)
+            self.cut += not graph
+            outputs = _Again.apply(known, *(_vectors(given).values() if graph else ()))
             return known.returned(**dict(zip(known.outputs, outputs, strict=True)))
 
         with instead(self._module, forward):

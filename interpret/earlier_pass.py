@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .earlier_call import EarlierCall, fingerprint, instead
+from .earlier_call import EarlierCall, Graphs, fingerprint, instead
 from .embedding_layers import EmbeddingLayer, EmbeddingLayers
 from .interventions import Recording, hooked
 
@@ -50,7 +50,7 @@ class EarlierPass:
     Args:
         found: The embedder and the layers in it that are attributed to.
         most_bytes: Memory to fill at most; what came first is kept.
-        graphs: Whether the graphs are kept too, which takes the memory of a backward pass each.
+        graphs: Of how many positions the graphs are kept too; see `Graphs`.
         reader: What takes the vectors, if most of the work is done there; see `EarlierCall`.
 
     Attributes:
@@ -61,14 +61,14 @@ class EarlierPass:
         self,
         found: EmbeddingLayers,
         most_bytes: int = _MOST_BYTES,
-        graphs: bool = False,
+        graphs: int = 0,
         reader: nn.Module | None = None,
     ) -> None:
         self.found = found
         self.served = 0
         self._cut = 0
-        self._reader = None if reader is None else EarlierCall(reader, most_bytes, graphs)
-        self._graphs = graphs
+        self._graphs = Graphs(graphs)
+        self._reader = None if reader is None else EarlierCall(reader, most_bytes, self._graphs)
         self._left = most_bytes
         self._known: dict[Any, _Embedded] = {}
 
@@ -88,12 +88,13 @@ class EarlierPass:
                 if not isinstance(output, Tensor):
                     calls.append((layer, None))
                     return output
-                leaf = output.detach().clone().requires_grad_(self._graphs)
+                leaf = output.detach().clone().requires_grad_(self._graphs.kept(output))
                 calls.append((layer, leaf))
                 # A clone: what comes next may work in place, which a leaf does not allow.
-                return leaf.clone() if self._graphs else output
+                return leaf.clone()
 
-            with hooked(self.found.layers, note), torch.set_grad_enabled(self._graphs):
+            # Without leaves that require a gradient there is no graph.
+            with hooked(self.found.layers, note), torch.enable_grad():
                 output = original(*args, **options)
             self._remember(_rows(args, options), calls, output)
             # The model may go on in place.
@@ -116,7 +117,7 @@ class EarlierPass:
             outputs = zip(*(row.outputs for row in rows), strict=True)
             for layer, of_rows in zip(rows[0].layers, outputs, strict=True):
                 recording.layer(layer, (), torch.cat(of_rows))
-            if len(rows) > 1 or not rows[0].output.requires_grad:
+            if len(rows) > 1 or not all(leaf.requires_grad for leaf in rows[0].outputs):
                 self._cut += 1
                 return torch.cat([row.output.detach() for row in rows])
             recording.leaves[-len(rows[0].outputs) :] = rows[0].outputs

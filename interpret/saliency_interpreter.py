@@ -194,7 +194,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             One per input, in order.
         """
         twin = Twin(self.predictor)
-        with _remembering(twin, self._once(inputs)):
+        with _remembering(twin, self._kept_graphs(twin, inputs)):
             labelled = label_json(twin.predictor, inputs, predict)
         return self._interpret(twin, labelled, progress)
 
@@ -203,7 +203,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     ) -> list[Interpretation]:
         """As `interpret_each`, for a dataset reader's instances; they are left as they are."""
         twin = Twin(self.predictor)
-        with _remembering(twin, self._once(instances)):
+        with _remembering(twin, self._kept_graphs(twin, instances)):
             labelled = label_instances(twin.predictor, instances, predict)
         return self._interpret(twin, labelled, progress)
 
@@ -261,11 +261,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     def _explain_all(
         self, twin: Twin, instances: Sequence[Instance], progress: bool | None
     ) -> list[Explanation | Exception]:
-        budget = (
-            TokenBudget.default(twin.device)
-            if self.token_budget is None
-            else TokenBudget(self.token_budget)
-        )
+        budget = self._token_budget(twin)
         together = self._together(twin, instances)
         lengths = [max(_length(instances[i]) for i in members) for members in together]
         shapes = None if self.padded else [str(i.get_padding_lengths()) for i in instances]
@@ -278,10 +274,17 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
                 results[number] = result
         return results
 
-    def _once(self, inputs: Sequence[Any]) -> bool:
-        """Whether there is one input, which is looked at where it is, not at other points. (Of
-        several, passes for all together take less time.)"""
-        return len(inputs) == 1 and self.rows_per_instance == 1
+    def _kept_graphs(self, twin: Twin, inputs: Sequence[Any]) -> int:
+        """Of how many positions the graph of the prediction is of use: where there is one input
+        that is looked at where it is, not at other points. (Of several, passes for all together
+        take less time.)"""
+        once = len(inputs) == 1 and self.rows_per_instance == 1
+        return self._token_budget(twin).tokens if once else 0
+
+    def _token_budget(self, twin: Twin) -> TokenBudget:
+        if self.token_budget is None:
+            return TokenBudget.default(twin.device)
+        return TokenBudget(self.token_budget)
 
     def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
         """The instances that one forward pass may serve."""
@@ -340,7 +343,7 @@ Registrable._registry[SaliencyInterpreter] = Registrable._registry[
 
 
 @contextmanager
-def _remembering(twin: Twin, graphs: bool) -> Iterator[None]:
+def _remembering(twin: Twin, graphs: int) -> Iterator[None]:
     try:
         reader = twin.model.reads_vectors if isinstance(twin.model, ReadsVectors) else None
         twin.earlier = EarlierPass(find_embedding_layers(twin), graphs=graphs, reader=reader)

@@ -44,7 +44,7 @@ class Counting:
         monkeypatch.setattr(BertModel, "forward", forward)
 
 
-def forgetful(twin: Twin, graphs: bool) -> nullcontext[None]:
+def forgetful(twin: Twin, graphs: int) -> nullcontext[None]:
     return nullcontext()
 
 
@@ -78,6 +78,12 @@ def test_of_one_text_the_graph_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     counting.rows.clear()
     interpreter.interpret_batch_json(sentences([9, 9]))
     assert counting.rows == [1, 1, 2]
+
+
+def test_of_a_text_beyond_the_budget_no_graph_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting(monkeypatch)
+    Gradient(predictor(TINY, "cpu"), token_budget=8).interpret_json(sentences([9])[0])
+    assert counting.rows == [1, 1]
 
 
 @pytest.mark.parametrize("fixture", ["entailment", "ner", "sentiment-lstm"])
@@ -161,7 +167,7 @@ def test_no_more_is_kept_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting(monkeypatch)
 
     @contextmanager
-    def little(twin: Twin, graphs: bool):
+    def little(twin: Twin, graphs: int):
         twin.earlier = EarlierPass(find_embedding_layers(twin), most_bytes=100)
         with twin.earlier.listening():
             yield
