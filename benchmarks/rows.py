@@ -118,11 +118,15 @@ def rows(model: str = BERT_BASE, trained: str = "sentiment") -> tuple[Row, ...]:
         trained: A fixture, for the rows at equal accuracy.
     """
     one = Case(model, sentences([26]))
-    many = Case(model, sentences(spread(32, 6, 120)))
-    return (*_of_classifiers(model, one, many), *_of_language_models(model), _accuracy(trained))
+    some, many = (Case(model, sentences(spread(count, 6, 120))) for count in (8, 32))
+    return (
+        *_of_classifiers(model, one, some, many),
+        *_of_language_models(model),
+        _accuracy(trained),
+    )
 
 
-def _of_classifiers(model: str, one: Case, many: Case) -> tuple[Row, ...]:
+def _of_classifiers(model: str, one: Case, some: Case, many: Case) -> tuple[Row, ...]:
     transformer = "_text_field_embedder.token_embedder_tokens.transformer_model"
     middle = SIZES[model].num_hidden_layers // 2 - 1
     return (
@@ -177,6 +181,14 @@ def _of_classifiers(model: str, one: Case, many: Case) -> tuple[Row, ...]:
             (OURS, NOISY_CAPTUM),
             (Goal("captum", "ours", at_least=1),),
             rounds=_ROUNDS,
+        ),
+        Row(
+            "gradient-shap-many",
+            "GradientSHAP, 16 samples, 8 sentences of 6 to 120 tokens",
+            replace(some, method="gradient-shap", steps=16),
+            (OURS, NOISY_CAPTUM),
+            (Goal("captum", "ours", at_least=1),),
+            rounds=3,
         ),
         Row(
             "layer-ig",
