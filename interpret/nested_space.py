@@ -33,6 +33,8 @@ from .row_loss import RowLoss
 from .targets import Target
 from .twin import Twin
 
+# A gradient takes a hundredth of the memory that the graph of its row does, or less.
+_GRADIENTS_PER_ROW = 32
 _SAME = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
 
 
@@ -75,7 +77,7 @@ class NestedSpace(EmbeddingSpace):
 
     def evaluate(self, points: Points, rows: Tensor) -> Tensor:
         values = torch.empty(len(rows), dtype=torch.float64)
-        for chunk, groups in self._batches(points, rows, 1):
+        for chunk, groups in self._batches(points, rows, None):
             with chunk.guard(), torch.no_grad():
                 at = self._points(points, chunk.rows)
                 row, heads = self._rows_of(at, rows[chunk.rows], groups)
@@ -86,8 +88,7 @@ class NestedSpace(EmbeddingSpace):
     def values_and_gradients(
         self, points: Points, rows: Tensor
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-        most = max(self._budget.tokens // self.tokens_per_row, 1)
-        for chunk, groups in self._batches(points, rows, most):
+        for chunk, groups in self._batches(points, rows, _GRADIENTS_PER_ROW):
             gradients = values = None
             with chunk.guard(), torch.enable_grad():
                 at = self._points(points, chunk.rows).detach()
@@ -206,32 +207,29 @@ class NestedSpace(EmbeddingSpace):
         return gradients_of_targets(values, outputs["states"], outputs["places"], leaves, at_once)
 
     def _batches(
-        self, points: Points, rows: Tensor, most: int
+        self, points: Points, rows: Tensor, each: int | None
     ) -> Iterator[tuple[Chunk, list[list[int]]]]:
         """Targets batch by batch, and which of a batch may share a row.
 
         Args:
             points: The points.
             rows: The instance of each.
-            most: How many targets a row may have, at the cost of a row each; 1 if they cost
-                nothing.
+            each: How many targets a batch may have at most for each row that fits into it; None
+                for any number.
         """
         self._forget_graph()
         pending = self._nested(points, rows)[::-1]
         while pending:
             slots = max(self._budget.tokens // self.tokens_per_row, 1)
+            left = len(rows) if each is None else slots * each
             batch: list[list[int]] = []
-            while pending:
-                group = pending[-1]
-                most_here = max([len(one) for one in batch] + [min(len(group), slots)])
-                cost = (len(batch) + 1) * (most_here if most > 1 else 1)
-                if batch and cost > slots:
-                    break
-                pending.pop()
-                if most > 1 and len(group) > slots:
-                    pending.append(group[slots:])
-                    group = group[:slots]
+            while pending and len(batch) < slots and left:
+                group = pending.pop()
+                if len(group) > left:
+                    pending.append(group[left:])
+                    group = group[:left]
                 batch.append(group)
+                left -= len(group)
             numbers = torch.tensor([number for group in batch for number in group])
             chunk = Chunk(self._budget, numbers, self.tokens_per_row)
             yield chunk, batch
