@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from allennlp.common.util import JsonDict
 from allennlp.data import DatasetReader, Instance, TextFieldTensors
 from allennlp.data.tokenizers import Token
 from allennlp.models import Model
@@ -22,10 +21,10 @@ from .generation import (
     compared,
     completed,
     forced,
-    known_keys,
     most_new_tokens,
     request,
 )
+from .json_input import CHAT, NUMBER, TEXT
 from .long_prompts import LatestTokens
 from .model import at_places
 from .reader import TransformersReader
@@ -246,10 +245,14 @@ class TransformersCausalLMPredictor(GeneratingPredictor):
     """
 
     changes = "prompt"
-
-    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        keys = ("prompt", "messages", "continuation", "max_new_tokens", "foil", "changed_prompt")
-        return self._dataset_reader.text_to_instance(**known_keys(json_dict, keys))
+    reads: ClassVar = {
+        "prompt": TEXT,
+        "messages": CHAT,
+        "continuation": TEXT,
+        "max_new_tokens": NUMBER,
+        "foil": TEXT,
+        "changed_prompt": TEXT,
+    }
 
 
 def _moved(token: Token, by: int) -> Token:

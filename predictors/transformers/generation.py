@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 import numpy
 import torch
-from allennlp.common.util import JsonDict
 from allennlp.data import Instance, Vocabulary
 from allennlp.data.fields import LabelField, MetadataField, TensorField
 from allennlp.data.tokenizers import Token
@@ -237,11 +236,6 @@ def compared(foil: Tensor | None, reference: Tensor | None) -> dict[str, Tensor]
     """The outputs that a comparison's target reads."""
     given = {"foil": foil, "reference_log_probs": reference}
     return {name: value for name, value in given.items() if value is not None}
-
-
-def known_keys(json: JsonDict, known: Sequence[str]) -> dict[str, Any]:
-    """The part of an input that a reader takes."""
-    return {key: json[key] for key in known if key in json}
 
 
 def forced(requests: Sequence[Any]) -> list[list[int]] | None:

@@ -22,10 +22,12 @@ class Kind:
     Attributes:
         name: What it is called.
         fits: Whether a value is one.
+        elsewhere: What the key is called where other models are asked for the same.
     """
 
     name: str
     fits: Callable[[Any], bool]
+    elsewhere: str | None = None
 
 
 def _list_of(kind: type | tuple[type, ...]) -> Callable[[Any], bool]:
@@ -84,7 +86,8 @@ def _check_spelling(json: Mapping[str, Any], keys: Mapping[str, Kind]) -> None:
         # "sentence1" is the name of something else, not a slip of the hand.
         if other in keys or not isinstance(other, str) or any(map(str.isdigit, other)):
             continue
-        meant = difflib.get_close_matches(other.lower(), missing, 1, _CLOSE)
+        meant = [key for key in missing if keys[key].elsewhere == other]
+        meant += difflib.get_close_matches(other.lower(), missing, 1, _CLOSE)
         if meant:
             raise InterpretationError(
                 f"the input's key {other!r} is not read; did you mean {meant[0]!r}? What is read "

@@ -1,10 +1,10 @@
 """Sequence to sequence: which words of the source, and of the text so far, make this token."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from allennlp.common.util import JsonDict
 from allennlp.data import DatasetReader, Instance, TextFieldTensors
 from allennlp.data.tokenizers import Token
 from allennlp.models import Model
@@ -20,10 +20,10 @@ from .generation import (
     compared,
     completed,
     forced,
-    known_keys,
     most_new_tokens,
     request,
 )
+from .json_input import NUMBER, TEXT
 from .long_prompts import WindowsOfSource
 from .model import at_places, decoder_start
 from .reader import TransformersReader
@@ -177,12 +177,15 @@ class TransformersSeq2SeqPredictor(GeneratingPredictor):
     """
 
     changes = "source"
+    reads: ClassVar = {
+        "source": TEXT,
+        "target": replace(TEXT, elsewhere="continuation"),
+        "max_new_tokens": NUMBER,
+        "foil": TEXT,
+        "changed_source": TEXT,
+    }
 
     _model: TransformersSeq2Seq
-
-    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        keys = ("source", "target", "max_new_tokens", "foil", "changed_source")
-        return self._dataset_reader.text_to_instance(**known_keys(json_dict, keys))
 
     def start(self) -> list[Token]:
         """The token that a decoder starts from."""

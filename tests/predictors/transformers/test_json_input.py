@@ -16,6 +16,8 @@ MODELS = {
     "question-answering": "bert",
     "multiple-choice": "bert",
     "masked-lm": "bert",
+    "causal-lm": "gpt2",
+    "seq2seq": "bart",
 }
 WRONG_TEXTS = (["a"], {"a": "b"}, 3, True)
 WRONG = {"choices": ("a", 3, [1, 2], ["a", None]), "max_new_tokens": ("3", 1.5, True, [3])}
@@ -51,6 +53,12 @@ def test_a_value_of_another_type(task: str, key: str, value: Any) -> None:
         predictor(MODELS[task], task).predict_json(given)
 
 
+@pytest.mark.parametrize("messages", ["where is mary", ["where is mary"], {"content": "a"}])
+def test_a_chat_that_is_none(messages: Any) -> None:
+    with pytest.raises(InterpretationError, match=r"'messages' is a list of messages, .* not "):
+        read("causal-lm", {"messages": messages})
+
+
 @pytest.mark.parametrize("task", MODELS)
 def test_null_where_something_is_needed(task: str) -> None:
     key = next(iter(INPUTS[task][0]))
@@ -72,6 +80,12 @@ def test_null_where_nothing_is_needed() -> None:
         ("token-classification", {"sentences": "mary"}, "sentences", "sentence"),
         ("question-answering", {"question": "who?", "pasage": "mary"}, "pasage", "passage"),
         ("multiple-choice", {"prompt": "a", "choice": ["b"]}, "choice", "choices"),
+        ("causal-lm", {"prompt": "a", "max_new_token": 3}, "max_new_token", "max_new_tokens"),
+        ("causal-lm", {"prompt": "a", "maxNewTokens": 3}, "maxNewTokens", "max_new_tokens"),
+        ("causal-lm", {"prompt": "a", "continuations": " b"}, "continuations", "continuation"),
+        ("seq2seq", {"source": "a", "max_tokens": 3}, "max_tokens", "max_new_tokens"),
+        ("seq2seq", {"source": "a", "targets": "b"}, "targets", "target"),
+        ("seq2seq", {"source": "a", "continuation": "b"}, "continuation", "target"),
     ],
 )
 def test_a_key_that_is_misspelt(task: str, given: Any, wrong: str, meant: str) -> None:
