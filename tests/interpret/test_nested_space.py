@@ -162,6 +162,11 @@ def test_the_tokens_share_their_forward_passes() -> None:
     six = interpreter({"type": "integrated-gradients", "steps": 6}, "gpt2", "causal-lm")
     # One row more for the value at the baseline.
     assert rows_run(six, json) == 2 + 6 + 1
+    # However little goes through the model at once, no text goes again for more of its tokens.
+    few = interpreter(
+        {"type": "integrated-gradients", "steps": 6, "token_budget": 1}, "gpt2", "causal-lm"
+    )
+    assert rows_run(few, json) == 2 + 6 + 1
 
 
 def test_a_model_that_looks_ahead_is_not_shared() -> None:
