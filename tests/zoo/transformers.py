@@ -161,8 +161,10 @@ def _tokenizer(architecture: Architecture) -> Any:
     else:
         names = dict.fromkeys(("bos", "eos", "unk"), "<|endoftext|>")
         made = _bytes(["<|endoftext|>"])
+    # transformers 4 sets it to False in the tokenizer unless told.
+    prefix = {"add_prefix_space": True} if "bytes" in architecture.tokenizer else {}
     return PreTrainedTokenizerFast(
-        tokenizer_object=made, **{f"{name}_token": token for name, token in names.items()}
+        tokenizer_object=made, **prefix, **{f"{name}_token": names[name] for name in names}
     )
 
 
