@@ -13,6 +13,10 @@ import pytest
 import torch
 
 from allennlp_saliency.interpret import Explanation
+
+# Before the other tests' module: once it was skipped, half of it is imported again.
+pytest.importorskip("inseq")
+
 from tests.interpret.internals.test_parity_inseq import (
     CONTINUATION,
     PROMPT,
