@@ -49,6 +49,9 @@ class TransformersModel(ReadsLongTexts):
         parameters = inspect.signature(self.transformer.forward).parameters
         self._takes = frozenset(parameters)
         passes_on = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+        # What is passed on stands in the place of ids only where these may be left out.
+        ids = parameters.get("input_ids")
+        passes_on &= ids is None or ids.default is not ids.empty
         if "inputs_embeds" not in self._takes and not passes_on:
             raise InterpretationError(
                 f"{type(self.transformer).__name__} takes no inputs_embeds, so there is no telling "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -140,7 +141,11 @@ def supported() -> list[tuple[str, str]]:
             odd = name in ("bart", "t5") and task in ("masked-lm", "causal-lm")
             # ... and encoders can be made to write, which they are not trained for.
             odd = odd or (task == "causal-lm" and name in _ENCODERS)
-            if type(config) in auto_class(task)._model_mapping and not odd:
+            if odd or type(config) not in auto_class(task)._model_mapping:
+                continue
+            # ModernBERT of transformers 4 answers questions from ids and from nothing else.
+            takes = inspect.signature(auto_class(task)._model_mapping[type(config)].forward)
+            if takes.parameters["input_ids"].default is not inspect.Parameter.empty:
                 pairs.append((name, task))
     return pairs
 

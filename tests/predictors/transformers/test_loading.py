@@ -13,6 +13,7 @@ from allennlp.common import Params
 from allennlp.data import DatasetReader, Vocabulary
 from allennlp.models import Model
 from allennlp.predictors import Predictor
+from transformers import BertForSequenceClassification
 
 from allennlp_saliency.interpret import InterpretationError, SaliencyInterpreter
 from allennlp_saliency.predictors import SaliencyPredictor, TransformersPredictor
@@ -147,6 +148,19 @@ class TestTasks:
     def test_unknown_task(self) -> None:
         with pytest.raises(InterpretationError, match="no task 'chess'"):
             TransformersPredictor.from_pretrained("somewhere", "somewhere", task="chess")
+
+    def test_a_model_that_insists_on_ids(self) -> None:
+        """It passes on what it is given, but only with ids beside it."""
+
+        class Insists(BertForSequenceClassification):  # type: ignore[misc]
+            def forward(self, input_ids: Any, **kwargs: Any) -> Any:
+                return super().forward(input_ids, **kwargs)
+
+        made = Insists(model("bert", "text-classification").config)
+        with pytest.raises(InterpretationError, match="Insists takes no inputs_embeds"):
+            TransformersPredictor.from_pretrained(
+                made, tokenizer("wordpiece"), task="text-classification"
+            )
 
     def test_no_tokenizer(self) -> None:
         with pytest.raises(InterpretationError, match="tokenizer="):
