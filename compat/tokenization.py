@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from functools import wraps
+import json
+from functools import cache, wraps
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from .registry import after, replace
+
+_BACKEND = "TokenizersBackend"
 
 
 def encode_plus(tokenizer: Any, text: Any, text_pair: Any = None, **kwargs: Any) -> Any:
@@ -125,4 +128,57 @@ def tokenizer_arguments(module: Any) -> bool:
         return original(model_name, **kwargs)
 
     replace(module, "get_tokenizer", get_tokenizer)
+    return True
+
+
+def __getattr__(name: str) -> Any:
+    # Workers are given tokenizers pickled, by the name of their class.
+    if name == _BACKEND:
+        return _backend()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@cache
+def _backend() -> Any:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    class TokenizersBackend(PreTrainedTokenizerFast):
+        """What transformers 5 calls a tokenizer of no model's own class."""
+
+        def __init__(
+            self,
+            *args: Any,
+            tokenizer_object: Any = None,
+            tokenizer_file: Any = None,
+            **kwargs: Any,
+        ) -> None:
+            made = tokenizer_object or Tokenizer.from_file(tokenizer_file)
+            rule = json.loads(made.pre_tokenizer.__getstate__()) if made.pre_tokenizer else {}
+            # 4 takes away the space before the first word unless told; 5 leaves it as it is.
+            kwargs["add_prefix_space"] = rule.get("add_prefix_space", False)
+            kwargs.setdefault("model_input_names", ["input_ids", "attention_mask"])
+            super().__init__(*args, tokenizer_object=made, **kwargs)
+
+    TokenizersBackend.__module__, TokenizersBackend.__qualname__ = __name__, _BACKEND
+    return TokenizersBackend
+
+
+@after(
+    "allennlp.common.cached_transformers",
+    why="transformers 5 saves tokenizers of no model's own class under a name that 4 does not know",
+)
+def newer_tokenizers(module: Any) -> bool:
+    """Give transformers 4 a class of that name, which splits texts as the saved tokenizer says."""
+    from transformers.models.auto import tokenization_auto
+
+    original = tokenization_auto.tokenizer_class_from_name
+    if original(_BACKEND) is not None:
+        return False
+
+    @wraps(original)
+    def tokenizer_class_from_name(class_name: str) -> Any:
+        return _backend() if class_name == _BACKEND else original(class_name)
+
+    replace(tokenization_auto, "tokenizer_class_from_name", tokenizer_class_from_name)
     return True

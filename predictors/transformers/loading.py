@@ -90,6 +90,7 @@ def load_tokenizer(tokenizer: Any, model: Any = None) -> Any:
             f"no telling which tokenizer goes with this {type(model).__name__}; name it: "
             "from_pretrained(model, tokenizer=…)"
         )
-    from transformers import AutoTokenizer
+    # Its import mends AutoTokenizer where transformers 4 needs it.
+    from allennlp.common import cached_transformers
 
-    return AutoTokenizer.from_pretrained(name)
+    return cached_transformers.transformers.AutoTokenizer.from_pretrained(name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ from allennlp.data import Vocabulary
 from allennlp.data.token_indexers import PretrainedTransformerIndexer
 from allennlp.data.tokenizers import PretrainedTransformerTokenizer
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 IDS = {"<pad>": 0, "<unk>": 1, "<s>": 2, "</s>": 3, "a": 4, "b": 5, "c": 6}
 
@@ -66,6 +69,25 @@ def test_special_tokens_around_segments(
     assert tokenizer.build_inputs_with_special_tokens([5, 6]) == one
     assert tokenizer.build_inputs_with_special_tokens([5, 6], [4]) == two
     assert tokenizer.build_inputs_with_special_tokens([]) == [i for i in one if i not in (5, 6)]
+
+
+@pytest.mark.parametrize("prefix", [False, True])
+def test_tokenizers_that_transformers_5_saved(tmp_path: Path, prefix: bool) -> None:
+    """A text's first word is split as tokenizer.json says; the configuration does not."""
+    ids = {"<unk>": 0, "a": 1, "b": 2, "Ġ": 3, "Ġa": 4, "Ġb": 5}
+    backend = Tokenizer(models.BPE(ids, [("Ġ", "a"), ("Ġ", "b")], unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix)
+    backend.save(str(tmp_path / "tokenizer.json"))
+    saved = {"backend": "tokenizers", "tokenizer_class": "TokenizersBackend", "unk_token": "<unk>"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(saved), encoding="utf-8")
+    config = {"model_type": "gpt2", "vocab_size": len(ids)}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    expected = [4 if prefix else 1, 5]
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    for one in (tokenizer, copy.deepcopy(tokenizer), pickle.loads(pickle.dumps(tokenizer))):
+        assert dict(one("a b")) == {"input_ids": expected, "attention_mask": [1, 1]}
+    tokenizer.save_pretrained(tmp_path / "again")
+    assert AutoTokenizer.from_pretrained(tmp_path / "again")("a b")["input_ids"] == expected
 
 
 def test_encode_plus_and_batch_encode_plus() -> None:
