@@ -48,7 +48,9 @@ class InnerSpace(EmbeddingSpace):
         layer: str,
     ) -> None:
         self._below = blocks_below(twin.model, layer)
-        self._skips: bool | None = None
+        self._tried_out = False
+        # What the blocks below do while they are left out; None where they run.
+        self._instead: Callable[..., Any] | None = None
         super().__init__(twin, instances, target, budget, row_loss, find_inner_layer(twin, layer))
 
     def evaluate(self, points: Points, rows: Tensor) -> Tensor:
@@ -68,11 +70,17 @@ class InnerSpace(EmbeddingSpace):
 
     def _try_out(self) -> None:
         """Whether the model returns without the blocks below what it returned with them."""
-        if self._skips is not None:
+        if self._tried_out:
             return
-        self._skips = bool(self._below)
-        if not self._skips:
-            return
+        self._tried_out = True
+        # Blocks return their states, or as in transformers 4 a tuple that begins with them.
+        for instead in (_through, _through_in_tuple) if self._below else ():
+            self._instead = instead
+            if self._returns_the_same():
+                return
+        self._instead = None
+
+    def _returns_the_same(self) -> bool:
         expected = self._recorded_outputs
         try:
             with torch.no_grad():
@@ -80,11 +88,12 @@ class InnerSpace(EmbeddingSpace):
         except Exception:
             # Whatever a model's own code makes of blocks that do nothing. Nothing is hidden: the
             # blocks run from now on, and an error that has other causes comes again in that pass.
-            self._skips = False
-            return
-        self._skips = bool(expected) and expected.keys() == found.keys()
-        for name, one in expected.items():
-            self._skips &= name in found and _alike(found[name], one)
+            return False
+        return (
+            bool(expected)
+            and expected.keys() == found.keys()
+            and all(_alike(found[name], one) for name, one in expected.items())
+        )
 
     def _run(
         self,
@@ -92,7 +101,7 @@ class InnerSpace(EmbeddingSpace):
         points: Tensor,
         listening: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> Mapping[str, Any]:
-        with _skipped(self._below if self._skips else []):
+        with _replaced(self._below, self._instead) if self._instead else nullcontext():
             return super()._run(rows, points, listening)
 
 
@@ -113,12 +122,12 @@ def blocks_below(model: nn.Module, name: str) -> list[nn.Module]:
 
 
 @contextmanager
-def _skipped(blocks: Sequence[nn.Module]) -> Iterator[None]:
-    """Lets blocks return what they are given."""
+def _replaced(blocks: Sequence[nn.Module], instead: Callable[..., Any]) -> Iterator[None]:
+    """Lets blocks do something else."""
     own = [vars(block).get("forward") for block in blocks]
     try:
         for block in blocks:
-            block.forward = _through
+            block.forward = instead
         yield
     finally:
         for block, forward in zip(blocks, own, strict=True):
@@ -130,6 +139,10 @@ def _skipped(blocks: Sequence[nn.Module]) -> Iterator[None]:
 
 def _through(*args: Any, **kwargs: Any) -> Tensor:
     return next(value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
+
+
+def _through_in_tuple(*args: Any, **kwargs: Any) -> tuple[Tensor]:
+    return (_through(*args, **kwargs),)
 
 
 def _alike(left: Tensor, right: Tensor) -> bool:
