@@ -38,6 +38,10 @@ class _Embedded:
     outputs: tuple[Tensor, ...]
     output: Tensor
 
+    @property
+    def has_graph(self) -> bool:
+        return self.output.requires_grad and all(leaf.requires_grad for leaf in self.outputs)
+
     def without_graph(self) -> _Embedded:
         return replace(self, output=self.output.detach())
 
@@ -117,7 +121,7 @@ class EarlierPass:
             outputs = zip(*(row.outputs for row in rows), strict=True)
             for layer, of_rows in zip(rows[0].layers, outputs, strict=True):
                 recording.layer(layer, (), torch.cat(of_rows))
-            if len(rows) > 1 or not all(leaf.requires_grad for leaf in rows[0].outputs):
+            if len(rows) > 1 or not rows[0].has_graph:
                 self._cut += 1
                 return torch.cat([row.output.detach() for row in rows])
             recording.leaves[-len(rows[0].outputs) :] = rows[0].outputs
