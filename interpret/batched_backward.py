@@ -63,24 +63,26 @@ class _BatchedBackward(CallMode):
         return _INSTEAD.get(func, func)(*args, **kwargs)
 
 
-def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    if not _spares(x, weight):
-        return F.linear(x, weight, bias)
-    return _Product.apply(x, weight.t(), bias)
+def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    if not _spares(input, weight, bias):
+        return F.linear(input, weight, bias)
+    return _Product.apply(input, weight.t(), bias)
 
 
-def _addmm(bias: Tensor, x: Tensor, weight: Tensor, **factors: Any) -> Tensor:
-    if factors or not _spares(x, weight) or bias.dim() != 1:
-        return torch.addmm(bias, x, weight, **factors)
-    return _Product.apply(x, weight, bias)
+def _addmm(input: Tensor, mat1: Tensor, mat2: Tensor, **factors: Any) -> Tensor:
+    if factors or not _spares(mat1, mat2, input) or input.dim() != 1:
+        return torch.addmm(input, mat1, mat2, **factors)
+    return _Product.apply(mat1, mat2, input)
 
 
-def _spares(x: Tensor, weight: Tensor) -> bool:
+def _spares(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     # A GPU would wait to be told how many positions there are.
     on_cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
     # Others (quantised, sharded) have products of their own.
     plain = type(weight) in (Tensor, torch.nn.Parameter) and x.dtype == weight.dtype
-    return on_cpu and plain and x.requires_grad and not weight.requires_grad
+    trained = weight.requires_grad or (bias is not None and bias.requires_grad)
+    wide = weight.dim() == 2 and x.dim() > 1 and x.numel() > 0
+    return on_cpu and plain and wide and x.requires_grad and not trained
 
 
 _INSTEAD: Mapping[Any, Callable[..., Any]] = {

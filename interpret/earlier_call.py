@@ -135,7 +135,10 @@ class _Again(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, known: _Known, *vectors: Tensor) -> tuple[Tensor, ...]:
         ctx.known = known
-        return tuple(one.detach().clone() for one in known.outputs.values())
+        outputs = tuple(one.detach().clone() for one in known.outputs.values())
+        pairs = zip(outputs, known.outputs.values(), strict=True)
+        ctx.mark_non_differentiable(*[new for new, old in pairs if not old.requires_grad])
+        return outputs
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
@@ -171,11 +174,16 @@ def _vectors(given: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def _named(outputs: Any) -> dict[str, Tensor] | None:
-    """What came out, if that is named tensors."""
+    """What came out, if that is named tensors, and nothing else."""
     if not isinstance(outputs, dict):
         return None
     named = {name: one for name, one in outputs.items() if one is not None}
-    return named if all(isinstance(one, Tensor) for one in named.values()) else None
+    try:
+        again = type(outputs)(**named)
+    except TypeError:
+        return None
+    tensors = all(isinstance(one, Tensor) for one in named.values())
+    return named if tensors and again.keys() == outputs.keys() else None
 
 
 def _key(args: tuple[Any, ...], given: Mapping[str, Any]) -> Hashable:

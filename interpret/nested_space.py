@@ -171,7 +171,10 @@ class NestedSpace(EmbeddingSpace):
         with torch.no_grad():
             alone = self._twin.model(**select_rows(self._collated, one, len(self.instances)))
         expected, found = alone["logits"][0], outputs["logits"][number].detach()
-        tolerance = _SAME.get(self._twin.dtype, 1e-3) * float(expected.abs().max())
+        kind = expected.device.type
+        cast = torch.is_autocast_enabled(kind)
+        dtype = torch.get_autocast_dtype(kind) if cast else self._twin.dtype
+        tolerance = _SAME.get(dtype, 1e-3) * float(expected.abs().max())
         # What is not finite has a message of its own.
         if bool(((expected - found).abs() > tolerance).any()):
             raise NotNested
@@ -219,9 +222,10 @@ class NestedSpace(EmbeddingSpace):
         """
         self._forget_graph()
         pending = self._nested(points, rows)[::-1]
+        most = len(rows)
         while pending:
             slots = max(self._budget.tokens // self.tokens_per_row, 1)
-            left = len(rows) if each is None else slots * each
+            left = most if each is None else min(most, slots * each)
             batch: list[list[int]] = []
             while pending and len(batch) < slots and left:
                 group = pending.pop()
@@ -235,6 +239,8 @@ class NestedSpace(EmbeddingSpace):
             yield chunk, batch
             if chunk.failed:
                 pending += batch[::-1]
+                # Where one row is too much, its targets have to be fewer.
+                most = max(len(numbers) // 2, 1)
 
     def _nested(self, points: Points, rows: Tensor) -> list[list[int]]:
         marks: list[list[int]] = []

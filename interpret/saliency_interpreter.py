@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
 import allennlp.interpret.saliency_interpreters as allennlp_interpreters
+import torch
 from allennlp.common import Registrable
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import JsonDict
@@ -193,19 +194,21 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         Returns:
             One per input, in order.
         """
-        twin = Twin(self.predictor)
-        with _remembering(twin, self._kept_graphs(twin, inputs)):
-            labelled = label_json(twin.predictor, inputs, predict)
-        return self._interpret(twin, labelled, progress)
+        with _differentiating():
+            twin = Twin(self.predictor)
+            with _remembering(twin, self._kept_graphs(twin, inputs)):
+                labelled = label_json(twin.predictor, inputs, predict)
+            return self._interpret(twin, labelled, progress)
 
     def interpret_each_instance(
         self, instances: Sequence[Instance], predict: bool = False, progress: bool | None = None
     ) -> list[Interpretation]:
         """As `interpret_each`, for a dataset reader's instances; they are left as they are."""
-        twin = Twin(self.predictor)
-        with _remembering(twin, self._kept_graphs(twin, instances)):
-            labelled = label_instances(twin.predictor, instances, predict)
-        return self._interpret(twin, labelled, progress)
+        with _differentiating():
+            twin = Twin(self.predictor)
+            with _remembering(twin, self._kept_graphs(twin, instances)):
+                labelled = label_instances(twin.predictor, instances, predict)
+            return self._interpret(twin, labelled, progress)
 
     def config(self) -> JsonDict:
         """The interpreter's name and parameters, as they would stand in a config."""
@@ -340,6 +343,11 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
 Registrable._registry[SaliencyInterpreter] = Registrable._registry[
     allennlp_interpreters.SaliencyInterpreter
 ]
+
+
+def _differentiating() -> AbstractContextManager[Any]:
+    """Gradients, also where the caller has switched them off (`no_grad`, `inference_mode`)."""
+    return torch.inference_mode(False)
 
 
 @contextmanager

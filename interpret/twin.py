@@ -62,7 +62,7 @@ class Twin:
         for module in model.modules():
             if isinstance(module, _EncoderBase):
                 _hold_state(module)
-            elif isinstance(module, _TANH_GELUS) and "forward" not in vars(module):
+            elif type(module) in _TANH_GELUS and "forward" not in vars(module):
                 _fuse(module)
         _mute([value for value in self._memo.values() if isinstance(value, Metric)])
         self.model: Model = model

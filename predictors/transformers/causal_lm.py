@@ -67,7 +67,9 @@ class TransformersCausalLMReader(TransformersReader):
             None if one is None else self._continuation(text, before, one, not chat)
             for one in (continuation, foil)
         )
-        changed = changed_prompt and (changed_prompt, self._before(changed_prompt, not chat))
+        changed = None
+        if changed_prompt is not None:
+            changed = changed_prompt, self._before(changed_prompt, not chat)
         return Instance(
             {
                 "prompt": self.text_field(before, text),
@@ -247,7 +249,7 @@ class TransformersCausalLMPredictor(GeneratingPredictor):
     changes = "prompt"
     reads: ClassVar = {
         "prompt": TEXT,
-        "messages": CHAT,
+        "messages": replace(CHAT, unless="prompt"),
         "continuation": TEXT,
         "max_new_tokens": NUMBER,
         "foil": TEXT,

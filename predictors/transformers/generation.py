@@ -1,6 +1,7 @@
 """What models that write text have in common: generation, and one instance per token of it."""
 
 from collections.abc import Callable, Hashable, Sequence
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy
@@ -227,9 +228,9 @@ def request(
             raise InterpretationError("the continuation has no tokens to explain; leave it out")
         return MetadataField({"tokens": list(continuation), "text": text, **told})
     most = MAX_NEW_TOKENS if max_new_tokens is None else max_new_tokens
-    if not isinstance(most, int) or most < 1:
+    if not isinstance(most, Integral) or most < 1:
         raise InterpretationError(f"max_new_tokens must be a positive number, not {most!r}")
-    return MetadataField({"max_new_tokens": most, **told})
+    return MetadataField({"max_new_tokens": int(most), **told})
 
 
 def compared(foil: Tensor | None, reference: Tensor | None) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import inspect
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 from allennlp_saliency.interpret import InterpretationError
@@ -23,11 +24,13 @@ class Kind:
         name: What it is called.
         fits: Whether a value is one.
         elsewhere: What the key is called where other models are asked for the same.
+        unless: The key that is given in its place.
     """
 
     name: str
     fits: Callable[[Any], bool]
     elsewhere: str | None = None
+    unless: str | None = None
 
 
 def _list_of(kind: type | tuple[type, ...]) -> Callable[[Any], bool]:
@@ -40,7 +43,7 @@ TEXT = Kind("a text", lambda value: isinstance(value, str))
 TEXTS = Kind("a list of texts", _list_of(str))
 CHAT = Kind('a list of messages, {"role": "…", "content": "…"} each', _list_of(Mapping))
 NUMBER = Kind(
-    "a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)
+    "a whole number", lambda value: isinstance(value, Integral) and not isinstance(value, bool)
 )
 
 
@@ -81,15 +84,25 @@ def taken(json: Mapping[str, Any], keys: Mapping[str, Kind], read: Callable[...,
 
 
 def _check_spelling(json: Mapping[str, Any], keys: Mapping[str, Kind]) -> None:
-    missing = [key for key in keys if key not in json]
+    missing = [key for key, kind in keys.items() if key not in json and kind.unless not in json]
     for other in json:
-        # "sentence1" is the name of something else, not a slip of the hand.
-        if other in keys or not isinstance(other, str) or any(map(str.isdigit, other)):
+        if other in keys or not isinstance(other, str) or _is_another(other.lower(), keys):
             continue
         meant = [key for key in missing if keys[key].elsewhere == other]
-        meant += difflib.get_close_matches(other.lower(), missing, 1, _CLOSE)
+        alike = [
+            key for key in missing if key[0] == other[:1].lower() and keys[key].fits(json[other])
+        ]
+        meant += difflib.get_close_matches(other.lower(), alike, 1, _CLOSE)
         if meant:
             raise InterpretationError(
                 f"the input's key {other!r} is not read; did you mean {meant[0]!r}? What is read "
                 f"is {', '.join(map(repr, keys))}; a key of your own needs a name less like these"
             )
+
+
+def _is_another(other: str, keys: Mapping[str, Kind]) -> bool:
+    """Whether a key is the name of something else, not a slip of the hand: "sentence1",
+    "sentence_id"."""
+    return any(map(str.isdigit, other)) or other.startswith(
+        tuple(key + separator for key in keys for separator in "_-. ")
+    )

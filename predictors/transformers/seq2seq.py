@@ -53,7 +53,9 @@ class TransformersSeq2SeqReader(TransformersReader):
         after, other = (
             None if one is None else self._tokenizer.target(one) for one in (target, foil)
         )
-        changed = changed_source and (changed_source, self._tokenizer.text(changed_source))
+        changed = None
+        if changed_source is not None:
+            changed = changed_source, self._tokenizer.text(changed_source)
         return Instance(
             {
                 "source": self.text_field(self._tokenizer.text(source), source),

@@ -1,6 +1,7 @@
 """Sequence classification: one text or two, one label or several, or a number."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Optional
 
 import numpy
@@ -182,7 +183,11 @@ class TransformersTextClassificationPredictor(TransformersPredictor):
     one half), or the best if none is; or the number that the model predicts.
     """
 
-    reads: ClassVar = {"sentence": TEXT, "premise": TEXT, "hypothesis": TEXT}
+    reads: ClassVar = {
+        "sentence": replace(TEXT, unless="premise"),
+        "premise": replace(TEXT, unless="sentence"),
+        "hypothesis": replace(TEXT, unless="sentence"),
+    }
 
     _model: TransformersTextClassifier
 

@@ -128,3 +128,23 @@ def test_positions_after_a_target_are_left_out(model: nn.Module, x: Tensor) -> N
     position = 2 * DIM * (3 * DIM + 16 + 16)
     behind = 2 * DIM * (16 + 16)
     assert found == (place + 1) * position + (place + 1) * 2 * DIM * 3 * DIM + behind
+
+
+def test_arguments_by_name_and_odd_shapes() -> None:
+    x = torch.randn(3, DIM, requires_grad=True)
+    weight, bias = torch.randn(4, DIM), torch.randn(4)
+    cases: list[Callable[[], Tensor]] = [
+        lambda: F.linear(input=x, weight=weight, bias=bias),
+        lambda: torch.addmm(bias, mat1=x, mat2=weight.t()),
+        lambda: torch.addmm(bias, x, weight.t(), alpha=2),
+        lambda: F.linear(x, weight[0]),
+        lambda: F.linear(x[0], weight),
+        lambda: F.linear(x[:0], weight),
+        lambda: F.linear(x, weight, bias.clone().requires_grad_()),
+    ]
+    for case in cases:
+        expected = case()
+        with batched_backward():
+            found = case()
+        assert found.shape == expected.shape
+        assert torch.allclose(found, expected, atol=1e-5)

@@ -16,6 +16,7 @@ from allennlp_saliency.interpret import (
     Gradient,
     InputXGradient,
     IntegratedGradients,
+    InterpretationError,
     SaliencyInterpreter,
 )
 from allennlp_saliency.interpret import saliency_interpreter as base
@@ -201,3 +202,64 @@ def test_another_text_is_not_taken_for_one_that_is_known() -> None:
         embedder({"tokens": {name: tensor[:, :3] for name, tensor in text["tokens"].items()}})
         assert earlier.served == 1
     assert "forward" not in vars(embedder)
+
+
+def test_two_fields_with_the_same_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    interpreter = InputXGradient(
+        Predictor.from_path(FIXTURES / "entailment" / "model.tar.gz", import_plugins=False)
+    )
+    line = json.loads((FIXTURES / "entailment" / "inputs.jsonl").read_text().splitlines()[0])
+    given = {"premise": line["premise"], "hypothesis": line["premise"]}
+    (found,) = interpreter.interpret_json(given)
+    monkeypatch.setattr(base, "_remembering", forgetful)
+    (expected,) = interpreter.interpret_json(given)
+    for part, same in zip(found.inputs, expected.inputs, strict=True):
+        assert part.attributions == pytest.approx(same.attributions, rel=1e-4, abs=1e-8)
+    assert found.inputs[0].attributions != found.inputs[1].attributions
+
+
+class Telling(BertForSequenceClassification):
+    """Returns more than its output's type has names for."""
+
+    def forward(self, *args: Any, **given: Any) -> Any:
+        outputs = super().forward(*args, **given)
+        outputs["best"] = outputs.logits.argmax(-1)
+        return outputs
+
+
+class Constant(BertForSequenceClassification):
+    """Cannot be differentiated."""
+
+    def forward(self, *args: Any, **given: Any) -> Any:
+        with torch.no_grad():
+            return super().forward(*args, **given)
+
+
+def test_a_model_that_returns_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = transformers.predictor("bert", "text-classification")
+    (expected,) = Gradient(made).interpret_json({"sentence": "a great film"})
+    monkeypatch.setattr(made._model.transformer, "__class__", Telling)
+    (found,) = Gradient(made).interpret_json({"sentence": "a great film"})
+    assert found.inputs[0].attributions == expected.inputs[0].attributions
+
+
+def test_a_model_without_a_gradient_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = transformers.predictor("bert", "text-classification")
+    monkeypatch.setattr(made._model.transformer, "__class__", Constant)
+    with pytest.raises(InterpretationError, match="does not depend on the embeddings"):
+        Gradient(made).interpret_json({"sentence": "a great film"})
+
+
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("method", [Gradient, IntegratedGradients])
+@pytest.mark.parametrize("task", ["text-classification", "causal-lm"])
+def test_where_the_caller_has_switched_gradients_off(without: Any, method: Any, task: str) -> None:
+    name = {"text-classification": "bert", "causal-lm": "gpt2"}[task]
+    made = method(transformers.predictor(name, task))
+    given = transformers.inputs(name, task)[0]
+    expected = made.interpret_json(given)
+    with without():
+        found = made.interpret_json(given)
+        assert not torch.is_grad_enabled()
+    for one, other in zip(found, expected, strict=True):
+        assert one.inputs[0].attributions == other.inputs[0].attributions

@@ -9,7 +9,7 @@ import torch
 from allennlp.common import Params
 from torch import nn
 
-from allennlp_saliency.interpret import Explanation, SaliencyInterpreter
+from allennlp_saliency.interpret import Explanation, SaliencyInterpreter, nested_space
 from allennlp_saliency.interpret.beginnings import gradients_of_targets, nested
 from allennlp_saliency.interpret.nested_space import NestedSpace
 from allennlp_saliency.predictors import TransformersPredictor
@@ -220,3 +220,29 @@ def test_what_shares_a_row() -> None:
     marks = [[1, 2, 3], [1, 2, 9], [1, 2, 3], [1, 5, 6]]
     assert nested(marks, [0, 0, 1, 0], [2, 1, 2, 2]) == [[0, 1], [3], [2]]
     assert nested(marks, [0, 0, 0, 0], [1, 0, 2, 2]) == [[2, 0, 1], [3]]
+
+
+@pytest.mark.parametrize(
+    ("refused", "above"), [("_run_whole", 0), ("backwards", 0), ("backwards", 1), ("backwards", 3)]
+)
+def test_out_of_memory(refused: str, above: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many targets at once are too many; if one is, each text is read by itself."""
+    made = interpreter({"type": "integrated-gradients", "steps": 4}, "gpt2", "causal-lm")
+    expected = made.interpret_json(TEXT["causal-lm"])
+    backwards, attempts = nested_space.gradients_of_targets, []
+
+    def little(values: Any, *args: Any) -> Any:
+        attempts.append(1)
+        if len(values) > above:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return backwards(values, *args)
+
+    if refused == "backwards":
+        monkeypatch.setattr(nested_space, "gradients_of_targets", little)
+    else:
+        monkeypatch.setattr(NestedSpace, refused, lambda self, targets, *_: little(targets))
+    found = made.interpret_json(TEXT["causal-lm"])
+    assert len(attempts) < 100
+    for one, other in zip(found, expected, strict=True):
+        for left, right in zip(one.inputs, other.inputs, strict=True):
+            assert left.attributions == pytest.approx(right.attributions, rel=1e-4, abs=1e-5)

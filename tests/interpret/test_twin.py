@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers.activations import ACT2FN
+from transformers.activations import ACT2FN, NewGELUActivation
 
 from allennlp_saliency.interpret.twin import Twin
 from tests.predictors.transformers.models import predictor
@@ -60,3 +60,18 @@ def test_what_stands_in_for_an_activation_stays() -> None:
         assert not Twin(user).counterpart(act)(torch.ones(3)).any()
     finally:
         del act.forward
+
+
+class Louder(NewGELUActivation):
+    def forward(self, input: Tensor) -> Tensor:
+        return 1000 * super().forward(input)
+
+
+def test_an_activation_of_ones_own_stays() -> None:
+    user = predictor("gpt2", "causal-lm")
+    block = user._model.transformer.transformer.h[0].mlp
+    own, block.act = block.act, Louder()
+    try:
+        assert float(Twin(user).counterpart(block.act)(torch.ones(1))) > 800
+    finally:
+        block.act = own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy
 import pytest
 
 from allennlp_saliency.interpret import InterpretationError, SaliencyInterpreter
@@ -75,7 +76,7 @@ def test_null_where_nothing_is_needed() -> None:
     ("task", "given", "wrong", "meant"),
     [
         ("text-classification", {"sentense": "a great film"}, "sentense", "sentence"),
-        ("text-classification", {**PAIR, "Sentence": "a film"}, "Sentence", "sentence"),
+        ("text-classification", {"Sentence": "a film"}, "Sentence", "sentence"),
         ("text-classification", {"premise": "a", "hypotesis": "b"}, "hypotesis", "hypothesis"),
         ("token-classification", {"sentences": "mary"}, "sentences", "sentence"),
         ("question-answering", {"question": "who?", "pasage": "mary"}, "pasage", "passage"),
@@ -143,3 +144,23 @@ def predictor_without_special_tokens() -> Any:
     own = tokenizer("bare-bytes")
     made = model("bert", "multiple-choice", vocab_size=len(own))
     return TransformersPredictor.from_pretrained(made, own)
+
+
+@pytest.mark.parametrize(
+    ("task", "given"),
+    [
+        ("text-classification", {**PAIR, "sentence_id": 3}),
+        ("text-classification", {**PAIR, "sentence_A": "a", "sentences": "b"}),
+        ("seq2seq", {"source": "a", "target_id": 3, "targets": ["b"], "max_new_tokens": 1}),
+        ("causal-lm", {"prompt": "a", "message": "b", "oil": 1, "max_new_tokens": numpy.int64(1)}),
+    ],
+)
+def test_names_of_other_things(task: str, given: dict[str, Any]) -> None:
+    assert read(task, given)
+
+
+def test_an_empty_text_to_compare_with() -> None:
+    given = {"prompt": "a film", "continuation": " but", "changed_prompt": ""}
+    with pytest.raises(InterpretationError, match="no tokens"):
+        read("causal-lm", given)
+    assert read("seq2seq", {"source": "a film", "target": "but", "changed_source": ""})
