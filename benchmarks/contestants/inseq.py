@@ -6,6 +6,9 @@ convergence deltas are asked for.
 
 from __future__ import annotations
 
+import tempfile
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import inseq
@@ -21,6 +24,7 @@ _METHODS = {
     "input-x-gradient": "input_x_gradient",
     "integrated-gradients": "integrated_gradients",
     "sequential-integrated-gradients": "sequential_integrated_gradients",
+    "discretized-integrated-gradients": "discretized_integrated_gradients",
 }
 _ROWS = (4, 8)
 
@@ -31,9 +35,19 @@ class _Inseq:
     def __init__(self, case: Case, parts: LanguageModel) -> None:
         name = _METHODS[case.method]
         assert not parts.word_embeddings.weight[parts.tokenizer.unk_token_id].any()
-        self._model: Any = inseq.load_model(
-            parts.model, name, tokenizer=parts.tokenizer, device=str(parts.model.device)
+        load = partial(
+            inseq.load_model,
+            parts.model,
+            name,
+            tokenizer=parts.tokenizer,
+            device=str(parts.model.device),
         )
+        if name.startswith("discretized"):
+            # It keeps the neighbours of all words by the model's name, whoever had that before.
+            with tempfile.TemporaryDirectory() as folder:
+                self._model: Any = load(cache_dir=Path(folder))
+        else:
+            self._model = load()
         self._texts = parts.continued(case)
         self._arguments: dict[str, Any] = {}
         if case.method != "input-x-gradient":
