@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+
+from .interventions import instead
 
 _PLAIN = (int, float, str, type(None))
 
@@ -68,12 +69,10 @@ class EarlierCall:
         graphs: How much of the graphs is kept.
 
     Attributes:
-        served: How many calls were spared.
-        cut: How many of them had no graph.
+        cut: How many calls were spared that had no graph.
     """
 
     def __init__(self, module: nn.Module, most_bytes: int, graphs: Graphs) -> None:
-        self.served = 0
         self.cut = 0
         self._module = module
         self._left = most_bytes
@@ -114,7 +113,6 @@ class EarlierCall:
             known = self._known.get(_key(args, given))
             if known is None:
                 return original(*args, **given)
-            self.served += 1
             graph = all(vector.requires_grad for vector in known.vectors)
             self.cut += not graph
             outputs = _Again.apply(known, *(_vectors(given).values() if graph else ()))
@@ -149,20 +147,6 @@ class _Again(torch.autograd.Function):
         return None, *torch.autograd.grad(
             outputs, known.vectors, given, retain_graph=True, materialize_grads=True
         )
-
-
-@contextmanager
-def instead(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    """Another `forward` for a twin's module, which is given the module's own as first argument."""
-    original, replaced = module.forward, "forward" in vars(module)
-    module.forward = partial(forward, original)
-    try:
-        yield
-    finally:
-        if replaced:
-            module.forward = original
-        else:
-            del module.forward
 
 
 def _vectors(given: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .earlier_call import EarlierCall, Graphs, fingerprint, instead
+from .earlier_call import EarlierCall, Graphs, fingerprint
 from .embedding_layers import EmbeddingLayer, EmbeddingLayers
-from .interventions import Recording, hooked
+from .interventions import Recording, hooked, instead
 
 _MOST_BYTES = 2**28
 _PLAIN = (int, str, type(None))

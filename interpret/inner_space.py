@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .embedding_layers import EmbeddingLayers, find_inner_layer
 from .embedding_space import EmbeddingSpace, FirstPass, Points
+from .interventions import instead
 from .packing import TokenBudget
 from .row_loss import RowLoss
 from .targets import Target
@@ -74,8 +75,8 @@ class InnerSpace(EmbeddingSpace):
             return
         self._tried_out = True
         # Blocks return their states, or as in transformers 4 a tuple that begins with them.
-        for instead in (_through, _through_in_tuple) if self._below else ():
-            self._instead = instead
+        for result in (_through, _through_in_tuple) if self._below else ():
+            self._instead = result
             if self._returns_the_same():
                 return
         self._instead = None
@@ -101,7 +102,10 @@ class InnerSpace(EmbeddingSpace):
         points: Tensor,
         listening: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> Mapping[str, Any]:
-        with _replaced(self._below, self._instead) if self._instead else nullcontext():
+        with ExitStack() as left_out:
+            if self._instead is not None:
+                for block in self._below:
+                    left_out.enter_context(instead(block, self._instead))
             return super()._run(rows, points, listening)
 
 
@@ -121,23 +125,8 @@ def blocks_below(model: nn.Module, name: str) -> list[nn.Module]:
     return []
 
 
-@contextmanager
-def _replaced(blocks: Sequence[nn.Module], instead: Callable[..., Any]) -> Iterator[None]:
-    """Lets blocks do something else."""
-    own = [vars(block).get("forward") for block in blocks]
-    try:
-        for block in blocks:
-            block.forward = instead
-        yield
-    finally:
-        for block, forward in zip(blocks, own, strict=True):
-            if forward is None:
-                vars(block).pop("forward", None)
-            else:
-                block.forward = forward
-
-
 def _through(*args: Any, **kwargs: Any) -> Tensor:
+    """The states that a block is given."""
     return next(value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
 
 
