@@ -87,12 +87,7 @@ def align(
     Raises:
         InterpretationError: If there are fewer positions than tokens.
     """
-    kind = type(instances[0].fields[name])
-    if not issubclass(kind, (TextField, ListField)):
-        raise InterpretationError(
-            f"field {name!r} is a {kind.__name__}, which has no tokens to score; make it a "
-            "TextField, or a ListField of them, in the dataset reader"
-        )
+    _check_is_text(name, instances)
     depth = max(
         (len(item.index) for i in instances for item in text_items(i.fields[name])), default=0
     )
@@ -112,6 +107,43 @@ def align(
                     "with a position per token or wordpiece"
                 ) from error
     return tokens.flatten(1), special.flatten(1)
+
+
+def special_tokens(
+    instances: Sequence[Instance], names: Sequence[str], fields: Tensor, tokens: Tensor
+) -> Tensor:
+    """Which positions hold a token that a tokenizer adds to every text.
+
+    Args:
+        instances: The instances of the batch.
+        names: The text fields.
+        fields: The field of each position, a place in `names`, `(instances, positions)`.
+        tokens: The number of its token there, negative for none, `(instances, positions)`.
+
+    Returns:
+        `CallLayout.special`, `(instances, positions)`. A position that is no field's but no
+        padding either is special, too.
+    """
+    special = tokens == UNASSIGNED
+    for place, name in enumerate(names):
+        _check_is_text(name, instances)
+        for row, instance in enumerate(instances):
+            own = (fields[row] == place) & (tokens[row] >= 0)
+            added: list[bool] = []
+            for item in text_items(instance.fields[name]):
+                ids = _added_ids(next(iter(item.text.token_indexers.values()), None))
+                added += [_is_added(token, ids) for token in item.text.tokens]
+            special[row, own] = torch.tensor(added, dtype=torch.bool)[tokens[row, own]]
+    return special
+
+
+def _check_is_text(name: str, instances: Sequence[Instance]) -> None:
+    kind = type(instances[0].fields[name])
+    if not issubclass(kind, (TextField, ListField)):
+        raise InterpretationError(
+            f"field {name!r} is a {kind.__name__}, which has no tokens to score; make it a "
+            "TextField, or a ListField of them, in the dataset reader"
+        )
 
 
 @dataclass(frozen=True)

@@ -113,10 +113,11 @@ def _incomplete(target: JsonDict, delta: float | None) -> Iterator[str]:
 def _with_text(space: EmbeddingSpace, row: int) -> frozenset[str]:
     """The fields that have more tokens than those which are in every text: of these alone nothing
     is expected."""
+    own = ~space.layout.special[row]
     return frozenset(
-        call.field
-        for call in space.layout.calls
-        if bool(((call.tokens[row] >= 0) & ~call.special[row]).any())
+        name
+        for name in space.layout.names
+        if bool(((space.layout.tokens_of(name)[row] >= 0) & own).any())
     )
 
 
@@ -141,9 +142,8 @@ def _label(space: EmbeddingSpace, row: int) -> JsonDict:
 def _inputs(
     space: EmbeddingSpace, scores: Tensor, row: int, aggregation: Aggregation
 ) -> list[InputAttribution]:
-    names = list(dict.fromkeys(call.field for call in space.layout.calls))
     inputs: list[InputAttribution] = []
-    for name in reversed(names):
+    for name in reversed(space.layout.names):
         items = text_items(space.instances[row].fields[name])
         by_token, rest = _by_token(space, scores, row, name, items, aggregation)
         for number, item in enumerate(items):
@@ -174,8 +174,9 @@ def _by_token(
     count = sum(len(item.text.tokens) for item in items)
     total, rest = scores.new_zeros(count), 0.0
     for number, call in enumerate(space.layout.calls):
-        if call.field == name:
+        if name in call.names:
             own = scores[space.layout.positions_of(number)]
-            total += aggregation(own, call.tokens[row], count)
-            rest += float(unassigned(own, call.tokens[row]))
+            tokens = call.tokens_of(name)[row]
+            total += aggregation(own, tokens, count)
+            rest += float(unassigned(own, tokens))
     return total, rest

@@ -194,14 +194,19 @@ class TextBaseline(Baseline):
     def vectors(self, space: EmbeddingSpace, call: EmbeddingCall, part: Tensor) -> Tensor:
         indices = self._indices(space, call)
         number = space.number(call)
+        layout = space.layout.calls[number]
         where = self.replaceable(space)[:, space.layout.positions_of(number)]
+        # The text stands in the place of each text that the call embedded.
+        each = [where & (layout.fields == field) for field in range(len(call.names))]
         vectors = part.clone()
-        if len(indices) < int(where.sum(-1).max()):
+        if any(len(indices) < int(one.sum(-1).max()) for one in each):
             vectors[:] = PadBaseline().vectors(space, call, part)
         own = [space.embed(call, index).to(part) for index in indices]
-        for row, positions in enumerate(where):
-            for position, vector in zip(positions.nonzero().flatten().tolist(), own, strict=False):
-                vectors[row, position] = vector
+        for one in each:
+            for row, positions in enumerate(one):
+                places = positions.nonzero().flatten().tolist()
+                for position, vector in zip(places, own, strict=False):
+                    vectors[row, position] = vector
         return vectors
 
     def _indices(self, space: EmbeddingSpace, call: EmbeddingCall) -> list[int]:
@@ -250,6 +255,6 @@ def _vocabulary(indexer: Any, vocab: Vocabulary) -> dict[str, int]:
 
 def _no_vector(what: str, call: EmbeddingCall) -> InterpretationError:
     return InterpretationError(
-        f"the embedding layer {type(call.layer.module).__name__} of field {call.field!r} has no "
+        f"the embedding layer {type(call.layer.module).__name__} of {call.what} has no "
         f"{what}; use the baseline 'zero', or one that it has"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from allennlp.predictors import Predictor
 from torch import nn
 
 from .errors import InterpretationError
+from .joined_texts import JoinsTexts
 from .twin import Twin
 
 
@@ -42,18 +44,28 @@ class EmbeddingLayer:
 
 @dataclass(frozen=True)
 class EmbeddingLayers:
-    """The text field embedder of a predictor and the layers in it that are attributed to."""
+    """The layers of a predictor that are attributed to.
 
-    text_field_embedder: nn.Module
+    Attributes:
+        embedders: The modules that are given texts: the text field embedder, or the layers that
+            embed the ids of a model that joins its texts.
+        layers: The layers whose outputs are attributed to.
+        backbone: The module that does most of the work and whose outputs the rest of the model is
+            computed from; None if a prediction calls it otherwise than the run that explains it.
+    """
+
+    embedders: tuple[nn.Module, ...]
     layers: tuple[EmbeddingLayer, ...]
+    backbone: nn.Module | None = None
 
 
 def find_embedding_layers(twin: Twin) -> EmbeddingLayers:
     """Finds the layers to interpret.
 
-    A predictor that overrides `get_interpretable_layer` has the say. Otherwise every token
-    embedder of the predictor's text field embedder counts: the input embeddings of a
-    transformer, whatever its architecture, and the output of any other token embedder.
+    A model that joins its texts names them itself. A predictor that overrides
+    `get_interpretable_layer` has the say. Otherwise every token embedder of the predictor's text
+    field embedder counts: the input embeddings of a transformer, whatever its architecture, and
+    the output of any other token embedder.
 
     Args:
         twin: The predictor's twin.
@@ -62,40 +74,115 @@ def find_embedding_layers(twin: Twin) -> EmbeddingLayers:
         InterpretationError: If the model has no text field embedder and the predictor does not
             say what to interpret.
     """
+    if isinstance(twin.model, JoinsTexts):
+        modules = tuple(twin.model.embedding_layers)
+        layers = tuple(EmbeddingLayer(module) for module in modules)
+        return EmbeddingLayers(modules, layers, twin.model.backbone)
     text_field_embedder = _text_field_embedder(twin)
+    embedders = (text_field_embedder,)
+    layers = tuple(_layers_of(text_field_embedder))
     if _overrides(twin.predictor, "get_interpretable_layer"):
         module = twin.counterpart(twin.predictor.get_interpretable_layer())
-        known = [layer for layer in _layers_of(text_field_embedder) if layer.module is module]
-        return EmbeddingLayers(text_field_embedder, tuple(known) or (EmbeddingLayer(module),))
-    return EmbeddingLayers(text_field_embedder, tuple(_layers_of(text_field_embedder)))
+        known = tuple(layer for layer in layers if layer.module is module)
+        layers = known or (EmbeddingLayer(module),)
+    return EmbeddingLayers(embedders, layers, text_field_embedder)
 
 
-def find_inner_layer(twin: Twin, name: str) -> EmbeddingLayers:
-    """Finds a layer inside the model by its dotted name.
+def find_inner_layer(twin: Twin, name: str | int) -> EmbeddingLayers:
+    """Finds a layer inside the model.
 
     Args:
         twin: The predictor's twin.
-        name: As in `model.named_modules()`.
+        name: Its dotted name as in `model.named_modules()`, or the end of that name where no other
+            layer's ends so (a Hugging Face model's own names do); or the number of a block, where
+            the model has one stack of blocks.
 
     Raises:
         InterpretationError: If there is no such layer; the message lists the close ones.
     """
-    modules = dict(twin.model.named_modules())
-    if name not in modules or not name:
-        close = difflib.get_close_matches(name, modules, n=8, cutoff=0.4)
-        known = close or [path for path in modules if path and path.count(".") < 2]
+    path = inner_layer_name(twin.model, name)
+    module = dict(twin.model.named_modules())[path]
+    found = find_embedding_layers(twin)
+    for first in found.layers:
+        if first.module is module:
+            return replace(found, layers=(first,), backbone=None)
+        if first.transformer is not None and _contains(first.transformer, module):
+            inner = replace(first, module=module, embeds=False)
+            return replace(found, layers=(inner,), backbone=None)
+    inner = EmbeddingLayer(module, embeds=False)
+    return replace(found, layers=(inner,), backbone=None)
+
+
+def inner_layer_name(model: nn.Module, name: str | int) -> str:
+    """The full dotted name of a layer, as in `model.named_modules()`.
+
+    Args:
+        model: The model.
+        name: As in `find_inner_layer`.
+
+    Raises:
+        InterpretationError: If there is no such layer, or there are several.
+    """
+    modules = dict(model.named_modules())
+    if isinstance(name, int):
+        return _block_name(model, modules, name)
+    if name in modules and name:
+        return name
+    ending = [path for path in modules if name and path.endswith(f".{name}")]
+    # A Hugging Face model's own full name is that of a layer one level further down here.
+    own = [path for path in ending if path.count(".") == name.count(".") + 1]
+    for found in (ending, own):
+        if len(found) == 1:
+            return found[0]
+    if ending:
         raise InterpretationError(
-            f"{type(twin.model).__name__} has no layer {name!r}; did you mean "
-            f"{', '.join(map(repr, known))}?"
+            f"{type(model).__name__} has several layers that end with {name!r}; name one of "
+            f"{', '.join(map(repr, ending[:8]))}"
         )
-    text_field_embedder = _text_field_embedder(twin)
-    for first in find_embedding_layers(twin).layers:
-        if first.module is modules[name]:
-            return EmbeddingLayers(text_field_embedder, (first,))
-        if first.transformer is not None and _contains(first.transformer, modules[name]):
-            inner = replace(first, module=modules[name], embeds=False)
-            return EmbeddingLayers(text_field_embedder, (inner,))
-    return EmbeddingLayers(text_field_embedder, (EmbeddingLayer(modules[name], embeds=False),))
+    close = difflib.get_close_matches(name, modules, n=8, cutoff=0.4)
+    known = close or [path for path in modules if path and path.count(".") < 2]
+    raise InterpretationError(
+        f"{type(model).__name__} has no layer {name!r}; did you mean {', '.join(map(repr, known))}?"
+    )
+
+
+def _block_name(model: nn.Module, modules: Mapping[str, nn.Module], number: int) -> str:
+    """The name of a block by its number in the model's only stack of blocks."""
+    stacks = block_stacks(modules)
+    if len(stacks) != 1:
+        found = ", ".join(f"'{path}.{number}'" for path in stacks) or "no stack of blocks"
+        raise InterpretationError(
+            f"{type(model).__name__} has {len(stacks)} stacks of blocks, so the number {number} "
+            f"names no layer; name it: {found}"
+        )
+    (path,) = stacks
+    count = len(stacks[path])
+    if not -count <= number < count:
+        raise InterpretationError(
+            f"{type(model).__name__} has {count} blocks, numbered from 0, and no number {number}"
+        )
+    return f"{path}.{number % count}"
+
+
+def block_stacks(modules: Mapping[str, nn.Module]) -> dict[str, nn.ModuleList]:
+    """The outermost lists of blocks of one kind, by name: `encoder.layer`, `model.layers`.
+
+    Args:
+        modules: A model's modules by name.
+    """
+    found: dict[str, nn.ModuleList] = {}
+    for path, module in modules.items():
+        inside = any(path.startswith(f"{outer}.") for outer in found)
+        if not isinstance(module, nn.ModuleList) or inside or not len(module):
+            continue
+        if all(_is_block(block) for block in module):
+            found[path] = module
+    return found
+
+
+def _is_block(module: nn.Module) -> bool:
+    """Whether it has several layers with weights; heads and single embeddings have one."""
+    return sum(bool(one._parameters) for one in module.modules()) > 2
 
 
 def _contains(outer: nn.Module, inner: nn.Module) -> bool:

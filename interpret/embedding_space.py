@@ -17,16 +17,18 @@ import torch
 from allennlp.data import Instance
 from torch import Tensor
 
-from .alignment import align
+from .alignment import align, special_tokens
 from .collation import collate, select_rows
-from .earlier_pass import EarlierPass
 from .embedding_layers import EmbeddingLayer, EmbeddingLayers, find_embedding_layers
 from .errors import InterpretationError
-from .interventions import EmbeddingCall, Recording, Replacement, hooked
+from .interventions import EmbeddingCall, Origin, Recording, Replacement, hooked
+from .joined_texts import JoinedTexts, JoinsTexts, TracedCall
 from .labels import Labels
 from .layout import CallLayout, Layout
 from .outputs import ModelOutputs
 from .packing import Chunk, TokenBudget
+from .prediction_cache import PredictionCache
+from .prediction_check import Expected, check_predicted
 from .recorded_instances import RecordedInstances
 from .row_loss import RowLoss
 from .targets import Target
@@ -46,14 +48,14 @@ class FirstPass:
         outputs: What it returned.
         calls: The calls of the layers.
         parts: Per call what the layer returned, `(instances, positions, dim)`.
-        tensors: Per call the text field's tensors.
+        origins: Per call what its positions came from.
         leaves: Per call the leaf of the graph; none where there is no graph.
     """
 
     outputs: Mapping[str, Any]
     calls: list[EmbeddingCall]
     parts: list[Tensor]
-    tensors: list[Any]
+    origins: list[Origin]
     leaves: list[Tensor]
 
 
@@ -244,6 +246,17 @@ class EmbeddingSpace(RecordedInstances):
         ]
         return self.layout.join(parts).to(self.embeddings.dtype)
 
+    def check_predicted(self, expected: Sequence[Expected | None]) -> None:
+        """Makes sure that the model returned for each instance what it predicted.
+
+        Args:
+            expected: What was predicted for each instance; None where nothing is known.
+
+        Raises:
+            Mismatch: If it did not.
+        """
+        check_predicted(self._outputs, expected, self._twin.dtype)
+
     def check(self) -> None:
         """Makes sure that the row values were taken from the right formula.
 
@@ -348,10 +361,16 @@ class EmbeddingSpace(RecordedInstances):
     def _record(self, found: EmbeddingLayers) -> None:
         first = self._first_pass(found)
         self._calls = first.calls
-        self.layout = Layout(tuple(map(self._call_layout, first.calls, first.parts, first.tensors)))
+        layouts = map(self._call_layout, first.calls, first.parts, first.origins)
+        self.layout = Layout(tuple(layouts))
         model = self._twin.model
         embeddings = self.layout.join(first.parts)
         self.embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+        self._outputs = {
+            name: value.detach()
+            for name, value in first.outputs.items()
+            if isinstance(value, Tensor) and value.is_floating_point()
+        }
         at_input = ModelOutputs(first.outputs, self._own_rows, self.labels, self._row_loss, model)
         self.labels = at_input.labels_or_prediction()
         self._target = self._target.at_input(at_input)
@@ -368,13 +387,12 @@ class EmbeddingSpace(RecordedInstances):
 
     def _first_pass(self, found: EmbeddingLayers) -> FirstPass:
         count = len(self.instances)
-        recording = Recording(self._collated, count)
-        hooks = hooked(found.layers, recording.layer, found.text_field_embedder, recording.embedder)
-        earlier = self._twin.earlier
-        if earlier is None or earlier.found != found:
-            earlier = EarlierPass(found)
-        cut = earlier.cut
-        with hooks, earlier.serving(recording), torch.enable_grad():
+        recording = Recording(self._collated, count, self._joined_texts(self._collated))
+        hooks = hooked(found.layers, recording.layer, found.embedders, recording.embedder)
+        cache = self._twin.prediction_cache
+        if cache is None or cache.found != found:
+            cache = PredictionCache(found)
+        with hooks, cache.serving(recording) as served, torch.enable_grad():
             outputs = self._twin.model(**self._collated)
         self._check_recorded(recording, found)
         parts = [
@@ -382,8 +400,12 @@ class EmbeddingSpace(RecordedInstances):
             for call, leaf in zip(recording.calls, recording.leaves, strict=True)
         ]
         # What was not computed now has no graph.
-        leaves = recording.leaves if earlier.cut == cut else []
-        return FirstPass(outputs, recording.calls, parts, recording.tensors, leaves)
+        leaves = recording.leaves if all(served) else []
+        return FirstPass(outputs, recording.calls, parts, recording.origins, leaves)
+
+    def _joined_texts(self, collated: Mapping[str, Any]) -> Sequence[JoinedTexts] | None:
+        model = self._twin.model
+        return model.joined_texts(collated) if isinstance(model, JoinsTexts) else None
 
     def _check_recorded(self, recording: Recording, found: EmbeddingLayers) -> None:
         if not recording.calls:
@@ -394,10 +416,16 @@ class EmbeddingSpace(RecordedInstances):
             )
         recording.finish()
 
-    def _call_layout(self, call: EmbeddingCall, part: Tensor, tensors: Any) -> CallLayout:
-        _, positions, dim = part.shape
-        tokens, special = align(call.field, self.instances, tensors, call.layer, positions)
-        return CallLayout(call.field, positions, dim, tokens, special)
+    def _call_layout(self, call: EmbeddingCall, part: Tensor, origin: Origin) -> CallLayout:
+        rows, positions, dim = part.shape
+        if isinstance(origin, TracedCall):
+            fields, tokens = origin.fields.view(rows, -1), origin.tokens.view(rows, -1)
+            special = special_tokens(self.instances, call.names, fields, tokens)
+        else:
+            (name,) = call.names
+            tokens, special = align(name, self.instances, origin, call.layer, positions)
+            fields = torch.zeros_like(tokens)
+        return CallLayout(call.names, positions, dim, fields, tokens, special)
 
     def _run(
         self,

@@ -10,8 +10,8 @@ import torch
 from allennlp.data import Instance
 from torch import Tensor, nn
 
-from .embedding_layers import EmbeddingLayers, find_inner_layer
-from .embedding_space import EmbeddingSpace, FirstPass, Points
+from .embedding_layers import find_inner_layer, inner_layer_name
+from .embedding_space import EmbeddingSpace, Points
 from .interventions import instead
 from .packing import TokenBudget
 from .row_loss import RowLoss
@@ -33,7 +33,7 @@ class InnerSpace(EmbeddingSpace):
         target: The number to explain.
         budget: How many padded tokens go through the model at once.
         row_loss: How to take a batch's loss apart.
-        layer: The layer by its dotted name.
+        layer: The layer by its name or number, as `find_inner_layer` takes it.
 
     Raises:
         InterpretationError: If there is no such layer.
@@ -46,9 +46,9 @@ class InnerSpace(EmbeddingSpace):
         target: Target,
         budget: TokenBudget,
         row_loss: RowLoss,
-        layer: str,
+        layer: str | int,
     ) -> None:
-        self._below = blocks_below(twin.model, layer)
+        self._below = blocks_below(twin.model, inner_layer_name(twin.model, layer))
         self._tried_out = False
         # What the blocks below do while they are left out; None where they run.
         self._instead: Callable[..., Any] | None = None
@@ -64,11 +64,6 @@ class InnerSpace(EmbeddingSpace):
         self._try_out()
         return super().values_and_gradients(points, rows)
 
-    def _first_pass(self, found: EmbeddingLayers) -> FirstPass:
-        first = super()._first_pass(found)
-        self._recorded_outputs = _numbers(first.outputs)
-        return first
-
     def _try_out(self) -> None:
         """Whether the model returns without the blocks below what it returned with them."""
         if self._tried_out:
@@ -82,7 +77,7 @@ class InnerSpace(EmbeddingSpace):
         self._instead = None
 
     def _returns_the_same(self) -> bool:
-        expected = self._recorded_outputs
+        expected = _numbers(self._outputs)
         try:
             with torch.no_grad():
                 found = _numbers(self._run(self._own_rows, self.embeddings))

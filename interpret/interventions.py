@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .embedding_layers import EmbeddingLayer
 from .errors import InterpretationError
+from .joined_texts import JoinedTexts, TracedCall, trace
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,22 @@ class EmbeddingCall:
 
     Attributes:
         layer: The layer.
-        field: Name of the text field that it embedded.
+        names: The text fields that it embedded.
         shape: Shape of its output for all instances.
         transposed: Whether the second dimension of the output is the batch, not the first.
         dtype: Floating type of its output.
     """
 
     layer: EmbeddingLayer
-    field: str
+    names: tuple[str, ...]
     shape: tuple[int, ...]
     transposed: bool
     dtype: torch.dtype
+
+    @property
+    def what(self) -> str:
+        """The fields, for messages."""
+        return " and ".join(map(repr, self.names))
 
     def to_rows(self, output: Tensor, rows: int) -> Tensor:
         """A layer's output as `(rows, positions, dim)`."""
@@ -51,21 +57,43 @@ class EmbeddingCall:
         return part.reshape(lead, *self.shape[1:])
 
 
-class Recording:
-    """Puts a leaf of the graph in the place of every embedding, and remembers which it was."""
+Origin = TracedCall | Mapping[str, Any] | None
+"""What the positions of a call came from: a sequence of joined texts, the tensors of its text
+field by indexer, or tokens (None)."""
 
-    def __init__(self, collated: Mapping[str, Any], count: int) -> None:
+
+class Recording:
+    """Puts a leaf of the graph in the place of every embedding, and remembers which it was.
+
+    Args:
+        collated: The arguments of the model's `forward`.
+        count: How many instances these hold.
+        texts: The sequences that the model joins its texts to; None where its layers embed one
+            text field a call.
+    """
+
+    def __init__(
+        self,
+        collated: Mapping[str, Any],
+        count: int,
+        texts: Sequence[JoinedTexts] | None = None,
+    ) -> None:
         self.calls: list[EmbeddingCall] = []
         self.leaves: list[Tensor] = []
-        self.tensors: list[Any] = []
+        self.origins: list[Origin] = []
         self._collated = collated
         self._count = count
+        self._texts = texts
         self._inputs: Any = None
         self._embedded: list[Any] = []
+        self._traced: list[TracedCall] = []
 
     def embedder(self, inputs: Any) -> None:
+        """Takes note of what the text field embedder, or a layer that embeds ids, is given."""
         self._inputs = inputs
         self._embedded.append(inputs)
+        if self._texts is not None:
+            self._traced.append(self._trace(inputs, self._texts))
 
     def finish(self) -> None:
         """Once the model has run: an inner layer that was called as often as the text field
@@ -73,22 +101,22 @@ class Recording:
         # What went in last is no more being embedded.
         self._inputs = None
         inner = [not call.layer.embeds for call in self.calls]
-        if not inner or not all(inner):
+        if self._texts is not None or not inner or not all(inner):
             return
         if len(inner) != len(self._embedded):
             self._check_inner()
         else:
             for number, inputs in enumerate(self._embedded):
                 field = self._field(tuple(_tensors(inputs)))
-                self.calls[number] = replace(self.calls[number], field=field)
-                self.tensors[number] = inputs if isinstance(inputs, dict) else None
+                self.calls[number] = replace(self.calls[number], names=(field,))
+                self.origins[number] = inputs if isinstance(inputs, dict) else None
 
     def _check_inner(self) -> None:
         """Refuses an inner layer that sees several text fields as one sequence: its positions are
         no field's."""
         fields = {self._field(tuple(_tensors(inputs))) for inputs in self._embedded}
         for call in self.calls:
-            own = _tensors(self._collated[call.field])
+            own = _tensors(self._collated[call.names[0]])
             widths = {size for tensor in own for size in tensor.shape[1:]}
             positions = call.shape[0 if call.transposed else 1]
             # Several rows of an instance are sequences of its own, a choice with its prompt each.
@@ -97,17 +125,35 @@ class Recording:
                 raise InterpretationError(
                     f"the layer {type(call.layer.module).__name__} sees the text fields "
                     f"{', '.join(map(repr, sorted(fields)))} as one sequence of {positions} "
-                    "positions, so there is no telling whose they are; name a layer that sees one "
-                    "field at a time, or use a method at the input embeddings"
+                    "positions, and the model does not say whose they are; name a layer that sees "
+                    "one field at a time, or use a method at the input embeddings"
                 )
 
     def layer(self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Any) -> Tensor:
+        """Records what a layer returned.
+
+        Returns:
+            A copy of the leaf, to go on with.
+        """
+        leaf = self.note(layer, args, output, None)
+        # A clone: what comes next may work in place, which a leaf does not allow.
+        return leaf.clone()
+
+    def note(
+        self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Any, leaf: Tensor | None
+    ) -> Tensor:
+        """Records what a layer returned, with a leaf that stands for it already or a new one.
+
+        Raises:
+            InterpretationError: If it is no vector per position of the instances' texts.
+        """
         if not isinstance(output, Tensor):
             raise InterpretationError(
                 f"the layer {type(layer.module).__name__} returned a {type(output).__name__}, not "
                 f"a vector per position; {_way_out(layer)}"
             )
-        transposed = self._transposed(args, output)
+        joined = None if self._texts is None else self._joined(layer, output)
+        transposed = self._transposed(args, output) if joined is None else joined.transposed
         batch = output.shape[1] if transposed else output.shape[0]
         if output.dim() < 3 or batch % self._count:
             raise InterpretationError(
@@ -115,15 +161,48 @@ class Recording:
                 f"for {self._count} instances, not a vector per position of each, (instances, "
                 f"positions, dim); {_way_out(layer)}"
             )
-        leaf = output.detach().requires_grad_()
-        field = self._field(args)
+        if leaf is None:
+            leaf = output.detach().requires_grad_()
+        names = (self._field(args),) if joined is None else joined.names
         self.calls.append(
-            EmbeddingCall(layer, field, tuple(output.shape), transposed, output.dtype)
+            EmbeddingCall(layer, names, tuple(output.shape), transposed, output.dtype)
         )
         self.leaves.append(leaf)
-        self.tensors.append(self._collated[field])
-        # A clone: what comes next may work in place, which a leaf does not allow.
-        return leaf.clone()
+        self.origins.append(self._collated[names[0]] if joined is None else joined)
+        return leaf
+
+    def _trace(self, inputs: Any, texts: Sequence[JoinedTexts]) -> TracedCall:
+        traced = None
+        if isinstance(inputs, Tensor):
+            traced = trace(inputs, texts, [one.text for one in self._traced])
+        if traced is None:
+            shape = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
+            raise InterpretationError(
+                f"the model embeds indices of shape {shape} that are not those of its texts "
+                f"({', '.join(str(tuple(one.ids.shape)) for one in texts)}), so its scores would "
+                "not be those of the tokens; this architecture is not supported"
+            )
+        return traced
+
+    def _joined(self, layer: EmbeddingLayer, output: Tensor) -> TracedCall:
+        """The texts of the sequence that went through the model last, position by position."""
+        shape = tuple(output.shape[:2])
+        if not self._traced:
+            raise InterpretationError(
+                f"the layer {type(layer.module).__name__} runs before the texts are embedded; "
+                f"{_way_out(layer)}"
+            )
+        traced = self._traced[-1]
+        rows, positions = traced.tokens.shape
+        ways = {False: (rows, positions), True: (positions, rows)}
+        # Where there are as many rows as positions, states lie as the ids did.
+        for transposed in (traced.transposed, not traced.transposed):
+            if shape == ways[transposed]:
+                return replace(traced, transposed=transposed)
+        raise InterpretationError(
+            f"the layer {type(layer.module).__name__} returned shape {tuple(output.shape)} for "
+            f"{rows} sequences of {positions} positions; {_way_out(layer)}"
+        )
 
     def _transposed(self, args: tuple[Any, ...], output: Tensor) -> bool:
         """Whether the indices went in as `(positions, rows)`, as XLNet's do."""
@@ -152,8 +231,9 @@ class Recording:
         if len(texts) == 1:
             return next(iter(texts))
         raise InterpretationError(
-            f"no telling which of the text fields {sorted(texts)} an embedding layer embedded; "
-            "pass the fields' tensors to the text field embedder as they are"
+            f"an embedding layer was given none of the tensors of the text fields {sorted(texts)}, "
+            "so its scores would be no field's; pass the fields' tensors to the text field "
+            "embedder as they are"
         )
 
 
@@ -174,7 +254,7 @@ class Replacement:
         point = call.from_rows(part, self._count)
         if call.layer.module is not layer.module or point.shape != output.shape:
             raise InterpretationError(
-                f"the embedding layer of field {call.field!r} returned shape "
+                f"the embedding layer of {call.what} returned shape "
                 f"{tuple(output.shape)} for copies of the instances, expected "
                 f"{tuple(point.shape)}; the model must treat the rows of a batch alike"
             )
@@ -196,10 +276,17 @@ class Replacement:
 def hooked(
     layers: Sequence[EmbeddingLayer],
     on_layer: Callable[[EmbeddingLayer, tuple[Any, ...], Any], Tensor],
-    embedder: nn.Module | None = None,
+    embedders: Sequence[nn.Module] = (),
     on_embedder: Callable[[Any], None] | None = None,
 ) -> Iterator[None]:
-    """Hooks on the twin's layers for as long as the model runs."""
+    """Hooks on the twin's layers for as long as the model runs.
+
+    Args:
+        layers: The layers whose output is recorded or replaced.
+        on_layer: Takes a layer, what it was given and what it returned; returns what to go on with.
+        embedders: The modules that are given texts.
+        on_embedder: Takes what one of these is given.
+    """
     handles = []
     try:
         for layer in {id(layer.module): layer for layer in layers}.values():
@@ -218,12 +305,13 @@ def hooked(
                 return (states, *output[1:]) if several else states
 
             handles.append(layer.module.register_forward_hook(intervene, with_kwargs=True))
-        if embedder is not None and on_embedder is not None:
+        if on_embedder is not None:
 
             def entered(module: nn.Module, args: Any, kwargs: Any) -> None:
                 on_embedder(next(iter((*args, *kwargs.values())), None))
 
-            handles.append(embedder.register_forward_pre_hook(entered, with_kwargs=True))
+            for embedder in {id(one): one for one in embedders}.values():
+                handles.append(embedder.register_forward_pre_hook(entered, with_kwargs=True))
         yield
     finally:
         for handle in handles:

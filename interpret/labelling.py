@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, cast, runtime_checkable
@@ -28,11 +28,14 @@ class Labelled:
         prediction: What `predict_json` returns, None where it was not asked for.
         instances: One labelled instance per prediction to explain, token indexers applied.
         error: Why there are none.
+        outputs: The model's outputs that the instances were labelled by; empty where something
+            else labelled them.
     """
 
     prediction: JsonDict | None = None
     instances: list[Instance] = field(default_factory=list)
     error: Exception | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -117,8 +120,10 @@ def _label_instance(predictor: Predictor, instance: Instance, predict: bool) -> 
     outputs = _predict(predictor, instance)
     prediction = sanitize(outputs) if predict else None
     if _is_plain_tagger(predictor):
-        return Labelled(prediction, _label_spans(predictor, instance, outputs["tags"]))
-    return Labelled(prediction, predictor.predictions_to_labeled_instances(instance, outputs))
+        instances = _label_spans(predictor, instance, outputs["tags"])
+    else:
+        instances = predictor.predictions_to_labeled_instances(instance, outputs)
+    return Labelled(prediction, instances, outputs=outputs)
 
 
 def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:

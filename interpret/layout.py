@@ -24,19 +24,29 @@ class CallLayout:
     """One call of an embedding layer.
 
     Attributes:
-        field: Name of the text field that was embedded.
+        names: The text fields that were embedded.
         positions: Positions per row, list items and folded segments side by side.
         dim: Size of a position's vector.
-        tokens: For each position of each instance the token that it is part of, counted through
-            the field, or `UNASSIGNED` or `PADDING`, `(instances, positions)`.
+        fields: For each position of each instance the text field that it is part of, a place in
+            `names`, `(instances, positions)`.
+        tokens: The token that it is part of, counted through the field, or `UNASSIGNED` or
+            `PADDING`, `(instances, positions)`.
         special: Positions that a tokenizer or indexer adds to every text, `(instances, positions)`.
     """
 
-    field: str
+    names: tuple[str, ...]
     positions: int
     dim: int
+    fields: Tensor
     tokens: Tensor
     special: Tensor
+
+    def tokens_of(self, name: str) -> Tensor:
+        """`tokens` as far as they are a field's, `PADDING` elsewhere, `(instances, positions)`."""
+        if name not in self.names:
+            return torch.full_like(self.tokens, PADDING)
+        own = self.fields == self.names.index(name)
+        return torch.where(own, self.tokens, PADDING)
 
     @property
     def size(self) -> int:
@@ -54,6 +64,15 @@ class Layout:
     def tokens(self) -> Tensor:
         """`CallLayout.tokens` of all calls, `(instances, positions)`."""
         return torch.cat([call.tokens for call in self.calls], dim=1)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The text fields, in the order in which they were embedded."""
+        return tuple(dict.fromkeys(name for call in self.calls for name in call.names))
+
+    def tokens_of(self, name: str) -> Tensor:
+        """`CallLayout.tokens_of` of all calls, `(instances, positions)`."""
+        return torch.cat([call.tokens_of(name) for call in self.calls], dim=1)
 
     @cached_property
     def special(self) -> Tensor:

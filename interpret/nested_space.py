@@ -27,7 +27,9 @@ from .beginnings import (
 from .collation import select_rows
 from .embedding_layers import EmbeddingLayers
 from .embedding_space import EmbeddingSpace, FirstPass, Points
-from .interventions import Recording, Replacement, hooked
+from .interventions import Origin, Recording, Replacement, hooked
+from .joined_texts import TracedCall
+from .layout import PADDING
 from .packing import Chunk, TokenBudget
 from .row_loss import RowLoss
 from .targets import Target
@@ -151,8 +153,8 @@ class NestedSpace(EmbeddingSpace):
         heads = torch.tensor(list(longest.values()))
         self.heads, self.row_of = heads, row
         collated = self._whole(self._own_rows, heads, row)
-        recording = Recording(collated, len(heads))
-        hooks = hooked(found.layers, recording.layer, found.text_field_embedder, recording.embedder)
+        recording = Recording(collated, len(heads), self._joined_texts(collated))
+        hooks = hooked(found.layers, recording.layer, found.embedders, recording.embedder)
         with hooks, batched_backward(), torch.enable_grad():
             outputs = self._twin.model(**collated)
         self._check_recorded(recording, found)
@@ -162,8 +164,19 @@ class NestedSpace(EmbeddingSpace):
         self._first_outputs = outputs
         calls = [replace(call, shape=(count, *call.shape[1:])) for call in recording.calls]
         parts = [leaf.detach()[row.to(leaf.device)] for leaf in recording.leaves]
-        tensors = [self._collated[call.field] for call in calls]
-        return FirstPass(outputs, calls, parts, tensors, recording.leaves)
+        origins = [self._of_beginnings(origin, row) for origin in recording.origins]
+        return FirstPass(outputs, calls, parts, origins, recording.leaves)
+
+    def _of_beginnings(self, origin: Origin, row: Tensor) -> Origin:
+        """The positions of the rows' texts, as far as each instance's own beginning goes."""
+        if not isinstance(origin, TracedCall):
+            raise NotNested
+        whole = origin.with_rows(row)
+        if self._model.growing not in origin.names:
+            return whole
+        growing = whole.fields == origin.names.index(self._model.growing)
+        behind = growing & (whole.tokens >= self._lengths.cpu().unsqueeze(1))
+        return replace(whole, tokens=torch.where(behind, PADDING, whole.tokens))
 
     def _check_alone(self, outputs: Mapping[str, Any], number: int) -> None:
         """That what comes after a beginning makes no difference, seen once."""
@@ -224,7 +237,7 @@ class NestedSpace(EmbeddingSpace):
         pending = self._nested(points, rows)[::-1]
         most = len(rows)
         while pending:
-            slots = max(self._budget.tokens // self.tokens_per_row, 1)
+            slots = self._budget.rows(self.tokens_per_row)
             left = most if each is None else min(most, slots * each)
             batch: list[list[int]] = []
             while pending and len(batch) < slots and left:
@@ -257,7 +270,8 @@ class NestedSpace(EmbeddingSpace):
         """
         device = points.device
         alone = torch.zeros(len(points), 1, dtype=torch.long, device=device)
-        growing = alone
+        longest = int(self._lengths.max())
+        growing = torch.zeros(len(points), longest + 1, dtype=torch.long, device=device)
         for number, (part, call) in enumerate(
             zip(self.layout.split(points.contiguous()), self.layout.calls, strict=True)
         ):
@@ -265,12 +279,14 @@ class NestedSpace(EmbeddingSpace):
             generator = torch.Generator().manual_seed(number)
             factors = torch.randint(2**62, part.shape[1:], generator=generator).to(device)
             marks = (bits.long() * factors).sum(-1)
-            if call.field == self._model.growing:
-                growing = growing + torch.nn.functional.pad(marks.cumsum(-1), (1, 0))
-            else:
-                present = self.layout.present[rows][:, self.layout.positions_of(number)]
-                alone = alone + (marks * present.to(device)).sum(-1, keepdim=True)
-        return alone + growing
+            tokens = self.layout.tokens[:, self.layout.positions_of(number)]
+            grows = call.tokens_of(self._model.growing) >= 0
+            # The token at place n is part of all beginnings of more than n tokens.
+            places = torch.where(grows, tokens + 1, 0)[rows].to(device)
+            growing.scatter_add_(1, places, torch.where(places > 0, marks, 0))
+            rest = (~grows & (tokens != PADDING))[rows].to(device)
+            alone = alone + (marks * rest).sum(-1, keepdim=True)
+        return alone + growing.cumsum(-1)
 
     def _rows_of(
         self, points: Tensor, targets: Tensor, groups: list[list[int]]

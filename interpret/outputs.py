@@ -14,12 +14,12 @@ from .errors import InterpretationError
 from .labels import Labels, label_index, namespace_of
 from .row_loss import RowLoss
 
-_LOGITS = ("logits", "label_logits", "tag_logits", "class_logits")
-_SPAN_LOGITS = (
+LOGITS = ("logits", "label_logits", "tag_logits", "class_logits")
+SPAN_LOGITS = (
     ("span_start_logits", "span_end_logits"),
     ("start_logits", "end_logits"),
 )
-_PROBABILITIES = ("probs", "label_probs", "class_probabilities", "class_probs", "probabilities")
+PROBABILITIES = ("probs", "label_probs", "class_probabilities", "class_probs", "probabilities")
 
 
 class ModelOutputs(Mapping[str, Any]):
@@ -71,11 +71,11 @@ class ModelOutputs(Mapping[str, Any]):
         Raises:
             InterpretationError: If the model returns none.
         """
-        for key in _LOGITS:
+        for key in LOGITS:
             if key in self._outputs:
                 return self._outputs[key]
         raise InterpretationError(
-            f"{type(self._model).__name__} returns no logits (looked for {', '.join(_LOGITS)}), "
+            f"{type(self._model).__name__} returns no logits (looked for {', '.join(LOGITS)}), "
             f"only {sorted(self._outputs)}; use the target 'log-likelihood' or 'probability'"
         )
 
@@ -86,7 +86,7 @@ class ModelOutputs(Mapping[str, Any]):
         Raises:
             InterpretationError: If the model returns neither probabilities nor logits.
         """
-        for key in _PROBABILITIES:
+        for key in PROBABILITIES:
             if key in self._outputs:
                 return self._outputs[key]
         return self.logits.softmax(-1)
@@ -98,7 +98,7 @@ class ModelOutputs(Mapping[str, Any]):
         Raises:
             InterpretationError: If the model returns none.
         """
-        for start, end in _SPAN_LOGITS:
+        for start, end in SPAN_LOGITS:
             if start in self._outputs and end in self._outputs:
                 return self._outputs[start], self._outputs[end]
         raise InterpretationError(
@@ -125,7 +125,7 @@ class ModelOutputs(Mapping[str, Any]):
 
         None where the model returns no logits either, or just one.
         """
-        if self._labels is None and any(key in self._outputs for key in _LOGITS):
+        if self._labels is None and any(key in self._outputs for key in LOGITS):
             logits = self.logits
             if logits.dim() == 2 and logits.shape[1] > 1:
                 indices = logits.detach().argmax(-1).cpu()
@@ -190,7 +190,7 @@ class ModelOutputs(Mapping[str, Any]):
 
     def _candidates(self) -> dict[str, Tensor]:
         """What the loss of a row may be, by name: cross entropies of what the model returned."""
-        if self._labels is None or not any(key in self._outputs for key in _LOGITS):
+        if self._labels is None or not any(key in self._outputs for key in LOGITS):
             return {}
         indices = self._labels.indices[self.rows].to(self.logits.device)
         logits = self.logits

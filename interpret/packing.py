@@ -24,15 +24,17 @@ class TokenBudget:
 
     Args:
         tokens: Padded tokens in a batch at most; a single row may be longer.
+        single: Whether the model takes one row at a time.
 
     Raises:
         ValueError: If `tokens` is not positive.
     """
 
-    def __init__(self, tokens: int = _DEFAULT_TOKENS["cpu"]) -> None:
+    def __init__(self, tokens: int = _DEFAULT_TOKENS["cpu"], single: bool = False) -> None:
         if tokens < 1:
             raise ValueError(f"a token budget must be positive, not {tokens}")
         self.tokens = tokens
+        self.single = single
 
     @classmethod
     def default(cls, device: torch.device) -> TokenBudget:
@@ -44,10 +46,14 @@ class TokenBudget:
         halves."""
         start = 0
         while start < rows:
-            size = max(self.tokens // tokens_per_row, 1)
+            size = self.rows(tokens_per_row)
             chunk = Chunk(self, torch.arange(start, min(start + size, rows)), tokens_per_row)
             yield chunk
             start += 0 if chunk.failed else len(chunk.rows)
+
+    def rows(self, tokens_per_row: int) -> int:
+        """How many rows fit into a batch; at least one."""
+        return 1 if self.single else max(self.tokens // tokens_per_row, 1)
 
     def groups(
         self,
@@ -82,7 +88,7 @@ class TokenBudget:
     def _fits(self, group: list[int], filled: int, length: int, rows: int) -> bool:
         padded = (len(group) + 1) * length
         little_padding = filled + length >= (1 - _PADDING_SHARE) * padded
-        return padded * rows <= self.tokens and little_padding
+        return not self.single and padded * rows <= self.tokens and little_padding
 
 
 class Chunk:
@@ -101,18 +107,24 @@ class Chunk:
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Runs the batch; the end of memory marks it as failed and halves the budget.
+        """Runs the batch. The end of memory marks it as failed and halves the budget; any other
+        error of several rows makes the budget one row at a time, which some models need.
 
         Raises:
-            RuntimeError: If memory does not suffice for a single row.
+            Exception: What the model raises for a single row.
         """
+        memory = False
         try:
             yield
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error) or len(self.rows) == 1:
+        except Exception as error:
+            if len(self.rows) == 1:
                 raise
             self.failed = True
-        if self.failed:
+            memory = out_of_memory(error)
+            if not memory:
+                logger.info("going on with one row at a time: %s", error)
+                self._budget.single = True
+        if memory:
             # After the except clause, which keeps the failed batch's tensors alive.
             self._budget.tokens = max(min(self._budget.tokens, self._tokens) // 2, 1)
             logger.warning("out of memory: going on with %d tokens a batch", self._budget.tokens)

@@ -87,10 +87,11 @@ class RecordedInstances:
             known: dict[tuple[str, int], int] = {}
             for number, call in enumerate(self.layout.calls):
                 start = self.layout.positions_of(number).start
-                for position, token in enumerate(call.tokens[row].tolist()):
+                places = zip(call.fields[row].tolist(), call.tokens[row].tolist(), strict=True)
+                for position, (field, token) in enumerate(places):
                     if token == PADDING:
                         continue
-                    unit = (call.field, token if token >= 0 else -1 - start - position)
+                    unit = (call.names[field], token if token >= 0 else -1 - start - position)
                     numbers[row, start + position] = known.setdefault(unit, len(known))
         count = int(numbers.max()) + 1 if numbers.numel() else 0
         return numbers.unsqueeze(1) == torch.arange(count).view(1, -1, 1)
@@ -107,7 +108,7 @@ class RecordedInstances:
         dim = self.layout.calls[number].dim
         if not isinstance(weight, Tensor) or weight.dim() != 2 or weight.shape[1] != dim:
             raise InterpretationError(
-                f"the embedding layer {type(module).__name__} of field {call.field!r} "
+                f"the embedding layer {type(module).__name__} of {call.what} "
                 "is no matrix of word vectors, which this method needs; use a gradient method "
                 "that does not"
             )
@@ -132,7 +133,7 @@ class RecordedInstances:
     def indexer(self, call: EmbeddingCall) -> TokenIndexer | None:
         """The token indexer whose indices a call embedded, None where that is unknown."""
         for instance in self.instances:
-            for item in text_items(instance.fields[call.field]):
+            for item in text_items(instance.fields[call.names[0]]):
                 indexers = item.text.token_indexers
                 name = call.layer.indexer or next(iter(indexers))
                 return indexers.get(name)
@@ -147,9 +148,10 @@ class RecordedInstances:
         try:
             with torch.no_grad():
                 vector = call.layer.module(torch.tensor([[index]], device=self.device))
+                vector = vector[0] if isinstance(vector, tuple) else vector
         except Exception as error:
             raise InterpretationError(
-                f"the embedding layer {type(call.layer.module).__name__} of field {call.field!r} "
+                f"the embedding layer {type(call.layer.module).__name__} of {call.what} "
                 "does not embed a token by its index; use the baseline 'zero'"
             ) from error
         return vector.reshape(-1)

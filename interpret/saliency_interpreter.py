@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,10 +19,9 @@ from tqdm import tqdm
 
 from .alignment import text_items
 from .assembly import Attribution, assemble
+from .batch_sharing import BatchSharing, Job
 from .beginnings import texts
 from .construct import construct, describe
-from .earlier_call import ReadsVectors
-from .earlier_pass import EarlierPass
 from .embedding_layers import find_embedding_layers
 from .embedding_space import EmbeddingSpace, RowLossError
 from .errors import InterpretationError
@@ -30,6 +29,8 @@ from .explanation import Explanation
 from .labelling import Labelled, label_instances, label_json
 from .nested_space import space_of
 from .packing import TokenBudget
+from .prediction_cache import PredictionCache
+from .prediction_check import Expected, Mismatch, expected_outputs
 from .reduction import Aggregation, Normalization
 from .row_loss import RowLoss
 from .targets import Target
@@ -104,6 +105,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         if granularity not in ("token", "word"):
             raise ConfigurationError(f"granularity is 'token' or 'word', not {granularity!r}")
         self.granularity = granularity
+        self._sharing = BatchSharing()
 
     @property
     def rows_per_instance(self) -> int:
@@ -231,8 +233,12 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
                     work += [(owner, ready) for ready in self._prepared(twin, instance)]
             except Exception as error:
                 errors[owner] = error
-        instances = [instance for _, whole in work for instance in whole.instances]
-        done = iter(self._explain_all(twin, instances, progress))
+        pairs = [
+            (instance, self._expected(twin, whole, labelled[owner].outputs))
+            for owner, whole in work
+            for instance in whole.instances
+        ]
+        done = iter(self._explain_all(twin, pairs, progress))
         explanations: dict[int, list[Explanation]] = {}
         for owner, whole in work:
             results = [next(done) for _ in whole.instances]
@@ -255,6 +261,12 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
                 one.index_fields(twin.model.vocab)
         return prepared
 
+    def _expected(self, twin: Twin, whole: Whole, outputs: Mapping[str, Any]) -> Expected | None:
+        """What the model must return for an instance; None for the parts of one."""
+        if whole.cut is not None or not outputs:
+            return None
+        return expected_outputs(twin.model, whole.instance, outputs)
+
     def _told(self, whole: Whole, results: Sequence[Explanation | Exception]) -> Explanation:
         explanation = whole.explanation(results)
         if self.granularity == "token":
@@ -262,19 +274,27 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         return to_words(explanation, texts_of(whole.instance))
 
     def _explain_all(
-        self, twin: Twin, instances: Sequence[Instance], progress: bool | None
+        self,
+        twin: Twin,
+        pairs: Sequence[tuple[Instance, Expected | None]],
+        progress: bool | None,
     ) -> list[Explanation | Exception]:
         budget = self._token_budget(twin)
+        instances = [instance for instance, _ in pairs]
         together = self._together(twin, instances)
         lengths = [max(_length(instances[i]) for i in members) for members in together]
         shapes = None if self.padded else [str(i.get_padding_lengths()) for i in instances]
         packed = budget.groups(lengths, self.rows_per_instance, shapes)
-        groups = [[i for unit in units for i in together[unit]] for units in packed]
         results: list[Explanation | Exception] = [InterpretationError()] * len(instances)
+        groups = [
+            [(i, lengths[unit]) for unit in units for i in together[unit]] for units in packed
+        ]
         for group in _with_progress(groups, progress):
-            explained = self._explain_group(twin, [instances[i] for i in group], budget)
-            for number, result in zip(group, explained, strict=True):
+            jobs = [Job(*pairs[number], length) for number, length in group]
+            explained = self._explain_group(twin, jobs, budget)
+            for (number, _), result in zip(group, explained, strict=True):
                 results[number] = result
+        self._sharing.single |= budget.single
         return results
 
     def _kept_graphs(self, twin: Twin, inputs: Sequence[Any]) -> int:
@@ -285,9 +305,9 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         return self._token_budget(twin).tokens if once else 0
 
     def _token_budget(self, twin: Twin) -> TokenBudget:
-        if self.token_budget is None:
-            return TokenBudget.default(twin.device)
-        return TokenBudget(self.token_budget)
+        budget = TokenBudget.default(twin.device)
+        tokens = budget.tokens if self.token_budget is None else self.token_budget
+        return TokenBudget(tokens, self._sharing.single)
 
     def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
         """The instances that one forward pass may serve."""
@@ -296,21 +316,44 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         return texts(twin.model, instances)
 
     def _explain_group(
-        self, twin: Twin, instances: Sequence[Instance], budget: TokenBudget
-    ) -> Sequence[Explanation | Exception]:
-        """Explains instances together, or where that fails one by one."""
+        self, twin: Twin, jobs: Sequence[Job], budget: TokenBudget
+    ) -> list[Explanation | Exception]:
+        """Explains instances together as far as the model allows, and where that fails one by
+        one."""
+        groups = self._sharing.groups(jobs)
+        if len(groups) > 1:
+            return self._explain_apart(twin, jobs, groups, budget)
         try:
-            return self._explain(twin, instances, budget)
+            return list(self._explain(twin, jobs, budget))
+        except Mismatch as mismatch:
+            if len(jobs) == 1:
+                return [mismatch.error(_name(twin.model))]
+            # Is it the batch, or would it be so alone?
+            alone = self._explain_group(twin, [jobs[mismatch.row]], budget)[0]
+            if not isinstance(alone, Exception):
+                self._sharing.refuse(jobs)
+                return self._explain_group(twin, jobs, budget)
         except Exception as error:
-            if len(instances) == 1:
+            if len(jobs) == 1:
                 return [error]
-        return [self._explain_group(twin, [instance], budget)[0] for instance in instances]
+        return self._explain_apart(twin, jobs, [[n] for n in range(len(jobs))], budget)
+
+    def _explain_apart(
+        self, twin: Twin, jobs: Sequence[Job], groups: Sequence[Sequence[int]], budget: TokenBudget
+    ) -> list[Explanation | Exception]:
+        results: dict[int, Explanation | Exception] = {}
+        for group in groups:
+            explained = self._explain_group(twin, [jobs[number] for number in group], budget)
+            results.update(zip(group, explained, strict=True))
+        return [results[number] for number in range(len(jobs))]
 
     def _explain(
-        self, twin: Twin, instances: Sequence[Instance], budget: TokenBudget
+        self, twin: Twin, jobs: Sequence[Job], budget: TokenBudget
     ) -> Sequence[Explanation]:
+        instances = [job.instance for job in jobs]
         make = partial(self.space, twin, instances, budget)
         space = make(RowLoss())
+        space.check_predicted([job.expected for job in jobs])
         if not space.takes_loss_as_it_is:
             try:
                 return self._explanations(space)
@@ -353,14 +396,18 @@ def _differentiating() -> AbstractContextManager[Any]:
 @contextmanager
 def _remembering(twin: Twin, graphs: int) -> Iterator[None]:
     try:
-        reader = twin.model.reads_vectors if isinstance(twin.model, ReadsVectors) else None
-        twin.earlier = EarlierPass(find_embedding_layers(twin), graphs=graphs, reader=reader)
+        twin.prediction_cache = PredictionCache(find_embedding_layers(twin), graphs=graphs)
     except InterpretationError:
         # What is wrong is told of every input, once it is labelled.
         yield
         return
-    with twin.earlier.listening():
+    with twin.prediction_cache.listening():
         yield
+
+
+def _name(model: Any) -> str:
+    """What a model is called: by its transformer where it is one with a head."""
+    return type(getattr(model, "transformer", model)).__name__
 
 
 def _length(instance: Instance) -> int:
@@ -376,7 +423,9 @@ def _counts_tokens(padding_key: str) -> bool:
     return not padding_key.endswith("num_token_characters")
 
 
-def _with_progress(groups: list[list[int]], progress: bool | None) -> Iterable[list[int]]:
+def _with_progress(
+    groups: list[list[tuple[int, int]]], progress: bool | None
+) -> Iterable[list[tuple[int, int]]]:
     hidden = None if progress is None else not progress
     bar = tqdm(total=sum(map(len, groups)), unit="instance", delay=2, disable=hidden, leave=False)
     with bar:

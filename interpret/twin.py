@@ -27,7 +27,7 @@ from transformers.activations import FastGELUActivation, NewGELUActivation
 from .errors import InterpretationError
 
 if TYPE_CHECKING:
-    from .earlier_pass import EarlierPass
+    from .prediction_cache import PredictionCache
 
 _COPIED = (nn.Module, Metric, list, dict, tuple, set, types.MethodType, partial)
 _PLAIN = (dict, OrderedDict, list, set)
@@ -52,11 +52,11 @@ class Twin:
         model: Its model.
         device: Where the model takes its inputs.
         dtype: The floating type of the model's parameters.
-        earlier: What is known of the inputs since they were predicted, None for nothing.
+        prediction_cache: The outputs of the prediction pass, None where none are kept.
     """
 
     def __init__(self, predictor: Predictor) -> None:
-        self.earlier: EarlierPass | None = None
+        self.prediction_cache: PredictionCache | None = None
         model, self._memo = _copied(predictor._model)
         model.eval()
         for module in model.modules():

@@ -92,9 +92,9 @@ class AttentionSpace(EmbeddingSpace):
         budget: TokenBudget | None = None,
         row_loss: RowLoss | None = None,
     ) -> None:
-        # What an earlier pass spares, nobody sees.
+        # A recorder sees no pass that is served from the cache.
         twin = copy.copy(twin)
-        twin.earlier = None
+        twin.prediction_cache = None
         made_readable(twin.model)
         layers = find_embedding_layers(twin).layers
         recorder = Recorder(twin.model, [layer.module for layer in layers])
@@ -209,17 +209,23 @@ class AttentionSpace(EmbeddingSpace):
         return self._only_field()
 
     def _only_field(self) -> str:
-        names = {call.field for call in self.layout.calls}
-        return next(iter(names)) if len(names) == 1 else ""
+        names = self.layout.names
+        return names[0] if len(names) == 1 else ""
 
     def label_of_positions(self, row: int) -> list[str]:
         """What stands at each position of an instance's embeddings: wordpieces by their names."""
         labels: list[str] = []
         for number, call in enumerate(self.layout.calls):
-            items = text_items(self.instances[row].fields[call.field])
-            names = [token.text or "" for item in items for token in item.text.tokens]
-            tokens = call.tokens[row].tolist()
-            own = [names[token] if token >= 0 else "" for token in tokens]
+            names = [
+                [
+                    token.text or ""
+                    for item in text_items(self.instances[row].fields[name])
+                    for token in item.text.tokens
+                ]
+                for name in call.names
+            ]
+            places = zip(call.fields[row].tolist(), call.tokens[row].tolist(), strict=True)
+            own = [names[field][token] if token >= 0 else "" for field, token in places]
             pieces = self._pieces(number, row)
             if len(pieces) == len(own):
                 own = [piece or name for piece, name in zip(pieces, own, strict=True)]

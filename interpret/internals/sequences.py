@@ -71,22 +71,21 @@ class Sequences:
     def tokens(self) -> Tensor:
         """A number for each position that its token has for itself, -1 for none; in the order of
         the text fields, `(sequences, positions)`."""
-        tokens = self.layout.tokens
-        firsts = torch.zeros(tokens.shape[1], dtype=torch.long)
-        for number in range(len(self.layout.calls)):
-            firsts[self.layout.positions_of(number)] = number * (int(tokens.max()) + 1)
-        return self._of_sources(torch.where(tokens >= 0, tokens + firsts, -1), -1)
+        numbers = torch.full_like(self.layout.tokens, -1)
+        first = 0
+        for name in self.layout.names:
+            tokens = self.layout.tokens_of(name)
+            numbers = torch.where(tokens >= 0, tokens + first, numbers)
+            first = int(numbers.max()) + 1
+        return self._of_sources(numbers, -1)
 
     def at_tokens(self, field: str, wanted: Sequence[Sequence[int]]) -> Tensor:
         """Which positions hold some of the tokens of a field, given per instance, `(sequences,
         positions)`."""
-        tokens = self.layout.tokens
+        tokens = self.layout.tokens_of(field)
         where = torch.zeros(tokens.shape, dtype=torch.bool)
-        for number, call in enumerate(self.layout.calls):
-            if call.field == field:
-                part = self.layout.positions_of(number)
-                for row, some in enumerate(wanted):
-                    where[row, part] = torch.isin(tokens[row, part], torch.tensor(list(some)))
+        for row, some in enumerate(wanted):
+            where[row] = torch.isin(tokens[row], torch.tensor(list(some)))
         return self._of_sources(where, False)
 
     def spread(self, scores: Tensor) -> Tensor:

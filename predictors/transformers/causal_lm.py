@@ -1,11 +1,11 @@
 """Causal language models: why this token comes next."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from allennlp.data import DatasetReader, Instance, TextFieldTensors
 from allennlp.data.tokenizers import Token
 from allennlp.models import Model
@@ -15,19 +15,20 @@ from torch import Tensor
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.beginnings import Beginnings
 
-from .embedded import Embedded, joined
 from .generation import (
     GeneratingPredictor,
     compared,
     completed,
     forced,
+    likelihood,
     most_new_tokens,
     request,
 )
 from .json_input import CHAT, NUMBER, TEXT
 from .long_prompts import LatestTokens
-from .model import at_places
+from .prepared_steps import added_inputs, adds_tokens, with_added_tokens
 from .reader import TransformersReader
+from .token_sequence import TokenSequence, joined, of_ids
 
 
 @DatasetReader.register("transformers-causal-lm")
@@ -161,50 +162,54 @@ class TransformersCausalLM(LatestTokens):
         """
         if request is not None and label is None:
             return self._written(prompt, request)
-        before = self.embed(prompt)
-        sequence = joined([before, self.embed(generated)], left=self._left)
+        (sequence,) = self.joined_texts({"prompt": prompt, "generated": generated})
         if beginnings is None:
             outputs: dict[str, Any] = {"logits": self._last_logits(sequence)}
         else:
-            outputs = self._logits_at(sequence, before.lengths, beginnings)
+            rows = beginnings.rows
+            before = prompt["tokens"]["mask"].sum(-1)
+            places = before[rows] + beginnings.lengths - 1
+            outputs = self._logits_at(sequence, rows, places)
         outputs.update(compared(foil, reference))
-        if label is not None:
-            outputs["loss"] = F.cross_entropy(outputs["logits"], label.view(-1))
+        outputs.update(likelihood(outputs["logits"], label))
         return outputs
 
-    @property
-    def _left(self) -> bool:
-        # Padding goes first where the model can be told that positions begin after it: then the
-        # last position is the same in all rows, and only that one's logits are needed.
-        return "position_ids" in self._takes and "logits_to_keep" in self._takes
+    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
+        """The prompt and what was written after it as one sequence."""
+        given = {name: fields[name] for name in ("prompt", "generated")}
+        sequence = replace(joined(given, self.padding_id), types=None)
+        return [with_added_tokens(self.transformer, sequence) if self._adds_tokens else sequence]
 
-    def _last_logits(self, sequence: Embedded) -> Tensor:
-        if not self._left:
-            return at_places(self.run(sequence).logits, sequence.lengths - 1).float()
-        inputs = self.with_positions(self.inputs(sequence))
-        transformer: Any = self.transformer
-        # As an index, not as a number: of a slice the head would be multiplied row by row.
-        last = torch.tensor([sequence.vectors.shape[1] - 1], device=sequence.vectors.device)
-        outputs = transformer(**inputs, logits_to_keep=last, return_dict=True)
-        return outputs.logits[:, -1].float()
+    @cached_property
+    def _adds_tokens(self) -> bool:
+        return adds_tokens(self.transformer)
 
-    def _logits_at(
-        self, sequence: Embedded, before: Tensor, beginnings: Beginnings
-    ) -> dict[str, Any]:
-        """At the end of several beginnings of each row; `before`: the prompts' lengths."""
-        rows = beginnings.rows
-        places = before[rows] + beginnings.lengths - 1
-        if not self._left:
+    def whole_text(self, instance: Instance) -> Hashable:
+        """As any model's that writes; None where the model adds tokens of its own behind the text
+        so far."""
+        return None if self._adds_tokens else super().whole_text(instance)
+
+    def _last_logits(self, sequence: TokenSequence) -> Tensor:
+        if self._adds_tokens:
+            more = added_inputs(self.transformer, sequence)
+            return self.run(sequence, **more).logits[:, -1].float()
+        return self._logits(sequence, torch.arange(len(sequence.ids)), sequence.lengths - 1).float()
+
+    def _logits_at(self, sequence: TokenSequence, rows: Tensor, places: Tensor) -> dict[str, Any]:
+        """At several places of each row."""
+        if "logits_to_keep" not in self._takes:
             return self.read(lambda: self.run(sequence).logits, rows, places)
-        padding = sequence.vectors.shape[1] - sequence.lengths
-        kept, places = (places + padding[rows]).unique(return_inverse=True)
-        inputs = self.with_positions(self.inputs(sequence))
-        transformer: Any = self.transformer
-        return self.read(
-            lambda: transformer(**inputs, logits_to_keep=kept, return_dict=True).logits,
-            rows,
-            places,
-        )
+        kept, at = places.unique(return_inverse=True)
+        return self.read(lambda: self.run(sequence, logits_to_keep=kept).logits, rows, at)
+
+    def _logits(self, sequence: TokenSequence, rows: Tensor, places: Tensor) -> Tensor:
+        """The logits at a place of each row, `(rows, vocabulary)`."""
+        rows = rows.to(places.device)
+        if "logits_to_keep" not in self._takes:
+            return self.run(sequence).logits[rows, places]
+        # As an index, not as a number: of a slice the head would be multiplied row by row.
+        kept, at = places.unique(return_inverse=True)
+        return self.run(sequence, logits_to_keep=kept).logits[rows, at]
 
     def _written(self, prompt: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
         ids, mask = prompt["tokens"]["token_ids"], prompt["tokens"]["mask"]
@@ -230,9 +235,8 @@ class TransformersCausalLM(LatestTokens):
         """Of each token after a prompt its log-probability there."""
         labels = torch.tensor(after, device=before.device)
         ids = torch.cat([before, labels[:-1]]).unsqueeze(0)
-        sequence = Embedded(self.embedding(ids), torch.ones_like(ids).bool(), ids * 0)
         kept = {"logits_to_keep": len(after)} if "logits_to_keep" in self._takes else {}
-        logits = self.run(sequence, **kept).logits[0, -len(after) :].float()
+        logits = self.run(of_ids(ids), **kept).logits[0, -len(after) :].float()
         return logits.log_softmax(-1).gather(1, labels.unsqueeze(1)).squeeze(1).tolist()
 
 

@@ -1,6 +1,6 @@
 """What models that write text have in common: generation, and one instance per token of it."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.interventions import inputs_of
+from allennlp_saliency.interpret.prediction_check import Expected
 
 from .label_vocabulary import LabelVocabulary
 from .loading import load_tokenizer
@@ -51,8 +52,8 @@ class GeneratingModel(TransformersModel):
         super().__init__(vocab, model_name, dtype, **kwargs)
 
     @property
-    def reads_vectors(self) -> nn.Module | None:
-        """Nothing: writing takes a call for each token."""
+    def backbone(self) -> nn.Module | None:
+        """None: writing calls the model token by token."""
         return None
 
     def whole_text(self, instance: Instance) -> Hashable:
@@ -79,6 +80,26 @@ class GeneratingModel(TransformersModel):
             "states": states[0],
             "places": (rows, places),
         }
+
+    def number_of(self, instance: Instance, prediction: Mapping[str, Any]) -> int | None:
+        """The number of an instance's label among the predicted tokens; None if it is none."""
+        generated: Any = instance["generated"]
+        return len(generated.tokens) - len(self.before_writing())
+
+    def before_writing(self) -> list[Token]:
+        """The tokens that stand before the first generated one in its field."""
+        return []
+
+    def expected_outputs(self, instance: Instance, prediction: Mapping[str, Any]) -> Expected:
+        """The log-probability of the label, if that is what was predicted."""
+        label: Any = instance.fields.get("label")
+        ids, log_probs = prediction.get("token_ids"), prediction.get("log_probs")
+        number = self.number_of(instance, prediction)
+        if label is None or number is None or ids is None or log_probs is None:
+            return {}
+        if number >= len(ids) or label.label != ids[number]:
+            return {}
+        return {"log_probs": log_probs[number]}
 
     def label_vocabulary(self, vocab: Vocabulary) -> Vocabulary:
         """The tokenizer's tokens."""
@@ -231,6 +252,19 @@ def request(
     if not isinstance(most, Integral) or most < 1:
         raise InterpretationError(f"max_new_tokens must be a positive number, not {most!r}")
     return MetadataField({"max_new_tokens": int(most), **told})
+
+
+def likelihood(logits: Tensor, label: Tensor | None) -> dict[str, Tensor]:
+    """The labels' log-probabilities, `(rows,)`, and the mean cross entropy as `loss`.
+
+    Args:
+        logits: `(rows, vocabulary)`.
+        label: `(rows,)`; None for nothing.
+    """
+    if label is None:
+        return {}
+    own = logits.log_softmax(-1).gather(1, label.view(-1, 1)).squeeze(1)
+    return {"log_probs": own, "loss": -own.mean()}
 
 
 def compared(foil: Tensor | None, reference: Tensor | None) -> dict[str, Tensor]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from allennlp.data import Instance
-from allennlp.data.tokenizers import Token
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.windows import Parts
@@ -44,10 +43,6 @@ class WritesAfterLongTexts(GeneratingModel):
     ) -> dict[str, Any]:
         """`logits` that give the mean over the parts of the next token's probabilities."""
         return {"logits": mean_probabilities(outputs).clamp_min(1e-30).log().float().numpy()}
-
-    def before_writing(self) -> list[Token]:
-        """The tokens that stand before the first generated one in its field."""
-        return []
 
     def _asked(self, instance: Instance, cut: Parts) -> dict[str, Any]:
         request: Any = instance["request"]

@@ -4,24 +4,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from allennlp.data import DatasetReader, Instance, TextFieldTensors
 from allennlp.data.fields import IndexField, LabelField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
-from torch import Tensor
+from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.windows import Parts
 
-from .embedded import joined
-from .generation import GeneratingModel
+from .generation import GeneratingModel, likelihood
 from .json_input import TEXT
 from .long_texts import Spans
 from .model import at_places
 from .overlong import LongText, Overlong, window_around
 from .predictor import TransformersPredictor
 from .reader import TransformersReader
+from .token_sequence import TokenSequence, joined
 
 
 @DatasetReader.register("transformers-masked-lm")
@@ -72,14 +71,27 @@ class TransformersMaskedLM(GeneratingModel):
             cross entropy. Else per row `positions` of the gaps, and of the best tokens there
             `token_ids`, `tokens` and `log_probs`.
         """
-        logits = self.run(joined([self.embed(sentence)])).logits
+        (sequence,) = self.joined_texts({"sentence": sentence})
+        logits = self.run(sequence).logits
         if position is None:
             return self._filled(logits, sentence["tokens"]["token_ids"])
         own = at_places(logits, position.view(-1)).float()
-        outputs: dict[str, Any] = {"logits": own}
-        if label is not None:
-            outputs["loss"] = F.cross_entropy(own, label.view(-1))
-        return outputs
+        return {"logits": own, **likelihood(own, label)}
+
+    def number_of(self, instance: Instance, prediction: Mapping[str, Any]) -> int | None:
+        """The number of the gap among those predicted; None if it is none of them."""
+        (place,) = self._gaps(instance)
+        found = list(prediction.get("positions", ()))
+        return found.index(place) if place in found else None
+
+    @property
+    def backbone(self) -> nn.Module | None:
+        """What is given the ids; the same when an input is predicted and explained."""
+        return self.transformer
+
+    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
+        """The text."""
+        return [joined({"sentence": fields["sentence"]}, self.padding_id)]
 
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
         """The text."""

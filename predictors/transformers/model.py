@@ -6,25 +6,25 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
-from allennlp.data import TextFieldTensors, Vocabulary
+from allennlp.data import Vocabulary
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.embedding_layers import input_embeddings
 from allennlp_saliency.interpret.twin import place
 
-from .embedded import Embedded
 from .label_vocabulary import NAMESPACE, LabelVocabulary
 from .loading import load_model
 from .long_texts import ReadsLongTexts
+from .token_sequence import TokenSequence
 
 
 class TransformersModel(ReadsLongTexts):
     """A Hugging Face model that reads AllenNLP's text fields.
 
-    Every text field is embedded by one call of the model's input embeddings; what comes out is
-    joined to the sequence that the model reads. So explanations tell texts apart that the model
-    does not.
+    The texts are joined to the sequences of token ids that its tokenizer makes, and the model runs
+    on these as its own users run it. It knows which token of which text stands where
+    (`JoinsTexts`), so explanations tell texts apart that the model does not.
 
     Args:
         vocab: Not used: what the model predicts has the names that its config gives it.
@@ -32,7 +32,7 @@ class TransformersModel(ReadsLongTexts):
         dtype: The floating type of the weights; None as they are.
 
     Raises:
-        InterpretationError: If the model takes no embeddings in the place of ids.
+        InterpretationError: If the model does not run on token ids.
     """
 
     task: ClassVar[str]
@@ -46,16 +46,11 @@ class TransformersModel(ReadsLongTexts):
         super().__init__(vocab, **kwargs)
         self.transformer = load_model(model_name, self.task, dtype)
         self._label_namespace = NAMESPACE
-        parameters = inspect.signature(self.transformer.forward).parameters
-        self._takes = frozenset(parameters)
-        passes_on = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
-        # What is passed on stands in the place of ids only where these may be left out.
-        ids = parameters.get("input_ids")
-        passes_on &= ids is None or ids.default is not ids.empty
-        if "inputs_embeds" not in self._takes and not passes_on:
+        self._takes = arguments_of(self.transformer)
+        if "input_ids" not in self._takes:
             raise InterpretationError(
-                f"{type(self.transformer).__name__} takes no inputs_embeds, so there is no telling "
-                "what it makes of other embeddings"
+                f"{type(self.transformer).__name__} takes no input_ids but "
+                f"{', '.join(sorted(self._takes))}; it is no model of text alone"
             )
         self.vocab = self.label_vocabulary(vocab)
 
@@ -69,49 +64,64 @@ class TransformersModel(ReadsLongTexts):
         return self.transformer.config
 
     @property
-    def reads_vectors(self) -> nn.Module | None:
-        """What is given the vectors; the same when an input is predicted and explained."""
+    def backbone(self) -> nn.Module | None:
+        """What is given the ids; the same when an input is predicted and explained."""
         return self.transformer
 
     @property
+    def embedding_layers(self) -> list[nn.Module]:
+        """The layers that embed token ids: an encoder's, a decoder's."""
+        return token_embeddings(self.transformer)
+
+    @property
     def embedding(self) -> nn.Module:
-        """The layer that embeds token ids."""
-        return input_embeddings(self.transformer)
+        """The first of the layers that embed token ids."""
+        return self.embedding_layers[0]
 
-    def embed(self, text: TextFieldTensors) -> Embedded:
-        """A text field's tokens as vectors."""
-        tensors: Mapping[str, Tensor] = text["tokens"]
-        vectors = self.embedding(tensors["token_ids"])
-        return Embedded(vectors, tensors["mask"], tensors["type_ids"])
-
-    def run(self, sequence: Embedded, **more: Any) -> Any:
-        """The Hugging Face model's outputs for embedded sequences.
+    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
+        """The sequences of token ids that `forward` makes of its text fields.
 
         Args:
-            sequence: `(rows, positions)`; padded on either side.
-            more: What else it is to take.
+            fields: The arguments of `forward`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement joined_texts()")
+
+    def run(self, sequence: TokenSequence, **more: Any) -> Any:
+        """The Hugging Face model's outputs for sequences of ids.
+
+        Args:
+            sequence: `(rows, positions)`.
+            more: What else the model is to take.
         """
         inputs = {**self.inputs(sequence), **more}
         return self.transformer(**inputs, return_dict=True)
 
-    def inputs(self, sequence: Embedded) -> dict[str, Any]:
-        """The arguments of the Hugging Face model for embedded sequences.
+    def inputs(self, sequence: TokenSequence) -> dict[str, Any]:
+        """The arguments of the Hugging Face model for sequences of ids: what its tokenizer makes.
 
         Raises:
             InterpretationError: If one is longer than the model has positions.
         """
-        self.check_length(sequence.vectors.shape[-2])
-        inputs: dict[str, Any] = {
-            "inputs_embeds": sequence.vectors,
-            "attention_mask": sequence.mask.long(),
-        }
-        if self._has_types and "token_type_ids" in self._takes:
-            inputs["token_type_ids"] = sequence.type_ids
-        if "decoder_inputs_embeds" in self._takes and self.config.is_encoder_decoder:
-            inputs["decoder_inputs_embeds"] = self.shifted(sequence)
+        self.check_length(sequence.ids.shape[-1])
+        inputs: dict[str, Any] = {"input_ids": sequence.ids}
+        if "attention_mask" in self._takes:
+            inputs["attention_mask"] = sequence.attention_mask
+        if sequence.types is not None and "token_type_ids" in self._takes:
+            inputs["token_type_ids"] = sequence.types
         if "use_cache" in self._takes:
             inputs["use_cache"] = False
         return inputs
+
+    @property
+    def reads_last(self) -> bool:
+        """Whether a head reads the last position itself, so that padding has to go before it."""
+        return getattr(self.config, "summary_type", None) == "last"
+
+    @property
+    def padding_id(self) -> int:
+        """The id that fills up the shorter texts of a batch."""
+        number = getattr(self.config, "pad_token_id", None)
+        return number if isinstance(number, int) and number >= 0 else 0
 
     def _get_prediction_device(self) -> int | torch.device:  # type: ignore[override]
         # AllenNLP's refuses models that are spread over several devices.
@@ -137,33 +147,71 @@ class TransformersModel(ReadsLongTexts):
     def _most_positions(self) -> float:
         return most_positions(self.transformer)
 
-    def with_positions(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Arguments for sequences that are padded on the left: tokens are counted from the first
-        that is there."""
-        if "position_ids" in self._takes:
-            positions = inputs["attention_mask"].cumsum(-1) - 1
-            inputs["position_ids"] = positions.clamp_min(0)
-        return inputs
-
-    def shifted(self, sequence: Embedded) -> Tensor:
-        """What a decoder reads that repeats the encoder's text: the same vectors, one later."""
-        vectors = sequence.vectors
-        start = torch.full_like(sequence.type_ids[:, :1], decoder_start(self.transformer))
-        # Not through the hooks: it is no token of the text's.
-        first = self.embedding.forward(start).detach().to(vectors)
-        # Alone, a shorter text has no position for its last token.
-        rest = vectors[:, :-1] * sequence.mask[:, 1:].unsqueeze(-1)
-        return torch.cat([first, rest], dim=1)
-
-    @cached_property
-    def _has_types(self) -> bool:
-        # GPT-2 would take the numbers for words.
-        return int(getattr(self.config, "type_vocab_size", None) or 0) > 1
-
     def names(self, indices: Sequence[int]) -> list[str]:
         """What labels are called."""
         known = self.vocab.get_index_to_token_vocabulary(NAMESPACE)
         return [known.get(int(index), str(int(index))) for index in indices]
+
+
+def arguments_of(transformer: nn.Module) -> frozenset[str]:
+    """The names of what a Hugging Face model's `forward` takes.
+
+    A wrapper that passes everything on (of adapters, say) takes what the model in it does.
+    """
+    named: set[str] = set()
+    inner: Any = transformer
+    while isinstance(inner, nn.Module):
+        parameters = list(inspect.signature(inner.forward).parameters.values())
+        named |= {one.name for one in parameters}
+        variable = {
+            one.name for one in parameters if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        }
+        modules = inner._modules
+        if variable and "base_model" in modules:
+            inner = modules["base_model"]
+        else:
+            inner = modules.get("model") if len(variable) == len(parameters) else None
+    return frozenset(named)
+
+
+def token_embeddings(transformer: nn.Module) -> list[nn.Module]:
+    """The layers that embed token ids: what a model, its encoder and its decoder name, and those
+    that share their weights with these.
+
+    Raises:
+        InterpretationError: If the model names none.
+    """
+    parts = [transformer]
+    for name in ("get_encoder", "get_decoder"):
+        part = _or_none(getattr(transformer, name, None))
+        if isinstance(part, nn.Module):
+            parts.append(part)
+    named = [input_embeddings(transformer)]
+    named += [one for part in parts[1:] if isinstance(one := _embedding_of(part), nn.Module)]
+    weights = [weight for one in named if isinstance(weight := _weight(one), Tensor)]
+    layers = {id(one): one for one in named}
+    for module in transformer.modules():
+        # T5's stacks have layers of their own for the same weights.
+        own = _weight(module) if isinstance(module, nn.Embedding) else None
+        if own is not None and any(own is weight for weight in weights):
+            layers[id(module)] = module
+    return list(layers.values())
+
+
+def _embedding_of(part: nn.Module) -> Any:
+    return _or_none(getattr(part, "get_input_embeddings", None))
+
+
+def _weight(module: nn.Module) -> Any:
+    return module._parameters.get("weight")
+
+
+def _or_none(method: Any) -> Any:
+    """What a method of transformers returns, None where a model does not implement it."""
+    try:
+        return method() if callable(method) else None
+    except (AttributeError, NotImplementedError, TypeError):
+        return None
 
 
 def most_positions(transformer: nn.Module) -> float:

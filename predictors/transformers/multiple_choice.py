@@ -15,13 +15,13 @@ from torch import Tensor
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.windows import Parts
 
-from .embedded import joined
 from .json_input import TEXT, TEXTS
 from .label_vocabulary import LabelVocabulary
 from .long_texts import mean_probabilities
 from .model import TransformersModel
 from .predictor import TransformersPredictor
 from .reader import TransformersReader
+from .token_sequence import TokenSequence, joined, without_items
 
 _MOST_CHOICES = 1000
 
@@ -95,16 +95,26 @@ class TransformersMultipleChoice(TransformersModel):
             `logits` and `probs`, `(rows, choices)`, and with labels `loss`, the mean cross
             entropy.
         """
-        second = self.embed(choices)
-        count = second.mask.shape[1]
-        sequence = joined([self.embed(prompt).each(count), second])
-        logits = self.run(sequence).logits.float()
-        there = second.mask.any(-1)
+        (sequence,) = self.joined_texts({"prompt": prompt, "choices": choices})
+        there = choices["tokens"]["mask"].any(-1)
+        inputs = {
+            # (rows, choices, positions)
+            name: value.view(*there.shape, -1) if isinstance(value, Tensor) else value
+            for name, value in self.inputs(sequence).items()
+        }
+        logits = self.transformer(**inputs, return_dict=True).logits.float()
         logits = logits.masked_fill(~there, torch.finfo(logits.dtype).min)
         outputs: dict[str, Any] = {"logits": logits, "probs": logits.softmax(-1)}
         if label is not None:
             outputs["loss"] = F.cross_entropy(logits, label.view(-1))
         return outputs
+
+    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
+        """The text and a choice as one sequence, for each choice."""
+        given = {name: fields[name] for name in ("prompt", "choices")}
+        order = ("choices", "prompt")
+        sequence = joined(given, self.padding_id, order, self.reads_last)
+        return [without_items(sequence, fields["choices"]["tokens"]["mask"].any(-1))]
 
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
         """The prompt; the choices stay as they are."""

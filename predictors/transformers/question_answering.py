@@ -15,13 +15,13 @@ from torch import Tensor
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.windows import Parts
 
-from .embedded import joined
 from .json_input import TEXT
 from .long_texts import Spans
 from .model import TransformersModel
 from .overlong import LongText, Overlong
 from .predictor import TransformersPredictor
 from .reader import TransformersReader
+from .token_sequence import TokenSequence, joined
 
 
 @DatasetReader.register("transformers-question-answering")
@@ -84,14 +84,19 @@ class TransformersQuestionAnswerer(TransformersModel):
             `span_start_logits` and `span_end_logits`, `(rows, passage positions)`, lowest where no
             answer can be; with answers `loss`, the mean of minus the log-likelihood of both ends.
         """
-        first, second = self.embed(question), self.embed(passage)
-        found = self.run(joined([first, second]))
+        (sequence,) = self.joined_texts({"question": question, "passage": passage})
+        found = self.run(sequence)
+        if getattr(found, "start_logits", None) is None:
+            raise InterpretationError(
+                f"{type(self.transformer).__name__} returns no start_logits but "
+                f"{', '.join(found)}; use a head that scores every token as an answer's start and "
+                "end"
+            )
+        before, mask = question["tokens"]["mask"].sum(-1, keepdim=True), passage["tokens"]["mask"]
         # (rows, passage positions): where the passage's tokens stand in the sequence.
-        places = first.lengths.unsqueeze(1) + torch.arange(
-            second.mask.shape[1], device=second.mask.device
-        )
+        places = before + torch.arange(mask.shape[1], device=mask.device)
         places = places.clamp_max(found.start_logits.shape[1] - 1)
-        possible = passage["tokens"]["in_text"] & second.mask
+        possible = passage["tokens"]["in_text"] & mask
         starts, ends = (
             logits.float().gather(1, places).masked_fill(~possible, torch.finfo(torch.float32).min)
             for logits in (found.start_logits, found.end_logits)
@@ -103,6 +108,11 @@ class TransformersQuestionAnswerer(TransformersModel):
         if metadata is not None:
             outputs["metadata"] = metadata
         return outputs
+
+    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
+        """The question and the passage as one sequence."""
+        given = {name: fields[name] for name in ("question", "passage")}
+        return [joined(given, self.padding_id)]
 
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
         """The passage; the question stays as it is."""

@@ -1,25 +1,24 @@
 """Sequence to sequence: which words of the source, and of the text so far, make this token."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from allennlp.data import DatasetReader, Instance, TextFieldTensors
 from allennlp.data.tokenizers import Token
 from allennlp.models import Model
 from allennlp.predictors import Predictor
-from torch import Tensor, nn
+from torch import Tensor
 
-from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.beginnings import Beginnings
 
-from .embedded import Embedded, joined
 from .generation import (
     GeneratingPredictor,
     compared,
     completed,
     forced,
+    likelihood,
     most_new_tokens,
     request,
 )
@@ -27,6 +26,7 @@ from .json_input import NUMBER, TEXT
 from .long_prompts import WindowsOfSource
 from .model import at_places, decoder_start
 from .reader import TransformersReader
+from .token_sequence import TokenSequence, joined, of_ids
 
 
 @DatasetReader.register("transformers-seq2seq")
@@ -100,7 +100,7 @@ class TransformersSeq2Seq(WindowsOfSource):
         """
         if request is not None and label is None:
             return self._written(source, request)
-        text, so_far = joined([self.embed(source)]), joined([self.embed(generated)])
+        text, so_far = self.joined_texts({"source": source, "generated": generated})
         if beginnings is None:
             logits = at_places(self._logits(text, so_far), so_far.lengths - 1).float()
             outputs: dict[str, Any] = {"logits": logits}
@@ -108,27 +108,15 @@ class TransformersSeq2Seq(WindowsOfSource):
             rows, places = beginnings.rows, beginnings.lengths - 1
             outputs = self.read(lambda: self._logits(text, so_far), rows, places)
         outputs.update(compared(foil, reference))
-        if label is not None:
-            outputs["loss"] = F.cross_entropy(outputs["logits"], label.view(-1))
+        outputs.update(likelihood(outputs["logits"], label))
         return outputs
 
-    @property
-    def embedding(self) -> nn.Module:
-        """The layer that embeds token ids, the source's and the target's.
-
-        Raises:
-            InterpretationError: If the decoder has word vectors of its own.
-        """
-        layer = super().embedding
-        transformer: Any = self.transformer
-        words: Any = layer.weight
-        own: Any = transformer.get_decoder().get_input_embeddings().weight
-        if own is not words and own.data_ptr() != words.data_ptr():
-            raise InterpretationError(
-                f"the decoder of this {type(transformer).__name__} has word vectors of its own, "
-                "which is not supported; tie them to the encoder's"
-            )
-        return layer
+    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
+        """What the encoder reads, and what the decoder does."""
+        return [
+            replace(joined({name: fields[name]}, self.padding_id), types=None)
+            for name in ("source", "generated")
+        ]
 
     def start(self) -> int:
         """The id that the decoder starts from."""
@@ -138,11 +126,10 @@ class TransformersSeq2Seq(WindowsOfSource):
         """The token that the decoder starts from."""
         return [self._pieces.token(self.start())]
 
-    def _logits(self, source: Embedded, so_far: Embedded) -> Tensor:
+    def _logits(self, source: TokenSequence, so_far: TokenSequence) -> Tensor:
         """The next token's at every position of the decoder, `(rows, positions, vocabulary)`."""
-        self.check_length(so_far.vectors.shape[1])
-        inputs = {**self.inputs(source), "decoder_inputs_embeds": so_far.vectors}
-        return self.transformer(**inputs, return_dict=True).logits
+        self.check_length(so_far.ids.shape[1])
+        return self.run(source, decoder_input_ids=so_far.ids).logits
 
     def _written(self, source: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
         ids, mask = source["tokens"]["token_ids"], source["tokens"]["mask"]
@@ -153,18 +140,17 @@ class TransformersSeq2Seq(WindowsOfSource):
             found = self.greedy(most, input_ids=ids, attention_mask=mask.long())
             written = completed(requests, found)
         outputs = self.generated(written)
-        text = self.embed(source)
+        (text,) = self.joined_texts({"source": source, "generated": source})[:1]
         outputs["log_probs"] = [
-            self._log_probs(_row(text, row), after) for row, after in enumerate(written)
+            self._log_probs(text.row(row), after) for row, after in enumerate(written)
         ]
         return outputs
 
-    def _log_probs(self, source: Embedded, after: list[int]) -> list[float]:
+    def _log_probs(self, source: TokenSequence, after: list[int]) -> list[float]:
         """Of each token of a target its log-probability there."""
-        device = source.mask.device
-        ids = torch.tensor([[self.start(), *after[:-1]]], device=device)
-        so_far = Embedded(self.embedding(ids), torch.ones_like(ids).bool(), ids * 0)
-        logits = self._logits(joined([source]), so_far)[0].float()
+        device = source.ids.device
+        so_far = of_ids(torch.tensor([[self.start(), *after[:-1]]], device=device))
+        logits = self._logits(source, so_far)[0].float()
         labels = torch.tensor(after, device=device).unsqueeze(1)
         return logits.log_softmax(-1).gather(1, labels).squeeze(1).tolist()
 
@@ -193,9 +179,3 @@ class TransformersSeq2SeqPredictor(GeneratingPredictor):
         """The token that a decoder starts from."""
         reader: Any = self._dataset_reader
         return [reader._tokenizer.token(self._model.start())]
-
-
-def _row(text: Embedded, row: int) -> Embedded:
-    return Embedded(
-        text.vectors[row : row + 1], text.mask[row : row + 1], text.type_ids[row : row + 1]
-    )

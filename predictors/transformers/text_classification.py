@@ -16,12 +16,12 @@ from torch import Tensor
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.windows import Parts
 
-from .embedded import Embedded, joined
 from .json_input import TEXT
 from .long_texts import mean_probabilities
-from .model import TransformersModel, at_places
+from .model import TransformersModel
 from .predictor import TransformersPredictor
 from .reader import TransformersReader
+from .token_sequence import TokenSequence, joined
 
 
 @DatasetReader.register("transformers-text-classification")
@@ -105,10 +105,10 @@ class TransformersTextClassifier(TransformersModel):
             numbers; with labels `loss`, the mean over the rows of the cross entropy (of the
             label's own binary one where there may be several labels).
         """
-        texts = [text for text in (sentence, premise, hypothesis) if text is not None]
-        sequence = joined([self.embed(text) for text in texts], self._reads_last)
+        texts = {"sentence": sentence, "premise": premise, "hypothesis": hypothesis}
+        (sequence,) = self.joined_texts(texts)
         # A model may end on another device than it begins on.
-        logits = self._logits(sequence).to(sequence.vectors.device)
+        logits = self.run(sequence).logits.float().to(sequence.ids.device)
         outputs: dict[str, Any] = {"logits": logits}
         if self.regression:
             return outputs
@@ -120,6 +120,12 @@ class TransformersTextClassifier(TransformersModel):
             else:
                 outputs["loss"] = F.cross_entropy(logits, label.view(-1))
         return outputs
+
+    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
+        """The text, or both as one sequence."""
+        names = ("sentence", "premise", "hypothesis")
+        given = {name: fields[name] for name in names if fields.get(name) is not None}
+        return [joined(given, self.padding_id, left=self.reads_last)]
 
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
         """The text, or both."""
@@ -139,26 +145,6 @@ class TransformersTextClassifier(TransformersModel):
             return self.readable(logits=probs.logit(eps=1e-12).float(), probs=probs.float())
         probs = mean_probabilities(outputs)
         return self.readable(logits=probs.clamp_min(1e-30).log().float(), probs=probs.float())
-
-    @property
-    def _reads_last(self) -> bool:
-        """Whether the head reads the last position itself, so that padding has to go before it."""
-        return getattr(self.config, "summary_type", None) == "last"
-
-    def _logits(self, sequence: Embedded) -> Tensor:
-        inputs = self.inputs(sequence)
-        if self._reads_last:
-            inputs = self.with_positions(inputs)
-        transformer: Any = self.transformer
-        # These models look for the end of the text among ids, which they are not given.
-        if "decoder_inputs_embeds" in inputs:
-            states = transformer.base_model(**inputs, return_dict=True).last_hidden_state
-            last = at_places(states, sequence.lengths - 1)
-            return transformer.classification_head(last).float()
-        if hasattr(transformer, "score"):
-            states = transformer.base_model(**inputs, return_dict=True).last_hidden_state
-            return transformer.score(at_places(states, sequence.lengths - 1)).float()
-        return transformer(**inputs, return_dict=True).logits.float()
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Adds `label`, the name of the best label; `labels`, the names of all that are there,

@@ -20,11 +20,11 @@ from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.explanation import Span
+from allennlp_saliency.interpret.prediction_check import Expected
 from allennlp_saliency.interpret.tag_spans import tag_spans
 from allennlp_saliency.interpret.windows import Parts
 from allennlp_saliency.interpret.words import word_spans
 
-from .embedded import joined
 from .json_input import TEXT
 from .label_vocabulary import NAMESPACE
 from .long_texts import Spans
@@ -32,6 +32,7 @@ from .model import TransformersModel, at_places
 from .overlong import LongText, Overlong, window_around, window_of_most_context
 from .predictor import TransformersPredictor
 from .reader import TransformersReader
+from .token_sequence import TokenSequence, joined
 
 OUTSIDE = "O"
 
@@ -99,7 +100,7 @@ class TransformersTokenClassifier(TransformersModel):
             `logits` and `probs`, `(rows, positions, labels)`, or `(rows, labels)` at a given
             position; with tags `loss`, the mean over the rows of the mean cross entropy.
         """
-        sequence = joined([self.embed(sentence)])
+        (sequence,) = self.joined_texts({"sentence": sentence})
         logits = self.run(sequence).logits.float()
         if position is not None:
             logits = at_places(logits, position.view(-1))
@@ -115,6 +116,14 @@ class TransformersTokenClassifier(TransformersModel):
             outputs["metadata"] = metadata
         return outputs
 
+    def expected_outputs(self, instance: Instance, prediction: Mapping[str, Any]) -> Expected:
+        """The logits of all tokens, or of the one whose tag is explained."""
+        logits = prediction.get("logits")
+        if logits is None:
+            return {}
+        at: Any = instance.fields.get("position")
+        return {"logits": logits if at is None else logits[at.sequence_index]}
+
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Adds, per row, `words`, the `tags` of these, and the `entities` that they make."""
         told: Sequence[Any] = output_dict.pop("metadata", ())
@@ -125,6 +134,10 @@ class TransformersTokenClassifier(TransformersModel):
         for key in ("words", "tags", "entities"):
             output_dict[key] = [row[key] for row in rows]
         return output_dict
+
+    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
+        """The text."""
+        return [joined({"sentence": fields["sentence"]}, self.padding_id)]
 
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
         """The text."""

@@ -20,6 +20,8 @@ class TransformersIndexer(TokenIndexer):
     def __init__(self, tokenizer: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._tokenizer = tokenizer
+        # Types only where the tokenizer makes them: GPT-2 would take them for words.
+        self._types = "token_type_ids" in getattr(tokenizer, "model_input_names", ())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "TransformersIndexer":
         # Nothing in it changes, and a tokenizer takes seconds to copy.
@@ -29,17 +31,20 @@ class TransformersIndexer(TokenIndexer):
         """The ids are the tokenizer's: nothing to count."""
 
     def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
-        """`token_ids`, `mask`, `type_ids` of some tokens, and whether they stand `in_text`."""
-        return {
+        """`token_ids`, `mask` of some tokens, whether they stand `in_text`, and `type_ids` where
+        the tokenizer makes them."""
+        indices: IndexedTokenList = {
             "token_ids": [token.text_id for token in tokens],
             "mask": [True] * len(tokens),
-            "type_ids": [token.type_id or 0 for token in tokens],
             "in_text": [token.idx is not None for token in tokens],
         }
+        if self._types:
+            indices["type_ids"] = [token.type_id or 0 for token in tokens]
+        return indices
 
     def get_empty_token_list(self) -> IndexedTokenList:
         """No tokens."""
-        return {"token_ids": [], "mask": [], "type_ids": [], "in_text": []}
+        return self.tokens_to_indices([], None)  # type: ignore[arg-type]
 
     def as_padded_tensor_dict(
         self, tokens: IndexedTokenList, padding_lengths: dict[str, int]

@@ -1,0 +1,190 @@
+"""The backbone's outputs from the prediction of an input, for the pass that records it.
+
+Before an input is explained the model predicts it, which gives the label, and then runs on it with
+the label, which gives the embeddings and the target's value. The backbone, which does most of the
+work, computes the same both times. For an input that is interpreted alone even its graph is kept,
+so that a gradient at the input itself takes one forward and one backward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+
+from .embedding_layers import EmbeddingLayer, EmbeddingLayers
+from .interventions import Recording, hooked, instead
+
+_MOST_BYTES = 2**28
+_PLAIN = (int, float, str, type(None))
+
+
+@dataclass(frozen=True)
+class _CachedCall:
+    """One call of the backbone for one input.
+
+    Attributes:
+        layers: The embedding layers that it called, each with what that was given.
+        leaves: What they returned; leaves of the outputs' graph where that is kept.
+        outputs: What the backbone returned, flattened.
+        spec: How to put the outputs together.
+    """
+
+    layers: tuple[tuple[EmbeddingLayer, tuple[Any, ...]], ...]
+    leaves: tuple[Tensor, ...]
+    outputs: tuple[Any, ...]
+    spec: TreeSpec
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [one for one in (*self.leaves, *self.outputs) if isinstance(one, Tensor)]
+
+    @property
+    def has_graph(self) -> bool:
+        return all(leaf.requires_grad for leaf in self.leaves)
+
+    def without_graph(self) -> _CachedCall:
+        return replace(
+            self,
+            leaves=tuple(leaf.detach() for leaf in self.leaves),
+            outputs=tuple(map(_detached, self.outputs)),
+        )
+
+    def returned(self) -> Any:
+        """What the backbone returned; a copy, since the model may go on in place."""
+        copies = [one.clone() if isinstance(one, Tensor) else one for one in self.outputs]
+        return tree_unflatten(copies, self.spec)
+
+
+class PredictionCache:
+    """The calls of a twin's backbone while it predicted single inputs.
+
+    A call is recognised by all that goes in, so an input that shares a batch, or is padded, is run
+    again.
+
+    Args:
+        found: The backbone and the layers in it that are attributed to.
+        most_bytes: Memory to fill at most, graphs left out; what came first is kept.
+        graphs: The number of positions whose graphs are kept as well.
+    """
+
+    def __init__(
+        self, found: EmbeddingLayers, most_bytes: int = _MOST_BYTES, graphs: int = 0
+    ) -> None:
+        self.found = found
+        self._left = most_bytes
+        self._graphs = graphs
+        self._known: dict[Hashable, _CachedCall] = {}
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Remembers what the backbone returns."""
+        if self.found.backbone is None:
+            yield
+            return
+
+        def forward(original: Callable[..., Any], *args: Any, **options: Any) -> Any:
+            key = _key(args, options)
+            if key is None:
+                return original(*args, **options)
+            layers: list[tuple[EmbeddingLayer, tuple[Any, ...]]] = []
+            leaves: list[Any] = []
+
+            def note(layer: EmbeddingLayer, given: tuple[Any, ...], output: Any) -> Any:
+                layers.append((layer, given))
+                leaves.append(None)
+                if not isinstance(output, Tensor):
+                    return output
+                leaves[-1] = output.detach().clone().requires_grad_(self._keeps_graph(output))
+                # A clone: what comes next may work in place, which a leaf does not allow.
+                return leaves[-1].clone()
+
+            # Without leaves that require a gradient there is no graph.
+            with hooked(self.found.layers, note), torch.enable_grad():
+                outputs, spec = tree_flatten(original(*args, **options))
+            if layers and all(_is_single(leaf) for leaf in leaves):
+                made = _CachedCall(tuple(layers), tuple(leaves), tuple(outputs), spec)
+                self._remember(key, made)
+            return tree_unflatten([_detached(one, copy=True) for one in outputs], spec)
+
+        with instead(self.found.backbone, forward):
+            yield
+
+    @contextmanager
+    def serving(self, recording: Recording) -> Iterator[list[bool]]:
+        """Returns the outputs that are known, and tells a recording of the layers' calls.
+
+        Yields:
+            A list that is filled, for each call that was served, with whether it has a graph.
+        """
+        served: list[bool] = []
+        if self.found.backbone is None:
+            yield served
+            return
+
+        def forward(original: Callable[..., Any], *args: Any, **options: Any) -> Any:
+            key = _key(args, options) if self._known else None
+            known = self._known.get(key)
+            if known is None:
+                return original(*args, **options)
+            served.append(known.has_graph)
+            embedders = set(map(id, self.found.embedders))
+            for (layer, given), leaf in zip(known.layers, known.leaves, strict=True):
+                if id(layer.module) in embedders and self.found.backbone is not layer.module:
+                    recording.embedder(next(iter(given), None))
+                recording.note(layer, given, leaf, leaf)
+            # A graph takes one backward pass, and is gone.
+            self._known[key] = known.without_graph()
+            return known.returned()
+
+        with instead(self.found.backbone, forward):
+            yield served
+
+    def _keeps_graph(self, output: Tensor) -> bool:
+        """Whether the graph of so many positions may still be kept."""
+        self._graphs -= output.shape[:-1].numel()
+        return self._graphs >= 0
+
+    def _remember(self, key: Hashable, call: _CachedCall) -> None:
+        self._left -= sum(tensor.nbytes for tensor in call.tensors)
+        if self._left >= 0:
+            self._known[key] = call
+
+
+def _is_single(leaf: Any) -> bool:
+    """Whether a layer returned the vectors of one input: no folded segments, no choices."""
+    return isinstance(leaf, Tensor) and leaf.dim() > 2 and 1 in leaf.shape[:2]
+
+
+def _detached(value: Any, copy: bool = False) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    return value.detach().clone() if copy else value.detach()
+
+
+def _key(args: tuple[Any, ...], options: dict[str, Any]) -> Hashable:
+    """What a call is recognised by; None for one of several inputs, or with other arguments than
+    tensors and plain values."""
+    key: list[Hashable] = []
+    given, spec = tree_flatten((args, dict(sorted(options.items()))))
+    for value in given:
+        if isinstance(value, Tensor):
+            if not value.dim() or value.shape[0] != 1:
+                return None
+            key.append(_fingerprint(value))
+        elif isinstance(value, _PLAIN):
+            key.append(value)
+        else:
+            return None
+    return str(spec), *key
+
+
+def _fingerprint(tensor: Tensor) -> Hashable:
+    """A tensor's type, shape and bytes."""
+    flat = tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8)
+    return tensor.dtype, tuple(tensor.shape), flat.numpy().tobytes()

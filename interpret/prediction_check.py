@@ -1,0 +1,122 @@
+"""Whether what is explained is what was predicted.
+
+An input is predicted alone. When it is explained the model runs on it again, in a batch and with a
+label; what it returns then must be the same. Where it is not, the model sees the padding of a
+batch, or the other rows, or computes something else than it predicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from allennlp.data import Instance
+from torch import Tensor
+
+from .errors import InterpretationError
+from .outputs import LOGITS, PROBABILITIES, SPAN_LOGITS
+
+# Attention that is computed in another way, or in a batch of another size, rounds otherwise.
+_SAME = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
+_SAME_OTHERWISE = 1e-3
+_COMPARED = (*LOGITS, *PROBABILITIES, *(name for names in SPAN_LOGITS for name in names))
+
+Expected = Mapping[str, Any]
+"""By the name of an output what it is to be for an instance, without the dimension of the rows."""
+
+
+@runtime_checkable
+class ExpectsOutputs(Protocol):
+    """A model that predicts in another form than it returns for a labelled instance."""
+
+    def expected_outputs(self, instance: Instance, prediction: Mapping[str, Any]) -> Expected:
+        """What `forward` must return for a labelled instance.
+
+        Args:
+            instance: An instance labelled with what was predicted.
+            prediction: The outputs of the prediction.
+        """
+
+
+def expected_outputs(model: Any, instance: Instance, prediction: Mapping[str, Any]) -> Expected:
+    """What a model must return for a labelled instance, by the outputs of the prediction."""
+    if isinstance(model, ExpectsOutputs):
+        return model.expected_outputs(instance, prediction)
+    return {name: prediction[name] for name in _COMPARED if name in prediction}
+
+
+@dataclass
+class Mismatch(Exception):
+    """The model returned something else for an instance than it predicted.
+
+    Attributes:
+        row: The instance, by its number in the batch.
+        name: The output.
+        predicted: The number that was predicted, where they differ most.
+        found: The number that was returned.
+    """
+
+    row: int
+    name: str
+    predicted: float
+    found: float
+
+    def error(self, model: str) -> InterpretationError:
+        """What to tell the user if the instance was alone.
+
+        Args:
+            model: The name of the model's class.
+        """
+        return InterpretationError(
+            f"{model} predicted {self.predicted:.6g} (output {self.name!r}) and returned "
+            f"{self.found:.6g} when the same input was to be explained, so the explanation would "
+            "be of another number; the model's forward pass depends on something else than the "
+            "input (its own state, randomness, or the label)"
+        )
+
+
+def check_predicted(
+    outputs: Mapping[str, Any], expected: Sequence[Expected | None], dtype: torch.dtype
+) -> None:
+    """Compares a model's outputs for labelled instances with their predictions.
+
+    Args:
+        outputs: What the model returned, a row for each instance.
+        expected: What each row must be; None where nothing is known.
+        dtype: The floating type that the model computes in.
+
+    Raises:
+        Mismatch: If one differs by more than rounding.
+    """
+    tolerance = _SAME.get(dtype, _SAME_OTHERWISE)
+    for row, one in enumerate(expected):
+        for name, value in (one or {}).items():
+            pair = _comparable(outputs.get(name), row, value)
+            if pair is None:
+                continue
+            found, predicted = pair
+            scale = torch.maximum(found.abs(), predicted.abs()).amax().clamp_min(1e-6)
+            apart = (found - predicted).abs().nan_to_num(nan=torch.inf)
+            apart = torch.where(found.isnan() & predicted.isnan(), 0.0, apart)
+            worst = int(apart.argmax())
+            if float(apart[worst]) > tolerance * float(scale):
+                raise Mismatch(row, name, float(predicted[worst]), float(found[worst]))
+
+
+def _comparable(output: Any, row: int, value: Any) -> tuple[Tensor, Tensor] | None:
+    """Two outputs as flat numbers; None where they are not of the same form."""
+    if not isinstance(output, Tensor) or not output.dim() or row >= len(output):
+        return None
+    predicted = torch.as_tensor(value).double().cpu()
+    found = output[row].detach().double().cpu()
+    if predicted.dim() != found.dim() or not predicted.numel():
+        return None
+    if any(own > padded for own, padded in zip(predicted.shape, found.shape, strict=True)):
+        return None
+    found = found[tuple(slice(size) for size in predicted.shape)].flatten()
+    predicted = predicted.flatten()
+    # What is masked is the lowest number there is.
+    real = (predicted.abs() < 1e30) | (found.abs() < 1e30)
+    return (found[real], predicted[real]) if bool(real.any()) else None
