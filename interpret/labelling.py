@@ -28,11 +28,13 @@ class Labelled:
         prediction: What `predict_json` returns, None where it was not asked for.
         instances: One labelled instance per prediction to explain, token indexers applied.
         error: Why there are none.
+        details: What the predictor adds to the details of their explanations.
     """
 
     prediction: JsonDict | None = None
     instances: list[Instance] = field(default_factory=list)
     error: Exception | None = None
+    details: JsonDict = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -42,6 +44,16 @@ class LabelsUnpredicted(Protocol):
     def labeled_instances(self, instance: Instance) -> list[Instance] | None:
         """The labelled instances that an input itself asks for; None where only the model's
         prediction tells."""
+
+
+@runtime_checkable
+class AddsDetails(Protocol):
+    """A predictor that has something to say about what is explained, as a method has in
+    `Explanation.details`."""
+
+    def explanation_details(self, instance: Instance) -> JsonDict:
+        """What to add to the details of all explanations of an input; where a method reports
+        something under the same key, the method's stays."""
 
 
 def label_json(predictor: Predictor, inputs: Sequence[JsonDict], predict: bool) -> list[Labelled]:
@@ -110,6 +122,13 @@ def _instance(predictor: Predictor, json: JsonDict) -> Instance:
 
 def _label_instance(predictor: Predictor, instance: Instance, predict: bool) -> Labelled:
     predictor._dataset_reader.apply_token_indexers(instance)
+    labelled = _labelled(predictor, instance, predict)
+    if isinstance(predictor, AddsDetails):
+        labelled.details = predictor.explanation_details(instance)
+    return labelled
+
+
+def _labelled(predictor: Predictor, instance: Instance, predict: bool) -> Labelled:
     if not predict and isinstance(predictor, LabelsUnpredicted):
         known = predictor.labeled_instances(instance)
         if known is not None:
@@ -125,12 +144,16 @@ def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:
     _check_length(predictor, instance)
     try:
         return predictor._model.forward_on_instance(instance)
+    except InterpretationError:
+        raise
     except Exception as error:
+        # What a model is to write has no tokens yet.
+        unwritten = getattr(predictor._model, "growing", None)
         empty = [
             item.name(name)
             for name, field in instance.fields.items()
             for item in text_items(field)
-            if not item.text.tokens
+            if not item.text.tokens and name != unwritten
         ]
         if not empty:
             raise

@@ -16,14 +16,7 @@ from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.beginnings import Beginnings
 
 from .embedded import Embedded, joined
-from .generation import (
-    GeneratingPredictor,
-    compared,
-    completed,
-    forced,
-    most_new_tokens,
-    request,
-)
+from .generation import GeneratingPredictor, compared, request
 from .json_input import CHAT, NUMBER, TEXT
 from .long_prompts import LatestTokens
 from .model import at_places
@@ -208,21 +201,16 @@ class TransformersCausalLM(LatestTokens):
 
     def _written(self, prompt: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
         ids, mask = prompt["tokens"]["token_ids"], prompt["tokens"]["mask"]
-        written = forced(requests)
-        if written is None:
-            order = torch.argsort(mask.long(), dim=-1, stable=True)
-            most = most_new_tokens(requests)
-            self.check_length(ids.shape[1] + most - 1)
-            found = self.greedy(
-                most,
-                input_ids=ids.gather(1, order),
-                attention_mask=mask.gather(1, order).long(),
-            )
-            written = completed(requests, found)
-        outputs = self.generated(written)
+        order = torch.argsort(mask.long(), dim=-1, stable=True)
+        written = self.write(
+            requests,
+            input_ids=ids.gather(1, order),
+            attention_mask=mask.gather(1, order).long(),
+        )
+        outputs = self.generated([one.ids for one in written])
         outputs["log_probs"] = [
-            self._log_probs(row[own], after)
-            for row, own, after in zip(ids, mask, written, strict=True)
+            self._log_probs(row[own], one.ids) if one.log_probs is None else one.log_probs
+            for row, own, one in zip(ids, mask, written, strict=True)
         ]
         return outputs
 

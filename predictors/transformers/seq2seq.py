@@ -15,14 +15,7 @@ from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.beginnings import Beginnings
 
 from .embedded import Embedded, joined
-from .generation import (
-    GeneratingPredictor,
-    compared,
-    completed,
-    forced,
-    most_new_tokens,
-    request,
-)
+from .generation import GeneratingPredictor, compared, request
 from .json_input import NUMBER, TEXT
 from .long_prompts import WindowsOfSource
 from .model import at_places, decoder_start
@@ -146,16 +139,12 @@ class TransformersSeq2Seq(WindowsOfSource):
 
     def _written(self, source: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
         ids, mask = source["tokens"]["token_ids"], source["tokens"]["mask"]
-        written = forced(requests)
-        if written is None:
-            most = most_new_tokens(requests)
-            self.check_length(max(ids.shape[1], most))
-            found = self.greedy(most, input_ids=ids, attention_mask=mask.long())
-            written = completed(requests, found)
-        outputs = self.generated(written)
+        written = self.write(requests, input_ids=ids, attention_mask=mask.long())
+        outputs = self.generated([one.ids for one in written])
         text = self.embed(source)
         outputs["log_probs"] = [
-            self._log_probs(_row(text, row), after) for row, after in enumerate(written)
+            self._log_probs(_row(text, row), one.ids) if one.log_probs is None else one.log_probs
+            for row, one in enumerate(written)
         ]
         return outputs
 
