@@ -39,7 +39,8 @@ class TransformersCausalLMReader(TransformersReader):
         """A prompt, and what is to come after it.
 
         Args:
-            prompt: The text that the model goes on from.
+            prompt: The text that the model goes on from; special tokens that the tokenizer puts
+                first are not added again where it begins with them.
             messages: A chat in its place, `{"role": "user", "content": "…"}` each, written out
                 by the tokenizer's chat template.
             continuation: The text to explain; None for what the model writes.
@@ -88,13 +89,18 @@ class TransformersCausalLMReader(TransformersReader):
         )
 
     def _before(self, text: str, special: bool) -> list[Token]:
-        tokens = self._open(self._tokenizer.text(text, add_special_tokens=special))
+        tokens = self._whole(text, special)
         if not tokens:
             raise InterpretationError(
                 "the prompt has no tokens, and a language model has to start from one; give it a "
                 f"text, or the tokenizer's {self.tokenizer.bos_token!r}"
             )
         return tokens
+
+    def _whole(self, text: str, special: bool) -> list[Token]:
+        return self._open(
+            self._tokenizer.prompt(text) if special else self._tokenizer.tokenize(text)
+        )
 
     def _open(self, tokens: list[Token]) -> list[Token]:
         """The tokens without the end of the text that some tokenizers add."""
@@ -111,7 +117,7 @@ class TransformersCausalLMReader(TransformersReader):
     ) -> list[Token]:
         """The tokens after a prompt, as they are when both are one text, where its own tokens stay
         what they are alone."""
-        whole = self._open(self._tokenizer.text(prompt + continuation, add_special_tokens=special))
+        whole = self._whole(prompt + continuation, special)
         count = len(before)
         same = [token.text_id for token in whole[:count]] == [token.text_id for token in before]
         if not same:

@@ -20,6 +20,7 @@ from .loading import load_tokenizer
 from .model import TransformersModel
 from .pieces import Pieces
 from .predictor import TransformersPredictor
+from .target_text import begun_like
 
 MAX_NEW_TOKENS = 20
 
@@ -148,7 +149,10 @@ class GeneratingPredictor(TransformersPredictor):
             generated: Its tokens.
         """
         told: Any = instance["request"]
-        foil = told.metadata.get("foil", generated)
+        reader: Any = self._dataset_reader
+        foil: Sequence[Token] = told.metadata.get("foil", generated)
+        if "tokens" not in told.metadata:
+            foil = begun_like(reader._tokenizer, foil, generated)
         steps = [
             self._step(instance, text, generated, number)
             for number in range(min(len(generated), len(foil)))

@@ -92,9 +92,7 @@ def greedy(transformer: Any, tokenizer: Any, most: int, **inputs: Tensor) -> lis
     ends = end_ids(transformer)
     padding = getattr(tokenizer, "pad_token_id", None)
     options = {
-        name: value
-        for name, value in {**_STRATEGY, **_MECHANICS}.items()
-        if hasattr(config, name)
+        name: value for name, value in {**_STRATEGY, **_MECHANICS}.items() if hasattr(config, name)
     }
     if getattr(config, "stop_strings", None):
         options["tokenizer"] = tokenizer

@@ -1,5 +1,6 @@
 """Sequence to sequence: which words of the source, and of the text so far, make this token."""
 
+import copy
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -20,11 +21,25 @@ from .json_input import NUMBER, TEXT
 from .long_prompts import WindowsOfSource
 from .model import at_places, decoder_start
 from .reader import TransformersReader
+from .target_text import DecoderIds, target_tokens
 
 
 @DatasetReader.register("transformers-seq2seq")
 class TransformersSeq2SeqReader(TransformersReader):
     """Reads `source`, and `target` or `max_new_tokens`."""
+
+    #: The model that the texts are for; None for any, of which only the tokenizer is known.
+    writer: "TransformersSeq2Seq | None" = None
+
+    def of_model(self, writer: "TransformersSeq2Seq") -> "TransformersSeq2SeqReader":
+        """A reader of texts for one model: targets begin as what this one writes does."""
+        own = copy.copy(self)
+        own.writer = writer
+        return own
+
+    def decoder(self) -> DecoderIds:
+        """What is known of the texts that the model's decoder writes."""
+        return DecoderIds() if self.writer is None else DecoderIds.of(self.writer.transformer)
 
     def text_to_instance(
         self,
@@ -38,13 +53,16 @@ class TransformersSeq2SeqReader(TransformersReader):
 
         Args:
             source: The text that the encoder reads.
-            target: The text to explain; None for what the model writes.
+            target: The text to explain, as `target_tokens` tokenises it; None for what the model
+                writes.
             max_new_tokens: How many tokens it may write at most.
             foil: Another target, for the target "foil-difference".
             changed_source: Another source, for the target "kl-divergence".
         """
+        decoder = self.decoder()
         after, other = (
-            None if one is None else self._tokenizer.target(one) for one in (target, foil)
+            None if one is None else target_tokens(self._tokenizer, one, decoder)
+            for one in (target, foil)
         )
         changed = None
         if changed_source is not None:
@@ -177,6 +195,13 @@ class TransformersSeq2SeqPredictor(GeneratingPredictor):
     }
 
     _model: TransformersSeq2Seq
+
+    def __init__(
+        self, model: Model, dataset_reader: DatasetReader, *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(model, dataset_reader, *args, **kwargs)
+        if isinstance(self._dataset_reader, TransformersSeq2SeqReader):
+            self._dataset_reader = self._dataset_reader.of_model(self._model)
 
     def start(self) -> list[Token]:
         """The token that a decoder starts from."""
