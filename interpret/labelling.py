@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -115,9 +116,29 @@ def _instance(predictor: Predictor, json: JsonDict) -> Instance:
         ) from error
     except (TypeError, ValueError, AttributeError) as error:
         raise InterpretationError(
-            f"{type(predictor).__name__} cannot read the input ({type(error).__name__}: {error}); "
-            "look whether each key holds what it should, mostly a text"
+            f"{type(predictor).__name__} cannot read the input: {_suspects(json)}it says "
+            f"{type(error).__name__}: {error}; look whether each key holds what it should, mostly "
+            "a text"
         ) from error
+
+
+def lone_surrogate(text: str) -> int | None:
+    """The place of the first half of a character in a text, which no tokenizer takes."""
+    return next((n for n, one in enumerate(text) if "\ud800" <= one <= "\udfff"), None)
+
+
+def _suspects(json: JsonDict) -> str:
+    """What about an input may have made a predictor fail: keys that hold no text."""
+    told = [
+        f"{key!r} is {reprlib.repr(value)} of type {type(value).__name__}, no text; "
+        for key, value in json.items()
+        if not isinstance(value, str)
+    ]
+    for key, value in json.items():
+        place = lone_surrogate(value) if isinstance(value, str) else None
+        if place is not None:
+            told.append(f"{key!r} has half a character, {value[place]!r} at place {place}; ")
+    return "".join(told)
 
 
 def _label_instance(predictor: Predictor, instance: Instance, predict: bool) -> Labelled:

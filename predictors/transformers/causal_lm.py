@@ -77,16 +77,31 @@ class TransformersCausalLMReader(TransformersReader):
     def written_out(self, messages: Sequence[dict[str, Any]]) -> str:
         """A chat as the text that the model reads.
 
+        A last message of the assistant is gone on with, as in transformers' pipelines.
+
         Raises:
-            InterpretationError: If the tokenizer has no chat template.
+            InterpretationError: If the tokenizer has no chat template, or it refuses the messages.
         """
         if not getattr(self.tokenizer, "chat_template", None):
             raise InterpretationError(
                 "the tokenizer has no chat template; give the text itself as 'prompt'"
             )
-        return self.tokenizer.apply_chat_template(
-            list(messages), tokenize=False, add_generation_prompt=True
-        )
+        if len(messages) == 0:
+            raise InterpretationError("'messages' has no message to go on from")
+        goes_on = messages[-1].get("role") == "assistant"
+        try:
+            return self.tokenizer.apply_chat_template(
+                list(messages),
+                tokenize=False,
+                add_generation_prompt=not goes_on,
+                continue_final_message=goes_on,
+            )
+        except Exception as error:
+            # A template is a program, which may raise anything.
+            raise InterpretationError(
+                f"the tokenizer's chat template does not take these 'messages' "
+                f"({type(error).__name__}: {error}); give the text itself as 'prompt'"
+            ) from error
 
     def _before(self, text: str, special: bool) -> list[Token]:
         tokens = self._whole(text, special)

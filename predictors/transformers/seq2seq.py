@@ -133,7 +133,7 @@ class TransformersSeq2Seq(WindowsOfSource):
         layer = super().embedding
         transformer: Any = self.transformer
         words: Any = layer.weight
-        own: Any = transformer.get_decoder().get_input_embeddings().weight
+        own: Any = _decoder_words(transformer)
         if own is not words and own.data_ptr() != words.data_ptr():
             raise InterpretationError(
                 f"the decoder of this {type(transformer).__name__} has word vectors of its own, "
@@ -207,6 +207,23 @@ class TransformersSeq2SeqPredictor(GeneratingPredictor):
         """The token that a decoder starts from."""
         reader: Any = self._dataset_reader
         return [reader._tokenizer.token(self._model.start())]
+
+
+def _decoder_words(transformer: Any) -> Tensor:
+    """The word vectors of a model's decoder.
+
+    Raises:
+        InterpretationError: If the model does not say which these are.
+    """
+    try:
+        return transformer.get_decoder().get_input_embeddings().weight
+    except (AttributeError, NotImplementedError) as error:
+        # An AttributeError in a property would be taken for the property's own absence.
+        raise InterpretationError(
+            f"{type(transformer).__name__} does not say which layer embeds what its decoder reads "
+            f"(get_decoder().get_input_embeddings(): {error}), so its targets cannot be explained; "
+            "add these two methods to the model, or explain another one"
+        ) from error
 
 
 def _row(text: Embedded, row: int) -> Embedded:
