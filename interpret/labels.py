@@ -16,6 +16,7 @@ from allennlp.data.fields import (
     MetadataField,
     SequenceLabelField,
     SpanField,
+    TensorField,
     TextField,
 )
 from allennlp.models import Model
@@ -142,7 +143,9 @@ def labelled_span(instance: Instance) -> dict[str, Any] | None:
     """The span that an instance is labelled with, None if there is no such span, or several.
 
     Returns:
-        `label`, its text; `positions`, its tokens; `field`, the text field that it is in.
+        `label`, its text; `positions`, its tokens; `field`, the text field that it is in. Where
+        the instance says so in `no_answer`, the span stands for that: then the label is empty, and
+        `no_answer` is true.
     """
     spans = [field for field in instance.fields.values() if isinstance(field, SpanField)]
     if len(spans) != 1:
@@ -158,6 +161,9 @@ def labelled_span(instance: Instance) -> dict[str, Any] | None:
         if passage is not None and first is not None and last is not None:
             text = passage[first:last]
     told = {"label": text, "positions": list(range(start, end + 1))}
+    none = instance.fields.get("no_answer")
+    if isinstance(none, TensorField) and bool(none.tensor.any()):
+        told |= {"label": "", "no_answer": True}
     return {**told, **among_texts(instance, spans[0].sequence_field)}
 
 

@@ -8,7 +8,7 @@ import re
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy
@@ -55,6 +55,8 @@ CHAT = Kind('a list of messages, {"role": "…", "content": "…"} each', _list_
 NUMBER = Kind(
     "a whole number", lambda value: isinstance(value, Integral) and not isinstance(value, bool)
 )
+
+SWITCH = Kind("true, false or a number", lambda value: isinstance(value, Real) and value == value)
 
 
 def taken(json: Mapping[str, Any], keys: Mapping[str, Kind], read: Callable[..., Any]) -> Any:
