@@ -53,6 +53,14 @@ _RULES = (
     "watermarking_config",
     "stop_strings",
 )
+_NEUTRAL_ONE = (
+    "num_beams",
+    "num_beam_groups",
+    "num_return_sequences",
+    "repetition_penalty",
+    "encoder_repetition_penalty",
+    "guidance_scale",
+)
 # A token's id may be 0.
 _IDS = ("forced_bos_token_id", "forced_eos_token_id")
 
@@ -179,7 +187,7 @@ def _differs(config: Any, name: str) -> bool:
         return bool(value) and (getattr(config, "top_k", None) or 0) > 1
     if value is None or value is False or (isinstance(value, (list, dict, tuple)) and not value):
         return False
-    return name in _IDS or value not in (0, 1)
+    return name in _IDS or value is True or value != (1 if name in _NEUTRAL_ONE else 0)
 
 
 def _list(config: Any, names: Sequence[str]) -> str:
