@@ -13,7 +13,7 @@ from .alignment import TextItem, text_items, token_spans
 from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError
 from .explanation import AttentionMatrix, Explanation, InputAttribution, JsonDict
-from .labels import labelled_span
+from .labels import among_texts, labelled_span, labelled_token
 from .reduction import Aggregation, drop_padding, unassigned
 
 _LARGE_DELTA = 0.05
@@ -134,9 +134,13 @@ def _zero(inputs: Sequence[InputAttribution], with_text: frozenset[str]) -> Iter
 def _label(space: EmbeddingSpace, row: int) -> JsonDict:
     if space.labels is None:
         return labelled_span(space.instances[row]) or {"label": None}
-    positions = space.labels.positions(row)
+    instance = space.instances[row]
     label: dict[str, Any] = {"label": space.labels.name(row)}
-    return label if positions is None else {**label, "positions": positions}
+    positions = space.labels.positions(row)
+    if positions is None:
+        return {**label, **labelled_token(instance)}
+    tags: Any = instance.fields.get(space.labels.field)
+    return {**label, "positions": positions, **among_texts(instance, tags.sequence_field)}
 
 
 def _inputs(

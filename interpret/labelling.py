@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,12 +31,14 @@ class Labelled:
         error: Why there are none.
         outputs: The model's outputs that the instances were labelled by; empty where something
             else labelled them.
+        details: What the predictor adds to the details of their explanations.
     """
 
     prediction: JsonDict | None = None
     instances: list[Instance] = field(default_factory=list)
     error: Exception | None = None
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    details: JsonDict = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -45,6 +48,16 @@ class LabelsUnpredicted(Protocol):
     def labeled_instances(self, instance: Instance) -> list[Instance] | None:
         """The labelled instances that an input itself asks for; None where only the model's
         prediction tells."""
+
+
+@runtime_checkable
+class AddsDetails(Protocol):
+    """A predictor that has something to say about what is explained, as a method has in
+    `Explanation.details`."""
+
+    def explanation_details(self, instance: Instance) -> JsonDict:
+        """What to add to the details of all explanations of an input; where a method reports
+        something under the same key, the method's stays."""
 
 
 def label_json(predictor: Predictor, inputs: Sequence[JsonDict], predict: bool) -> list[Labelled]:
@@ -106,13 +119,40 @@ def _instance(predictor: Predictor, json: JsonDict) -> Instance:
         ) from error
     except (TypeError, ValueError, AttributeError) as error:
         raise InterpretationError(
-            f"{type(predictor).__name__} cannot read the input ({type(error).__name__}: {error}); "
-            "look whether each key holds what it should, mostly a text"
+            f"{type(predictor).__name__} cannot read the input: {_suspects(json)}it says "
+            f"{type(error).__name__}: {error}; look whether each key holds what it should, mostly "
+            "a text"
         ) from error
+
+
+def lone_surrogate(text: str) -> int | None:
+    """The place of the first half of a character in a text, which no tokenizer takes."""
+    return next((n for n, one in enumerate(text) if "\ud800" <= one <= "\udfff"), None)
+
+
+def _suspects(json: JsonDict) -> str:
+    """What about an input may have made a predictor fail: keys that hold no text."""
+    told = [
+        f"{key!r} is {reprlib.repr(value)} of type {type(value).__name__}, no text; "
+        for key, value in json.items()
+        if not isinstance(value, str)
+    ]
+    for key, value in json.items():
+        place = lone_surrogate(value) if isinstance(value, str) else None
+        if place is not None:
+            told.append(f"{key!r} has half a character, {value[place]!r} at place {place}; ")
+    return "".join(told)
 
 
 def _label_instance(predictor: Predictor, instance: Instance, predict: bool) -> Labelled:
     predictor._dataset_reader.apply_token_indexers(instance)
+    labelled = _labelled(predictor, instance, predict)
+    if isinstance(predictor, AddsDetails):
+        labelled.details = predictor.explanation_details(instance)
+    return labelled
+
+
+def _labelled(predictor: Predictor, instance: Instance, predict: bool) -> Labelled:
     if not predict and isinstance(predictor, LabelsUnpredicted):
         known = predictor.labeled_instances(instance)
         if known is not None:
@@ -130,12 +170,16 @@ def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:
     _check_length(predictor, instance)
     try:
         return predictor._model.forward_on_instance(instance)
+    except InterpretationError:
+        raise
     except Exception as error:
+        # What a model is to write has no tokens yet.
+        unwritten = getattr(predictor._model, "growing", None)
         empty = [
             item.name(name)
             for name, field in instance.fields.items()
             for item in text_items(field)
-            if not item.text.tokens
+            if not item.text.tokens and name != unwritten
         ]
         if not empty:
             raise

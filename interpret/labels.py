@@ -9,7 +9,16 @@ from typing import Any, cast
 
 import torch
 from allennlp.data import Instance, Vocabulary
-from allennlp.data.fields import FlagField, LabelField, MetadataField, SequenceLabelField, SpanField
+from allennlp.data.fields import (
+    FlagField,
+    IndexField,
+    LabelField,
+    MetadataField,
+    SequenceLabelField,
+    SpanField,
+    TensorField,
+    TextField,
+)
 from allennlp.models import Model
 from torch import Tensor
 
@@ -106,11 +115,37 @@ def label_field(instance: Instance) -> str | None:
     return names[0] if len(names) == 1 else None
 
 
+def labelled_token(instance: Instance) -> dict[str, Any]:
+    """The token that an instance's label belongs to: the one that an index into a text points at.
+
+    Returns:
+        `positions`, the token, and `field`, the text field that it is in, where there are several;
+        empty for a label of a whole text, and where several indices point at tokens.
+    """
+    indices = [field for field in instance.fields.values() if isinstance(field, IndexField)]
+    indices = [field for field in indices if isinstance(field.sequence_field, TextField)]
+    if len(indices) != 1:
+        return {}
+    (index,) = indices
+    return {"positions": [index.sequence_index], **among_texts(instance, index.sequence_field)}
+
+
+def among_texts(instance: Instance, text: Any) -> dict[str, str]:
+    """The name of a text field as `field`, where an instance has several text fields."""
+    texts = {name: field for name, field in instance.fields.items() if isinstance(field, TextField)}
+    own = [name for name, field in texts.items() if field is text]
+    # A copy of an instance copies each of its fields by itself.
+    own = own or [name for name, field in texts.items() if field.tokens == list(text)]
+    return {"field": own[0]} if len(own) == 1 and len(texts) > 1 else {}
+
+
 def labelled_span(instance: Instance) -> dict[str, Any] | None:
     """The span that an instance is labelled with, None if there is no such span, or several.
 
     Returns:
-        `label`, its text; `positions`, its tokens; `field`, the text field that it is in.
+        `label`, its text; `positions`, its tokens; `field`, the text field that it is in. Where
+        the instance says so in `no_answer`, the span stands for that: then the label is empty, and
+        `no_answer` is true.
     """
     spans = [field for field in instance.fields.values() if isinstance(field, SpanField)]
     if len(spans) != 1:
@@ -126,10 +161,10 @@ def labelled_span(instance: Instance) -> dict[str, Any] | None:
         if passage is not None and first is not None and last is not None:
             text = passage[first:last]
     told = {"label": text, "positions": list(range(start, end + 1))}
-    for name, field in instance.fields.items():
-        if field is spans[0].sequence_field:
-            return {**told, "field": name}
-    return told
+    none = instance.fields.get("no_answer")
+    if isinstance(none, TensorField) and bool(none.tensor.any()):
+        told |= {"label": "", "no_answer": True}
+    return {**told, **among_texts(instance, spans[0].sequence_field)}
 
 
 def label_namespace(field: LabelLike, model: Model) -> str:

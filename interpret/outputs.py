@@ -107,6 +107,15 @@ class ModelOutputs(Mapping[str, Any]):
         )
 
     @property
+    def no_answer(self) -> tuple[Tensor, Tensor] | None:
+        """Of models that may find no answer: in which rows that is what is labelled, and the sum
+        of the logits that say so, `(rows,)` each. None for other models."""
+        if "no_answer" not in self._outputs:
+            return None
+        start, end = self["no_answer_start_logits"], self["no_answer_end_logits"]
+        return self._outputs["no_answer"], start + end
+
+    @property
     def labels(self) -> Labels:
         """The instances' labels.
 

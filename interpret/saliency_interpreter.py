@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -243,7 +243,8 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         for owner, whole in work:
             results = [next(done) for _ in whole.instances]
             try:
-                explanations.setdefault(owner, []).append(self._told(whole, results))
+                explanation = self._told(whole, results, labelled[owner].details)
+                explanations.setdefault(owner, []).append(explanation)
             except Exception as error:
                 errors.setdefault(owner, error)
         return [
@@ -267,8 +268,12 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             return None
         return expected_outputs(twin.model, whole.instance, outputs)
 
-    def _told(self, whole: Whole, results: Sequence[Explanation | Exception]) -> Explanation:
+    def _told(
+        self, whole: Whole, results: Sequence[Explanation | Exception], details: JsonDict
+    ) -> Explanation:
         explanation = whole.explanation(results)
+        if details:
+            explanation = replace(explanation, details={**details, **explanation.details})
         if self.granularity == "token":
             return explanation
         return to_words(explanation, texts_of(whole.instance))

@@ -154,7 +154,8 @@ class Entropy(Target):
 
 @Target.register("span")
 class Span(Target):
-    """Start logit plus end logit of a span: the answer of an extractive question answerer.
+    """Start logit plus end logit of a span: the answer of an extractive question answerer. Where
+    the prediction is that there is none, the two logits that say so.
 
     Args:
         start: First position of the span, as the model counts; None for the predicted one.
@@ -177,8 +178,9 @@ class Span(Target):
         starts, ends = outputs.span_logits
         spans = self._given_or_best(outputs) if self._spans is None else self._spans[outputs.rows]
         spans = spans.to(starts.device)
-        chosen = starts.gather(1, spans[:, :1]) + ends.gather(1, spans[:, 1:])
-        return chosen.squeeze(1)
+        chosen = (starts.gather(1, spans[:, :1]) + ends.gather(1, spans[:, 1:])).squeeze(1)
+        none = outputs.no_answer if self.start is None and self.end is None else None
+        return chosen if none is None else torch.where(none[0], none[1], chosen)
 
     def _given_or_best(self, outputs: ModelOutputs) -> Tensor:
         """First and last position per row, `(rows, 2)`: the best pair with start <= end."""

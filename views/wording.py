@@ -55,6 +55,8 @@ def target_in_words(explanation: Explanation) -> str:
     target = dict(explanation.target)
     words = str(target.pop("type", "target"))
     label = target.pop("label", None)
+    if target.pop("no_answer", False):
+        label = "no answer"
     if label is not None:
         words += f" of {' '.join(map(str, label)) if isinstance(label, list) else label}"
     positions = target.pop("positions", None)

@@ -15,15 +15,7 @@ from torch import Tensor
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.beginnings import Beginnings
 
-from .generation import (
-    GeneratingPredictor,
-    compared,
-    completed,
-    forced,
-    likelihood,
-    most_new_tokens,
-    request,
-)
+from .generation import GeneratingPredictor, compared, likelihood, request
 from .json_input import CHAT, NUMBER, TEXT
 from .long_prompts import LatestTokens
 from .prepared_steps import added_inputs, adds_tokens, with_added_tokens
@@ -47,7 +39,8 @@ class TransformersCausalLMReader(TransformersReader):
         """A prompt, and what is to come after it.
 
         Args:
-            prompt: The text that the model goes on from.
+            prompt: The text that the model goes on from; special tokens that the tokenizer puts
+                first are not added again where it begins with them.
             messages: A chat in its place, `{"role": "user", "content": "…"}` each, written out
                 by the tokenizer's chat template.
             continuation: The text to explain; None for what the model writes.
@@ -84,25 +77,45 @@ class TransformersCausalLMReader(TransformersReader):
     def written_out(self, messages: Sequence[dict[str, Any]]) -> str:
         """A chat as the text that the model reads.
 
+        A last message of the assistant is gone on with, as in transformers' pipelines.
+
         Raises:
-            InterpretationError: If the tokenizer has no chat template.
+            InterpretationError: If the tokenizer has no chat template, or it refuses the messages.
         """
         if not getattr(self.tokenizer, "chat_template", None):
             raise InterpretationError(
                 "the tokenizer has no chat template; give the text itself as 'prompt'"
             )
-        return self.tokenizer.apply_chat_template(
-            list(messages), tokenize=False, add_generation_prompt=True
-        )
+        if len(messages) == 0:
+            raise InterpretationError("'messages' has no message to go on from")
+        goes_on = messages[-1].get("role") == "assistant"
+        try:
+            return self.tokenizer.apply_chat_template(
+                list(messages),
+                tokenize=False,
+                add_generation_prompt=not goes_on,
+                continue_final_message=goes_on,
+            )
+        except Exception as error:
+            # A template is a program, which may raise anything.
+            raise InterpretationError(
+                f"the tokenizer's chat template does not take these 'messages' "
+                f"({type(error).__name__}: {error}); give the text itself as 'prompt'"
+            ) from error
 
     def _before(self, text: str, special: bool) -> list[Token]:
-        tokens = self._open(self._tokenizer.text(text, add_special_tokens=special))
+        tokens = self._whole(text, special)
         if not tokens:
             raise InterpretationError(
                 "the prompt has no tokens, and a language model has to start from one; give it a "
                 f"text, or the tokenizer's {self.tokenizer.bos_token!r}"
             )
         return tokens
+
+    def _whole(self, text: str, special: bool) -> list[Token]:
+        return self._open(
+            self._tokenizer.prompt(text) if special else self._tokenizer.tokenize(text)
+        )
 
     def _open(self, tokens: list[Token]) -> list[Token]:
         """The tokens without the end of the text that some tokenizers add."""
@@ -119,7 +132,7 @@ class TransformersCausalLMReader(TransformersReader):
     ) -> list[Token]:
         """The tokens after a prompt, as they are when both are one text, where its own tokens stay
         what they are alone."""
-        whole = self._open(self._tokenizer.text(prompt + continuation, add_special_tokens=special))
+        whole = self._whole(prompt + continuation, special)
         count = len(before)
         same = [token.text_id for token in whole[:count]] == [token.text_id for token in before]
         if not same:
@@ -213,21 +226,16 @@ class TransformersCausalLM(LatestTokens):
 
     def _written(self, prompt: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
         ids, mask = prompt["tokens"]["token_ids"], prompt["tokens"]["mask"]
-        written = forced(requests)
-        if written is None:
-            order = torch.argsort(mask.long(), dim=-1, stable=True)
-            most = most_new_tokens(requests)
-            self.check_length(ids.shape[1] + most - 1)
-            found = self.greedy(
-                most,
-                input_ids=ids.gather(1, order),
-                attention_mask=mask.gather(1, order).long(),
-            )
-            written = completed(requests, found)
-        outputs = self.generated(written)
+        order = torch.argsort(mask.long(), dim=-1, stable=True)
+        written = self.write(
+            requests,
+            input_ids=ids.gather(1, order),
+            attention_mask=mask.gather(1, order).long(),
+        )
+        outputs = self.generated([one.ids for one in written])
         outputs["log_probs"] = [
-            self._log_probs(row[own], after)
-            for row, own, after in zip(ids, mask, written, strict=True)
+            self._log_probs(row[own], one.ids) if one.log_probs is None else one.log_probs
+            for row, own, one in zip(ids, mask, written, strict=True)
         ]
         return outputs
 

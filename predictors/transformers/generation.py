@@ -15,11 +15,13 @@ from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.interventions import inputs_of
 from allennlp_saliency.interpret.prediction_check import Expected
 
+from .greedy import Written, generation_details, greedy, writes_rows_alone
 from .label_vocabulary import LabelVocabulary
 from .loading import load_tokenizer
 from .model import TransformersModel
 from .pieces import Pieces
 from .predictor import TransformersPredictor
+from .target_text import begun_like
 
 MAX_NEW_TOKENS = 20
 
@@ -105,26 +107,42 @@ class GeneratingModel(TransformersModel):
         """The tokenizer's tokens."""
         return LabelVocabulary.of_tokens(self._pieces.tokenizer)
 
-    def greedy(self, most: int, **inputs: Tensor) -> list[list[int]]:
-        """The ids after the best ones each time, up to the end of the text, per row.
+    def write(self, requests: Sequence[Any], **inputs: Tensor) -> list[Written]:
+        """What follows each input: what is given, or what the model writes, greedily.
+
+        Rows that may be of different lengths are written in batches of their own: then each has
+        what it has alone, also where a generation config ends texts at their longest.
 
         Args:
-            most: How many at most.
-            inputs: What `generate` starts from.
+            requests: Per row what to write; see `request`.
+            inputs: What `generate` starts from, `(rows, positions)` each; `attention_mask` says
+                what is padding.
+
+        Raises:
+            InterpretationError: If the model has too few positions.
         """
-        transformer: Any = self.transformer
-        tokenizer = self._pieces.tokenizer
-        ends = end_ids(transformer)
-        padding = getattr(tokenizer, "pad_token_id", None)
-        ids = transformer.generate(
-            **inputs,
-            max_new_tokens=most,
-            do_sample=False,
-            num_beams=1,
-            pad_token_id=padding if padding is not None else next(iter(ends), 0),
-        )
-        start = 1 if self.config.is_encoder_decoder else inputs["input_ids"].shape[1]
-        return [_up_to(row, ends) for row in ids[:, start:].tolist()]
+        written = [
+            Written([token.text_id for token in one["tokens"]]) if "tokens" in one else None
+            for one in requests
+        ]
+        alone = writes_rows_alone(self.transformer)
+        batches: dict[Hashable, list[int]] = {}
+        for row, one in enumerate(requests):
+            if written[row] is None:
+                # Some models see padding while they write.
+                length = int(inputs["attention_mask"][row].sum())
+                key = (one["max_new_tokens"], length, row if alone else None)
+                batches.setdefault(key, []).append(row)
+        for rows in batches.values():
+            most = requests[rows[0]]["max_new_tokens"]
+            own = _unpadded({name: value[rows] for name, value in inputs.items()})
+            length = own["input_ids"].shape[1]
+            decodes = self.config.is_encoder_decoder
+            self.check_length(max(length, most) if decodes else length + most - 1)
+            found = greedy(self.transformer, self._pieces.tokenizer, most, **own)
+            for row, one in zip(rows, found, strict=True):
+                written[row] = one
+        return [one for one in written if one is not None]
 
     def generated(self, ids: Sequence[Sequence[int]]) -> dict[str, Any]:
         """What a prediction tells of generated tokens: per row `text`, `tokens`, `token_ids`."""
@@ -155,7 +173,10 @@ class GeneratingPredictor(TransformersPredictor):
             generated: Its tokens.
         """
         told: Any = instance["request"]
-        foil = told.metadata.get("foil", generated)
+        reader: Any = self._dataset_reader
+        foil: Sequence[Token] = told.metadata.get("foil", generated)
+        if "tokens" not in told.metadata:
+            foil = begun_like(reader._tokenizer, foil, generated)
         steps = [
             self._step(instance, text, generated, number)
             for number in range(min(len(generated), len(foil)))
@@ -218,6 +239,18 @@ class GeneratingPredictor(TransformersPredictor):
             return None
         return self.steps(instance, told.metadata["text"], told.metadata["tokens"])
 
+    def explanation_details(self, instance: Instance) -> dict[str, Any]:
+        """What explanations say of how the model wrote; nothing of a text that was given.
+
+        Args:
+            instance: What the reader made of the input.
+        """
+        told: Any = instance["request"]
+        if "tokens" in told.metadata:
+            return {}
+        model: Any = self._model
+        return generation_details(model.transformer, model.in_parts(instance) is not None)
+
     def start(self) -> list[Token]:
         """What stands before the first generated token in its field."""
         return []
@@ -273,38 +306,7 @@ def compared(foil: Tensor | None, reference: Tensor | None) -> dict[str, Tensor]
     return {name: value for name, value in given.items() if value is not None}
 
 
-def forced(requests: Sequence[Any]) -> list[list[int]] | None:
-    """The ids of given continuations, None where the model is to write them."""
-    if not all("tokens" in one for one in requests):
-        return None
-    return [[token.text_id for token in one["tokens"]] for one in requests]
-
-
-def most_new_tokens(requests: Sequence[Any]) -> int:
-    """The most new tokens that any of some requests asks for."""
-    return max(one.get("max_new_tokens", len(one.get("tokens", ()))) for one in requests)
-
-
-def completed(requests: Sequence[Any], written: Sequence[list[int]]) -> list[list[int]]:
-    """Per request its tokens: given, or as many of those written as were asked for."""
-    return [
-        [token.text_id for token in one["tokens"]]
-        if "tokens" in one
-        else ids[: one["max_new_tokens"]]
-        for one, ids in zip(requests, written, strict=True)
-    ]
-
-
-def end_ids(transformer: Any) -> list[int]:
-    """The ids that end what a model writes."""
-    value = getattr(getattr(transformer, "generation_config", None), "eos_token_id", None)
-    if value is None:
-        return []
-    return [int(value)] if isinstance(value, int) else [int(one) for one in value]
-
-
-def _up_to(ids: list[int], ends: Sequence[int]) -> list[int]:
-    for number, one in enumerate(ids):
-        if one in ends:
-            return ids[: number + 1]
-    return ids
+def _unpadded(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The columns that any row has a token in."""
+    columns = inputs["attention_mask"].bool().any(0)
+    return {name: value[:, columns] for name, value in inputs.items()}

@@ -12,7 +12,8 @@ from allennlp.data import Instance
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.windows import Parts
 
-from .generation import GeneratingModel, end_ids
+from .generation import GeneratingModel
+from .greedy import end_ids, forced_start
 from .long_texts import Spans, mean_probabilities
 from .overlong import LongText, Overlong
 from .source_text import SourceTextField
@@ -21,8 +22,8 @@ from .source_text import SourceTextField
 class WritesAfterLongTexts(GeneratingModel):
     """A model whose next token is the best by the mean over the parts of the probabilities.
 
-    Text is written token by token, each after the parts of what stands before it; then penalties
-    of the model's generation config do not count.
+    Text is written token by token, each after the parts of what stands before it; then of the
+    model's generation config the first token of an encoder-decoder counts, and the ends.
     """
 
     def forward_on_instances(self, instances: list[Instance]) -> list[dict[str, Any]]:
@@ -62,12 +63,14 @@ class WritesAfterLongTexts(GeneratingModel):
 
     def _written_in_parts(self, instance: Instance, most: int) -> tuple[list[int], list[Any]]:
         ends = end_ids(self.transformer)
+        first = forced_start(self.transformer) if self.config.is_encoder_decoder else None
         written: list[int] = []
         logits: list[Any] = []
         while len(written) < most and not (written and written[-1] in ends):
             (output,) = self.forward_on_instances([self._step(instance, written)])
             logits.append(output["logits"])
-            written.append(int(output["logits"].argmax()))
+            best = int(output["logits"].argmax())
+            written.append(best if written or first is None else first)
         return written, logits
 
     def _step(self, instance: Instance, ids: Sequence[int]) -> Instance:

@@ -163,7 +163,7 @@ class ReadsLongTexts(Model):
                 fields[text.name] = part = text.part(own)
                 for name, field in instance.fields.items():
                     fields[name] = self.part_of_field(name, fields[name], own)
-                    if _tells_places(field):
+                    if _tells_places(field) and not _is_of_another(field, instance, text.name):
                         fields[name] = _moved(field, part, own)
         numbers = {
             text.name: text.numbers(spans[text.name]) for text in texts if text.name in spans
@@ -197,6 +197,13 @@ def _is_tensor(value: Any) -> bool:
 
 def _tells_places(field: Field) -> bool:
     return isinstance(field, IndexField | SpanField | SequenceLabelField)
+
+
+def _is_of_another(field: Any, instance: Instance, name: str) -> bool:
+    """Whether a field counts the tokens of another text of an instance."""
+    return any(
+        field.sequence_field is other for key, other in instance.fields.items() if key != name
+    )
 
 
 def _moved(field: Any, part: Any, places: Sequence[int]) -> Field:

@@ -40,7 +40,7 @@ class TransformersMultipleChoiceReader(TransformersReader):
         Raises:
             InterpretationError: If there are no choices, or one has no tokens.
         """
-        if isinstance(choices, str) or not choices:
+        if isinstance(choices, str) or len(choices) == 0:
             raise InterpretationError("'choices' is a list of at least one text")
         pairs = [self._tokenizer.pair(prompt, choice) for choice in choices]
         for number, (_, second) in enumerate(pairs):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 from allennlp.data.tokenizers import Token, Tokenizer
 
 from .offsets import Span, found_spans, generated_spans, trimmed
+
+# Of tokenizers that are in one mode for all threads.
+_MODE = threading.Lock()
 
 
 class Pieces(Tokenizer):
@@ -43,16 +47,26 @@ class Pieces(Tokenizer):
         tokens = [token for token, _ in encoded]
         return tokens[:split], tokens[split:]
 
-    def target(self, text: str) -> list[Token]:
-        """The tokens of a text that a decoder is to write, without special tokens."""
-        switch = getattr(self.tokenizer, "_switch_to_target_mode", None)
-        if switch is None:
-            return self.tokenize(text)
-        switch()
-        try:
-            return self.tokenize(text)
-        finally:
-            self.tokenizer._switch_to_input_mode()
+    def prompt(self, text: str) -> list[Token]:
+        """The tokens of a text that a model is to go on from, with the special tokens of a single
+        text; those before it are not added where the text begins with them, as what a chat
+        template has written does."""
+        tokens = self.text(text)
+        own = next((n for n, token in enumerate(tokens) if token.idx is not None), 0)
+        added = [token.text_id for token in tokens[:own]]
+        written = [token.text_id for token in tokens[own : 2 * own]]
+        return tokens[own:] if added == written else tokens
+
+    def target(self, text: str) -> tuple[list[Token], list[Token], list[Token]]:
+        """The tokens of a text that a decoder is to write, and those that the tokenizer puts
+        before and behind such a text (`text_target`)."""
+        own = [token for token, _ in self._encode((text,), False, target=True)]
+        labels = self._encode((text,), True, target=True)
+        sides = [side for _, side in labels]
+        first = sides.index(0) if 0 in sides else len(sides)
+        last = len(sides) - sides[::-1].index(0) if 0 in sides else len(sides)
+        tokens = [token for token, _ in labels]
+        return own, tokens[:first], tokens[last:]
 
     def of_ids(self, ids: Sequence[int]) -> tuple[str, list[Token]]:
         """Tokens that a model generated, and their text."""
@@ -77,20 +91,20 @@ class Pieces(Tokenizer):
         return Token(name, idx=start, idx_end=end, text_id=int(number), type_id=type_id)
 
     def _encode(
-        self, texts: tuple[str, ...], add_special_tokens: bool
+        self, texts: tuple[str, ...], add_special_tokens: bool, target: bool = False
     ) -> list[tuple[Token, int | None]]:
         """Tokens, and for each the number of its text, None for one that was added."""
         fast = bool(getattr(self.tokenizer, "is_fast", False))
-        encoded = self.tokenizer(
-            *texts,
+        encoded = self._call(
+            texts,
+            target,
             add_special_tokens=add_special_tokens,
             return_offsets_mapping=fast,
             truncation=False,
             padding=False,
-            verbose=False,
         )
         ids = encoded["input_ids"]
-        sides = encoded.sequence_ids() if fast else self._sides(texts, ids)
+        sides = encoded.sequence_ids() if fast else self._sides(texts, ids, target)
         spans = encoded["offset_mapping"] if fast else self._spans(texts, ids, sides)
         types = encoded.get("token_type_ids") or [0] * len(ids)
         result: list[tuple[Token, int | None]] = []
@@ -101,12 +115,26 @@ class Pieces(Tokenizer):
             result.append((self.token(number, place, kind), side))
         return result
 
-    def _sides(self, texts: tuple[str, ...], ids: list[int]) -> list[int | None]:
+    def _call(self, texts: tuple[str, ...], target: bool, **options: Any) -> Any:
+        """What the tokenizer makes of some texts, or of one that a decoder is to write."""
+        options["verbose"] = False
+        if not hasattr(self.tokenizer, "_switch_to_target_mode"):
+            # Both are the same to it.
+            return self.tokenizer(*texts, **options)
+        # It goes into another mode for a target, and back.
+        with _MODE:
+            if target:
+                return self.tokenizer(text_target=texts[0], **options)
+            return self.tokenizer(*texts, **options)
+
+    def _sides(
+        self, texts: tuple[str, ...], ids: list[int], target: bool = False
+    ) -> list[int | None]:
         """Which text each token is of, for tokenizers that do not say: where its own ids stand."""
         sides: list[int | None] = [None] * len(ids)
         start = 0
         for side, text in enumerate(texts):
-            own = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+            own = self._call((text,), target, add_special_tokens=False)["input_ids"]
             places = range(start, len(ids) - len(own) + 1)
             start = next((p for p in places if ids[p : p + len(own)] == own), start)
             sides[start : start + len(own)] = [side] * len(own)

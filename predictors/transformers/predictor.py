@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import JsonDict
 from allennlp.data import DatasetReader, Instance, Vocabulary
 from allennlp.models import Model
@@ -69,6 +70,7 @@ class TransformersPredictor(Predictor):
         overlong: str = "error",
         stride: int | None = None,
         max_length: int | None = None,
+        no_answer: bool | float | None = None,
         **loading: Any,
     ) -> TransformersPredictor:
         """A predictor of a Hugging Face model.
@@ -90,12 +92,16 @@ class TransformersPredictor(Predictor):
                 what fits.
             max_length: How many tokens the model is to take at most; None for as many as it has
                 positions.
+            no_answer: Of question answering, whether a passage may have no answer, as models
+                trained on SQuAD 2 can say; a number is by how much that has to exceed the best
+                answer.
             loading: What else transformers' `from_pretrained` takes (`revision`, `device_map`).
 
         Raises:
             InterpretationError: If there is no saying what the model is for, or which tokenizer
                 it goes with.
-            ConfigurationError: If there is no such `overlong`, or a number is out of range.
+            ConfigurationError: If there is no such `overlong`, a number is out of range, or
+                `no_answer` is asked of another task.
         """
         task = find_task(model, task)
         own_tokenizer = load_tokenizer(tokenizer, model)
@@ -107,7 +113,10 @@ class TransformersPredictor(Predictor):
         reader = DatasetReader.by_name(name)(own_tokenizer, **long)
         arguments = {"tokenizer": own_tokenizer} if task in _NAMED_BY_TOKENS else {}
         made = Model.by_name(name)(Vocabulary(), loaded, **arguments)
-        predictor = Predictor.by_name(name)(made, reader)
+        own = {} if no_answer is None else {"no_answer": no_answer}
+        if own and task != "question-answering":
+            raise ConfigurationError(f"no_answer is for question answering, not for {task}")
+        predictor = Predictor.by_name(name)(made, reader, **own)
         assert isinstance(predictor, TransformersPredictor)
         return predictor
 

@@ -1,12 +1,13 @@
 """Extractive question answering: why the answer stands here."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from allennlp.data import DatasetReader, Instance, TextFieldTensors
-from allennlp.data.fields import MetadataField, SpanField, TextField
+from allennlp.data.fields import MetadataField, SpanField, TensorField, TextField
 from allennlp.data.fields.field import Field
 from allennlp.models import Model
 from allennlp.predictors import Predictor
@@ -15,9 +16,17 @@ from torch import Tensor
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.windows import Parts
 
-from .json_input import TEXT
+from .json_input import SWITCH, TEXT
 from .long_texts import Spans
 from .model import TransformersModel
+from .no_answer import (
+    END,
+    START,
+    no_answer_logits,
+    no_answer_loss,
+    no_answer_place,
+    threshold_of,
+)
 from .overlong import LongText, Overlong
 from .predictor import TransformersPredictor
 from .reader import TransformersReader
@@ -26,14 +35,28 @@ from .token_sequence import TokenSequence, joined
 
 @DatasetReader.register("transformers-question-answering")
 class TransformersQuestionAnsweringReader(TransformersReader):
-    """Reads `question` and `passage`."""
+    """Reads `question` and `passage`.
 
-    def text_to_instance(self, question: str, passage: str) -> Instance:
+    Args:
+        model_name: A folder, a hub id or a tokenizer object.
+        no_answer: Whether a passage may have no answer, for models trained on such; a number is
+            by how much that has to exceed the best answer.
+        kwargs: See `TransformersReader`.
+    """
+
+    def __init__(self, model_name: Any, no_answer: bool | float = False, **kwargs: Any) -> None:
+        super().__init__(model_name, **kwargs)
+        self.no_answer = threshold_of(no_answer)
+
+    def text_to_instance(
+        self, question: str, passage: str, no_answer: bool | float | None = None
+    ) -> Instance:
         """A question and the text that has the answer.
 
         Args:
             question: The question.
             passage: The text.
+            no_answer: Whether there may be none, as for the reader; None for what that says.
 
         Raises:
             InterpretationError: If the passage has no tokens.
@@ -42,7 +65,12 @@ class TransformersQuestionAnsweringReader(TransformersReader):
         offsets = [None if t.idx is None else (t.idx, t.idx_end) for t in second]
         if not any(span is not None for span in offsets):
             raise InterpretationError("the passage has no tokens, so there is no answer in it")
-        told = {"original_passage": passage, "token_offsets": offsets}
+        told = {
+            "original_passage": passage,
+            "token_offsets": offsets,
+            "no_answer": self.no_answer if no_answer is None else threshold_of(no_answer),
+            "no_answer_place": no_answer_place(self.tokenizer, first, second),
+        }
         return Instance(
             {
                 "question": self.text_field(first, question),
@@ -71,6 +99,7 @@ class TransformersQuestionAnswerer(TransformersModel):
         passage: TextFieldTensors,
         answer: Tensor | None = None,
         metadata: list[Any] | None = None,
+        no_answer: Tensor | None = None,
     ) -> dict[str, Any]:
         """Finds answers.
 
@@ -79,10 +108,12 @@ class TransformersQuestionAnswerer(TransformersModel):
             passage: The passages, indexed.
             answer: `(rows, 2)`, the first and last token of each answer in its passage.
             metadata: Per row what the reader noted.
+            no_answer: `(rows, 1)`, 1 where what is labelled is that there is none.
 
         Returns:
             `span_start_logits` and `span_end_logits`, `(rows, passage positions)`, lowest where no
-            answer can be; with answers `loss`, the mean of minus the log-likelihood of both ends.
+            answer can be; with metadata those of no answer, `(rows,)`; with answers `loss`, the
+            mean of minus the log-likelihood of both ends.
         """
         (sequence,) = self.joined_texts({"question": question, "passage": passage})
         found = self.run(sequence)
@@ -92,9 +123,9 @@ class TransformersQuestionAnswerer(TransformersModel):
                 f"{', '.join(found)}; use a head that scores every token as an answer's start and "
                 "end"
             )
-        before, mask = question["tokens"]["mask"].sum(-1, keepdim=True), passage["tokens"]["mask"]
+        before, mask = question["tokens"]["mask"].sum(-1), passage["tokens"]["mask"]
         # (rows, passage positions): where the passage's tokens stand in the sequence.
-        places = before + torch.arange(mask.shape[1], device=mask.device)
+        places = before.unsqueeze(1) + torch.arange(mask.shape[1], device=mask.device)
         places = places.clamp_max(found.start_logits.shape[1] - 1)
         possible = passage["tokens"]["in_text"] & mask
         starts, ends = (
@@ -102,11 +133,20 @@ class TransformersQuestionAnswerer(TransformersModel):
             for logits in (found.start_logits, found.end_logits)
         )
         outputs: dict[str, Any] = {"span_start_logits": starts, "span_end_logits": ends}
-        if answer is not None:
-            loss = F.cross_entropy(starts, answer[:, 0]) + F.cross_entropy(ends, answer[:, 1])
-            outputs["loss"] = loss
+        none = {}
         if metadata is not None:
-            outputs["metadata"] = metadata
+            none = no_answer_logits(found.start_logits, found.end_logits, before, metadata)
+            outputs.update(none, metadata=metadata)
+        if no_answer is not None:
+            outputs["no_answer"] = no_answer.view(-1).bool()
+        if answer is not None:
+            within = answer.clamp_max(starts.shape[1] - 1)
+            loss = F.cross_entropy(starts, within[:, 0], reduction="none")
+            loss = loss + F.cross_entropy(ends, within[:, 1], reduction="none")
+            if no_answer is not None:
+                other = no_answer_loss(starts, ends, none)
+                loss = torch.where(outputs["no_answer"], other, loss)
+            outputs["loss"] = loss.mean()
         return outputs
 
     def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
@@ -134,13 +174,17 @@ class TransformersQuestionAnswerer(TransformersModel):
             return field
         told: Any = field.metadata
         offsets = [told["token_offsets"][place] for place in places]
-        return MetadataField({**told, "token_offsets": offsets})
+        text, number = told["no_answer_place"]
+        # A token that the tokenizer adds is in every part.
+        place = (text, list(places).index(number) if text == "passage" else number)
+        return MetadataField({**told, "token_offsets": offsets, "no_answer_place": place})
 
     def together(
         self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """The logits of the window whose best answer has the highest sum of logits, lowest at the
-        tokens of the passage that are not in it."""
+        tokens of the passage that are not in it; of no answer those of the window where they are
+        lowest, `no_answer_window`."""
         number = max(range(len(outputs)), key=lambda n: _score(outputs[n]))
         passage, metadata = instance["passage"], instance["metadata"]
         assert isinstance(passage, TextField)
@@ -150,7 +194,11 @@ class TransformersQuestionAnswerer(TransformersModel):
         for name in _LOGITS:
             logits[name] = torch.full((len(passage.tokens),), torch.finfo(torch.float32).min)
             logits[name][places] = torch.as_tensor(outputs[number][name])[: len(places)]
-        return self.readable(**logits, metadata=metadata.metadata)
+        # There is an answer if any window has one.
+        least = min(range(len(outputs)), key=lambda n: outputs[n][START] + outputs[n][END])
+        none = {name: torch.as_tensor(outputs[least][name]) for name in (START, END)}
+        told = self.readable(**logits, **none, metadata=metadata.metadata)
+        return {**told, "no_answer_window": least}
 
     def found_in(self, cut: Parts, outputs: Mapping[str, Any]) -> int:
         """The number of the window that an answer was found in, by the outputs of the whole."""
@@ -161,7 +209,8 @@ class TransformersQuestionAnswerer(TransformersModel):
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Adds `best_span`, the first and last token of the answer in the passage,
-        `best_span_str`, its text, and `best_span_characters`, where that stands."""
+        `best_span_str`, its text, `best_span_characters`, where that stands, and `no_answer`,
+        whether there is none: then the text is empty and stands nowhere."""
         starts, ends = output_dict["span_start_logits"], output_dict["span_end_logits"]
         spans = [_best(*pair) for pair in zip(starts, ends, strict=True)]
         output_dict["best_span"] = spans
@@ -171,24 +220,63 @@ class TransformersQuestionAnswerer(TransformersModel):
                 (one["token_offsets"][a][0], one["token_offsets"][b][1])
                 for one, (a, b) in zip(told, spans, strict=True)
             ]
-            output_dict["best_span_characters"] = places
+            none = [
+                one["no_answer"] is not None
+                and float(output_dict[START][row] + output_dict[END][row])
+                - float(starts[row][spans[row][0]] + ends[row][spans[row][1]])
+                > one["no_answer"]
+                for row, one in enumerate(told)
+            ]
+            output_dict["no_answer"] = none
+            output_dict["best_span_characters"] = [
+                None if nothing else place for nothing, place in zip(none, places, strict=True)
+            ]
             output_dict["best_span_str"] = [
-                one["original_passage"][a:b] for one, (a, b) in zip(told, places, strict=True)
+                "" if nothing else one["original_passage"][a:b]
+                for nothing, one, (a, b) in zip(none, told, places, strict=True)
             ]
         return output_dict
 
 
 @Predictor.register("transformers-question-answering")
 class TransformersQuestionAnsweringPredictor(TransformersPredictor):
-    """Reads `{"question": "…", "passage": "…"}`; explains the best answer, as two inputs."""
+    """Reads `{"question": "…", "passage": "…"}`; explains the best answer, as two inputs.
 
-    reads: ClassVar = {"question": TEXT, "passage": TEXT}
+    Args:
+        model: The model.
+        dataset_reader: What makes the instances.
+        no_answer: Whether a passage may have no answer, for models trained on such (SQuAD 2):
+            then that is what is explained where its logits exceed those of the best answer. A
+            number is by how much they have to; None for what the reader says. `no_answer` in the
+            input says it for that alone.
+        kwargs: See `TransformersPredictor`.
+
+    Raises:
+        ConfigurationError: If `no_answer` is neither.
+    """
+
+    reads: ClassVar = {"question": TEXT, "passage": TEXT, "no_answer": SWITCH}
 
     _model: TransformersQuestionAnswerer
 
+    def __init__(
+        self,
+        model: Model,
+        dataset_reader: DatasetReader,
+        *args: Any,
+        no_answer: bool | float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(model, dataset_reader, *args, **kwargs)
+        if no_answer is not None:
+            # The reader may be somebody else's too.
+            reader: Any = copy.copy(self._dataset_reader)
+            reader.no_answer = threshold_of(no_answer)
+            self._dataset_reader = reader
+
     @property
     def default_target(self) -> str:
-        """The start logit of the answer plus its end logit."""
+        """The start logit of the answer plus its end logit; of no answer the same two logits."""
         return "span"
 
     def predictions_to_labeled_instances(
@@ -200,15 +288,23 @@ class TransformersQuestionAnsweringPredictor(TransformersPredictor):
             instance: What the reader made of the input.
             outputs: The model's outputs for it.
         """
-        start, end = outputs["best_span"]
-        copy = instance.duplicate()
-        copy.add_field("answer", SpanField(int(start), int(end), copy["passage"]))  # type: ignore[arg-type]
+        metadata: Any = instance["metadata"]
+        told = metadata.metadata
+        none = bool(outputs["no_answer"])
+        text, start, end = "passage", *outputs["best_span"]
+        if none:
+            text, start = told["no_answer_place"]
+            end = start
+        labelled = instance.duplicate()
+        within: Any = labelled[text]
+        labelled.add_field("answer", SpanField(int(start), int(end), within))
+        if told["no_answer"] is not None:
+            labelled.add_field("no_answer", TensorField(torch.tensor([int(none)])))
         cut = self._model.in_parts(instance)
         if cut is not None:
-            metadata: Any = instance["metadata"]
-            told = {**metadata.metadata, "window": self._model.found_in(cut, outputs)}
-            copy.fields["metadata"] = MetadataField(told)
-        return [copy]
+            found = outputs["no_answer_window"] if none else self._model.found_in(cut, outputs)
+            labelled.fields["metadata"] = MetadataField({**told, "window": found})
+        return [labelled]
 
 
 _LOGITS = ("span_start_logits", "span_end_logits")

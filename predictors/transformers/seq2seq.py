@@ -1,5 +1,6 @@
 """Sequence to sequence: which words of the source, and of the text so far, make this token."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -13,25 +14,31 @@ from torch import Tensor
 
 from allennlp_saliency.interpret.beginnings import Beginnings
 
-from .generation import (
-    GeneratingPredictor,
-    compared,
-    completed,
-    forced,
-    likelihood,
-    most_new_tokens,
-    request,
-)
+from .generation import GeneratingPredictor, compared, likelihood, request
 from .json_input import NUMBER, TEXT
 from .long_prompts import WindowsOfSource
 from .model import at_places, decoder_start
 from .reader import TransformersReader
+from .target_text import DecoderIds, target_tokens
 from .token_sequence import TokenSequence, joined, of_ids
 
 
 @DatasetReader.register("transformers-seq2seq")
 class TransformersSeq2SeqReader(TransformersReader):
     """Reads `source`, and `target` or `max_new_tokens`."""
+
+    #: The model that the texts are for; None for any, of which only the tokenizer is known.
+    writer: "TransformersSeq2Seq | None" = None
+
+    def of_model(self, writer: "TransformersSeq2Seq") -> "TransformersSeq2SeqReader":
+        """A reader of texts for one model: targets begin as what this one writes does."""
+        own = copy.copy(self)
+        own.writer = writer
+        return own
+
+    def decoder(self) -> DecoderIds:
+        """What is known of the texts that the model's decoder writes."""
+        return DecoderIds() if self.writer is None else DecoderIds.of(self.writer.transformer)
 
     def text_to_instance(
         self,
@@ -45,13 +52,16 @@ class TransformersSeq2SeqReader(TransformersReader):
 
         Args:
             source: The text that the encoder reads.
-            target: The text to explain; None for what the model writes.
+            target: The text to explain, as `target_tokens` tokenises it; None for what the model
+                writes.
             max_new_tokens: How many tokens it may write at most.
             foil: Another target, for the target "foil-difference".
             changed_source: Another source, for the target "kl-divergence".
         """
+        decoder = self.decoder()
         after, other = (
-            None if one is None else self._tokenizer.target(one) for one in (target, foil)
+            None if one is None else target_tokens(self._tokenizer, one, decoder)
+            for one in (target, foil)
         )
         changed = None
         if changed_source is not None:
@@ -133,16 +143,12 @@ class TransformersSeq2Seq(WindowsOfSource):
 
     def _written(self, source: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
         ids, mask = source["tokens"]["token_ids"], source["tokens"]["mask"]
-        written = forced(requests)
-        if written is None:
-            most = most_new_tokens(requests)
-            self.check_length(max(ids.shape[1], most))
-            found = self.greedy(most, input_ids=ids, attention_mask=mask.long())
-            written = completed(requests, found)
-        outputs = self.generated(written)
+        written = self.write(requests, input_ids=ids, attention_mask=mask.long())
+        outputs = self.generated([one.ids for one in written])
         (text,) = self.joined_texts({"source": source, "generated": source})[:1]
         outputs["log_probs"] = [
-            self._log_probs(text.row(row), after) for row, after in enumerate(written)
+            self._log_probs(text.row(row), one.ids) if one.log_probs is None else one.log_probs
+            for row, one in enumerate(written)
         ]
         return outputs
 
@@ -174,6 +180,13 @@ class TransformersSeq2SeqPredictor(GeneratingPredictor):
     }
 
     _model: TransformersSeq2Seq
+
+    def __init__(
+        self, model: Model, dataset_reader: DatasetReader, *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(model, dataset_reader, *args, **kwargs)
+        if isinstance(self._dataset_reader, TransformersSeq2SeqReader):
+            self._dataset_reader = self._dataset_reader.of_model(self._model)
 
     def start(self) -> list[Token]:
         """The token that a decoder starts from."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy
@@ -164,3 +165,88 @@ def test_an_empty_text_to_compare_with() -> None:
     with pytest.raises(InterpretationError, match="no tokens"):
         read("causal-lm", given)
     assert read("seq2seq", {"source": "a film", "target": "but", "changed_source": ""})
+
+
+@pytest.mark.parametrize(
+    ("task", "given", "wrong", "meant"),
+    [
+        ("text-classification", {"sentence": "a", "sentence2": "b"}, "sentence2", "sentence"),
+        ("text-classification", {"sentence": "a", "sentence_b": "b"}, "sentence_b", "sentence"),
+        ("text-classification", {"sentence": "a", "Sentence": "b"}, "Sentence", "sentence"),
+        ("token-classification", {"sentence": "a", "sentence_2": "b"}, "sentence_2", "sentence"),
+        ("question-answering", {"question": "a", "passage": "b", "passage2": "c"}, "passage2", "p"),
+        ("multiple-choice", {"prompt": "a", "choices": ["b"], "choices2": ["c"]}, "choices2", "c"),
+        ("seq2seq", {"source": "a", "source2": "b"}, "source2", "source"),
+    ],
+)
+def test_more_of_a_text_that_is_there(task: str, given: Any, wrong: str, meant: str) -> None:
+    with pytest.raises(InterpretationError, match=f"'{wrong}' looks like '{meant}"):
+        read(task, given)
+    # Of another kind, or empty, it is the user's own.
+    own = {key: value for key, value in given.items() if key != wrong}
+    expected = predictor(MODELS[task], task).predict_json(own)
+    for value in (3, None):
+        assert predictor(MODELS[task], task).predict_json({**own, wrong: value}) == expected
+
+
+def test_one_text_and_two() -> None:
+    with pytest.raises(InterpretationError, match="two as 'premise' and 'hypothesis'"):
+        read("text-classification", {**PAIR, "sentence": "a"})
+
+
+@pytest.mark.parametrize("task", MODELS)
+def test_half_a_character(task: str) -> None:
+    key, value = next(iter(first_input(task).items()))
+    with pytest.raises(InterpretationError, match=f"'{key}' has half a character, .* at place 0"):
+        read(task, {**first_input(task), key: "\ud800" + value})
+
+
+@pytest.mark.parametrize("kind", [list, tuple, numpy.array])
+def test_choices_in_any_row(kind: Any) -> None:
+    given = first_input("multiple-choice")
+    other = {**given, "choices": kind(given["choices"])}
+    made = predictor("bert", "multiple-choice")
+    assert made.predict_json(other) == made.predict_json(given)
+
+
+class TestChats:
+    chat = ({"role": "user", "content": "mary"}, {"role": "assistant", "content": "lives in"})
+
+    def made(self, template: str) -> Any:
+        own = copy.deepcopy(tokenizer("pieces-bos"))
+        own.chat_template = template
+        return TransformersPredictor.from_pretrained(model("llama", "causal-lm"), own)
+
+    def prompt(self, made: Any, **given: Any) -> list[str]:
+        return [token.text for token in made._json_to_instance(given)["prompt"].tokens]
+
+    def test_special_tokens_are_there_once(self) -> None:
+        made = self.made("{{ bos_token }}{% for m in messages %}{{ m['content'] }}{% endfor %}")
+        own = made._dataset_reader.tokenizer
+        text = own.apply_chat_template(list(self.chat[:1]), tokenize=False)
+        assert text == "<s>mary"
+        ids = own(text, add_special_tokens=False).input_ids
+        expected = own.convert_ids_to_tokens(ids)
+        assert self.prompt(made, prompt=text) == expected
+        assert self.prompt(made, messages=self.chat[:1]) == expected
+        assert self.prompt(made, prompt="mary")[0] == "<s>"
+        # A text is begun by one; a second that is written out is the user's.
+        assert self.prompt(made, prompt="<s><s>mary")[:2] == ["<s>", "<s>"]
+        instance = made._json_to_instance({"prompt": text, "continuation": " lives"})
+        after = [token.text_id for token in instance["request"].metadata["tokens"]]
+        assert after == own(text + " lives", add_special_tokens=False).input_ids[len(ids) :]
+
+    def test_the_assistants_words_are_gone_on_with(self) -> None:
+        made = self.made(
+            "{% for m in messages %}{{ m['content'] }}</s>{% endfor %}"
+            "{% if add_generation_prompt %}john{% endif %}"
+        )
+        assert self.prompt(made, messages=self.chat)[-1] != "</s>"
+        assert "".join(self.prompt(made, messages=self.chat[:1])).endswith("john")
+
+    def test_a_template_that_refuses(self) -> None:
+        made = self.made("{{ raise_exception('roles must alternate') }}")
+        with pytest.raises(InterpretationError, match=r"does not take these .* must alternate"):
+            self.prompt(made, messages=self.chat[:1])
+        with pytest.raises(InterpretationError, match="'messages' has no message"):
+            self.prompt(made, messages=[])

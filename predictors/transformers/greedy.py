@@ -1,0 +1,201 @@
+"""Greedy generation, whatever a model's generation config asks for, and what it asks for."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+#: How `generate` chooses tokens. What is explained is the greedy text, so these are always set.
+_STRATEGY: Mapping[str, Any] = {
+    "do_sample": False,
+    "num_beams": 1,
+    "num_beam_groups": 1,
+    "num_return_sequences": 1,
+    "penalty_alpha": None,
+    "dola_layers": None,
+    "constraints": None,
+    "force_words_ids": None,
+    "max_time": None,
+    "token_healing": False,
+}
+#: What changes how `generate` works or what it returns, and not the text.
+_MECHANICS: Mapping[str, Any] = {
+    "prompt_lookup_num_tokens": None,
+    "assistant_early_exit": None,
+    "use_mtp": False,
+    "output_attentions": False,
+    "output_hidden_states": False,
+    "output_scores": False,
+    "output_logits": True,
+    "return_dict_in_generate": True,
+}
+#: What `generate` applies to the logits before the best token is taken; these are left alone.
+_RULES = (
+    "repetition_penalty",
+    "encoder_repetition_penalty",
+    "no_repeat_ngram_size",
+    "encoder_no_repeat_ngram_size",
+    "bad_words_ids",
+    "min_length",
+    "min_new_tokens",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "suppress_tokens",
+    "begin_suppress_tokens",
+    "sequence_bias",
+    "exponential_decay_length_penalty",
+    "guidance_scale",
+    "watermarking_config",
+    "stop_strings",
+)
+_NEUTRAL_ONE = (
+    "num_beams",
+    "num_beam_groups",
+    "num_return_sequences",
+    "repetition_penalty",
+    "encoder_repetition_penalty",
+    "guidance_scale",
+)
+# A token's id may be 0.
+_IDS = ("forced_bos_token_id", "forced_eos_token_id")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What follows an input.
+
+    Attributes:
+        ids: The tokens' ids.
+        log_probs: What the model gave each of them while it wrote, before any penalty of its
+            generation config; None where `generate` did not return its logits.
+    """
+
+    ids: list[int]
+    log_probs: list[float] | None = None
+
+    def first(self, count: int) -> Written:
+        """The first tokens alone."""
+        log_probs = self.log_probs
+        return Written(self.ids[:count], None if log_probs is None else log_probs[:count])
+
+
+def greedy(transformer: Any, tokenizer: Any, most: int, **inputs: Tensor) -> list[Written]:
+    """What a model writes if it takes the best token each time.
+
+    Args:
+        transformer: The Hugging Face model.
+        tokenizer: Its tokenizer.
+        most: How many tokens at most.
+        inputs: What `generate` starts from, `(rows, positions)` each.
+
+    Returns:
+        Per row the tokens up to the first that ends the text.
+    """
+    config = transformer.generation_config
+    ends = end_ids(transformer)
+    padding = getattr(tokenizer, "pad_token_id", None)
+    options = {
+        name: value for name, value in {**_STRATEGY, **_MECHANICS}.items() if hasattr(config, name)
+    }
+    if getattr(config, "stop_strings", None):
+        options["tokenizer"] = tokenizer
+    found = transformer.generate(
+        **inputs,
+        **options,
+        max_new_tokens=most,
+        pad_token_id=padding if padding is not None else next(iter(ends), 0),
+    )
+    logits = getattr(found, "logits", None)
+    sequences = getattr(found, "sequences", found)
+    if logits is None:
+        start = 1 if transformer.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+        return [Written(_up_to(row, ends)) for row in sequences[:, start:].tolist()]
+    written = sequences[:, sequences.shape[1] - len(logits) :]
+    own = [
+        step.float().log_softmax(-1).gather(1, ids.to(step.device).unsqueeze(1)).squeeze(1).cpu()
+        for step, ids in zip(logits, written.unbind(1), strict=True)
+    ]
+    rows = torch.stack(own, dim=1).tolist()
+    return [
+        Written(ids, log_probs).first(len(_up_to(ids, ends)))
+        for ids, log_probs in zip(written.tolist(), rows, strict=True)
+    ]
+
+
+def end_ids(transformer: Any) -> list[int]:
+    """The ids that end what a model writes."""
+    value = getattr(getattr(transformer, "generation_config", None), "eos_token_id", None)
+    if value is None:
+        return []
+    return [int(value)] if isinstance(value, int) else [int(one) for one in value]
+
+
+def forced_start(transformer: Any) -> int | None:
+    """The id that an encoder-decoder's generation config makes the first of what is written."""
+    config = getattr(transformer, "generation_config", None)
+    return getattr(config, "forced_bos_token_id", None)
+
+
+def writes_rows_alone(transformer: Any) -> bool:
+    """Whether `generate` pads a row behind an end that is no token, so that rows written together
+    cannot be told from their padding."""
+    return bool(getattr(transformer.generation_config, "stop_strings", None))
+
+
+def generation_details(transformer: Any, in_parts: bool = False) -> dict[str, str]:
+    """What explanations of a written text say of how it was written.
+
+    Args:
+        transformer: The Hugging Face model.
+        in_parts: Whether it was written after parts of a text that is too long, where the model's
+            generation config counts only for the first token and the last.
+
+    Returns:
+        Empty where the model's generation config asks for nothing but greedy generation; else
+        `generation`, and `generation_rules` where there are rules for what is written.
+    """
+    config = getattr(transformer, "generation_config", None)
+    strategy = [name for name in _STRATEGY if _differs(config, name)]
+    rules = [name for name in _RULES if _differs(config, name)]
+    told = {}
+    if strategy:
+        told["generation"] = f"greedy; the model's generation config has {_list(config, strategy)}"
+    if rules and in_parts:
+        ignored = [name for name in rules if name != "forced_bos_token_id"]
+        if ignored:
+            told["generation_rules"] = (
+                f"{_list(config, ignored)} of the model's generation config did not count, as the "
+                "text was written in parts"
+            )
+    elif rules:
+        told["generation_rules"] = (
+            f"{_list(config, rules)} of the model's generation config counted when the text was "
+            "written; the scores are of the model's own outputs, without these rules"
+        )
+    return told
+
+
+def _differs(config: Any, name: str) -> bool:
+    value = getattr(config, name, None)
+    if name == "penalty_alpha":
+        # Contrastive search needs both.
+        return bool(value) and (getattr(config, "top_k", None) or 0) > 1
+    if value is None or value is False or (isinstance(value, (list, dict, tuple)) and not value):
+        return False
+    return name in _IDS or value is True or value != (1 if name in _NEUTRAL_ONE else 0)
+
+
+def _list(config: Any, names: Sequence[str]) -> str:
+    return ", ".join(f"{name}={reprlib.repr(getattr(config, name))}" for name in names)
+
+
+def _up_to(ids: list[int], ends: Sequence[int]) -> list[int]:
+    for number, one in enumerate(ids):
+        if one in ends:
+            return ids[: number + 1]
+    return ids
