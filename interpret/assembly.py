@@ -139,7 +139,8 @@ def _warnings(
     remedy = attribution.remedies[row] if attribution.remedies else ""
     value = target["value"]
     if attribution.absorbed is not None:
-        found.append(absorbed_more(value, float(attribution.absorbed[row])))
+        absorbed = float(attribution.absorbed[row])
+        found.append(absorbed_more(value, absorbed, space.unsaturated_target))
     if delta is not None:
         due = value - target.get("baseline_value", 0.0)
         what = "difference" if "baseline_value" in target else "value"

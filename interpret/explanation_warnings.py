@@ -38,19 +38,21 @@ def incomplete(delta: float, due: float, what: str, remedy: str) -> str | None:
     return f"{said}; {remedy}" if remedy else said
 
 
-def absorbed_more(value: float, absorbed: float) -> str | None:
+def absorbed_more(value: float, absorbed: float, instead: str | None) -> str | None:
     """That more of a target's value was absorbed on the way back than there was.
 
     Args:
         value: The target's value.
         absorbed: What was handed to nothing of the input.
+        instead: The name of a target that is not next to nothing where the model is sure.
     """
     if abs(absorbed) <= abs(value) or abs(absorbed) <= _ROUNDING:
         return None
+    advice = "use 'deeplift'" if instead is None else f"use the target {instead!r}, or 'deeplift'"
     return (
         f"biases, softmax and non-linearities absorbed {absorbed:.3g}, more than the value "
         f"{value:.3g} that is explained (see 'absorbed'), so the attributions mostly balance that; "
-        "use 'deeplift', or another target if the value is next to nothing"
+        f"{advice}"
     )
 
 

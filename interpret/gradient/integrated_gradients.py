@@ -93,6 +93,9 @@ class IntegratedGradients(AgainstBaseline):
         paths = StraightPaths(space, baseline, RULES[self.rule](self.steps))
         details: list[dict[str, Any]] = [{} for _ in space.instances]
         jumps: list[list[str]] = [[] for _ in space.instances]
+        remedies = [f"take more steps (now {self.steps}), or name a relative_tolerance"] * len(
+            details
+        )
         if self._refines:
             change = (space.values - paths.baseline_values).abs()
             tolerances = (self.relative_tolerance or 0.0) * change
@@ -106,22 +109,26 @@ class IntegratedGradients(AgainstBaseline):
                 [] if converged or found is None else [jump(*found)]
                 for converged, found in zip(reached, paths.jumps(), strict=True)
             ]
+            loosened = (tolerances > (self.relative_tolerance or 0.0) * change).tolist()
+            remedies = list(map(self._remedy, reached, map(bool, jumps), loosened))
         for told, steps in zip(details, paths.steps, strict=True):
             told["steps"] = steps
-        remedies = [
-            "" if own else self._remedy(told.get("converged"))
-            for own, told in zip(jumps, details, strict=True)
-        ]
         return Attribution(
             paths.scores(), paths.baseline_values, details, remedies=remedies, warnings=jumps
         )
 
-    def _remedy(self, converged: bool | None) -> str:
-        """What to do where much is lacking, after refining until it converged or not, or None."""
-        if converged is None:
-            return f"take more steps (now {self.steps}), or name a relative_tolerance"
+    def _remedy(self, converged: bool, jumps: bool, loosened: bool) -> str:
+        """What to do where much is lacking after refining.
+
+        Args:
+            converged: Whether the tolerance was reached.
+            jumps: Whether the target jumps on the path, which has advice of its own.
+            loosened: Whether the tolerance was made larger for the precision of the model.
+        """
         if not converged:
-            return f"raise max_steps (now {self.max_steps}), or name another baseline"
+            return (
+                "" if jumps else f"raise max_steps (now {self.max_steps}), or name another baseline"
+            )
         if self._by_default:
-            return "the model's precision allows no more: run it in single precision"
+            return "run the model in a higher precision" if loosened else ""
         return "name a smaller tolerance"

@@ -206,7 +206,8 @@ def _jump(path: StraightPath, errors: Floats) -> tuple[float, float, float] | No
     worst = int(np.abs(errors).argmax())
     start, end = path.edges[worst]
     width = float(end - start)
-    if width > max(_POINT * end, _NARROW_AT_START) or abs(errors[worst]) < np.abs(errors).sum() / 2:
+    narrow = width <= max(_POINT * end, _NARROW_AT_START)
+    if not narrow or not abs(errors[worst]) >= np.abs(errors).sum() / 2:
         return None
     return float(errors[worst]), float(start), width
 

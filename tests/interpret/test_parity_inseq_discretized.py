@@ -1,7 +1,7 @@
 """inseq's own class for discretized integrated gradients: the same paths and the same scores.
 
-inseq 0.7.1 adapted the code of the authors (github.com/INK-USC/DIG). Its paths have `n_steps` points,
-ours `steps` after the first.
+inseq 0.7.1 adapted the code of the authors (github.com/INK-USC/DIG). Its paths have `n_steps`
+points, ours `steps` after the first.
 """
 
 from __future__ import annotations
