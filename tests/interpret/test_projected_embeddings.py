@@ -1,4 +1,4 @@
-"""AllenNLP's `Embedding` with a projection: its word vectors are what it returns, not its weight."""
+"""AllenNLP's `Embedding` with a projection: word vectors are what it returns, not its weight."""
 
 from __future__ import annotations
 
@@ -115,5 +115,5 @@ def test_a_layer_that_looks_at_places_is_refused() -> None:
     )
     assert any(scores(InputXGradient(predictor, target=YES)))
     for method in (OneHotGradient, DiscretizedIntegratedGradients):
-        with pytest.raises(InterpretationError, match="WithPlaces .* no matrix of word vectors"):
+        with pytest.raises(InterpretationError, match=r"WithPlaces .* no matrix of word vectors"):
             scores(method(predictor, target=YES))
