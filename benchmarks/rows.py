@@ -234,8 +234,7 @@ def _of_language_models(model: str) -> tuple[Row, ...]:
             "discretized",
             "Discretized integrated gradients, 16 steps, the token after 26 tokens",
             replace(next_of[26], method="discretized-integrated-gradients"),
-            # Its path goes through other words, and has the gradient at a step's other end.
-            (OURS, replace(INSEQ_CLASS, comparable=False), replace(INSEQ, comparable=False)),
+            (OURS, INSEQ_CLASS, INSEQ),
             (Goal("inseq's class", "ours", at_least=5),),
             rounds=3,
         ),

@@ -59,12 +59,11 @@ which has the trapezoid rule. How many rows share a batch is looked for before, 
 lets one choose (4, 8 or all 16), on the first token after the prompt.
 
 Of these the last column is empty for interpreto, which sums absolute values over the dimensions of
-an embedding; for captum's integrated gradients, whose path changes the prompt only and keeps what
-was generated before the token (from that baseline ours are the same, as a test shows); and for
-inseq's discretized ones, which choose the next word by its distance from the last one (ours from
-the point that the path has come to), take the gradient at the other end of each step, and one step
-less. Neighbours among the words are looked for once for a model, by ours of the words that a path
-comes to, by inseq of all words; the notes say how long that took, outside the times.
+an embedding, and for captum's integrated gradients, whose path changes the prompt only and keeps
+what was generated before the token (from that baseline ours are the same, as a test shows). inseq
+counts both ends of a discretized path among its steps, so it is given one more. Neighbours among
+the words are looked for once for a model, by ours of the words that a path comes to, by inseq of
+all words; the notes say how long that took, outside the times.
 
 In the row on accuracy everybody must bring the largest error of completeness of all inputs,
 |F(x) - F(x') - Σ scores| / |F(x) - F(x')|, below 1 %. *Ours, tolerance* finds its steps while the

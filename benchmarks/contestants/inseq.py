@@ -53,7 +53,9 @@ class _Inseq:
         if case.method != "input-x-gradient":
             # Its default, and all that can be had: `method` names something else in this call.
             assert case.rule == "gauss-legendre"
-            self._arguments = {"n_steps": case.steps}
+            # Of a discretized path both ends are among its steps.
+            own = case.steps + name.startswith("discretized")
+            self._arguments = {"n_steps": own}
 
     def run(self, **more: Any) -> Scores:
         return [scores for text in self._texts for scores in self._scores(text, more)]

@@ -59,7 +59,8 @@ def _discretized(case: Case, parts: LanguageModel, text: Continued, k: int) -> T
     method.path_builder = _path_builder(parts)[0]
     # The word that the path begins at embeds as zero.
     baseline = torch.full_like(ids, parts.tokenizer.pad_token_id)
-    return method.attribute(ids, baseline, n_steps=case.steps, method="greedy")
+    # Both ends of the path are among its steps.
+    return method.attribute(ids, baseline, n_steps=case.steps + 1, method="greedy")
 
 
 def _path_builder(parts: LanguageModel) -> tuple[Any, float]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
+from ..explanation_warnings import jump
 from ..saliency_interpreter import SaliencyInterpreter
 from .against_baseline import AgainstBaseline
 from .path_integral import StraightPaths
@@ -91,6 +92,10 @@ class IntegratedGradients(AgainstBaseline):
     def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
         paths = StraightPaths(space, baseline, RULES[self.rule](self.steps))
         details: list[dict[str, Any]] = [{} for _ in space.instances]
+        jumps: list[list[str]] = [[] for _ in space.instances]
+        remedies = [f"take more steps (now {self.steps}), or name a relative_tolerance"] * len(
+            details
+        )
         if self._refines:
             change = (space.values - paths.baseline_values).abs()
             tolerances = (self.relative_tolerance or 0.0) * change
@@ -100,6 +105,30 @@ class IntegratedGradients(AgainstBaseline):
                 tolerances = tolerances.maximum(4 * space.rounding * largest)
             reached = paths.refine(tolerances.clamp_min(self.tolerance or 0.0), self.max_steps)
             details = [{"converged": converged} for converged in reached]
+            jumps = [
+                [] if converged or found is None else [jump(*found)]
+                for converged, found in zip(reached, paths.jumps(), strict=True)
+            ]
+            loosened = (tolerances > (self.relative_tolerance or 0.0) * change).tolist()
+            remedies = list(map(self._remedy, reached, map(bool, jumps), loosened))
         for told, steps in zip(details, paths.steps, strict=True):
             told["steps"] = steps
-        return Attribution(paths.scores(), paths.baseline_values, details)
+        return Attribution(
+            paths.scores(), paths.baseline_values, details, remedies=remedies, warnings=jumps
+        )
+
+    def _remedy(self, converged: bool, jumps: bool, loosened: bool) -> str:
+        """What to do where much is lacking after refining.
+
+        Args:
+            converged: Whether the tolerance was reached.
+            jumps: Whether the target jumps on the path, which has advice of its own.
+            loosened: Whether the tolerance was made larger for the precision of the model.
+        """
+        if not converged:
+            return (
+                "" if jumps else f"raise max_steps (now {self.max_steps}), or name another baseline"
+            )
+        if self._by_default:
+            return "run the model in a higher precision" if loosened else ""
+        return "name a smaller tolerance"

@@ -28,7 +28,9 @@ def test_reductions(name: str, expected: list[float]) -> None:
 def test_calls_of_several_sizes_are_reduced_apart() -> None:
     none = torch.zeros(1, 2, dtype=torch.long)
     no = torch.zeros(1, 2, dtype=torch.bool)
-    layout = Layout((CallLayout(("a",), 2, 1, none, none, no), CallLayout(("b",), 2, 3, none, none, no)))
+    layout = Layout(
+        (CallLayout(("a",), 2, 1, none, none, no), CallLayout(("b",), 2, 3, none, none, no))
+    )
     coordinates = torch.tensor([[1.0, -2.0, 1, 2, 3, -4, -5, -6]])
     found = reduce_coordinates(coordinates, layout, Reduction.by_name("mean-abs")())
     assert found.tolist() == [[1, 2, 2, 5]]
