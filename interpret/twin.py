@@ -9,10 +9,6 @@ on the user's model: modules are copied, tensors are shared.
 from __future__ import annotations
 
 import copy
-import types
-from collections import OrderedDict
-from collections.abc import Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,12 +21,12 @@ from torch import Tensor, nn
 from transformers.activations import FastGELUActivation, NewGELUActivation
 
 from .errors import InterpretationError
+from .private_copy import private_copy
+from .stray_calls import refuse_stray_calls
 
 if TYPE_CHECKING:
     from .earlier_pass import EarlierPass
 
-_COPIED = (nn.Module, Metric, list, dict, tuple, set, types.MethodType, partial)
-_PLAIN = (dict, OrderedDict, list, set)
 _TANH_GELUS = (NewGELUActivation, FastGELUActivation)
 
 
@@ -57,7 +53,8 @@ class Twin:
 
     def __init__(self, predictor: Predictor) -> None:
         self.earlier: EarlierPass | None = None
-        model, self._memo = _copied(predictor._model)
+        copied = private_copy(predictor._model)
+        model, self._memo = copied.model, copied.memo
         model.eval()
         for module in model.modules():
             if isinstance(module, _EncoderBase):
@@ -65,6 +62,7 @@ class Twin:
             elif type(module) in _TANH_GELUS and "forward" not in vars(module):
                 _fuse(module)
         _mute([value for value in self._memo.values() if isinstance(value, Metric)])
+        refuse_stray_calls(predictor._model, copied)
         self.model: Model = model
         self.predictor: Predictor = copy.copy(predictor)
         self.predictor._model = model
@@ -113,71 +111,6 @@ def _mute(metrics: list[Metric]) -> None:
     # a model may well predict: span measures raise at tags that fit no scheme.
     for metric in metrics:
         metric.__class__ = type(type(metric).__name__, (_Mute, type(metric)), {})
-
-
-def _copied(model: Model, attempts: int = 20) -> tuple[Model, dict[int, Any]]:
-    """A copy, and for everything in the model, by identity, what stands for it there."""
-    # Tensors cached on a module by an earlier forward pass may carry a graph, which deepcopy
-    # refuses; _shared has put them into the memo.
-    memo = _shared(model)
-    try:
-        return copy.deepcopy(model, memo), memo
-    except Exception as error:
-        # A thread that predicts meanwhile may have put something into what is being copied.
-        if isinstance(error, RuntimeError) and attempts > 1:
-            return _copied(model, attempts - 1)
-        raise InterpretationError(
-            f"{type(model).__name__} cannot be copied ({error}); give the part that refuses a "
-            "__deepcopy__ method"
-        ) from error
-
-
-def _shared(model: nn.Module) -> dict[int, Any]:
-    """What the copy has in common with the model, by identity, as a memo for `deepcopy`."""
-    memo: dict[int, Any] = {}
-    for value in _values(model):
-        if isinstance(value, nn.Parameter):
-            memo[id(value)] = _frozen(value)
-        elif isinstance(value, Tensor):
-            memo[id(value)] = value.detach().clone()
-        elif type(value) in _PLAIN:
-            # A module has a dozen empty ones, and deepcopy takes its time over each.
-            memo[id(value)] = type(value)()
-        else:
-            memo[id(value)] = value
-    return memo
-
-
-def _frozen(parameter: nn.Parameter) -> nn.Parameter:
-    if not parameter.requires_grad:
-        return parameter
-    return nn.Parameter(parameter.detach(), requires_grad=False)
-
-
-def _values(model: nn.Module) -> Iterator[Any]:
-    """Everything that hangs on the modules, plain containers opened, but the modules and those
-    containers that hold something left out."""
-    seen: set[int] = set()
-    pending: list[Any] = [model]
-    while pending:
-        value = pending.pop()
-        if id(value) in seen or value is None:
-            continue
-        seen.add(id(value))
-        if isinstance(value, (nn.Module, Metric)):
-            pending.extend(vars(value).values())
-        elif type(value) in _PLAIN and not value:
-            yield value
-        elif isinstance(value, dict):
-            pending.extend(value.values())
-        elif isinstance(value, (list, tuple, set)):
-            pending.extend(value)
-        elif isinstance(value, types.MethodType):
-            pending.append(value.__self__)
-        elif isinstance(value, partial):
-            pending.extend((*value.args, *value.keywords.values()))
-        elif not isinstance(value, _COPIED):
-            yield value
 
 
 def _hold_state(encoder: _EncoderBase) -> None:
