@@ -69,12 +69,13 @@ class EarlierCall:
         graphs: How much of the graphs is kept.
 
     Attributes:
+        module: The module.
         cut: How many calls were spared that had no graph.
     """
 
     def __init__(self, module: nn.Module, most_bytes: int, graphs: Graphs) -> None:
         self.cut = 0
-        self._module = module
+        self.module = module
         self._left = most_bytes
         self._graphs = graphs
         self._known: dict[Hashable, _Known] = {}
@@ -102,7 +103,7 @@ class EarlierCall:
             self._remember(key, _Known(tuple(vectors.values()), named, type(outputs)))
             return type(outputs)(**{name: one.detach().clone() for name, one in named.items()})
 
-        with instead(self._module, forward):
+        with instead(self.module, forward):
             yield
 
     @contextmanager
@@ -118,7 +119,7 @@ class EarlierCall:
             outputs = _Again.apply(known, *(_vectors(given).values() if graph else ()))
             return known.returned(**dict(zip(known.outputs, outputs, strict=True)))
 
-        with instead(self._module, forward):
+        with instead(self.module, forward):
             yield
 
     def _remember(self, key: Hashable, known: _Known) -> None:

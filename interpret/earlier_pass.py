@@ -77,6 +77,12 @@ class EarlierPass:
         self._known: dict[Any, _Embedded] = {}
 
     @property
+    def modules(self) -> list[nn.Module]:
+        """The modules whose outputs are given from what is known."""
+        reader = [] if self._reader is None else [self._reader.module]
+        return [self.found.text_field_embedder, *reader]
+
+    @property
     def cut(self) -> int:
         """How many calls were spared that had no graph."""
         return self._cut + (0 if self._reader is None else self._reader.cut)

@@ -333,6 +333,7 @@ class EmbeddingSpace(RecordedInstances):
         return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
     def _gradient(self, values: Tensor, leaves: list[Tensor]) -> list[Tensor]:
+        self._twin.gradient_paths.check()
         if not values.requires_grad:
             raise InterpretationError(
                 f"target {type(self._target).__name__} does not depend on the embeddings in a "
@@ -374,7 +375,8 @@ class EmbeddingSpace(RecordedInstances):
         if earlier is None or earlier.found != found:
             earlier = EarlierPass(found)
         cut = earlier.cut
-        with hooks, earlier.serving(recording), torch.enable_grad():
+        watching = self._twin.gradient_paths.watching(earlier.modules)
+        with watching, hooks, earlier.serving(recording), torch.enable_grad():
             outputs = self._twin.model(**self._collated)
         self._check_recorded(recording, found)
         parts = [
@@ -409,7 +411,10 @@ class EmbeddingSpace(RecordedInstances):
         of those."""
         collated = select_rows(self._collated, rows, len(self.instances))
         replacing = Replacement(self._calls, self.layout.split(points), len(self.instances))
-        with hooked([call.layer for call in self._calls], replacing.layer), listening():
+        watching = nullcontext()
+        if points.requires_grad:
+            watching = self._twin.gradient_paths.watching()
+        with watching, hooked([call.layer for call in self._calls], replacing.layer), listening():
             outputs = self._twin.model(**collated)
         replacing.finish()
         return outputs

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from transformers.activations import FastGELUActivation, NewGELUActivation
 
 from .errors import InterpretationError
+from .gradient_paths import GradientPaths
 from .private_copy import private_copy
 from .stray_calls import refuse_stray_calls
 
@@ -39,6 +40,7 @@ class Twin:
 
     Args:
         predictor: The user's predictor. It is read, never written.
+        checked: What is known of models from earlier twins; see `GradientPaths`.
 
     Raises:
         InterpretationError: If the model cannot be copied.
@@ -48,10 +50,12 @@ class Twin:
         model: Its model.
         device: Where the model takes its inputs.
         dtype: The floating type of the model's parameters.
+        gradient_paths: Whether gradients come back through its modules.
         earlier: What is known of the inputs since they were predicted, None for nothing.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, checked: set[int] | None = None) -> None:
+        checked = set() if checked is None else checked
         self.earlier: EarlierPass | None = None
         copied = private_copy(predictor._model)
         model, self._memo = copied.model, copied.memo
@@ -64,12 +68,15 @@ class Twin:
         _mute([value for value in self._memo.values() if isinstance(value, Metric)])
         refuse_stray_calls(predictor._model, copied)
         self.model: Model = model
+        self.gradient_paths = GradientPaths(model, predictor._model, checked)
         self.predictor: Predictor = copy.copy(predictor)
         self.predictor._model = model
         self.predictor._token_offsets = []
         self.device, self.dtype = place(model)
         if self.device.type == "cuda":
             _let_cudnn_differentiate(model)
+        for module in model.modules():
+            _keep_backward(module)
 
     def counterpart(self, module: nn.Module) -> nn.Module:
         """The twin's copy of a module of the user's model.
@@ -165,3 +172,10 @@ def _let_cudnn_differentiate(model: nn.Module) -> None:
         if isinstance(module, nn.RNNBase):
             module.dropout = 0.0
             module.training = True
+
+
+def _keep_backward(module: nn.Module) -> None:
+    # On a processor that has the instructions, bitsandbytes packs a layer's weights for a kernel
+    # without a backward pass once it runs without gradients.
+    if "support_avx512bf16_for_cpu" in vars(module):
+        module.support_avx512bf16_for_cpu = False
