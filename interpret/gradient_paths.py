@@ -95,9 +95,10 @@ class GradientPaths:
         self._ran = []
         if self._lost is not None:
             raise InterpretationError(
-                f"{self._lost} gives no gradient, as quantised layers do, so what goes through it "
-                "would be missing; use a perturbation method ('value-zeroing', say), which needs "
-                "values only, or explain the model in full precision"
+                f"{self._lost} gives no gradient (as a quantised layer does, or one that runs "
+                "under torch.no_grad), so what goes through it would be missing; use a "
+                "perturbation method ('value-zeroing', say), which needs values only, or explain "
+                "the model as it was before quantisation"
             )
 
     def _hook(self, name: str) -> Any:

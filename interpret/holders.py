@@ -26,6 +26,7 @@ ATOMS = frozenset(
     )
 )
 """Types whose values hold no module."""
+_DATA_PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 _MOST_ITEMS = 256
 _MOST_STEPS = 2000
 
@@ -97,6 +98,18 @@ def leads_to_module(value: Any, of_globals: bool = True, of_objects: bool = Fals
         elif isinstance(one, types.MethodType):
             pending.extend((*held_by(one), *held_by(one.__self__)))
     return False
+
+
+def within(module: nn.Module) -> nn.Module:
+    """The module that was compiled or spread over devices; a module itself where neither was
+    done."""
+    while True:
+        if isinstance(module, _DATA_PARALLEL):
+            module = module.module
+        elif "dynamo_ctx" in vars(module) and "_orig_mod" in module._modules:
+            module = module._modules["_orig_mod"]  # type: ignore[assignment]
+        else:
+            return module
 
 
 def is_bound_to(method: Any, module: nn.Module) -> bool:

@@ -30,9 +30,9 @@ from .holders import (
     is_wrapper,
     leads_to_module,
     named_globals,
+    within,
 )
 
-_DATA_PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 _COMPILED = "_torchdynamo_orig_callable"
 
 
@@ -148,10 +148,8 @@ class _Contents:
             # Copied as one, with its weights.
             return []
         held = vars(module)
-        original = module._modules.get("_orig_mod") if "dynamo_ctx" in held else None
-        if isinstance(module, _DATA_PARALLEL):
-            original = module.module
-        if original is not None:
+        original = within(module)
+        if original is not module:
             self.replaced[id(module)] = original
             return [original]
         if leads_to_module(type(module).forward, of_globals=False):

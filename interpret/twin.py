@@ -73,6 +73,8 @@ class Twin:
         self.predictor._model = model
         self.predictor._token_offsets = []
         self.device, self.dtype = place(model)
+        if self.dtype is torch.bfloat16:
+            _return_floats(model)
         if self.device.type == "cuda":
             _let_cudnn_differentiate(model)
         for module in model.modules():
@@ -179,3 +181,20 @@ def _keep_backward(module: nn.Module) -> None:
     # without a backward pass once it runs without gradients.
     if "support_avx512bf16_for_cpu" in vars(module):
         module.support_avx512bf16_for_cpu = False
+
+
+def _return_floats(model: Model) -> None:
+    # AllenNLP's predictions are numpy's, which has no bfloat16.
+    readable = model.make_output_human_readable
+
+    def make_output_human_readable(output_dict: dict[str, Any]) -> dict[str, Any]:
+        return _widened(readable(_widened(output_dict)))
+
+    model.make_output_human_readable = make_output_human_readable  # type: ignore[method-assign]
+
+
+def _widened(outputs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.float() if getattr(value, "dtype", None) is torch.bfloat16 else value
+        for name, value in outputs.items()
+    }

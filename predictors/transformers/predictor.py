@@ -13,6 +13,8 @@ from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import nn
 
+from allennlp_saliency.interpret.holders import within
+
 from .json_input import Kind, taken
 from .loading import find_task, load_model, load_tokenizer
 from .model import TransformersModel
@@ -75,7 +77,8 @@ class TransformersPredictor(Predictor):
 
         Args:
             model: A folder, a hub id or a model object, which is put in evaluation mode, as
-                AllenNLP's predictors do with theirs.
+                AllenNLP's predictors do with theirs. Of one that was compiled or spread by
+                `DataParallel` the model in it is run.
             tokenizer: A folder, a hub id or a tokenizer object; None for the model's own.
             task: "text-classification", "token-classification", "question-answering",
                 "multiple-choice", "masked-lm", "causal-lm" or "seq2seq"; None for what the
@@ -97,6 +100,8 @@ class TransformersPredictor(Predictor):
                 it goes with.
             ConfigurationError: If there is no such `overlong`, or a number is out of range.
         """
+        if isinstance(model, nn.Module):
+            model = within(model)
         task = find_task(model, task)
         own_tokenizer = load_tokenizer(tokenizer, model)
         loaded = load_model(model, task, dtype, **loading)
