@@ -347,6 +347,7 @@ class EmbeddingSpace(RecordedInstances):
         return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
     def _gradient(self, values: Tensor, leaves: list[Tensor]) -> list[Tensor]:
+        self._twin.gradient_paths.check()
         if not values.requires_grad:
             raise InterpretationError(
                 f"target {type(self._target).__name__} does not depend on the embeddings in a "
@@ -394,7 +395,8 @@ class EmbeddingSpace(RecordedInstances):
         cache = self._twin.prediction_cache
         if cache is None or cache.found != found:
             cache = PredictionCache(found)
-        with hooks, cache.serving(recording) as served, torch.enable_grad():
+        watching = self._twin.gradient_paths.watching(cache.modules)
+        with watching, hooks, cache.serving(recording) as served, torch.enable_grad():
             outputs = self._twin.model(**self._collated)
         self._check_recorded(recording, found)
         parts = [
@@ -439,7 +441,10 @@ class EmbeddingSpace(RecordedInstances):
         of those."""
         collated = select_rows(self._collated, rows, len(self.instances))
         replacing = Replacement(self._calls, self.layout.split(points), len(self.instances))
-        with hooked([call.layer for call in self._calls], replacing.layer), listening():
+        watching = nullcontext()
+        if points.requires_grad:
+            watching = self._twin.gradient_paths.watching()
+        with watching, hooked([call.layer for call in self._calls], replacing.layer), listening():
             outputs = self._twin.model(**collated)
         replacing.finish()
         return outputs

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from .embedding_layers import EmbeddingLayer, EmbeddingLayers
@@ -80,6 +80,11 @@ class PredictionCache:
         self._left = most_bytes
         self._graphs = graphs
         self._known: dict[Hashable, _CachedCall] = {}
+
+    @property
+    def modules(self) -> list[nn.Module]:
+        """The modules whose outputs may be served without a graph."""
+        return [] if self.found.backbone is None else [self.found.backbone]
 
     @contextmanager
     def listening(self) -> Iterator[None]:

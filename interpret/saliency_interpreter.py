@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -106,6 +106,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             raise ConfigurationError(f"granularity is 'token' or 'word', not {granularity!r}")
         self.granularity = granularity
         self._sharing = BatchSharing()
+        self._checked: set[int] = set()
 
     @property
     def rows_per_instance(self) -> int:
@@ -197,7 +198,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             One per input, in order.
         """
         with _differentiating():
-            twin = Twin(self.predictor)
+            twin = Twin(self.predictor, self._checked)
             with _remembering(twin, self._kept_graphs(twin, inputs)):
                 labelled = label_json(twin.predictor, inputs, predict)
             return self._interpret(twin, labelled, progress)
@@ -207,7 +208,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     ) -> list[Interpretation]:
         """As `interpret_each`, for a dataset reader's instances; they are left as they are."""
         with _differentiating():
-            twin = Twin(self.predictor)
+            twin = Twin(self.predictor, self._checked)
             with _remembering(twin, self._kept_graphs(twin, instances)):
                 labelled = label_instances(twin.predictor, instances, predict)
             return self._interpret(twin, labelled, progress)
@@ -406,7 +407,8 @@ def _remembering(twin: Twin, graphs: int) -> Iterator[None]:
         # What is wrong is told of every input, once it is labelled.
         yield
         return
-    with twin.prediction_cache.listening():
+    watching = twin.gradient_paths.watching() if graphs else nullcontext()
+    with watching, twin.prediction_cache.listening():
         yield
 
 

@@ -9,10 +9,6 @@ on the user's model: modules are copied, tensors are shared.
 from __future__ import annotations
 
 import copy
-import types
-from collections import OrderedDict
-from collections.abc import Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,12 +21,13 @@ from torch import Tensor, nn
 from transformers.activations import FastGELUActivation, NewGELUActivation
 
 from .errors import InterpretationError
+from .gradient_paths import GradientPaths
+from .private_copy import private_copy
+from .stray_calls import refuse_stray_calls
 
 if TYPE_CHECKING:
     from .prediction_cache import PredictionCache
 
-_COPIED = (nn.Module, Metric, list, dict, tuple, set, types.MethodType, partial)
-_PLAIN = (dict, OrderedDict, list, set)
 _TANH_GELUS = (NewGELUActivation, FastGELUActivation)
 
 
@@ -43,6 +40,7 @@ class Twin:
 
     Args:
         predictor: The user's predictor. It is read, never written.
+        checked: What is known of models from earlier twins; see `GradientPaths`.
 
     Raises:
         InterpretationError: If the model cannot be copied.
@@ -52,12 +50,15 @@ class Twin:
         model: Its model.
         device: Where the model takes its inputs.
         dtype: The floating type of the model's parameters.
+        gradient_paths: Whether gradients come back through its modules.
         prediction_cache: The outputs of the prediction pass, None where none are kept.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, checked: set[int] | None = None) -> None:
+        checked = set() if checked is None else checked
         self.prediction_cache: PredictionCache | None = None
-        model, self._memo = _copied(predictor._model)
+        copied = private_copy(predictor._model)
+        model, self._memo = copied.model, copied.memo
         model.eval()
         for module in model.modules():
             if isinstance(module, _EncoderBase):
@@ -65,13 +66,19 @@ class Twin:
             elif type(module) in _TANH_GELUS and "forward" not in vars(module):
                 _fuse(module)
         _mute([value for value in self._memo.values() if isinstance(value, Metric)])
+        refuse_stray_calls(predictor._model, copied)
         self.model: Model = model
+        self.gradient_paths = GradientPaths(model, predictor._model, checked)
         self.predictor: Predictor = copy.copy(predictor)
         self.predictor._model = model
         self.predictor._token_offsets = []
         self.device, self.dtype = place(model)
+        if self.dtype is torch.bfloat16:
+            _return_floats(model)
         if self.device.type == "cuda":
             _let_cudnn_differentiate(model)
+        for module in model.modules():
+            _keep_backward(module)
 
     def counterpart(self, module: nn.Module) -> nn.Module:
         """The twin's copy of a module of the user's model.
@@ -113,71 +120,6 @@ def _mute(metrics: list[Metric]) -> None:
     # a model may well predict: span measures raise at tags that fit no scheme.
     for metric in metrics:
         metric.__class__ = type(type(metric).__name__, (_Mute, type(metric)), {})
-
-
-def _copied(model: Model, attempts: int = 20) -> tuple[Model, dict[int, Any]]:
-    """A copy, and for everything in the model, by identity, what stands for it there."""
-    # Tensors cached on a module by an earlier forward pass may carry a graph, which deepcopy
-    # refuses; _shared has put them into the memo.
-    memo = _shared(model)
-    try:
-        return copy.deepcopy(model, memo), memo
-    except Exception as error:
-        # A thread that predicts meanwhile may have put something into what is being copied.
-        if isinstance(error, RuntimeError) and attempts > 1:
-            return _copied(model, attempts - 1)
-        raise InterpretationError(
-            f"{type(model).__name__} cannot be copied ({error}); give the part that refuses a "
-            "__deepcopy__ method"
-        ) from error
-
-
-def _shared(model: nn.Module) -> dict[int, Any]:
-    """What the copy has in common with the model, by identity, as a memo for `deepcopy`."""
-    memo: dict[int, Any] = {}
-    for value in _values(model):
-        if isinstance(value, nn.Parameter):
-            memo[id(value)] = _frozen(value)
-        elif isinstance(value, Tensor):
-            memo[id(value)] = value.detach().clone()
-        elif type(value) in _PLAIN:
-            # A module has a dozen empty ones, and deepcopy takes its time over each.
-            memo[id(value)] = type(value)()
-        else:
-            memo[id(value)] = value
-    return memo
-
-
-def _frozen(parameter: nn.Parameter) -> nn.Parameter:
-    if not parameter.requires_grad:
-        return parameter
-    return nn.Parameter(parameter.detach(), requires_grad=False)
-
-
-def _values(model: nn.Module) -> Iterator[Any]:
-    """Everything that hangs on the modules, plain containers opened, but the modules and those
-    containers that hold something left out."""
-    seen: set[int] = set()
-    pending: list[Any] = [model]
-    while pending:
-        value = pending.pop()
-        if id(value) in seen or value is None:
-            continue
-        seen.add(id(value))
-        if isinstance(value, (nn.Module, Metric)):
-            pending.extend(vars(value).values())
-        elif type(value) in _PLAIN and not value:
-            yield value
-        elif isinstance(value, dict):
-            pending.extend(value.values())
-        elif isinstance(value, (list, tuple, set)):
-            pending.extend(value)
-        elif isinstance(value, types.MethodType):
-            pending.append(value.__self__)
-        elif isinstance(value, partial):
-            pending.extend((*value.args, *value.keywords.values()))
-        elif not isinstance(value, _COPIED):
-            yield value
 
 
 def _hold_state(encoder: _EncoderBase) -> None:
@@ -232,3 +174,27 @@ def _let_cudnn_differentiate(model: nn.Module) -> None:
         if isinstance(module, nn.RNNBase):
             module.dropout = 0.0
             module.training = True
+
+
+def _keep_backward(module: nn.Module) -> None:
+    # On a processor that has the instructions, bitsandbytes packs a layer's weights for a kernel
+    # without a backward pass once it runs without gradients.
+    if "support_avx512bf16_for_cpu" in vars(module):
+        module.support_avx512bf16_for_cpu = False
+
+
+def _return_floats(model: Model) -> None:
+    # AllenNLP's predictions are numpy's, which has no bfloat16.
+    readable = model.make_output_human_readable
+
+    def make_output_human_readable(output_dict: dict[str, Any]) -> dict[str, Any]:
+        return _widened(readable(_widened(output_dict)))
+
+    model.make_output_human_readable = make_output_human_readable  # type: ignore[method-assign]
+
+
+def _widened(outputs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.float() if getattr(value, "dtype", None) is torch.bfloat16 else value
+        for name, value in outputs.items()
+    }

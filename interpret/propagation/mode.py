@@ -59,8 +59,8 @@ class RuleMode(CallMode):
             depend on the embeddings.
 
     Attributes:
-        unruled: Names of operations that are neither linear nor have a rule; their gradient is
-            taken as it is.
+        unruled: Names of operations that are neither linear nor have a rule, or are computed inside
+            an `autograd.Function` that has a backward pass; their gradient is taken as it is.
     """
 
     def __init__(self, rules: Mapping[str, Rule]) -> None:
@@ -74,6 +74,11 @@ class RuleMode(CallMode):
         if not depends(args) and not depends(list(kwargs.values())):
             return func(*args, **kwargs)
         name = operation(func)
+        if not torch.is_grad_enabled():
+            # Inside an autograd.Function, which brings a backward pass of its own.
+            if name not in STRUCTURAL:
+                self.unruled.add(name)
+            return func(*args, **kwargs)
         asked, args, kwargs = not_in_place(func, args, kwargs)
         if asked or (in_place(func) and self._treats(name, args)):
             result = self.apply(name, func, (args[0].clone(), *args[1:]), kwargs)

@@ -14,6 +14,8 @@ from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import nn
 
+from allennlp_saliency.interpret.holders import within
+
 from .json_input import Kind, taken
 from .loading import find_task, load_model, load_tokenizer
 from .model import TransformersModel
@@ -77,7 +79,8 @@ class TransformersPredictor(Predictor):
 
         Args:
             model: A folder, a hub id or a model object, which is put in evaluation mode, as
-                AllenNLP's predictors do with theirs.
+                AllenNLP's predictors do with theirs. Of one that was compiled or spread by
+                `DataParallel` the model in it is run.
             tokenizer: A folder, a hub id or a tokenizer object; None for the model's own.
             task: "text-classification", "token-classification", "question-answering",
                 "multiple-choice", "masked-lm", "causal-lm" or "seq2seq"; None for what the
@@ -103,6 +106,8 @@ class TransformersPredictor(Predictor):
             ConfigurationError: If there is no such `overlong`, a number is out of range, or
                 `no_answer` is asked of another task.
         """
+        if isinstance(model, nn.Module):
+            model = within(model)
         task = find_task(model, task)
         own_tokenizer = load_tokenizer(tokenizer, model)
         loaded = load_model(model, task, dtype, **loading)

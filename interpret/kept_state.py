@@ -1,0 +1,112 @@
+"""A model's state as it was before a forward pass.
+
+Some models change themselves while they run: BigBird turns its sparse attention off for good once a
+text is short, others lengthen a table of positions. What comes next is then computed otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+from transformers import PretrainedConfig
+
+_OWN = frozenset(vars(nn.Module()))
+_CONTAINERS = frozenset((list, dict, set))
+_PLAIN = frozenset((int, float, bool, str, type(None)))
+
+
+@contextmanager
+def state_kept(module: nn.Module) -> Iterator[None]:
+    """Puts back what a forward pass changes of a module and its submodules.
+
+    Attributes, registered submodules, parameters and buffers, the items of lists, dictionaries and
+    sets that are attributes, and the attributes of Hugging Face configs are those from before,
+    the same objects. What is written into a tensor in place stays.
+
+    Args:
+        module: The module that is run. Two threads that run the same one at the same time may see
+            what the other's forward pass changes, as they do without this.
+    """
+    before = _State(module)
+    try:
+        yield
+    finally:
+        before.restore()
+
+
+class _State:
+    """The attributes of modules and configs.
+
+    Args:
+        module: The outermost module.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        held: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        containers: list[tuple[Any, Any]] = []
+        configs: dict[int, PretrainedConfig] = {}
+        for one in module.modules():
+            attributes = vars(one)
+            held.append((attributes, attributes.copy()))
+            if registered := attributes["_parameters"]:
+                held.append((registered, registered.copy()))
+            if registered := attributes["_modules"]:
+                held.append((registered, registered.copy()))
+            if registered := attributes["_buffers"]:
+                held.append((registered, registered.copy()))
+            for name in attributes.keys() - _OWN:
+                value = attributes[name]
+                kind = type(value)
+                if kind in _CONTAINERS:
+                    containers.append((value, value.copy()))
+                elif kind not in _PLAIN and isinstance(value, PretrainedConfig):
+                    configs[id(value)] = value
+        pending = list(configs.values())
+        while pending:
+            attributes = vars(pending.pop())
+            held.append((attributes, attributes.copy()))
+            for value in attributes.values():
+                if isinstance(value, PretrainedConfig) and id(value) not in configs:
+                    configs[id(value)] = value
+                    pending.append(value)
+                elif type(value) in _CONTAINERS:
+                    containers.append((value, value.copy()))
+        self._held = held
+        self._containers = containers
+
+    def restore(self) -> None:
+        """Puts everything back that is another object now."""
+        for attributes, before in self._held:
+            if not _same(attributes, before):
+                _put_back(attributes, before)
+        for container, before in self._containers:
+            if not _same(container, before):
+                if isinstance(container, list):
+                    container[:] = before
+                elif isinstance(container, dict):
+                    _put_back(container, before)
+                else:
+                    container.intersection_update(before)
+                    container.update(before)
+
+
+def _same(now: Any, before: Any) -> bool:
+    # Ten times as fast as to compare one by one: equality looks at identity first, and what is
+    # equal without being the same (1 and True, two lists) makes no difference.
+    try:
+        return bool(now == before)
+    except (RuntimeError, ValueError):
+        # Tensors that are not the same have no one truth value.
+        return False
+
+
+def _put_back(now: dict[str, Any], before: dict[str, Any]) -> None:
+    for name in [name for name in now if name not in before]:
+        del now[name]
+    if list(now) != [name for name in before if name in now] or len(now) < len(before):
+        # The order of submodules is that of a `Sequential`.
+        now.clear()
+    now.update(before)
