@@ -26,13 +26,13 @@ from .joined_texts import JoinedTexts, JoinsTexts, TracedCall
 from .labels import Labels
 from .layout import CallLayout, Layout
 from .outputs import ModelOutputs
-from .packing import Chunk, TokenBudget
+from .packing import Chunk, TokenBudget, out_of_memory
 from .prediction_cache import PredictionCache
 from .prediction_check import Expected, check_predicted
 from .recorded_instances import RecordedInstances
 from .row_loss import RowLoss
 from .targets import Target
-from .twin import Twin
+from .twin import Twin, name_of
 
 _TELLING_LOSS = 1e-2
 
@@ -256,7 +256,16 @@ class EmbeddingSpace(RecordedInstances):
         Raises:
             Mismatch: If it did not.
         """
-        check_predicted(self._outputs, expected, self._twin.dtype)
+        if not self.random:
+            check_predicted(self._outputs, expected, self._twin.dtype)
+
+    @cached_property
+    def random(self) -> bool:
+        """Whether the model's forward pass is random although it is in evaluation mode."""
+        with torch.no_grad():
+            return self._twin.random_passes.settle(
+                lambda: self._run(self._own_rows, self.embeddings)
+            )
 
     def check(self) -> None:
         """Makes sure that the row values were taken from the right formula.
@@ -354,7 +363,16 @@ class EmbeddingSpace(RecordedInstances):
                 "differentiable way; compute it from the model's outputs without .item(), "
                 ".detach() or argmax, or use a perturbation method"
             )
-        gradients = torch.autograd.grad(values.sum(), leaves, allow_unused=True)
+        try:
+            gradients = torch.autograd.grad(values.sum(), leaves, allow_unused=True)
+        except Exception as error:
+            if out_of_memory(error) or isinstance(error, InterpretationError):
+                raise
+            raise InterpretationError(
+                f"{name_of(self._twin.model)} cannot be differentiated in evaluation mode "
+                f"({type(error).__name__}: {error}); use a method that needs values only, such as "
+                "'sequential-integrated-gradients' or 'value-zeroing'"
+            ) from error
         return [
             torch.zeros_like(leaf) if gradient is None else gradient
             for leaf, gradient in zip(leaves, gradients, strict=True)
@@ -396,7 +414,8 @@ class EmbeddingSpace(RecordedInstances):
         if cache is None or cache.found != found:
             cache = PredictionCache(found)
         watching = self._twin.gradient_paths.watching(cache.modules)
-        with watching, hooks, cache.serving(recording) as served, torch.enable_grad():
+        drawing = self._twin.random_passes.watching()
+        with watching, drawing, hooks, cache.serving(recording) as served, torch.enable_grad():
             outputs = self._twin.model(**self._collated)
         self._check_recorded(recording, found)
         parts = [

@@ -155,9 +155,13 @@ class NestedSpace(EmbeddingSpace):
         collated = self._whole(self._own_rows, heads, row)
         recording = Recording(collated, len(heads), self._joined_texts(collated))
         hooks = hooked(found.layers, recording.layer, found.embedders, recording.embedder)
-        with hooks, batched_backward(), torch.enable_grad():
+        drawing = self._twin.random_passes.watching()
+        with hooks, drawing, batched_backward(), torch.enable_grad():
             outputs = self._twin.model(**collated)
         self._check_recorded(recording, found)
+        states = outputs["states"]
+        if states.dim() != 3 or len(states) != len(heads):
+            raise NotNested
         if any(call.transposed or call.shape[0] != len(heads) for call in recording.calls):
             raise NotNested
         self._check_alone(outputs, min(range(count), key=lengths.__getitem__))

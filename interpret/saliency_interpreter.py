@@ -27,6 +27,7 @@ from .embedding_space import EmbeddingSpace, RowLossError
 from .errors import InterpretationError
 from .explanation import Explanation
 from .labelling import Labelled, label_instances, label_json
+from .model_checks import RANDOM_WARNING
 from .nested_space import space_of
 from .packing import TokenBudget
 from .prediction_cache import PredictionCache
@@ -35,7 +36,7 @@ from .reduction import Aggregation, Normalization
 from .row_loss import RowLoss
 from .targets import Target
 from .to_words import texts_of, to_words
-from .twin import Twin
+from .twin import Twin, name_of
 from .windows import Whole
 
 
@@ -333,7 +334,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             return list(self._explain(twin, jobs, budget))
         except Mismatch as mismatch:
             if len(jobs) == 1:
-                return [mismatch.error(_name(twin.model))]
+                return [mismatch.error(name_of(twin.model))]
             # Is it the batch, or would it be so alone?
             alone = self._explain_group(twin, [jobs[mismatch.row]], budget)[0]
             if not isinstance(alone, Exception):
@@ -382,7 +383,12 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     def _explanations(self, space: EmbeddingSpace) -> list[Explanation]:
         attribution = self.attribute(space)
         space.check()
-        return assemble(space, attribution, self.config(), self._target_config(), self.aggregation)
+        explanations = assemble(
+            space, attribution, self.config(), self._target_config(), self.aggregation
+        )
+        if not space.random:
+            return explanations
+        return [replace(one, warnings=[*one.warnings, RANDOM_WARNING]) for one in explanations]
 
     def _target_config(self) -> JsonDict:
         return describe(self.target, Target, frozenset({"label"}))
@@ -408,13 +414,8 @@ def _remembering(twin: Twin, graphs: int) -> Iterator[None]:
         yield
         return
     watching = twin.gradient_paths.watching() if graphs else nullcontext()
-    with watching, twin.prediction_cache.listening():
+    with watching, twin.random_passes.watching(), twin.prediction_cache.listening():
         yield
-
-
-def _name(model: Any) -> str:
-    """What a model is called: by its transformer where it is one with a head."""
-    return type(getattr(model, "transformer", model)).__name__
 
 
 def _length(instance: Instance) -> int:

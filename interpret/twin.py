@@ -22,6 +22,7 @@ from transformers.activations import FastGELUActivation, NewGELUActivation
 
 from .errors import InterpretationError
 from .gradient_paths import GradientPaths
+from .model_checks import RandomPasses
 from .private_copy import private_copy
 from .stray_calls import refuse_stray_calls
 
@@ -51,6 +52,7 @@ class Twin:
         device: Where the model takes its inputs.
         dtype: The floating type of the model's parameters.
         gradient_paths: Whether gradients come back through its modules.
+        random_passes: Whether its forward pass is random although it is in evaluation mode.
         prediction_cache: The outputs of the prediction pass, None where none are kept.
     """
 
@@ -73,6 +75,7 @@ class Twin:
         self.predictor._model = model
         self.predictor._token_offsets = []
         self.device, self.dtype = place(model)
+        self.random_passes = RandomPasses(self.device)
         if self.dtype is torch.bfloat16:
             _return_floats(model)
         if self.device.type == "cuda":
@@ -95,6 +98,11 @@ class Twin:
                 "its model; return a submodule of `self._model`"
             )
         return twin
+
+
+def name_of(model: nn.Module) -> str:
+    """What a model is called in messages: by its transformer where it is one with a head."""
+    return type(getattr(model, "transformer", model)).__name__
 
 
 def _fuse(gelu: nn.Module) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.interventions import inputs_of
+from allennlp_saliency.interpret.kept_state import state_kept
 from allennlp_saliency.interpret.prediction_check import Expected
 
 from .greedy import Written, generation_details, greedy, writes_rows_alone
@@ -139,7 +140,8 @@ class GeneratingModel(TransformersModel):
             length = own["input_ids"].shape[1]
             decodes = self.config.is_encoder_decoder
             self.check_length(max(length, most) if decodes else length + most - 1)
-            found = greedy(self.transformer, self._pieces.tokenizer, most, **own)
+            with state_kept(self.transformer):
+                found = greedy(self.transformer, self._pieces.tokenizer, most, **own)
             for row, one in zip(rows, found, strict=True):
                 written[row] = one
         return [one for one in written if one is not None]

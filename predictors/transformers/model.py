@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.embedding_layers import input_embeddings
+from allennlp_saliency.interpret.kept_state import state_kept
 from allennlp_saliency.interpret.twin import place
 
 from .label_vocabulary import NAMESPACE, LabelVocabulary
@@ -93,8 +94,12 @@ class TransformersModel(ReadsLongTexts):
             sequence: `(rows, positions)`.
             more: What else the model is to take.
         """
-        inputs = {**self.inputs(sequence), **more}
-        return self.transformer(**inputs, return_dict=True)
+        return self.call({**self.inputs(sequence), **more})
+
+    def call(self, inputs: Mapping[str, Any]) -> Any:
+        """The Hugging Face model's outputs for its own arguments; the model stays as it is."""
+        with state_kept(self.transformer):
+            return self.transformer(**inputs, return_dict=True)
 
     def inputs(self, sequence: TokenSequence) -> dict[str, Any]:
         """The arguments of the Hugging Face model for sequences of ids: what its tokenizer makes.

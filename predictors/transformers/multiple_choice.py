@@ -102,7 +102,7 @@ class TransformersMultipleChoice(TransformersModel):
             name: value.view(*there.shape, -1) if isinstance(value, Tensor) else value
             for name, value in self.inputs(sequence).items()
         }
-        logits = self.transformer(**inputs, return_dict=True).logits.float()
+        logits = self.call(inputs).logits.float()
         logits = logits.masked_fill(~there, torch.finfo(logits.dtype).min)
         outputs: dict[str, Any] = {"logits": logits, "probs": logits.softmax(-1)}
         if label is not None:

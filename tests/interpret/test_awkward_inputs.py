@@ -144,7 +144,7 @@ class Stacked(Awkward):
 
 def test_fields_stacked_along_the_batch() -> None:
     predictor = awkward(Stacked)
-    with pytest.raises(InterpretationError, match="no telling which of the text fields"):
+    with pytest.raises(InterpretationError, match="none of the tensors of the text fields"):
         explain(predictor, {"one": TEXT, "other": "film"})
 
 

@@ -196,7 +196,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("family", "baseline", "told"),
         [
-            ("gpt2", "mask", r"Embedding of field 'tokens' has no mask token.*'zero'"),
+            ("gpt2", "mask", r"Embedding of 'tokens' has no mask token.*'zero'"),
             ("gpt2", "pad", "has no pad token"),
             ("bert", {"type": "token", "token": "zebra"}, "embedding of the token 'zebra'"),
             ("lstm", {"type": "token", "token": "zebra"}, "embedding of the token 'zebra'"),

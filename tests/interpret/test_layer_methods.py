@@ -430,10 +430,17 @@ class TestBlocksBelow:
         assert blocks_below(model, "stack") == []
 
 
-def test_choices_share_no_layer() -> None:
-    """A layer that reads each choice with the prompt has positions of no one field."""
+@pytest.mark.parametrize("layer", ["transformer.bert.encoder.layer.1", "bert.encoder.layer.1", 1])
+def test_a_block_sees_each_choice_with_the_prompt(layer: str | int) -> None:
+    """Every position of a choice's sequence is the prompt's or that choice's."""
     owner = predictor("bert", "multiple-choice")
-    method = LayerIntegratedGradients(owner, layer="transformer.bert.encoder.layer.1", steps=2)
+    method = LayerIntegratedGradients(owner, layer=layer, target="logit", steps=32)
     for choices in (["in paris", "a plot"], ["x", "y", "z"]):
-        with pytest.raises(InterpretationError, match="'choices', 'prompt' as one sequence"):
-            method.interpret_json({"prompt": "mary lives", "choices": choices})
+        (one,) = method.interpret_json({"prompt": "mary lives", "choices": choices})
+        own = [f"choices[{number}]" for number in range(len(choices))]
+        assert [each.field for each in one.inputs] == ["prompt", *own]
+        assert one.convergence_delta == pytest.approx(0, abs=1e-4)
+        best = int(one.target["label"])
+        for number, each in enumerate(one.inputs[1:]):
+            # The logit of a choice depends on that choice and the prompt alone.
+            assert any(each.attributions) == (number == best)

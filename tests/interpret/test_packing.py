@@ -123,11 +123,21 @@ class TestChunks:
         assert max(map(len, done)) == 2
         assert budget.tokens == 2
 
-    def test_other_errors_pass(self) -> None:
+    def test_other_errors_of_one_row_pass(self) -> None:
         for error in (RuntimeError("shapes cannot be multiplied"), KeyError("x")):
-            (chunk,) = TokenBudget(8).chunks(3, 1)
+            (chunk,) = TokenBudget(8).chunks(1, 1)
             with pytest.raises(type(error)), chunk.guard():
                 raise error
+
+    def test_other_errors_of_several_rows_leave_one_at_a_time(self) -> None:
+        budget, sizes = TokenBudget(8), []
+        for chunk in budget.chunks(3, 1):
+            sizes.append(len(chunk.rows))
+            with chunk.guard():
+                if len(chunk.rows) > 1:
+                    raise ValueError("mat1 and mat2 shapes cannot be multiplied")
+        assert sizes == [3, 1, 1, 1]
+        assert budget.single
 
     def test_one_row_that_does_not_fit(self) -> None:
         (chunk,) = TokenBudget(8).chunks(1, 1)
@@ -189,9 +199,23 @@ class TestOutOfMemory:
         expected = IntegratedGradients(zoo.predictor("lstm")).interpret_batch_json(self.inputs[:3])
         assert close([one.explanations for one in results[:3]], expected)
 
-    def test_other_errors_are_the_users(self, zoo: Zoo) -> None:
+    def test_a_model_that_takes_one_row_at_a_time(self, zoo: Zoo) -> None:
         predictor = zoo.build("lstm")
-        Narrow(predictor, 3, lambda: RuntimeError("shapes cannot be multiplied"))
+        narrow = Narrow(predictor, 1, lambda: RuntimeError("shapes cannot be multiplied"))
+        method = IntegratedGradients(predictor, steps=4)
+        found = method.interpret_batch_json(self.inputs[:2])
+        expected = IntegratedGradients(zoo.predictor("lstm"), steps=4).interpret_batch_json(
+            self.inputs[:2]
+        )
+        assert close(found, expected)
+        # That is found out once.
+        narrow.batches.clear()
+        method.interpret_batch_json(self.inputs[:2])
+        assert set(narrow.batches) == {1}
+
+    def test_other_errors_of_one_row_are_the_users(self, zoo: Zoo) -> None:
+        predictor = zoo.build("lstm")
+        Narrow(predictor, 0, lambda: RuntimeError("shapes cannot be multiplied"))
         with pytest.raises(RuntimeError, match="shapes"):
             IntegratedGradients(predictor, steps=12).interpret_json(self.inputs[0])
 
@@ -214,6 +238,5 @@ class TestBudgets:
         narrow = Narrow(predictor, 10**6, MemoryError)
         inputs = [{"sentence": text} for text in ("a film", "a plot", "an actor", "the scene")]
         InputXGradient(predictor).interpret_batch_json(inputs)
-        # Each is predicted by itself. The pass that records them all is told what the
-        # predictions computed; then one pass explains all.
-        assert narrow.batches == [1, 1, 1, 1, 4, 4]
+        # Each is predicted by itself. The pass that records them all explains them, too.
+        assert narrow.batches == [1, 1, 1, 1, 4]
