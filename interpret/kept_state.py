@@ -15,6 +15,7 @@ from transformers import PretrainedConfig
 
 _OWN = frozenset(vars(nn.Module()))
 _CONTAINERS = frozenset((list, dict, set))
+_NOTHING: dict[str, Any] = {}
 _PLAIN = frozenset((int, float, bool, str, type(None)))
 
 
@@ -51,12 +52,12 @@ class _State:
         for one in module.modules():
             attributes = vars(one)
             held.append((attributes, attributes.copy()))
-            if registered := attributes["_parameters"]:
-                held.append((registered, registered.copy()))
-            if registered := attributes["_modules"]:
-                held.append((registered, registered.copy()))
-            if registered := attributes["_buffers"]:
-                held.append((registered, registered.copy()))
+            for registered in (
+                attributes["_parameters"],
+                attributes["_buffers"],
+                attributes["_modules"],
+            ):
+                held.append((registered, registered.copy() if registered else _NOTHING))
             for name in attributes.keys() - _OWN:
                 value = attributes[name]
                 kind = type(value)

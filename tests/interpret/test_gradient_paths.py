@@ -1,0 +1,135 @@
+"""Layers that pass no gradient are named; values explain all the same."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from allennlp_saliency.interpret import (
+    InputXGradient,
+    InterpretationError,
+    SaliencyInterpreter,
+)
+from allennlp_saliency.predictors import TransformersPredictor
+from tests.predictors.transformers.models import KINDS, model, tokenizer
+
+TEXT = {"sentence": "a great film, but the plot was not very good"}
+BY_GRADIENTS = [
+    *("gradient", "input-x-gradient", "integrated-gradients", "deeplift", "lrp"),
+    *("attention-x-gradient", "gradient-shap", "smooth-gradients"),
+]
+BY_VALUES = ["attention", "attention-rollout", "value-zeroing", "random"]
+
+
+def made(changed: nn.Module, name: str = "bert") -> TransformersPredictor:
+    return TransformersPredictor.from_pretrained(changed, tokenizer(KINDS[name].tokenizer))
+
+
+def quantised() -> nn.Module:
+    own = copy.deepcopy(model("bert", "text-classification"))
+    return torch.ao.quantization.quantize_dynamic(own, {nn.Linear}, dtype=torch.qint8)
+
+
+def explain(predictor: TransformersPredictor, method: str) -> Any:
+    interpreter: Any = SaliencyInterpreter.by_name(method)(predictor)
+    return interpreter.interpret_json(TEXT)[0]
+
+
+@pytest.mark.parametrize("method", BY_GRADIENTS)
+def test_a_quantised_model_gives_no_gradient(method: str) -> None:
+    with pytest.raises(
+        InterpretationError, match=r"query', a torch\.ao.*gives no gradient.*perturbation method"
+    ):
+        explain(made(quantised()), method)
+
+
+@pytest.mark.parametrize("method", BY_VALUES)
+def test_a_quantised_model_has_values(method: str) -> None:
+    assert any(explain(made(quantised()), method).inputs[0].attributions)
+
+
+class Frozen(nn.Module):
+    """Adds what a part computes that is run without gradients: a part of the gradient is lost."""
+
+    def __init__(self, own: nn.Module, inner: nn.Module) -> None:
+        super().__init__()
+        self.own = own
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            added = self.inner(x)
+        return self.own(x) + added
+
+
+class Steps(nn.Module):
+    """As large as its input, and the same for all."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.arange(x.shape[-1]).to(x)
+
+
+@pytest.mark.parametrize("method", ["input-x-gradient", "integrated-gradients", "lrp"])
+def test_a_part_of_the_gradient_that_is_lost(method: str) -> None:
+    own = copy.deepcopy(model("bert", "text-classification"))
+    dense = own.bert.pooler.dense
+    own.bert.pooler.dense = Frozen(dense, nn.Linear(dense.in_features, dense.out_features))
+    with pytest.raises(InterpretationError, match=r"'transformer\.bert\.pooler\.dense\.inner'"):
+        explain(made(own), method)
+
+
+def test_what_is_made_of_a_shape_needs_no_gradient() -> None:
+    own = copy.deepcopy(model("bert", "text-classification"))
+    own.bert.pooler.dense = Frozen(own.bert.pooler.dense, Steps())
+    assert any(explain(made(own), "input-x-gradient").inputs[0].attributions)
+
+
+def test_a_model_that_is_quantised_later() -> None:
+    predictor = made(copy.deepcopy(model("bert", "text-classification")))
+    interpreter = InputXGradient(predictor)
+    interpreter.interpret_json(TEXT)
+    torch.ao.quantization.quantize_dynamic(
+        predictor._model, {nn.Linear}, dtype=torch.qint8, inplace=True
+    )
+    with pytest.raises(InterpretationError, match="gives no gradient"):
+        interpreter.interpret_json(TEXT)
+
+
+def test_four_bits(tmp_path: Path) -> None:
+    """bitsandbytes packs weights for a kernel without a backward pass once it may."""
+    pytest.importorskip("bitsandbytes")
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=tokenizer(KINDS["llama"].tokenizer).vocab_size,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        intermediate_size=64,
+    )
+    torch.manual_seed(0)
+    LlamaForCausalLM(config).save_pretrained(tmp_path)
+    own = AutoModelForCausalLM.from_pretrained(
+        tmp_path,
+        quantization_config=BitsAndBytesConfig(load_in_4bit=True),
+        device_map="cpu",
+    ).eval()
+    weights = {name: weight.clone() for name, weight in own.state_dict().items()}
+    predictor = made(own, "llama")
+    given = {"prompt": "a great film", "max_new_tokens": 1}
+    explanation = InputXGradient(predictor, target="logit").interpret_json(given)[0]
+    after = own.state_dict()
+    assert all(torch.equal(weight, after[name]) for name, weight in weights.items())
+    (prompt,) = [one for one in explanation.inputs if one.field == "prompt"]
+
+    encoded = tokenizer(KINDS["llama"].tokenizer)("a great film", return_tensors="pt")
+    x = own.get_input_embeddings()(encoded["input_ids"]).detach().requires_grad_()
+    logits = own(inputs_embeds=x, attention_mask=encoded["attention_mask"]).logits
+    (gradient,) = torch.autograd.grad(logits[0, -1].max(), x)
+    assert prompt.attributions == pytest.approx((x * gradient).sum(-1)[0].tolist(), abs=1e-5)
