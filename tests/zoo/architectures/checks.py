@@ -32,7 +32,12 @@ _LONGER = {
     "masked-lm": {"sentence": "mary {mask} in paris"},
     "question-answering": {"question": "who was it?", "passage": "john smith was it"},
 }
-COMPLETE = ("deeplift", "lrp", "integrated-gradients")
+#: The methods that promise to be complete. A path that has a step goes on and on.
+COMPLETE: dict[str, dict[str, Any]] = {
+    "deeplift": {},
+    "lrp": {},
+    "integrated-gradients": {"max_steps": 128},
+}
 
 
 def check(pair: Pair) -> Result:
@@ -123,8 +128,8 @@ def _check_built(pair: Pair, built: Built, inputs: list[dict[str, Any]], result:
         if own is not None and explanations is not None:
             _check_gradients(built, own, explanations, result)
     _check_batch(predictor, inputs[:2], target, result)
-    for method in COMPLETE:
-        _check_complete(predictor, method, inputs[0], result)
+    for method, settings in COMPLETE.items():
+        _check_complete(predictor, method, settings, inputs[0], result)
     if _weights_and_config(users) != before:
         result.note("wrong", "the user's model", "it was changed")
 
@@ -230,9 +235,13 @@ def _check_alike(result: Result, key: str, one: Any, other: Any) -> None:
     _compare(result, "batch", key, first[there], second[there], status=status)
 
 
-def _check_complete(predictor: Any, method: str, one: dict[str, Any], result: Result) -> None:
+def _check_complete(
+    predictor: Any, method: str, settings: Any, one: dict[str, Any], result: Result
+) -> None:
     try:
-        explanations = SaliencyInterpreter.by_name(method)(predictor).interpret_json(one)
+        explanations = SaliencyInterpreter.by_name(method)(predictor, **settings).interpret_json(
+            one
+        )
     except InterpretationError as error:
         result.methods[method] = f"refused: {' '.join(str(error).split())}"
         return
