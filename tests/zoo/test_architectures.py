@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import torch
 from tests.zoo.architectures import FAULTS, Pair, Result, build, chosen, pairs, sweep
 from tests.zoo.architectures.reference import Forward, input_x_gradient
 from tests.zoo.architectures.result import read
+from tests.zoo.misbehaving import check
 
 #: One or two of each family, each task several times.
 FAMILIES = (
@@ -144,7 +143,7 @@ class TestResult:
 class TestSweep:
     def test_process_that_dies_or_hangs_is_a_row(self) -> None:
         every = [Pair("dies", "x", "D"), Pair("hangs", "x", "H"), Pair("works", "x", "W")]
-        found = {one.pair: one for one in sweep(every, 1, limit=2.0, check=_check)}
+        found = {one.pair: one for one in sweep(every, 1, limit=2.0, check=check)}
         assert {name: one.status for name, one in found.items()} == {
             "dies:x": "crash",
             "hangs:x": "crash",
@@ -152,14 +151,6 @@ class TestSweep:
         }
         assert "exit code 3" in found["dies:x"].why
         assert "2 seconds" in found["hangs:x"].why
-
-
-def _check(pair: Pair) -> Result:
-    if pair.architecture == "dies":
-        os._exit(3)
-    if pair.architecture == "hangs":
-        time.sleep(600)
-    return Result(pair.name, pair.class_name)
 
 
 class _Sum(torch.nn.Module):
