@@ -99,7 +99,6 @@ START: dict[str, str] = {
     "plbart": "ro_RO",
 }
 
-_IMAGE = "reads images beside its text, and has no answer for text alone"
 _SOUND = "reads sound: its task is to write down or answer what is heard"
 _BOXES = "needs the place of every word on a page (bounding boxes)"
 
@@ -126,5 +125,6 @@ NO_TEXT_ALONE: dict[str, str] = {
     "voxtral": _SOUND,
     "voxtral_realtime": _SOUND,
     "tapas": "reads a table beside its question, each token with its row and column",
+    "qdqbert": "needs the package pytorch-quantization",
     "gemma3n": "needs the package timm for its images",
 }

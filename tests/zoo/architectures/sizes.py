@@ -169,7 +169,12 @@ def small(config_class: Any, vocabulary: int, special: Mapping[str, int], given:
         if fields.get(name) is not None:
             values[name] = small(type(fields[name]), vocabulary, special, own or {})
     values |= {name: one for name, one in given.items() if name not in inner or one is None}
-    return config_class(**values)
+    try:
+        return config_class(**values)
+    except TypeError:
+        # transformers 4 takes configs inside of others as mappings only.
+        plain = {name: values[name].to_dict() for name in inner if values.get(name) is not None}
+        return config_class(**{**values, **plain})
 
 
 def _default(config_class: Any, given: Mapping[str, Any]) -> Any:
@@ -187,7 +192,8 @@ def _fields(config_class: Any) -> list[str]:
             break
         names |= dict.fromkeys(inspect.signature(owner.__init__).parameters)
         names |= dict.fromkeys(getattr(owner, "__dataclass_fields__", {}))
-    names |= dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))
+    if "vocab_size" in names or getattr(config_class, "sub_configs", None):
+        names |= dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))
     return [name for name in names if name not in ("self", "kwargs", "args")]
 
 
