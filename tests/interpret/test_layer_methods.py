@@ -430,7 +430,7 @@ class TestBlocksBelow:
         assert blocks_below(model, "stack") == []
 
 
-@pytest.mark.parametrize("layer", ["transformer.bert.encoder.layer.1", "bert.encoder.layer.1", 1])
+@pytest.mark.parametrize("layer", ["transformer.bert.encoder.layer.0", "bert.encoder.layer.0", 0])
 def test_a_block_sees_each_choice_with_the_prompt(layer: str | int) -> None:
     """Every position of a choice's sequence is the prompt's or that choice's."""
     owner = predictor("bert", "multiple-choice")
