@@ -105,6 +105,13 @@ def check_predicted(
                 raise Mismatch(row, name, float(predicted[worst]), float(found[worst]))
 
 
+def alike(one: Tensor, other: Tensor) -> bool:
+    """Whether two outputs of a model differ by no more than rounding."""
+    tolerance = _SAME.get(one.dtype, _SAME_OTHERWISE)
+    scale = float(torch.maximum(one.abs(), other.abs()).amax())
+    return bool(((one - other).abs() <= tolerance * max(scale, 1e-6)).all())
+
+
 def _comparable(output: Any, row: int, value: Any) -> tuple[Tensor, Tensor] | None:
     """Two outputs as flat numbers; None where they are not of the same form."""
     if not isinstance(output, Tensor) or not output.dim() or row >= len(output):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.beginnings import Beginnings
+from allennlp_saliency.interpret.prediction_check import alike
 
 from .generation import GeneratingPredictor, compared, likelihood, request
 from .json_input import CHAT, NUMBER, TEXT
@@ -175,7 +176,7 @@ class TransformersCausalLM(LatestTokens):
         """
         if request is not None and label is None:
             return self._written(prompt, request)
-        (sequence,) = self.joined_texts({"prompt": prompt, "generated": generated})
+        sequence = self._sequence({"prompt": prompt, "generated": generated})
         if beginnings is None:
             outputs: dict[str, Any] = {"logits": self._last_logits(sequence)}
         else:
@@ -188,10 +189,14 @@ class TransformersCausalLM(LatestTokens):
         return outputs
 
     def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
-        """The prompt and what was written after it as one sequence."""
-        given = {name: fields[name] for name in ("prompt", "generated")}
-        sequence = replace(joined(given, self.padding_id), types=None)
+        """The prompt and what was written after it as one sequence, with the tokens that the
+        model puts behind it."""
+        sequence = self._sequence(fields)
         return [with_added_tokens(self.transformer, sequence) if self._adds_tokens else sequence]
+
+    def _sequence(self, fields: Mapping[str, Any]) -> TokenSequence:
+        given = {name: fields[name] for name in ("prompt", "generated")}
+        return replace(joined(given, self.padding_id), types=None)
 
     @cached_property
     def _adds_tokens(self) -> bool:
@@ -204,8 +209,9 @@ class TransformersCausalLM(LatestTokens):
 
     def _last_logits(self, sequence: TokenSequence) -> Tensor:
         if self._adds_tokens:
+            whole = with_added_tokens(self.transformer, sequence)
             more = added_inputs(self.transformer, sequence)
-            return self.run(sequence, **more).logits[:, -1].float()
+            return self.run(whole, **more).logits[:, -1].float()
         return self._logits(sequence, torch.arange(len(sequence.ids)), sequence.lengths - 1).float()
 
     def _logits_at(self, sequence: TokenSequence, rows: Tensor, places: Tensor) -> dict[str, Any]:
@@ -242,9 +248,15 @@ class TransformersCausalLM(LatestTokens):
     def _log_probs(self, before: Tensor, after: list[int]) -> list[float]:
         """Of each token after a prompt its log-probability there."""
         labels = torch.tensor(after, device=before.device)
-        ids = torch.cat([before, labels[:-1]]).unsqueeze(0)
-        kept = {"logits_to_keep": len(after)} if "logits_to_keep" in self._takes else {}
-        logits = self.run(of_ids(ids), **kept).logits[0, -len(after) :].float()
+        ids = torch.cat([before, labels]).unsqueeze(0)
+        ends = range(len(before), ids.shape[1])
+        first = self._last_logits(of_ids(ids[:, : len(before)]))
+        if not self._adds_tokens:
+            kept = {"logits_to_keep": len(after)} if "logits_to_keep" in self._takes else {}
+            logits = self.run(of_ids(ids[:, :-1]), **kept).logits[0, -len(after) :].float()
+        if self._adds_tokens or not alike(logits[:1], first):
+            # A model that looks ahead predicts each token from what comes before it alone.
+            logits = torch.cat([self._last_logits(of_ids(ids[:, :end])) for end in ends])
         return logits.log_softmax(-1).gather(1, labels.unsqueeze(1)).squeeze(1).tolist()
 
 

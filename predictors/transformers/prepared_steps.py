@@ -52,9 +52,8 @@ def with_added_tokens(transformer: nn.Module, sequence: TokenSequence) -> TokenS
 
 
 def added_inputs(transformer: nn.Module, sequence: TokenSequence) -> dict[str, Any]:
-    """What a model takes besides the ids for a sequence with its own tokens behind it."""
-    own = int((sequence.fields[0] >= 0).sum())
-    given = _prepared(transformer, sequence.ids[:, :own])
+    """What a model takes besides the ids, for a sequence without its own tokens."""
+    given = _prepared(transformer, sequence.ids)
     return {name: given[name] for name in given if name not in ("input_ids", "attention_mask")}
 
 
