@@ -359,9 +359,10 @@ class EmbeddingSpace(RecordedInstances):
         self._twin.gradient_paths.check()
         if not values.requires_grad:
             raise InterpretationError(
-                f"target {type(self._target).__name__} does not depend on the embeddings in a "
-                "differentiable way; compute it from the model's outputs without .item(), "
-                ".detach() or argmax, or use a perturbation method"
+                f"target {type(self._target).__name__} of {name_of(self._twin.model)} gives no "
+                "gradient: the model runs under torch.no_grad, or the target uses .item(), "
+                ".detach() or argmax; compute it from the model's outputs alone, or use a method "
+                "that needs values only, such as 'sequential-integrated-gradients'"
             )
         try:
             gradients = torch.autograd.grad(values.sum(), leaves, allow_unused=True)

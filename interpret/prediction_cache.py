@@ -51,7 +51,7 @@ class _CachedCall:
     def without_graph(self) -> _CachedCall:
         return replace(
             self,
-            leaves=tuple(leaf.detach() for leaf in self.leaves),
+            leaves=tuple(map(_detached, self.leaves)),
             outputs=tuple(map(_detached, self.outputs)),
         )
 
@@ -111,11 +111,17 @@ class PredictionCache:
 
             # Without leaves that require a gradient there is no graph.
             with hooked(self.found.layers, note), torch.enable_grad():
-                outputs, spec = tree_flatten(original(*args, **options))
+                returned = original(*args, **options)
+            outputs, spec = tree_flatten(returned)
+            made = _CachedCall(tuple(layers), tuple(leaves), tuple(outputs), spec)
+            try:
+                copied = made.without_graph().returned()
+            except TypeError:
+                # It holds more than its type has names for.
+                return returned
             if layers and all(_is_single(leaf) for leaf in leaves):
-                made = _CachedCall(tuple(layers), tuple(leaves), tuple(outputs), spec)
                 self._remember(key, made)
-            return tree_unflatten([_detached(one, copy=True) for one in outputs], spec)
+            return copied
 
         with instead(self.found.backbone, forward):
             yield
@@ -166,10 +172,8 @@ def _is_single(leaf: Any) -> bool:
     return isinstance(leaf, Tensor) and leaf.dim() > 2 and 1 in leaf.shape[:2]
 
 
-def _detached(value: Any, copy: bool = False) -> Any:
-    if not isinstance(value, Tensor):
-        return value
-    return value.detach().clone() if copy else value.detach()
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value
 
 
 def _key(args: tuple[Any, ...], options: dict[str, Any]) -> Hashable:

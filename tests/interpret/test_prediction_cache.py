@@ -20,9 +20,9 @@ from allennlp_saliency.interpret import (
     SaliencyInterpreter,
 )
 from allennlp_saliency.interpret import saliency_interpreter as base
-from allennlp_saliency.interpret.earlier_pass import EarlierPass
 from allennlp_saliency.interpret.embedding_layers import find_embedding_layers
 from allennlp_saliency.interpret.interventions import Recording
+from allennlp_saliency.interpret.prediction_cache import PredictionCache
 from allennlp_saliency.interpret.twin import Twin
 from benchmarks.workloads import FIXTURES, TINY, predictor, sentences
 from tests.predictors.transformers import models as transformers
@@ -59,16 +59,15 @@ def test_a_text_goes_through_the_model_once_before_the_path(
     assert counting.rows == [1, 5]
 
 
-def test_texts_of_equal_length_share_and_padded_ones_are_recorded_anew(
+def test_texts_that_share_a_batch_are_recorded_in_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     counting = Counting(monkeypatch)
     interpreter = IntegratedGradients(predictor(TINY, "cpu"), steps=5, rule="left")
-    interpreter.interpret_batch_json(sentences([20, 20]))
-    assert counting.rows == [1, 1, 10]
-    counting.rows.clear()
-    interpreter.interpret_batch_json(sentences([20, 19]))
-    assert counting.rows == [1, 1, 2, 10]
+    for lengths in ([20, 20], [20, 19]):
+        counting.rows.clear()
+        interpreter.interpret_batch_json(sentences(lengths))
+        assert counting.rows == [1, 1, 2, 10]
 
 
 def test_of_one_text_the_graph_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +126,7 @@ def test_of_a_hugging_face_model_too(monkeypatch: pytest.MonkeyPatch) -> None:
     original = BertForSequenceClassification.forward
 
     def forward(model: Any, *args: Any, **given: Any) -> Any:
-        rows.append(len(given["inputs_embeds"]))
+        rows.append(len(given["input_ids"]))
         return original(model, *args, **given)
 
     monkeypatch.setattr(BertForSequenceClassification, "forward", forward)
@@ -169,8 +168,8 @@ def test_no_more_is_kept_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     @contextmanager
     def little(twin: Twin, graphs: int):
-        twin.earlier = EarlierPass(find_embedding_layers(twin), most_bytes=100)
-        with twin.earlier.listening():
+        twin.prediction_cache = PredictionCache(find_embedding_layers(twin), most_bytes=100)
+        with twin.prediction_cache.listening():
             yield
 
     monkeypatch.setattr(base, "_remembering", little)
@@ -182,25 +181,27 @@ def test_no_more_is_kept_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_another_text_is_not_taken_for_one_that_is_known() -> None:
     twin = Twin(predictor(TINY, "cpu"))
-    earlier = EarlierPass(find_embedding_layers(twin))
-    embedder = earlier.found.text_field_embedder
+    cache = PredictionCache(find_embedding_layers(twin))
+    embedder: Any = cache.found.backbone
     ids = torch.tensor([[2, 9, 8, 3]])
     text = {"tokens": {"token_ids": ids, "mask": ids > 0, "type_ids": ids * 0}}
-    with earlier.listening(), torch.no_grad():
+    with cache.listening(), torch.no_grad():
         output = embedder(text)
     recording = Recording({"tokens": text}, 1)
-    with earlier.serving(recording):
+    with cache.serving(recording) as served:
         assert torch.equal(embedder(text), output)
-        assert (earlier.served, len(recording.calls)) == (1, 1)
+        assert (served, len(recording.calls)) == ([False], 1)
         for name, other in (
             ("token_ids", ids + 1),
             ("mask", ids > 2),
             ("type_ids", ids * 0 + 1),
         ):
             embedder({"tokens": {**text["tokens"], name: other}})
-            assert earlier.served == 1, name
+            assert len(served) == 1, name
         embedder({"tokens": {name: tensor[:, :3] for name, tensor in text["tokens"].items()}})
-        assert earlier.served == 1
+        # Several texts, one of which is known.
+        embedder({"tokens": {n: tensor.repeat(2, 1) for n, tensor in text["tokens"].items()}})
+        assert len(served) == 1
     assert "forward" not in vars(embedder)
 
 
@@ -246,7 +247,7 @@ def test_a_model_that_returns_more(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_without_a_gradient_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     made = transformers.predictor("bert", "text-classification")
     monkeypatch.setattr(made._model.transformer, "__class__", Constant)
-    with pytest.raises(InterpretationError, match="BertEmbeddings, gives no gradient"):
+    with pytest.raises(InterpretationError, match="of Constant gives no gradient.*values only"):
         Gradient(made).interpret_json({"sentence": "a great film"})
 
 
