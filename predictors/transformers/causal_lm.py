@@ -198,6 +198,11 @@ class TransformersCausalLM(LatestTokens):
         given = {name: fields[name] for name in ("prompt", "generated")}
         return replace(joined(given, self.padding_id), types=None)
 
+    @property
+    def sees_padding(self) -> bool | None:
+        """A model that puts tokens behind a text would put them behind its padding."""
+        return True if self._adds_tokens else super().sees_padding
+
     @cached_property
     def _adds_tokens(self) -> bool:
         return adds_tokens(self.transformer)
@@ -206,6 +211,14 @@ class TransformersCausalLM(LatestTokens):
         """As any model's that writes; None where the model adds tokens of its own behind the text
         so far."""
         return None if self._adds_tokens else super().whole_text(instance)
+
+    def inputs(self, sequence: TokenSequence) -> dict[str, Any]:
+        """As any model's; tokens are counted as `generate` counts them, from 0."""
+        inputs = super().inputs(sequence)
+        if "position_ids" in self._takes and not self._adds_tokens:
+            positions = sequence.attention_mask.cumsum(-1) - 1
+            inputs["position_ids"] = positions.clamp_min(0)
+        return inputs
 
     def _last_logits(self, sequence: TokenSequence) -> Tensor:
         if self._adds_tokens:
@@ -233,17 +246,12 @@ class TransformersCausalLM(LatestTokens):
     def _written(self, prompt: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
         ids, mask = prompt["tokens"]["token_ids"], prompt["tokens"]["mask"]
         order = torch.argsort(mask.long(), dim=-1, stable=True)
-        written = self.write(
+        return self.write(
             requests,
+            lambda row, after: self._log_probs(ids[row, mask[row]], after),
             input_ids=ids.gather(1, order),
             attention_mask=mask.gather(1, order).long(),
         )
-        outputs = self.generated([one.ids for one in written])
-        outputs["log_probs"] = [
-            self._log_probs(row[own], one.ids) if one.log_probs is None else one.log_probs
-            for row, own, one in zip(ids, mask, written, strict=True)
-        ]
-        return outputs
 
     def _log_probs(self, before: Tensor, after: list[int]) -> list[float]:
         """Of each token after a prompt its log-probability there."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.interventions import inputs_of
 from allennlp_saliency.interpret.kept_state import state_kept
-from allennlp_saliency.interpret.prediction_check import Expected
+from allennlp_saliency.interpret.prediction_check import Expected, alike
 
 from .greedy import Written, generation_details, greedy, writes_rows_alone
 from .label_vocabulary import LabelVocabulary
@@ -25,6 +25,8 @@ from .predictor import TransformersPredictor
 from .target_text import begun_like
 
 MAX_NEW_TOKENS = 20
+
+Score = Callable[[int, list[int]], list[float]]
 
 
 class GeneratingModel(TransformersModel):
@@ -52,6 +54,8 @@ class GeneratingModel(TransformersModel):
         **kwargs: Any,
     ) -> None:
         self._pieces = Pieces(load_tokenizer(tokenizer, model_name))
+        # Whether the model writes the same with a cache; None while that is not known.
+        self._caches: bool | None = None
         super().__init__(vocab, model_name, dtype, **kwargs)
 
     @property
@@ -108,7 +112,7 @@ class GeneratingModel(TransformersModel):
         """The tokenizer's tokens."""
         return LabelVocabulary.of_tokens(self._pieces.tokenizer)
 
-    def write(self, requests: Sequence[Any], **inputs: Tensor) -> list[Written]:
+    def write(self, requests: Sequence[Any], score: Score, **inputs: Tensor) -> dict[str, Any]:
         """What follows each input: what is given, or what the model writes, greedily.
 
         Rows that may be of different lengths are written in batches of their own: then each has
@@ -116,43 +120,67 @@ class GeneratingModel(TransformersModel):
 
         Args:
             requests: Per row what to write; see `request`.
+            score: The log-probabilities of given tokens after a row, without a cache.
             inputs: What `generate` starts from, `(rows, positions)` each; `attention_mask` says
                 what is padding.
+
+        Returns:
+            Per row `text`, `tokens`, `token_ids` and `log_probs`.
 
         Raises:
             InterpretationError: If the model has too few positions.
         """
-        written = [
-            Written([token.text_id for token in one["tokens"]]) if "tokens" in one else None
-            for one in requests
-        ]
+        written: dict[int, Written] = {}
         alone = writes_rows_alone(self.transformer)
         batches: dict[Hashable, list[int]] = {}
         for row, one in enumerate(requests):
-            if written[row] is None:
-                # Some models see padding while they write.
-                length = int(inputs["attention_mask"][row].sum())
-                key = (one["max_new_tokens"], length, row if alone else None)
-                batches.setdefault(key, []).append(row)
+            if "tokens" in one:
+                ids = [token.text_id for token in one["tokens"]]
+                written[row] = Written(ids, score(row, ids))
+                continue
+            # Some models see padding while they write.
+            length = int(inputs["attention_mask"][row].sum())
+            key = (one["max_new_tokens"], length, row if alone else None)
+            batches.setdefault(key, []).append(row)
         for rows in batches.values():
             most = requests[rows[0]]["max_new_tokens"]
             own = _unpadded({name: value[rows] for name, value in inputs.items()})
             length = own["input_ids"].shape[1]
             decodes = self.config.is_encoder_decoder
             self.check_length(max(length, most) if decodes else length + most - 1)
-            with state_kept(self.transformer):
-                found = greedy(self.transformer, self._pieces.tokenizer, most, **own)
-            for row, one in zip(rows, found, strict=True):
-                written[row] = one
-        return [one for one in written if one is not None]
+            found = self._greedy(most, lambda ids, row=rows[0]: score(row, ids), own)
+            written.update(zip(rows, found, strict=True))
+        return self.generated([written[row] for row in range(len(requests))])
 
-    def generated(self, ids: Sequence[Sequence[int]]) -> dict[str, Any]:
-        """What a prediction tells of generated tokens: per row `text`, `tokens`, `token_ids`."""
+    def _greedy(
+        self, most: int, score: Callable[[list[int]], list[float]], inputs: dict[str, Tensor]
+    ) -> list[Written]:
+        """What the model writes. With a cache, unless that makes it write something else than it
+        predicts without: that is found out with the first text of several tokens."""
+        found = self._generate(most, inputs)
+        first = found[0]
+        if self._caches is None and len(first.ids) > 1 and first.log_probs is not None:
+            told, own = torch.tensor(first.log_probs), torch.tensor(score(first.ids))
+            self._caches = alike(told, own)
+            if not self._caches:
+                found = self._generate(most, inputs)
+        return found
+
+    def _generate(self, most: int, inputs: dict[str, Tensor]) -> list[Written]:
+        cache = {"use_cache": False} if self._caches is False else {}
+        with state_kept(self.transformer):
+            return greedy(self.transformer, self._pieces.tokenizer, most, **cache, **inputs)
+
+    def generated(self, written: Sequence[Written]) -> dict[str, Any]:
+        """What a prediction tells of generated tokens: per row `text`, `tokens`, `token_ids` and
+        `log_probs`."""
         names = self._pieces.tokenizer.convert_ids_to_tokens
+        ids = [one.ids for one in written]
         return {
             "text": [self._pieces.decode(row) for row in ids],
             "tokens": [names(list(row)) for row in ids],
             "token_ids": [list(row) for row in ids],
+            "log_probs": [one.log_probs for one in written],
         }
 
 

@@ -13,7 +13,7 @@ from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.windows import Parts
 
 from .generation import GeneratingModel
-from .greedy import end_ids, forced_start
+from .greedy import Written, end_ids, forced_start
 from .long_texts import Spans, mean_probabilities
 from .overlong import LongText, Overlong
 from .source_text import SourceTextField
@@ -58,8 +58,8 @@ class WritesAfterLongTexts(GeneratingModel):
             float(torch.as_tensor(row).log_softmax(-1)[number])
             for row, number in zip(logits, given, strict=True)
         ]
-        outputs = {name: rows[0] for name, rows in self.generated([given]).items()}
-        return {**outputs, "log_probs": log_probs, "overlong": cut.told(instance)}
+        outputs = self.generated([Written(given, log_probs)])
+        return {**{name: rows[0] for name, rows in outputs.items()}, "overlong": cut.told(instance)}
 
     def _written_in_parts(self, instance: Instance, most: int) -> tuple[list[int], list[Any]]:
         ends = end_ids(self.transformer)

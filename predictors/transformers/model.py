@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
-from allennlp.data import Vocabulary
+from allennlp.data import Instance, Vocabulary
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
@@ -18,6 +18,7 @@ from .label_vocabulary import NAMESPACE, LabelVocabulary
 from .loading import load_model
 from .long_texts import ReadsLongTexts
 from .token_sequence import TokenSequence
+from .unpadded import PaddingCheck
 
 
 class TransformersModel(ReadsLongTexts):
@@ -54,6 +55,17 @@ class TransformersModel(ReadsLongTexts):
                 f"{', '.join(sorted(self._takes))}; it is no model of text alone"
             )
         self.vocab = self.label_vocabulary(vocab)
+        self._padding = PaddingCheck(place(self)[1], self.sees_padding)
+
+    @property
+    def sees_padding(self) -> bool | None:
+        """Whether inputs of different lengths cannot share a batch; None where that is not known
+        before it has been tried."""
+        return None
+
+    def forward_on_instances(self, instances: list[Instance]) -> list[dict[str, Any]]:
+        """As any model's; a model that sees padding is given none."""
+        return self._padding.run(instances, super().forward_on_instances)
 
     def label_vocabulary(self, vocab: Vocabulary) -> Vocabulary:
         """The names of what the model predicts: those of its config."""

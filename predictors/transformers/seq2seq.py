@@ -13,6 +13,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret.beginnings import Beginnings
+from allennlp_saliency.interpret.prediction_check import alike
 
 from .generation import GeneratingPredictor, compared, likelihood, request
 from .json_input import NUMBER, TEXT
@@ -123,10 +124,10 @@ class TransformersSeq2Seq(WindowsOfSource):
 
     def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
         """What the encoder reads, and what the decoder does."""
-        return [
-            replace(joined({name: fields[name]}, self.padding_id), types=None)
-            for name in ("source", "generated")
-        ]
+        return [self._text(name, fields[name]) for name in ("source", "generated")]
+
+    def _text(self, name: str, text: TextFieldTensors) -> TokenSequence:
+        return replace(joined({name: text}, self.padding_id), types=None)
 
     def start(self) -> int:
         """The id that the decoder starts from."""
@@ -143,22 +144,26 @@ class TransformersSeq2Seq(WindowsOfSource):
 
     def _written(self, source: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
         ids, mask = source["tokens"]["token_ids"], source["tokens"]["mask"]
-        written = self.write(requests, input_ids=ids, attention_mask=mask.long())
-        outputs = self.generated([one.ids for one in written])
-        (text,) = self.joined_texts({"source": source, "generated": source})[:1]
-        outputs["log_probs"] = [
-            self._log_probs(text.row(row), one.ids) if one.log_probs is None else one.log_probs
-            for row, one in enumerate(written)
-        ]
-        return outputs
+        text = self._text("source", source)
+        return self.write(
+            requests,
+            lambda row, after: self._log_probs(text.row(row), after),
+            input_ids=ids,
+            attention_mask=mask.long(),
+        )
 
     def _log_probs(self, source: TokenSequence, after: list[int]) -> list[float]:
         """Of each token of a target its log-probability there."""
-        device = source.ids.device
-        so_far = of_ids(torch.tensor([[self.start(), *after[:-1]]], device=device))
-        logits = self._logits(source, so_far)[0].float()
-        labels = torch.tensor(after, device=device).unsqueeze(1)
-        return logits.log_softmax(-1).gather(1, labels).squeeze(1).tolist()
+        labels = torch.tensor(after, device=source.ids.device)
+        start = torch.tensor([self.start()], device=source.ids.device)
+        ids = torch.cat([start, labels[:-1]]).unsqueeze(0)
+        logits = self._logits(source, of_ids(ids))[0].float()
+        if not alike(logits[:1], self._logits(source, of_ids(ids[:, :1]))[0].float()):
+            # A model that looks ahead predicts each token from what comes before it alone.
+            ends = range(1, ids.shape[1] + 1)
+            each = [self._logits(source, of_ids(ids[:, :end]))[0, -1:] for end in ends]
+            logits = torch.cat(each).float()
+        return logits.log_softmax(-1).gather(1, labels.unsqueeze(1)).squeeze(1).tolist()
 
 
 @Predictor.register("transformers-seq2seq")
