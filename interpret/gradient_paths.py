@@ -7,18 +7,18 @@ and nothing about the number itself says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 
 from .errors import InterpretationError
 
-_NOT_IMPLEMENTED = "NotImplemented"
 _STEP = 1e-3
 _CHANGE = 1e-5
 
@@ -57,6 +57,7 @@ class GradientPaths:
         self._seen = self._key in checked
         self._trying = False
         self._ran: list[_Ran] = []
+        self._without_graph: dict[str, str] = {}
         self._lost: str | None = None
 
     @contextmanager
@@ -105,18 +106,34 @@ class GradientPaths:
         def hook(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
             if self._trying or self._lost is not None:
                 return
+            made = list(_floating(output))
+            around = any(one.startswith(f"{name}." if name else "") for one in self._without_graph)
+            if around and torch.is_grad_enabled():
+                self._resolve(_nodes(_floating((args, kwargs))), _nodes(made))
             given = [one for one in _floating((args, kwargs)) if one.requires_grad]
             if not given:
                 return
             self._seen = True
-            made = list(_floating(output))
             called = f"the module {name!r}, a {_type(module)}," if name else "the model"
             cut = not all(one.requires_grad for one in made)
             if cut and self._varies(module, args, kwargs, output):
-                self._lost = called
+                if torch.is_grad_enabled():
+                    self._lost = called
+                else:
+                    self._without_graph[name] = called
             self._ran.append(_Ran(called, _nodes(given), _nodes(made)))
 
         return hook
+
+    def _resolve(self, given: tuple[Node, ...], made: tuple[Node, ...]) -> None:
+        """Whether modules that ran without a graph are lost, once a module around them has run.
+
+        Inside an `autograd.Function` nothing has a graph, and the function brings its backward
+        pass: reversible layers, gradient checkpointing.
+        """
+        first, self._without_graph = next(iter(self._without_graph.values())), {}
+        if not _any_node(made, set(given), lambda node: isinstance(node, BackwardCFunction)):
+            self._lost = first
 
     def _varies(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> bool:
         """Whether an output that has no gradient depends on the inputs all the same: one that is
@@ -148,27 +165,31 @@ class GradientPaths:
     def _without_backward(self) -> str | None:
         """The innermost module with an operation that has no backward pass."""
         seen: set[Node] = set()
-        if not any(_lacks_backward(ran.made, (), seen) for ran in self._ran):
+        if not any(_any_node(ran.made, seen, _lacks_backward) for ran in self._ran):
             return None
         # Modules end after those that are in them.
         for ran in self._ran:
-            if _lacks_backward(ran.made, ran.given, set()):
+            if _any_node(ran.made, set(ran.given), _lacks_backward):
                 return ran.name
         return None
 
 
-def _lacks_backward(made: Iterable[Node], given: Iterable[Node], seen: set[Node]) -> bool:
-    seen.update(given)
-    pending = [node for node in made if node not in seen]
+def _any_node(made: Iterable[Node], seen: set[Node], is_wanted: Callable[[Node], bool]) -> bool:
+    """Whether one is wanted of the nodes that lead to some, but not of those seen before."""
+    pending = list(made)
     while pending:
         node = pending.pop()
         if node in seen:
             continue
         seen.add(node)
-        if _NOT_IMPLEMENTED in node.name():
+        if is_wanted(node):
             return True
-        pending.extend(next_ for next_, _ in node.next_functions if next_ is not None)
+        pending.extend(before for before, _ in node.next_functions if before is not None)
     return False
+
+
+def _lacks_backward(node: Node) -> bool:
+    return "NotImplemented" in node.name()
 
 
 def _nodes(tensors: Iterable[Tensor]) -> tuple[Node, ...]:

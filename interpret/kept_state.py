@@ -15,7 +15,7 @@ from transformers import PretrainedConfig
 
 _OWN = frozenset(vars(nn.Module()))
 _CONTAINERS = frozenset((list, dict, set))
-_NOTHING: dict[str, Any] = {}
+_REGISTERED = ("_parameters", "_buffers", "_modules")
 _PLAIN = frozenset((int, float, bool, str, type(None)))
 
 
@@ -46,25 +46,15 @@ class _State:
     """
 
     def __init__(self, module: nn.Module) -> None:
-        held: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        containers: list[tuple[Any, Any]] = []
-        configs: dict[int, PretrainedConfig] = {}
-        for one in module.modules():
-            attributes = vars(one)
-            held.append((attributes, attributes.copy()))
-            for registered in (
-                attributes["_parameters"],
-                attributes["_buffers"],
-                attributes["_modules"],
-            ):
-                held.append((registered, registered.copy() if registered else _NOTHING))
-            for name in attributes.keys() - _OWN:
-                value = attributes[name]
-                kind = type(value)
-                if kind in _CONTAINERS:
-                    containers.append((value, value.copy()))
-                elif kind not in _PLAIN and isinstance(value, PretrainedConfig):
-                    configs[id(value)] = value
+        modules = list(map(vars, module.modules()))
+        registered = [one[name] for name in _REGISTERED for one in modules]
+        held = [(one, one.copy()) for one in modules]
+        held += [(one, one.copy()) for one in registered if one]
+        self._empty = [one for one in registered if not one]
+        own = [one[name] for one in modules for name in one.keys() - _OWN]
+        others = [one for one in own if type(one) not in _PLAIN]
+        containers = [(one, one.copy()) for one in others if type(one) in _CONTAINERS]
+        configs = {id(one): one for one in others if isinstance(one, PretrainedConfig)}
         pending = list(configs.values())
         while pending:
             attributes = vars(pending.pop())
@@ -80,6 +70,9 @@ class _State:
 
     def restore(self) -> None:
         """Puts everything back that is another object now."""
+        for registered in self._empty:
+            if registered:
+                registered.clear()
         for attributes, before in self._held:
             if not _same(attributes, before):
                 _put_back(attributes, before)

@@ -133,3 +133,39 @@ def test_four_bits(tmp_path: Path) -> None:
     logits = own(inputs_embeds=x, attention_mask=encoded["attention_mask"]).logits
     (gradient,) = torch.autograd.grad(logits[0, -1].max(), x)
     assert prompt.attributions == pytest.approx((x * gradient).sum(-1)[0].tolist(), abs=1e-5)
+
+
+class Recomputed(torch.autograd.Function):
+    """Runs a module without a graph, and backwards once more with one, as reversible layers do."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, inner: nn.Module) -> Tensor:
+        ctx.inner = inner
+        ctx.save_for_backward(x)
+        return inner(x)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(ctx.inner(x), x, gradients)
+        return gradient, None
+
+
+class Reversible(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.last = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(Recomputed.apply(x, self.inner))  # type: ignore[no-any-return]
+
+
+def test_a_part_that_brings_its_own_backward_pass() -> None:
+    own = copy.deepcopy(model("bert", "text-classification"))
+    expected = explain(made(copy.deepcopy(own)), "integrated-gradients").inputs[0].attributions
+    own.bert.pooler.dense = Reversible(nn.Sequential(nn.Identity(), own.bert.pooler.dense))
+    scores = explain(made(own), "integrated-gradients").inputs[0].attributions
+    assert scores == pytest.approx(expected, abs=1e-5)
