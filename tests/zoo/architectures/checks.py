@@ -265,13 +265,19 @@ def _check_complete(
         if lacks <= tolerance:
             result.number(method, lacks)
             continue
-        if explanation.warnings or explanation.details.get("converged") is False:
+        if _says_so(explanation):
             result.methods[method] = "incomplete, with a warning"
         else:
             result.number(method, lacks)
             result.methods[method] = "incomplete"
             sentence = f"lacks {lacks:.1%} of what there is to account for, without a warning"
             result.note("incomplete", method, sentence)
+
+
+def _says_so(explanation: Explanation) -> bool:
+    """Whether an explanation warns that its scores do not add up; other warnings do not count."""
+    words = ("lack", "add up", "absorb", "complete")
+    return any(word in warning for warning in explanation.warnings for word in words)
 
 
 def _compare(
