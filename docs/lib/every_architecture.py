@@ -21,6 +21,7 @@ MEANING = {
     "right": "every check passes",
     "refused": "an error that names the model or what it lacks, and the way out",
     "cannot be built": "cannot be built small here, or not be run on text alone",
+    "not compared": "what it predicts is right; Hugging Face's own gradient is not to be had",
     "wrong": "another number than Hugging Face's, or other scores than by hand",
     "differs in a batch": "another number or other scores beside a longer text than alone",
     "incomplete": "scores that do not add up, without a warning",

@@ -115,7 +115,7 @@ def _check_built(pair: Pair, built: Built, inputs: list[dict[str, Any]], result:
         try:
             own = expected(built, pair.task, one, prediction)
         except UnclearReferenceError as error:
-            result.note("cannot be built", "reference", str(error))
+            result.note("not compared", "reference", str(error))
             own = None
         except Exception as error:
             result.note(
@@ -167,14 +167,14 @@ def _check_gradients(
         try:
             right = input_x_gradient(built.model, call.forward)
         except Exception as error:
-            result.note("cannot be built", "gradient by hand", _named(error))
+            result.note("not compared", "gradient by hand", _named(error))
             continue
         value = torch.tensor([right.value])
         told = torch.tensor([explanation.target["value"]])
         _compare(result, "explained number", "value", value, told, least=0.1)
         if right.parts is None:
             sentence = "the embedding layers' calls are no text's ids"
-            result.note("cannot be built", "gradient by hand", sentence)
+            result.note("not compared", "gradient by hand", sentence)
             continue
         scores = {one.field: one.attributions for one in explanation.inputs}
         largest = max(abs(score) for part in right.parts.values() for score in part)
@@ -265,13 +265,19 @@ def _check_complete(
         if lacks <= tolerance:
             result.number(method, lacks)
             continue
-        if explanation.warnings or explanation.details.get("converged") is False:
+        if _says_so(explanation):
             result.methods[method] = "incomplete, with a warning"
         else:
             result.number(method, lacks)
             result.methods[method] = "incomplete"
             sentence = f"lacks {lacks:.1%} of what there is to account for, without a warning"
             result.note("incomplete", method, sentence)
+
+
+def _says_so(explanation: Explanation) -> bool:
+    """Whether an explanation warns that its scores do not add up; other warnings do not count."""
+    words = ("lack", "add up", "absorb", "complete")
+    return any(word in warning for warning in explanation.warnings for word in words)
 
 
 def _compare(

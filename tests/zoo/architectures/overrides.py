@@ -115,6 +115,8 @@ NO_TEXT_ALONE: dict[str, str] = {
     "layoutlmv2": "reads images with detectron2, which is not installed",
     "lxmert": "answers questions about images, given as detected objects",
     "moss_transcribe_diarize": _SOUND,
+    "mra": "its attention is a CUDA kernel of the package kernels; without it transformers returns "
+    "zeros in its place, so texts do not count",
     "musicflamingo": _SOUND,
     "musicgen": "writes codes of music",
     "musicgen_melody": "writes codes of music",

@@ -60,7 +60,9 @@ def input_x_gradient(model: Any, forward: Forward) -> Scores:
         products = products.reshape(*ids.shape, -1)
         size = max(size, float(products.abs().sum(-1).max()))
         rows.append((ids, products.sum(-1)))
-    return Scores(float(value.detach()), size, _by_part(rows, forward.sequences))
+    padding = getattr(getattr(model, "config", None), "pad_token_id", None)
+    parts = _by_part(rows, forward.sequences, padding)
+    return Scores(float(value.detach()), size, parts)
 
 
 @contextmanager
@@ -76,7 +78,9 @@ def recorded_embeddings(model: Any) -> Iterator[list[tuple[Tensor, Tensor]]]:
             return output
         leaf = first.detach().requires_grad_()
         calls.append((ids, leaf))
-        return (leaf, *output[1:]) if isinstance(output, tuple) else leaf
+        # Not the leaf itself: some models scale in place.
+        copy = leaf.clone()
+        return (copy, *output[1:]) if isinstance(output, tuple) else copy
 
     handles = [
         layer.register_forward_hook(replace, with_kwargs=True) for layer in embedding_layers(model)
@@ -117,7 +121,7 @@ def _are_ids(value: Any) -> bool:
 
 
 def _by_part(
-    rows: list[tuple[Tensor, Tensor]], sequences: Mapping[str, Ids]
+    rows: list[tuple[Tensor, Tensor]], sequences: Mapping[str, Ids], padding: int | None
 ) -> dict[str, list[float]] | None:
     """The scores of calls as scores of tokens, None where a call is none of the sequences."""
     scores = {part: [0.0] * len(ids) for part, ids in sequences.items()}
@@ -127,6 +131,9 @@ def _by_part(
             return None
         own = ids.flatten().tolist()
         # An encoder comes before its decoder, also where both read the same.
+        if padding is not None and set(own) == {padding} and own not in sequences.values():
+            # What fills a window up is embedded by itself.
+            continue
         order = sorted(sequences, key=lambda part: part in seen)
         match = next((m for part in order if (m := _match(part, own, sequences[part]))), None)
         if match is None:

@@ -15,6 +15,7 @@ STATUSES = (
     "incomplete",
     "refused",
     "cannot be built",
+    "not compared",
     "right",
 )
 #: Those that are faults of ours.
