@@ -439,6 +439,13 @@ class EmbeddingSpace(RecordedInstances):
                 "get_interpretable_layer in the predictor"
             )
         recording.finish()
+        missing = [] if self._layers is not None else recording.missing()
+        if missing:
+            raise InterpretationError(
+                f"{name_of(self._twin.model)} embeds {' and '.join(map(repr, missing))} by a layer "
+                "that it does not name, so its tokens would have no scores; this architecture is "
+                "not supported"
+            )
 
     def _call_layout(self, call: EmbeddingCall, part: Tensor, origin: Origin) -> CallLayout:
         rows, positions, dim = part.shape

@@ -111,6 +111,11 @@ class Recording:
                 self.calls[number] = replace(self.calls[number], names=(field,))
                 self.origins[number] = inputs if isinstance(inputs, dict) else None
 
+    def missing(self) -> list[str]:
+        """The text fields of joined texts that no layer has embedded."""
+        names = dict.fromkeys(name for text in self._texts or () for name in text.names)
+        return [name for name in names if not any(name in call.names for call in self.calls)]
+
     def _check_inner(self) -> None:
         """Refuses an inner layer that sees several text fields as one sequence: its positions are
         no field's."""

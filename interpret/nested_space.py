@@ -191,7 +191,7 @@ class NestedSpace(EmbeddingSpace):
         kind = expected.device.type
         cast = torch.is_autocast_enabled(kind)
         dtype = torch.get_autocast_dtype(kind) if cast else self._twin.dtype
-        tolerance = _SAME.get(dtype, 1e-3) * float(expected.abs().max())
+        tolerance = _SAME.get(dtype, 3e-5) * float(expected.abs().max())
         # What is not finite has a message of its own.
         if bool(((expected - found).abs() > tolerance).any()):
             raise NotNested

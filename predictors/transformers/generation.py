@@ -1,6 +1,7 @@
 """What models that write text have in common: generation, and one instance per token of it."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -54,7 +55,7 @@ class GeneratingModel(TransformersModel):
         **kwargs: Any,
     ) -> None:
         self._pieces = Pieces(load_tokenizer(tokenizer, model_name))
-        # Whether the model writes the same with a cache; None while that is not known.
+        # Whether the model predicts the same with a cache; None while that is not known.
         self._caches: bool | None = None
         super().__init__(vocab, model_name, dtype, **kwargs)
 
@@ -148,28 +149,23 @@ class GeneratingModel(TransformersModel):
             length = own["input_ids"].shape[1]
             decodes = self.config.is_encoder_decoder
             self.check_length(max(length, most) if decodes else length + most - 1)
-            found = self._greedy(most, lambda ids, row=rows[0]: score(row, ids), own)
-            written.update(zip(rows, found, strict=True))
+            with state_kept(self.transformer):
+                found = greedy(self.transformer, self._pieces.tokenizer, most, **own)
+            for row, one in zip(rows, found, strict=True):
+                written[row] = self._scored(one, partial(score, row))
         return self.generated([written[row] for row in range(len(requests))])
 
-    def _greedy(
-        self, most: int, score: Callable[[list[int]], list[float]], inputs: dict[str, Tensor]
-    ) -> list[Written]:
-        """What the model writes. With a cache, unless that makes it write something else than it
-        predicts without: that is found out with the first text of several tokens."""
-        found = self._generate(most, inputs)
-        first = found[0]
-        if self._caches is None and len(first.ids) > 1 and first.log_probs is not None:
-            told, own = torch.tensor(first.log_probs), torch.tensor(score(first.ids))
-            self._caches = alike(told, own)
-            if not self._caches:
-                found = self._generate(most, inputs)
-        return found
-
-    def _generate(self, most: int, inputs: dict[str, Tensor]) -> list[Written]:
-        cache = {"use_cache": False} if self._caches is False else {}
-        with state_kept(self.transformer):
-            return greedy(self.transformer, self._pieces.tokenizer, most, **cache, **inputs)
+    def _scored(self, written: Written, score: Callable[[list[int]], list[float]]) -> Written:
+        """A text with the log-probabilities that the model gives it without a cache, which are
+        explained. Most models give the same with one: that is found out with the first text of
+        several tokens."""
+        told = written.log_probs
+        if told is not None and (self._caches or len(written.ids) < 2):
+            return written
+        own = score(written.ids)
+        if self._caches is None and told is not None:
+            self._caches = alike(torch.tensor(told), torch.tensor(own))
+        return written if self._caches and told is not None else Written(written.ids, own)
 
     def generated(self, written: Sequence[Written]) -> dict[str, Any]:
         """What a prediction tells of generated tokens: per row `text`, `tokens`, `token_ids` and

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 #: How `generate` chooses tokens. What is explained is the greedy text, so these are always set.
 _STRATEGY: Mapping[str, Any] = {
@@ -83,7 +84,7 @@ class Written:
         return Written(self.ids[:count], None if log_probs is None else log_probs[:count])
 
 
-def greedy(transformer: Any, tokenizer: Any, most: int, **inputs: Any) -> list[Written]:
+def greedy(transformer: Any, tokenizer: Any, most: int, **inputs: Tensor) -> list[Written]:
     """What a model writes if it takes the best token each time.
 
     Args:

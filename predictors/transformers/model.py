@@ -216,7 +216,9 @@ def token_embeddings(transformer: nn.Module) -> list[nn.Module]:
 
 
 def _embedding_of(part: nn.Module) -> Any:
-    return _or_none(getattr(part, "get_input_embeddings", None))
+    named = _or_none(getattr(part, "get_input_embeddings", None))
+    # FSMT's decoder is no model of its own.
+    return getattr(part, "embed_tokens", None) if named is None else named
 
 
 def _weight(module: nn.Module) -> Any:

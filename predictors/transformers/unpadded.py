@@ -1,14 +1,18 @@
-"""Batches of models that see padding: convolutions, sums over all positions, fixed blocks."""
+"""Batches of models that see padding (convolutions, sums over all positions, fixed blocks), or that
+take one row at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy
 import torch
 from allennlp.data import Instance
+from torch import Tensor
 
 from allennlp_saliency.interpret.alignment import text_items
+from allennlp_saliency.interpret.packing import out_of_memory
 from allennlp_saliency.interpret.prediction_check import Mismatch, check_predicted
 
 Outputs = list[dict[str, Any]]
@@ -16,7 +20,7 @@ Run = Callable[[list[Instance]], Outputs]
 
 
 class PaddingCheck:
-    """Finds out once whether a model returns the same for an input with and without padding.
+    """Finds out once whether a model takes several rows, and returns the same with padding.
 
     Args:
         dtype: The floating type that the model computes in.
@@ -26,21 +30,36 @@ class PaddingCheck:
     def __init__(self, dtype: torch.dtype, sees: bool | None = None) -> None:
         self._dtype = dtype
         self._sees = sees
+        self._single = False
 
     def run(self, instances: list[Instance], run: Run) -> Outputs:
         """The outputs of instances; only those of equal length share a batch if the model sees
-        padding.
+        padding, and none if it takes one row at a time.
 
         Args:
             instances: The instances.
             run: Runs a batch.
         """
+        if len(instances) < 2:
+            return run(instances)
+        if not self._single:
+            try:
+                return self._together(instances, run)
+            except Exception as error:
+                if out_of_memory(error):
+                    raise
+        # What is wrong with one of them is raised here again.
+        outputs = [run([instance])[0] for instance in instances]
+        self._single = True
+        return outputs
+
+    def _together(self, instances: list[Instance], run: Run) -> Outputs:
         groups = _by_length(instances)
-        if len(groups) < 2 or self._sees is False:
+        if len(groups) == 1 or self._sees is False:
             return run(instances)
         if self._sees is None:
             outputs = run(instances)
-            (shortest, *_) = min(groups, key=lambda group: sum(_lengths(instances[group[0]])))
+            shortest = min(groups, key=lambda group: sum(_lengths(instances[group[0]])))[0]
             self._sees = _differ(run([instances[shortest]])[0], outputs[shortest], self._dtype)
             if not self._sees:
                 return outputs
@@ -64,8 +83,8 @@ def _lengths(instance: Instance) -> tuple[int, ...]:
 
 
 def _differ(alone: Mapping[str, Any], padded: Mapping[str, Any], dtype: torch.dtype) -> bool:
-    numbers = {name: value for name, value in alone.items() if _is_floating(value)}
-    others = {name: torch.as_tensor(padded[name])[None] for name in numbers if name in padded}
+    numbers = {name: one for name, one in _floats(alone).items() if one.numel()}
+    others = {name: one[None] for name, one in _floats(padded).items()}
     try:
         check_predicted(others, [numbers], dtype)
     except Mismatch:
@@ -73,6 +92,14 @@ def _differ(alone: Mapping[str, Any], padded: Mapping[str, Any], dtype: torch.dt
     return False
 
 
-def _is_floating(value: Any) -> bool:
-    kind = getattr(getattr(value, "dtype", None), "kind", "")
-    return kind == "f" and getattr(value, "size", 0) > 0
+def _floats(outputs: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The outputs that are numbers, arrays or lists."""
+    arrays = {
+        name: numpy.asarray(value)
+        for name, value in outputs.items()
+        if isinstance(value, numpy.ndarray)
+        or (isinstance(value, list) and all(isinstance(one, float) for one in value))
+    }
+    return {
+        name: torch.as_tensor(array) for name, array in arrays.items() if array.dtype.kind == "f"
+    }

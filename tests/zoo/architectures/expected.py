@@ -165,15 +165,18 @@ def _first_of_second(built: Built, json: Json, encoded: Any, count: int) -> int:
 
 
 def _multiple_choice(built: Built, json: Json, prediction: Json) -> Expected:
-    each = [_encoded(built, json["prompt"], choice) for choice in json["choices"]]
-    each = [{name: value.unsqueeze(0) for name, value in one.items()} for one in each]
-    logits = torch.cat([_run(built, one).logits[0] for one in each])
+    # Choices are padded to the longest, as users of these models give them.
+    prompts = [json["prompt"]] * len(json["choices"])
+    encoded = built.tokenizer(prompts, json["choices"], padding=True, return_tensors="pt")
+    inputs = {name: value.unsqueeze(0) for name, value in encoded.items()}
+    logits = _run(built, inputs).logits[0]
     best = int(prediction["best"])
-    call = _text(each[best], partial(_at, at=(0, 0)), "prompt", f"choices[{best}]")
+    own = built.tokenizer(json["prompt"], json["choices"][best])["input_ids"]
+    forward = Forward(inputs, partial(_at, at=(0, best)), {"text": own})
     return Expected(
         [("logits", logits, torch.tensor(prediction["logits"]))],
         [],
-        [call],
+        [Explained(forward, {"text": ("prompt", f"choices[{best}]")})],
     )
 
 

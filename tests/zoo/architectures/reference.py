@@ -126,7 +126,7 @@ def _by_part(
     """The scores of calls as scores of tokens, None where a call is none of the sequences."""
     scores = {part: [0.0] * len(ids) for part, ids in sequences.items()}
     seen: list[str] = []
-    for ids, products in rows:
+    for ids, products in _single_rows(rows, sequences):
         if ids.numel() != max(ids.shape):
             return None
         own = ids.flatten().tolist()
@@ -144,6 +144,26 @@ def _by_part(
             if 0 <= place - shift < len(sequences[part]):
                 scores[part][place - shift] += score
     return scores if rows else None
+
+
+def _single_rows(
+    calls: list[tuple[Tensor, Tensor]], sequences: Mapping[str, Ids]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The rows of calls that embed several sequences at once, as far as they are the text's: the
+    number depends on no other."""
+    for ids, products in calls:
+        if ids.dim() != 2 or ids.numel() == max(ids.shape):
+            yield ids, products
+            continue
+        for one, scores in ((ids, products), (ids.T, products.T)):
+            known = [
+                n
+                for n, row in enumerate(one.tolist())
+                if any(_match(part, row, whole) for part, whole in sequences.items())
+            ]
+            if known:
+                yield from ((one[n : n + 1], scores[n : n + 1]) for n in known)
+                break
 
 
 def _match(part: str, own: Ids, whole: Ids) -> tuple[str, int] | None:
