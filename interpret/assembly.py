@@ -18,6 +18,7 @@ from .reduction import Aggregation, drop_padding, unassigned
 
 _LARGE_DELTA = 0.05
 _ROUNDING = 1e-4
+_MORE = "take more steps, or name a relative_tolerance"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class Attribution:
         absorbed: For a method that hands the target's value back through the model, what of it
             was handed to nothing of the input, `(instances,)`.
         details: Per instance what else the method reports; empty for nothing.
+        advice: Per instance what to do if the scores do not add up to what they should; empty for
+            what helps along a path.
+        warnings: Per instance what a reader of the numbers should know; empty for nothing.
         matrices: Per instance the attention that the scores were read from; empty for none.
     """
 
@@ -37,6 +41,8 @@ class Attribution:
     baseline_values: Tensor | None = None
     details: Sequence[JsonDict] = field(default_factory=list)
     absorbed: Tensor | None = None
+    advice: Sequence[str] = field(default_factory=list)
+    warnings: Sequence[list[str]] = field(default_factory=list)
     matrices: Sequence[list[AttentionMatrix]] = field(default_factory=list)
 
 
@@ -94,19 +100,28 @@ def _explanation(
         inputs=inputs,
         convergence_delta=delta,
         details=dict(attribution.details[row]) if attribution.details else {},
-        warnings=[*_incomplete(told, delta), *_zero(inputs, _with_text(space, row))],
+        warnings=[
+            *_incomplete(told, delta, attribution.advice[row] if attribution.advice else _MORE),
+            *(attribution.warnings[row] if attribution.warnings else []),
+            *_zero(inputs, _with_text(space, row)),
+        ],
         matrices=list(attribution.matrices[row]) if attribution.matrices else [],
     )
 
 
-def _incomplete(target: JsonDict, delta: float | None) -> Iterator[str]:
+def incomplete(delta: float, change: float) -> bool:
+    """Whether so much of a difference is missing that a reader must know."""
+    return abs(delta) > _LARGE_DELTA * abs(change) and abs(delta) > _ROUNDING
+
+
+def _incomplete(target: JsonDict, delta: float | None, advice: str) -> Iterator[str]:
     if delta is None or "baseline_value" not in target:
         return
     change = target["value"] - target["baseline_value"]
-    if abs(delta) > _LARGE_DELTA * abs(change) and abs(delta) > _ROUNDING:
+    if incomplete(delta, change):
         yield (
             f"the attributions lack {delta:.3g} of the difference {change:.3g} that they should "
-            "add up to; take more steps, or name a relative_tolerance"
+            f"add up to; {advice}"
         )
 
 

@@ -8,7 +8,7 @@ import torch
 from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 
-from ..assembly import Attribution
+from ..assembly import Attribution, incomplete
 from ..embedding_space import EmbeddingSpace
 from ..errors import InterpretationError
 from ..propagation.lrp_rules import Absorbed, lrp_rules
@@ -59,5 +59,38 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
             totals[row] = sum(absorbed.amounts.values())
             told = {"absorbed": dict(sorted(absorbed.amounts.items()))}
             details.append({**told, "without_rule": sorted(mode.unruled)} if mode.unruled else told)
+        if not torch.isfinite(totals).all():
+            raise InterpretationError(
+                "what LRP's rules absorb is not finite: the relevance goes through an operation "
+                "that divides by nothing or multiplies by infinity; use input x gradient or "
+                "integrated gradients"
+            )
         scores = reduce_coordinates(relevance, space.layout, Sum())
-        return Attribution(scores, details=details, absorbed=totals)
+        warnings = [
+            _warnings(value, one["absorbed"], delta)
+            for value, one, delta in zip(
+                space.values.tolist(),
+                details,
+                (space.values.double().cpu() - totals - scores.double().sum(1).cpu()).tolist(),
+                strict=True,
+            )
+        ]
+        return Attribution(scores, details=details, absorbed=totals, warnings=warnings)
+
+
+def _warnings(value: float, absorbed: dict[str, float], delta: float) -> list[str]:
+    """What a reader must know: relevance that went nowhere, or that cancels."""
+    warnings = []
+    size = max(abs(value), *map(abs, absorbed.values()), 0.0)
+    if incomplete(delta, size):
+        warnings.append(
+            f"the relevance lacks {delta:.3g} of the value {value:.3g} beside what was absorbed; "
+            "use input x gradient or integrated gradients"
+        )
+    if abs(sum(absorbed.values())) > abs(value):
+        named = ", ".join(f"{cause} {one:.3g}" for cause, one in absorbed.items())
+        warnings.append(
+            f"more relevance was absorbed than the value {value:.3g} itself ({named}): the scores "
+            "are small differences of large numbers; compare them with integrated gradients"
+        )
+    return warnings

@@ -1,0 +1,112 @@
+"""Which operation lost how much: what went into each, backwards, against what came out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from .calls import mapped, tensors_in
+
+Compute = Callable[[Any, Any], Any]
+
+
+class Watch(Protocol):
+    """Sees each operation of a forward pass under rules."""
+
+    def __call__(self, name: str, args: Any, kwargs: Any, changes: bool, compute: Compute) -> Any:
+        """What the operation returns.
+
+        Args:
+            name: The operation.
+            args: Its arguments.
+            kwargs: Its named arguments.
+            changes: Whether it changes its first argument.
+            compute: Computes it of arguments and named arguments.
+        """
+
+
+class Values:
+    """Takes notes of the operands and results of each operation of the baseline's pass."""
+
+    def __init__(self) -> None:
+        self.noted: list[list[Tensor]] = []
+
+    def __call__(self, name: str, args: Any, kwargs: Any, changes: bool, compute: Compute) -> Any:
+        operands = [one.detach().clone() for one in _dependent((args, kwargs))]
+        result = compute(args, kwargs)
+        self.noted.append(operands + [one.detach().clone() for one in _dependent(result)])
+        return result
+
+
+class Losses:
+    """Adds up, per operation, Σ g Δy - Σ m Δx: what was handed to its results and not to its
+    operands.
+
+    Args:
+        before: The values of the baseline's pass, from which Δ is taken; None for values
+            themselves, as relevance is.
+
+    Attributes:
+        of: The sums by operation, complete after the backward pass.
+    """
+
+    def __init__(self, before: Values | None = None) -> None:
+        self.of: dict[str, float] = defaultdict(float)
+        self._before = before
+        self._position = 0
+
+    def __call__(self, name: str, args: Any, kwargs: Any, changes: bool, compute: Compute) -> Any:
+        known = self._known()
+        operands = list(_dependent((args, kwargs)))
+        watched = [
+            self._watched(one, name, -1.0, known, changes and one is args[0]) for one in operands
+        ]
+        others = {id(one): new for one, new in zip(operands, watched, strict=True)}
+        args, kwargs = mapped((args, kwargs), lambda one: others.get(id(one), one))
+        result = compute(args, kwargs)
+        if changes:
+            for one in _dependent(result):
+                self._watched(one, name, 1.0, known, True)
+            return result
+        return mapped(
+            result,
+            lambda one: self._watched(one, name, 1.0, known, False) if one.requires_grad else one,
+        )
+
+    def largest(self, count: int = 3, least: float = 0.0) -> dict[str, float]:
+        """The operations that lost most, and how much, by size."""
+        ordered = sorted(self.of.items(), key=lambda item: -abs(item[1]))
+        return {name: amount for name, amount in ordered[:count] if abs(amount) > least}
+
+    def _known(self) -> list[Tensor] | None:
+        if self._before is None:
+            return None
+        self._position += 1
+        noted = self._before.noted
+        return list(noted[self._position - 1]) if self._position <= len(noted) else []
+
+    def _watched(
+        self, tensor: Tensor, name: str, sign: float, known: list[Tensor] | None, itself: bool
+    ) -> Tensor:
+        change = tensor.detach().clone()
+        if known is not None:
+            before = known.pop(0) if known else change
+            # Another way was taken: no account of this.
+            change = change - before if before.shape == change.shape else torch.zeros_like(change)
+        change = change.nan_to_num(0, 0, 0)
+        watched = tensor if itself else tensor.clone()
+
+        def note(grad: Tensor) -> None:
+            self.of[name] += sign * float((grad.double() * change.double()).sum())
+
+        watched.register_hook(note)
+        return watched
+
+
+def _dependent(value: Any) -> list[Tensor]:
+    found = {id(one): one for one in tensors_in(value) if one.requires_grad}
+    return list(found.values())
