@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from .absorbed import Absorbed
-from .calls import Call, attach, depends
+from .calls import Call, attach, depends, mapped, tensors_in
 from .deeplift_rules import ELEMENTWISE
 from .gates import attach_gate, is_gate
 from .mode import Rule
@@ -186,8 +186,12 @@ def otherwise(call: Call, absorbed: Absorbed) -> Any:
     y = call.function(*call.args, **call.kwargs)
     if not isinstance(y, Tensor) or not y.is_floating_point():
         return y
-    watched, result = absorbed.difference(call.operands, y, call.name)
-    return result(call.of(*watched))
+    given = (call.args, dict(call.kwargs))
+    operands = {id(one): one for one in tensors_in(given) if one.requires_grad}
+    watched, result = absorbed.difference(list(operands.values()), y, call.name)
+    others = dict(zip(operands, watched, strict=True))
+    args, kwargs = mapped(given, lambda one: others.get(id(one), one))
+    return result(call.function(*args, **kwargs))
 
 
 _NOT_ZERO_AT_ZERO = GATES | frozenset(
