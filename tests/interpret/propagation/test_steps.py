@@ -111,7 +111,7 @@ def test_a_step_by_hand() -> None:
 
 
 def test_mask_and_masked_by_hand() -> None:
-    # x [x > 1]: the mean mask is 1/2, so 1/2 · 2.5 is due to x as a factor, and the rest to the mask.
+    # x [x > 1]: half of 2.5 is due to x as a factor, whose mean mask is 1/2, the rest to the mask.
     (m,) = Passes.of(lambda x: x * (x > 1), [t(3)], [t(0.5)]).multipliers
     assert m.item() * 2.5 == pytest.approx(3)
 
