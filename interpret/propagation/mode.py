@@ -191,7 +191,7 @@ class RuleMode(CallMode):
             return self._step_rule(StepCall(name, function, args, kwargs, self._origins, origin))
         if name in SHAPED_LIKE:
             self._note(name, args[:1], result)
-        elif name not in ("__get__", "broadcast_tensors"):
+        elif name != "broadcast_tensors":
             self._note(name, given, result)
         return result
 

@@ -77,10 +77,11 @@ class Losses:
             lambda one: self._watched(one, name, 1.0, known, False) if one.requires_grad else one,
         )
 
-    def largest(self, count: int = 3, least: float = 0.0) -> dict[str, float]:
-        """The operations that lost most, and how much, by size."""
-        ordered = sorted(self.of.items(), key=lambda item: -abs(item[1]))
-        return {name: amount for name, amount in ordered[:count] if abs(amount) > least}
+    def largest(self, count: int = 3) -> dict[str, float]:
+        """The operations that lost most, and how much, by size; none of less than a hundredth of
+        the first."""
+        ordered = sorted(self.of.items(), key=lambda item: -abs(item[1]))[:count]
+        return {name: one for name, one in ordered if abs(one) > 0.01 * abs(ordered[0][1])}
 
     def _known(self) -> list[Tensor] | None:
         if self._before is None:
