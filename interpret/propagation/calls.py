@@ -183,7 +183,8 @@ def pure(function: Callable[..., Any], name: str) -> Callable[..., Any]:
         return _REVERSED[name]
     if not in_place(function):
         return function
-    return getattr(torch, name, None) or getattr(F, name, function)
+    found: Callable[..., Any] | None = getattr(torch, name, None) or getattr(F, name, None)
+    return function if found is None else found
 
 
 _REVERSED: dict[str, Callable[..., Any]] = {
@@ -209,7 +210,7 @@ class _Attach(torch.autograd.Function):
 
 def attach_function(made_by: Any) -> bool:
     """Whether what made a tensor is `attach`."""
-    return isinstance(made_by, _Attach._backward_cls)  # type: ignore[attr-defined]
+    return isinstance(made_by, _Attach._backward_cls)
 
 
 def attach(value: Tensor, surrogate: Tensor) -> Tensor:

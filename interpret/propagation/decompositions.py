@@ -192,8 +192,17 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "gru_cell": gru_cell,
 }
 
-_CLAMPS = {"clamp": clamp, "clamp_min": maximum, "clamp_max": minimum}
-_SUMS_WITH_PRODUCTS = {"addmm": addmm, "addbmm": addbmm, "addmv": addmv, "addr": addr}
+_CLAMPS: dict[str, Callable[..., Any]] = {
+    "clamp": clamp,
+    "clamp_min": maximum,
+    "clamp_max": minimum,
+}
+_SUMS_WITH_PRODUCTS: dict[str, Callable[..., Any]] = {
+    "addmm": addmm,
+    "addbmm": addbmm,
+    "addmv": addmv,
+    "addr": addr,
+}
 
 
 def special(

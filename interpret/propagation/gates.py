@@ -28,7 +28,7 @@ def attach_gate(value: Tensor, surrogate: Tensor) -> Tensor:
 
 def made_by_gate(made_by: Any) -> bool:
     """Whether what made a tensor is `attach_gate`."""
-    return isinstance(made_by, _Gate._backward_cls)  # type: ignore[attr-defined]
+    return isinstance(made_by, _Gate._backward_cls)
 
 
 def is_gate(tensor: Tensor) -> bool:

@@ -49,7 +49,11 @@ def lrp_rules(absorbed: Absorbed, epsilon: float) -> dict[str, Rule]:
         epsilon: ε of the rule for linear layers, in units of their outputs.
     """
     by_epsilon = partial(linear, absorbed=absorbed, epsilon=epsilon)
-    rules = {name: partial(rule, absorbed=absorbed) for name, rule in _RULES.items()}
+
+    def of(rule: LrpRule) -> Rule:
+        return lambda call: rule(call, absorbed)
+
+    rules = {name: of(rule) for name, rule in _RULES.items()}
     return {**rules, **dict.fromkeys(_LINEAR, by_epsilon)}
 
 
