@@ -22,7 +22,7 @@ from .deeplift_softmax import log_softmax, log_sum_exp, softmax
 from .mode import Rule, RuleMode
 from .steps import note_step, step
 from .tape import OtherPathError, Tape
-from .watch import Watch
+from .watch import Losses, Watch
 
 __all__ = [
     "ELEMENTWISE",
@@ -52,10 +52,11 @@ def recording(tape: Tape, watch: Watch | None = None) -> RuleMode:
     return RuleMode(recording_rules(tape), steps, tape.note_number, watch)
 
 
-def replaying(tape: Tape, watch: Watch | None = None) -> RuleMode:
+def replaying(tape: Tape, losses: Losses | None = None) -> RuleMode:
     """A forward pass for the input whose gradients are multipliers."""
+    tape.losses = losses
     steps = partial(step, tape=tape)
-    return RuleMode(replaying_rules(tape), steps, tape.compare_number, watch)
+    return RuleMode(replaying_rules(tape), steps, tape.compare_number, losses)
 
 
 def recording_rules(tape: Tape) -> dict[str, Rule]:

@@ -12,7 +12,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from .calls import Call, CallMode, depends, in_place, not_in_place, operation, pure, tensors_in
 from .decompositions import DECOMPOSITIONS, special
 from .hidden import Hidden
-from .operations import FRESH, PRODUCTS, READS, SHAPED_LIKE, STRUCTURAL
+from .operations import FRESH, PRODUCTS, READS, SHAPED_LIKE, STRUCTURAL, VIEWS
 from .steps import Origins, StepCall
 from .watch import Watch
 
@@ -32,7 +32,7 @@ class RuleMode(CallMode):
             choice, a place. None to take those as constants.
         number_rule: Is given the numbers of Python that the model reads off tensors which depend
             on the embeddings, with the operation's name.
-        watch: Sees each operation that is not taken apart.
+        watch: Sees each operation that is not taken apart and makes no view.
 
     Attributes:
         unruled: Names of operations that are neither linear nor have a rule; their gradient is
@@ -136,7 +136,7 @@ class RuleMode(CallMode):
             if apart is not None:
                 with self:
                     return apart(*args, **kwargs)
-        if self._watch is None:
+        if self._watch is None or name in VIEWS:
             return self._whole(name, func, args, kwargs)
 
         def compute(args: Any, kwargs: Any) -> Any:

@@ -59,3 +59,15 @@ randn_like zeros_like size numel dim __len__
 
 SHAPED_LIKE = frozenset("expand_as view_as reshape_as type_as".split())
 """Operations to which their second tensor gives its shape or type alone."""
+
+VIEWS = frozenset(
+    """
+T H __get__ __getitem__ as_strided broadcast_to chunk contiguous detach diagonal expand expand_as
+flatten hsplit vsplit dsplit mT movedim narrow permute ravel real imag reshape reshape_as select
+split split_with_sizes squeeze swapaxes swapdims tensor_split to transpose type type_as unbind
+unflatten unfold unsafe_chunk unsafe_split unsqueeze view view_as view_as_complex view_as_real
+float double half bfloat16 adjoint atleast_1d atleast_2d broadcast_tensors copy __setitem__
+""".split()
+)
+"""Operations that move numbers alone, and whose results may be their operand in another form:
+changed in place, both are."""

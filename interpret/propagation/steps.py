@@ -41,10 +41,12 @@ class Origin:
         sources: Tensors that depend on the embeddings.
         groups: Into how many parts they and the steps fall, in order, each made of its own: the
             choice of a token's experts of that token's scores.
+        makers: By source, the operation that made a step of it.
     """
 
     sources: tuple[Tensor, ...]
     groups: int
+    makers: tuple[str, ...]
 
 
 class Origins:
@@ -78,17 +80,22 @@ class Origins:
             return
         if sources:
             apart = min(math.prod(one.shape[:-1]) for one in sources)
-            found.append(Origin(tuple(sources), apart))
+            found.append(Origin(tuple(sources), apart, (name,) * len(sources)))
         origin = _merged(found)
         for one in steps:
             apart = origin.groups if name in _IN_ORDER and in_order(one, origin.groups) else 1
-            self._of[one] = Origin(origin.sources, apart)
+            self._of[one] = Origin(origin.sources, apart, origin.makers)
 
 
 def _merged(origins: Sequence[Origin]) -> Origin:
-    sources: dict[int, Tensor] = {id(one): one for each in origins for one in each.sources}
+    found = {
+        id(one): (one, maker)
+        for each in origins
+        for one, maker in zip(each.sources, each.makers, strict=True)
+    }
     groups = {each.groups for each in origins}
-    return Origin(tuple(sources.values()), groups.pop() if len(groups) == 1 else 1)
+    sources, makers = zip(*found.values(), strict=True)
+    return Origin(sources, groups.pop() if len(groups) == 1 else 1, makers)
 
 
 def in_order(tensor: Tensor, groups: int) -> bool:
@@ -183,6 +190,12 @@ def step(call: StepCall, tape: Tape) -> Tensor:
         with torch.no_grad():
             before = (call.of(operands_0, steps) + call.of(operands_0, steps_0)) / 2
             rest = rest - (surrogate - before)
+    if tape.losses is not None:
+        pairs = zip(sources, sources_0, call.origin.makers, strict=True)
+        sources = tuple(
+            tape.losses.handed(one, _bounded(one) - _bounded(one_0), call.name, maker)
+            for one, one_0, maker in pairs
+        )
     groups = call.origin.groups
     if call.name not in _IN_ORDER or not in_order(y, groups):
         groups = 1

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from .calls import Call
+from .watch import Losses
 
 
 class OtherPathError(RuntimeError):
@@ -25,6 +26,7 @@ class Tape:
         position: The next to be read.
         numbers: What the model read off tensors as numbers of Python, in the baseline's pass.
         read_otherwise: Operations by which it read other numbers in the input's pass.
+        losses: Where the rule for steps accounts for what it hands to other operations' operands.
         mixes_rows: Whether what belongs to one row of a batch may have been handed to another.
     """
 
@@ -33,6 +35,7 @@ class Tape:
     numbers: list[Any] = field(default_factory=list)
     read_otherwise: set[str] = field(default_factory=set)
     mixes_rows: bool = False
+    losses: Losses | None = None
     _inverses: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     _numbers_read: int = 0
 

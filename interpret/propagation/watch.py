@@ -61,21 +61,36 @@ class Losses:
 
     def __call__(self, name: str, args: Any, kwargs: Any, changes: bool, compute: Compute) -> Any:
         known = self._known()
-        operands = list(_dependent((args, kwargs)))
-        watched = [
-            self._watched(one, name, -1.0, known, changes and one is args[0]) for one in operands
-        ]
-        others = {id(one): new for one, new in zip(operands, watched, strict=True)}
-        args, kwargs = mapped((args, kwargs), lambda one: others.get(id(one), one))
+        watched = {}
+        for one in _dependent((args, kwargs)):
+            change = self._change(one, known)
+            if changes and one is args[0]:
+                self._watched(one, name, -1.0, change)
+            else:
+                watched[id(one)] = self._watched(one.clone(), name, -1.0, change)
+        args, kwargs = mapped((args, kwargs), lambda one: watched.get(id(one), one))
         result = compute(args, kwargs)
-        if changes:
-            for one in _dependent(result):
-                self._watched(one, name, 1.0, known, True)
-            return result
-        return mapped(
-            result,
-            lambda one: self._watched(one, name, 1.0, known, False) if one.requires_grad else one,
-        )
+
+        def of_result(one: Tensor) -> Tensor:
+            if not one.requires_grad:
+                return one
+            change = self._change(one, known)
+            return self._watched(one if changes else one.clone(), name, 1.0, change)
+
+        return mapped(result, of_result)
+
+    def handed(self, source: Tensor, change: Tensor, step: str, maker: str) -> Tensor:
+        """A source of a step; what the operation on the step hands to it counts as handed on by
+        that operation, and not by the one that made the step."""
+        own, amount = source.clone(), change.detach()
+
+        def note(grad: Tensor) -> None:
+            moved = float((grad * amount).sum(dtype=torch.float64))
+            self.of[step] -= moved
+            self.of[maker] += moved
+
+        own.register_hook(note)
+        return own
 
     def largest(self, count: int = 3) -> dict[str, float]:
         """The operations that lost most, and how much, by size; none of less than a hundredth of
@@ -90,22 +105,21 @@ class Losses:
         noted = self._before.noted
         return list(noted[self._position - 1]) if self._position <= len(noted) else []
 
-    def _watched(
-        self, tensor: Tensor, name: str, sign: float, known: list[Tensor] | None, itself: bool
-    ) -> Tensor:
-        change = tensor.detach().clone()
+    @staticmethod
+    def _change(tensor: Tensor, known: list[Tensor] | None) -> Tensor:
+        """Δ of the next value that is known; 0 where another way was taken."""
+        own = tensor.detach().clone()
         if known is not None:
-            before = known.pop(0) if known else change
-            # Another way was taken: no account of this.
-            change = change - before if before.shape == change.shape else torch.zeros_like(change)
-        change = change.nan_to_num(0, 0, 0)
-        watched = tensor if itself else tensor.clone()
+            before = known.pop(0) if known else own
+            own = own - before if before.shape == own.shape else torch.zeros_like(own)
+        return own.nan_to_num(0, 0, 0)
 
+    def _watched(self, tensor: Tensor, name: str, sign: float, change: Tensor) -> Tensor:
         def note(grad: Tensor) -> None:
-            self.of[name] += sign * float((grad.double() * change.double()).sum())
+            self.of[name] += sign * float((grad.conj() * change).real.sum(dtype=torch.float64))
 
-        watched.register_hook(note)
-        return watched
+        tensor.register_hook(note)
+        return tensor
 
 
 def _dependent(value: Any) -> list[Tensor]:

@@ -49,3 +49,28 @@ def test_of_relevance() -> None:
     assert losses.of["logcumsumexp"] == pytest.approx(absorbed.amounts["logcumsumexp"])
     total = float((g * x).sum()) + sum(absorbed.amounts.values())
     assert total == pytest.approx(float(y.sum()))
+
+
+def decides(x: Tensor) -> Tensor:
+    """Experts, written into views, and a rotation of complex numbers."""
+    values, chosen = x.softmax(-1).topk(2, dim=-1)
+    made = x.new_empty(len(x), 8)
+    made[:, :4].copy_(torch.zeros_like(x).scatter_(1, chosen, values))
+    made[:, 4:] = torch.view_as_real(torch.view_as_complex(x.view(-1, 2, 2)) * 1j).view(-1, 4)
+    return made.tanh()
+
+
+def test_nothing_is_lost_by_decisions_and_views() -> None:
+    x, x_0 = tensors((5, 4), seed=1), tensors((5, 4), seed=2)
+    tape, noted = Tape(), Values()
+    losses = Losses(noted)
+    with recording(tape, noted):
+        y_0 = decides(x_0[0].clone().requires_grad_())
+    leaf = x[0].clone().requires_grad_()
+    with replaying(tape, losses):
+        y = decides(leaf)
+    (m,) = torch.autograd.grad(y.sum(), leaf)
+    assert float((m * (x[0] - x_0[0])).sum()) == pytest.approx(float((y - y_0).sum()), abs=1e-12)
+    assert {"scatter", "topk", "softmax", "tanh", "mul"} <= set(losses.of)
+    for amount in losses.of.values():
+        assert amount == pytest.approx(0, abs=1e-12)
