@@ -32,10 +32,15 @@ def incomplete(delta: float, due: float, what: str, remedy: str) -> str | None:
         what: What that is: "difference", "value".
         remedy: What to do about it, in the method's own parameters; "" for nothing.
     """
-    if abs(delta) <= _LARGE_DELTA * abs(due) or abs(delta) <= _ROUNDING:
+    if not lacks(delta, due):
         return None
     said = f"the attributions lack {delta:.3g} of the {what} {due:.3g} that they should add up to"
     return f"{said}; {remedy}" if remedy else said
+
+
+def lacks(delta: float, due: float) -> bool:
+    """Whether more than 5 % of what attributions should add up to is missing."""
+    return abs(delta) > _LARGE_DELTA * abs(due) and abs(delta) > _ROUNDING
 
 
 def absorbed_more(value: float, absorbed: float, instead: str | None) -> str | None:

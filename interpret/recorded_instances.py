@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from allennlp.data import Instance, Token, TokenIndexer, Vocabulary
 from allennlp.data.tokenizers import WhitespaceTokenizer
+from allennlp.models import Model
 from torch import Tensor
 
 from .alignment import text_items
@@ -32,6 +33,11 @@ class RecordedInstances:
     layout: Layout
     _twin: Twin
     _calls: list[EmbeddingCall]
+
+    @property
+    def model(self) -> Model:
+        """The model that is run: a twin of the user's."""
+        return self._twin.model
 
     @property
     def device(self) -> torch.device:

@@ -60,6 +60,12 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
             totals[row] = sum(absorbed.amounts.values())
             told = {"absorbed": dict(sorted(absorbed.amounts.items()))}
             details.append({**told, "without_rule": sorted(mode.unruled)} if mode.unruled else told)
+        if not torch.isfinite(totals).all():
+            raise InterpretationError(
+                "what LRP's rules absorb is not finite: the relevance goes through an operation "
+                "that divides by nothing or multiplies by infinity; use input x gradient or "
+                "integrated gradients"
+            )
         scores = reduce_coordinates(relevance, space.layout, Sum())
         return Attribution(
             scores,

@@ -4,7 +4,7 @@ not."""
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -74,6 +74,9 @@ class CallMode(TorchFunctionMode):
 def operation(function: Callable[..., Any]) -> str:
     """The name of an operation: `torch.Tensor.mul_`, `x * y` and `torch.multiply` are all "mul"."""
     name = getattr(function, "__name__", "")
+    if name == "__get__":
+        # A property: `x.data` is `x.detach()`.
+        return "detach" if getattr(function, "__self__", None) is Tensor.data else name
     name = _SYNONYMS.get(name, name)
     if name.endswith("_") and not name.endswith("__"):
         name = name[:-1]
@@ -140,13 +143,38 @@ class Call:
         return self.function(*args, **self.kwargs)
 
 
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """All tensors among arguments or results."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from tensors_in(item)
+    elif isinstance(value, dict):
+        yield from tensors_in(list(value.values()))
+
+
+def mapped(value: Any, function: Callable[[Tensor], Any]) -> Any:
+    """Arguments or results with a function of each tensor in its place."""
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, dict):
+        return {name: mapped(item, function) for name, item in value.items()}
+    if not isinstance(value, (list, tuple)):
+        return value
+    items = [mapped(item, function) for item in value]
+    if all(new is old for new, old in zip(items, value, strict=True)):
+        return value
+    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+
+
 def depends(value: Any) -> bool:
     """Whether a value is, or holds, a tensor that depends on the embeddings."""
     if isinstance(value, Tensor):
         return value.requires_grad
     if isinstance(value, (list, tuple)):
         return any(depends(item) for item in value)
-    return False
+    return isinstance(value, dict) and any(depends(item) for item in value.values())
 
 
 def pure(function: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -155,13 +183,15 @@ def pure(function: Callable[..., Any], name: str) -> Callable[..., Any]:
         return _REVERSED[name]
     if not in_place(function):
         return function
-    return getattr(torch, name, None) or getattr(F, name)
+    found: Callable[..., Any] | None = getattr(torch, name, None) or getattr(F, name, None)
+    return function if found is None else found
 
 
 _REVERSED: dict[str, Callable[..., Any]] = {
     "rmatmul": lambda x, other: torch.matmul(other, x),
     "rdiv": lambda x, other: torch.div(other, x),
     "rpow": lambda x, other: torch.pow(other, x),
+    "copy": lambda x, other, non_blocking=False: other.to(x.dtype).expand_as(x).clone(),
 }
 
 
@@ -176,6 +206,11 @@ class _Attach(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor]:
         return None, grads[0]
+
+
+def attach_function(made_by: Any) -> bool:
+    """Whether what made a tensor is `attach`."""
+    return isinstance(made_by, _Attach._backward_cls)
 
 
 def attach(value: Tensor, surrogate: Tensor) -> Tensor:

@@ -9,73 +9,54 @@ Differences", equations 1 to 3).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .calls import Call, attach, depends
-from .mode import Rule, operand_and_dim
+from .deeplift_extremes import chosen, maximum
+from .deeplift_norms import layer_norm, rms_norm
+from .deeplift_softmax import log_softmax, log_sum_exp, softmax
+from .mode import Rule, RuleMode
+from .steps import note_step, step
+from .tape import OtherPathError, Tape
+from .watch import Losses, Watch
+
+__all__ = [
+    "ELEMENTWISE",
+    "OtherPathError",
+    "Tape",
+    "recording",
+    "recording_rules",
+    "replaying",
+    "replaying_rules",
+]
 
 ELEMENTWISE = """
 relu relu6 gelu silu mish elu selu celu leaky_relu prelu hardtanh hardswish hardsigmoid softplus
-softsign logsigmoid log_sigmoid tanhshrink hardshrink softshrink threshold rrelu tanh sigmoid
-exp exp2 expm1 log log1p log2 log10 sqrt rsqrt reciprocal square pow rpow abs sin cos tan atan
-sinh cosh asinh erf erfc clamp clamp_min clamp_max logit sign floor ceil round trunc
+softsign logsigmoid log_sigmoid tanhshrink hardshrink softshrink threshold rrelu tanh sigmoid acos
+asin acosh asinh atanh exp exp2 expm1 log log1p log2 log10 sqrt rsqrt reciprocal square pow rpow
+abs sin cos tan atan sinh cosh erf erfc erfinv lgamma digamma sinc i0 entr frac deg2rad rad2deg
+nan_to_num sgn float_power clamp clamp_min clamp_max logit sign floor ceil round trunc
 """.split()
-_WITH_OUTPUT = frozenset({*ELEMENTWISE, "div"})
+_WITH_OUTPUT = frozenset({*ELEMENTWISE, "div", "linalg_solve", "linalg_solve_triangular"})
 _CLOSE = {torch.float64: 1e-6}
 _CLOSE_OTHERWISE = 1e-4
 
 
-class OtherPathError(RuntimeError):
-    """The model took another way for the input than for the baseline."""
+def recording(tape: Tape, watch: Watch | None = None) -> RuleMode:
+    """A forward pass for the baseline, noted on a tape."""
+    steps = partial(note_step, tape=tape)
+    return RuleMode(recording_rules(tape), steps, tape.note_number, watch)
 
 
-@dataclass
-class Tape:
-    """What the operations were given in the baseline's pass, in their order."""
-
-    entries: list[tuple[str, list[Tensor], Any]] = field(default_factory=list)
-    position: int = 0
-
-    def write(self, call: Call, output: Any) -> None:
-        """Notes the operands of a call, and what it returned."""
-        operands = [operand.detach().clone() for operand in call.operands]
-        # A copy, of what rules ask for: the model may go on to change it in place.
-        noted = output.detach().clone() if call.name in _WITH_OUTPUT else None
-        self.entries.append((call.name, operands, noted))
-
-    def read(self, call: Call) -> tuple[list[Tensor], Any]:
-        """The operands of the same call in the baseline's pass, and what it returned.
-
-        Raises:
-            OtherPathError: If there it was another call.
-        """
-        operands = call.operands
-        if self.position < len(self.entries):
-            name, noted, output = self.entries[self.position]
-            self.position += 1
-            if name == call.name and [x.shape for x in noted] == [x.shape for x in operands]:
-                return noted, output
-        raise _other_path(f"{call.name!r} where it called something else for the baseline")
-
-    def close(self) -> None:
-        """After the input's pass.
-
-        Raises:
-            OtherPathError: If it left out what the baseline's pass did last.
-        """
-        if self.position < len(self.entries):
-            raise _other_path(f"no {self.entries[self.position][0]!r} as it did for the baseline")
-
-
-def _other_path(what: str) -> OtherPathError:
-    return OtherPathError(
-        f"the model calls {what}: which operations it runs depends on the embeddings, and their "
-        "differences from a baseline have no meaning; use integrated gradients"
-    )
+def replaying(tape: Tape, losses: Losses | None = None) -> RuleMode:
+    """A forward pass for the input whose gradients are multipliers."""
+    tape.losses = losses
+    steps = partial(step, tape=tape)
+    return RuleMode(replaying_rules(tape), steps, tape.compare_number, losses)
 
 
 def recording_rules(tape: Tape) -> dict[str, Rule]:
@@ -83,10 +64,10 @@ def recording_rules(tape: Tape) -> dict[str, Rule]:
 
     def note(call: Call) -> Any:
         output = call.function(*call.args, **call.kwargs)
-        tape.write(call, output)
+        tape.write(call, output, keep=call.name in _WITH_OUTPUT)
         return output
 
-    return dict.fromkeys(RULES, note)
+    return {**dict.fromkeys(_rules(tape), note), "detach": alias}
 
 
 def replaying_rules(tape: Tape) -> dict[str, Rule]:
@@ -95,10 +76,17 @@ def replaying_rules(tape: Tape) -> dict[str, Rule]:
     def with_reference(rule: ReferenceRule) -> Rule:
         return lambda call: rule(call, *tape.read(call))
 
-    return {name: with_reference(rule) for name, rule in RULES.items()}
+    rules = {name: with_reference(rule) for name, rule in _rules(tape).items()}
+    return {**rules, "detach": alias}
 
 
 ReferenceRule = Callable[[Call, list[Tensor], Any], Any]
+
+
+def alias(call: Call) -> Tensor:
+    """y = x: a difference goes on where a model stops the gradient."""
+    (x,) = call.operands
+    return x.view_as(x)
 
 
 def rescale(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
@@ -119,14 +107,7 @@ def rescale(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
     return attach(y, x * torch.where(close, slope.nan_to_num(0, 0, 0), quotient))
 
 
-def inverse_root(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
-    """As any elementwise function; what comes of it divides."""
-    y = rescale(call, reference, output)
-    y.divides = True  # type: ignore[attr-defined]
-    return y
-
-
-def product(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
+def product(call: Call, reference: list[Tensor], tape: Tape) -> Tensor:
     """Δ(ab) = b̄ Δa + ā Δb, ā and b̄ the means of both passes: each factor gets its Shapley share.
 
     Where b = 1/√v, as in norms that a model writes out, ab is a quotient and treated as such: b̄ is
@@ -140,12 +121,14 @@ def product(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
     with torch.no_grad():
         y = call.function(*call.args, **call.kwargs)
     a_mean, b_mean = (a.detach() + a_0) / 2, (b.detach() + b_0) / 2
-    if call.name == "mul" and hasattr(a, "divides") != hasattr(b, "divides"):
-        if hasattr(a, "divides"):
+    if call.name == "mul" and tape.is_inverse(a) != tape.is_inverse(b):
+        if tape.is_inverse(a):
             b_mean, a_mean = _means_of_quotient(b.detach(), b_0, a.detach(), a_0)
         else:
             a_mean, b_mean = _means_of_quotient(a.detach(), a_0, b.detach(), b_0)
-    return attach(y, call.of(a, b_mean) + call.of(a_mean, b))
+    surrogate = call.of(a, b_mean) + call.of(a_mean, b)
+    bias = call.of(torch.zeros_like(a), torch.zeros_like(b)) if "conv" in call.name else 0
+    return attach(y, surrogate - bias)
 
 
 def _means_of_quotient(a: Tensor, a_0: Tensor, b: Tensor, b_0: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,159 +152,41 @@ def _plain(arg: Any) -> Any:
     return arg.detach() if isinstance(arg, Tensor) else arg
 
 
-def log_mean(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
-    """(p - q) / (log p - log q), the logarithmic mean: between p and q, zero where both are.
-
-    Written as max(p, q) (1 - e⁻ᵘ) / u with u = |log p - log q|: p - q has rounding errors that
-    log p - log q has not.
-    """
-    u = log_ratio.abs()
-    same = u == 0
-    share = torch.where(same, 1, -torch.expm1(-u) / torch.where(same, 1, u))
-    return torch.maximum(p, q) * share
-
-
-@dataclass(frozen=True)
-class _LogSum:
-    """log Σ exp x in both passes, and how it is shared out.
-
-    The rescale rule for exp and log gives w_j = L(e^x_j, e^x⁰_j) / L(S, S⁰), L the logarithmic
-    mean and S the sums. L is concave and homogeneous, so the weights are positive and add up to
-    at most 1, however far apart the passes are.
-
-    Attributes:
-        weights: w.
-        log_p: x - log Σ exp x; the largest is taken away first, so that no digits are lost.
-        log_p_0: The same for the baseline.
-    """
-
-    weights: Tensor
-    log_p: Tensor
-    log_p_0: Tensor
-
-    @classmethod
-    def of(cls, x: Tensor, x_0: Tensor, dim: int) -> _LogSum:
-        (log_p, top, rest), (log_p_0, top_0, rest_0) = (_log_shares(s, dim) for s in (x, x_0))
-        shift = (top - top_0) + (rest - rest_0)
-        up, down = ((s - shift.abs()) / 2 for s in (shift, -shift))
-        change = (x - x_0).nan_to_num(0, 0, 0)
-        of_each = log_mean((log_p + up).exp(), (log_p_0 + down).exp(), change)
-        return cls(of_each / log_mean(up.exp(), down.exp(), shift), log_p, log_p_0)
+def solution(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
+    """y = a⁻¹ b: ā Δy + Δa ȳ = Δb, ā and ȳ the means of both passes."""
+    references = iter(reference)
+    a, b = call.args[:2]
+    a_0, _ = (next(references) if depends(one) else one for one in (a, b))
+    y = call.function(*map(_plain, call.args), **call.kwargs)
+    if y.dim() != b.dim() or not call.kwargs.get("left", True):
+        raise NotImplementedError(f"{call.name!r} from the right, or for a vector")
+    a_own = a.detach()
+    if call.name == "linalg_solve_triangular":
+        # What is on the other side of the diagonal is not looked at, nor a diagonal of ones.
+        a, a_own, a_0 = (_looked_at(one, call.kwargs) for one in (a, a_own, a_0))
+    right = b - a @ ((y + output) / 2)
+    if not depends(b):
+        right = right - b
+    return attach(y, torch.linalg.solve((a_own + a_0) / 2, right))
 
 
-def _log_shares(x: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
-    top = x.amax(dim, keepdim=True)
-    top = top.masked_fill(top.isinf(), 0)
-    rest = (x - top).exp().sum(dim, keepdim=True).log()
-    return x - top - rest, top, rest
+def _looked_at(a: Tensor, kwargs: Any) -> Tensor:
+    unit = bool(kwargs.get("unitriangular", False))
+    part = a.triu(int(unit)) if kwargs["upper"] else a.tril(-int(unit))
+    return part + torch.eye(a.shape[-1], dtype=a.dtype, device=a.device) if unit else part
 
 
-def log_softmax(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
-    """y_i = x_i - log Σ exp x."""
-    x, dim = operand_and_dim(call)
-    sums = _LogSum.of(x.detach(), reference[0].to(x.dtype), dim)
-    return attach(sums.log_p, x - (sums.weights * _finite(x)).sum(dim, keepdim=True))
-
-
-def softmax(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
-    """y = exp(log softmax x): the rescale rule for exp on top of that for the log-softmax."""
-    x, dim = operand_and_dim(call)
-    sums = _LogSum.of(x.detach(), reference[0].to(x.dtype), dim)
-    p, p_0 = sums.log_p.exp(), sums.log_p_0.exp()
-    m = log_mean(p, p_0, (sums.log_p - sums.log_p_0).nan_to_num(0, 0, 0))
-    finite = _finite(x)
-    return attach(p, m * (finite - (sums.weights * finite).sum(dim, keepdim=True)))
-
-
-def log_sum_exp(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
-    """y = log Σ exp x."""
-    x, dim = operand_and_dim(call)
-    sums = _LogSum.of(x.detach(), reference[0], dim)
-    keepdim = call.kwargs.get("keepdim", call.args[2] if len(call.args) > 2 else False)
-    return attach(call.of(x.detach()), (sums.weights * _finite(x)).sum(dim, keepdim=keepdim))
-
-
-def _finite(x: Tensor) -> Tensor:
-    # What is masked has weight 0, and 0 · inf would be NaN.
-    return x.masked_fill(x.detach().isinf(), 0)
-
-
-def layer_norm(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
-    """y = c r with c = x - mean(x), r = 1/√(mean(c²) + ε), then weight and bias."""
-    named = dict(zip(("x", "shape", "weight", "bias", "eps"), call.args, strict=False))
-    named.update(call.kwargs)
-    x, x_0 = call.operands[0], reference[0]
-    dims = tuple(range(-len(named["shape"]), 0))
-    centred, centred_0 = (s - s.mean(dims, keepdim=True) for s in (x, x_0))
-    y = _normalised(centred, centred_0, dims, named.get("eps", 1e-5))
-    return attach(call.of(x.detach()), y if named.get("weight") is None else y * named["weight"])
-
-
-def rms_norm(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
-    """y = x r with r = 1/√(mean(x²) + ε), then weight."""
-    named = dict(zip(("x", "shape", "weight", "eps"), call.args, strict=False))
-    named.update(call.kwargs)
-    x, x_0 = call.operands[0], reference[0]
-    dims = tuple(range(-len(named["shape"]), 0))
-    eps = named.get("eps")
-    y = _normalised(x, x_0, dims, torch.finfo(x.dtype).eps if eps is None else eps)
-    return attach(call.of(x.detach()), y if named.get("weight") is None else y * named["weight"])
-
-
-def _normalised(c: Tensor, c_0: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
-    """Multipliers of y = c r, r = 1/√(mean(c²) + ε).
-
-    Δr = -r² r⁰² / (r + r⁰) · mean((c + c⁰) Δc), and Δ(c r) = 2 r r⁰ / (r + r⁰) Δc
-    + (y + y⁰) / (r + r⁰) Δr. Of the ways to share a product this one keeps all terms as small as
-    the outputs: a baseline of nearly no variance has a huge r⁰.
-    """
-    own = c.detach()
-    r, r_0 = ((s.square().mean(dims, keepdim=True) + eps).rsqrt() for s in (own, c_0))
-    r_change = -(r * r_0).square() / (r + r_0) * ((own + c_0) * c).mean(dims, keepdim=True)
-    return 2 * r * r_0 / (r + r_0) * c + (own * r + c_0 * r_0) / (r + r_0) * r_change
-
-
-def maximum(call: Call, reference: list[Tensor], output: Any) -> Any:
-    """Δ max x = (y* - y⁰) at the input's largest + (y - y*) at the baseline's, y* = max(y, y⁰)."""
-    x, x_0 = call.operands[0], reference[0]
-    y = call.of(x.detach())
-    named = dict(zip(("x", "dim", "keepdim"), call.args, strict=False))
-    named.update(call.kwargs)
-    dim = named.get("dim")
-    if isinstance(dim, (tuple, list)):
-        if len(dim) > 1:
-            raise NotImplementedError("amax over several dimensions")
-        dim = dim[0] if dim else None
-    values = y if isinstance(y, Tensor) else y[0]
-    flat, flat_0 = (x, x_0) if dim is not None else (x.flatten(), x_0.flatten())
-    over = -1 if dim is None else dim
-    top, top_0 = (s.detach().max(over, keepdim=True) for s in (flat, flat_0))
-    highest = torch.maximum(top.values, top_0.values)
-    surrogate = torch.zeros_like(top.values)
-    for share, at in ((highest - top_0.values, top.indices), (top.values - highest, top_0.indices)):
-        change = (flat.detach() - flat_0).gather(over, at)
-        m = torch.where(change == 0, torch.zeros_like(share), share / change)
-        surrogate = surrogate + m * flat.gather(over, at)
-    # Where nothing changed at the largest, its gradient.
-    unchanged = (flat.detach() == flat_0).gather(over, top.indices)
-    still = unchanged & (top.indices == top_0.indices)
-    surrogate = surrogate + still * flat.gather(over, top.indices)
-    attached = attach(values, surrogate.reshape(values.shape))
-    return attached if isinstance(y, Tensor) else type(y)((attached, y[1]))
-
-
-def power(call: Call, reference: list[Tensor], output: Tensor) -> Tensor:
-    """y = xᵖ; with p = -1/2 it divides."""
+def _power(call: Call, reference: list[Tensor], output: Tensor, tape: Tape) -> Tensor:
+    """y = xᵖ; with p = -1/2 what comes of it divides."""
     exponent = call.args[1] if len(call.args) > 1 else call.kwargs.get("exponent")
-    half = isinstance(exponent, float) and exponent == -0.5
-    return (inverse_root if half else rescale)(call, reference, output)
+    y = rescale(call, reference, output)
+    if call.name == "rsqrt" or (isinstance(exponent, float) and exponent == -0.5):
+        tape.note_inverse(y)
+    return y
 
 
-RULES: dict[str, ReferenceRule] = {
+_RULES: dict[str, ReferenceRule] = {
     **dict.fromkeys(ELEMENTWISE, rescale),
-    "rsqrt": inverse_root,
-    "pow": power,
-    "product": product,
     "div": quotient,
     "softmax": softmax,
     "log_softmax": log_softmax,
@@ -330,4 +195,17 @@ RULES: dict[str, ReferenceRule] = {
     "rms_norm": rms_norm,
     "max": maximum,
     "amax": maximum,
+    **dict.fromkeys(("topk", "sort", "kthvalue", "median", "mode", "cummax"), chosen),
+    **dict.fromkeys(("linalg_solve", "linalg_solve_triangular"), solution),
 }
+
+
+def _rules(tape: Tape) -> dict[str, ReferenceRule]:
+    def of_product(call: Call, reference: list[Tensor], output: Any) -> Tensor:
+        return product(call, reference, tape)
+
+    return {
+        **_RULES,
+        "product": of_product,
+        **dict.fromkeys(("pow", "rsqrt"), partial(_power, tape=tape)),
+    }

@@ -12,10 +12,9 @@ from torch import Tensor
 
 from allennlp_saliency.interpret.propagation.deeplift_rules import (
     Tape,
-    recording_rules,
-    replaying_rules,
+    recording,
+    replaying,
 )
-from allennlp_saliency.interpret.propagation.mode import RuleMode
 
 Function = Callable[..., Tensor]
 
@@ -43,10 +42,10 @@ class Passes:
         cls, function: Function, x: Sequence[Tensor], x_0: Sequence[Tensor], weights: Any = 1.0
     ) -> Passes:
         tape = Tape()
-        with RuleMode(recording_rules(tape)):
+        with recording(tape):
             y_0 = function(*[operand.clone().requires_grad_() for operand in x_0])
         leaves = [operand.clone().requires_grad_() for operand in x]
-        with RuleMode(replaying_rules(tape)) as mode:
+        with replaying(tape) as mode:
             y = function(*leaves)
         tape.close()
         found = torch.autograd.grad((y * weights).sum(), leaves, allow_unused=True)
