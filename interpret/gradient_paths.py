@@ -150,7 +150,8 @@ class GradientPaths:
 
         self._trying = True
         try:
-            with torch.no_grad():
+            # Rules for operations must not see what is only tried.
+            with torch.no_grad(), torch._C.DisableTorchFunction():
                 again = module(
                     *map(moved, args), **{key: moved(one) for key, one in kwargs.items()}
                 )
