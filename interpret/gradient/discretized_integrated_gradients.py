@@ -80,12 +80,12 @@ class DiscretizedIntegratedGradients(AgainstBaseline):
         rows = torch.arange(len(z)).repeat_interleave(n)
 
         def points(numbers: Tensor) -> Tensor:
-            return z[rows[numbers], numbers % n + 1]
+            return z[rows[numbers], numbers % n]
 
         total = torch.zeros_like(baseline)
         for numbers, g in space.gradients(points, rows):
-            row, k = rows[numbers], numbers % n + 1
-            total.index_add_(0, row.to(z.device), (z[row, k] - z[row, k - 1]) * g)
+            row, k = rows[numbers], numbers % n
+            total.index_add_(0, row.to(z.device), (z[row, k + 1] - z[row, k]) * g)
         scores = reduce_coordinates(total, space.layout, Sum())
         return Attribution(scores, space.evaluate(baseline, torch.arange(len(z))))
 

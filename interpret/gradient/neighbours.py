@@ -1,4 +1,8 @@
-"""Paths from word to word among the nearest neighbours in an embedding matrix."""
+"""Paths from word to word among the nearest neighbours in an embedding matrix.
+
+Sanyal and Ren 2021, "Discretized Integrated Gradients for Explaining Language Models", arXiv
+2108.13654, section 3.2, as the authors' code and inseq build them.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,15 @@ import torch
 from torch import Tensor
 
 Strategy = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Cost of each candidate for the next anchor, from the candidates `(words, candidates, dim)`, what
-they become when made monotonic, and where they are monotonic already."""
+"""Cost of each candidate for the next anchor, from the candidates `(words, candidates, dim)`, the
+same made monotonic, and where they are monotonic already."""
+
+_SPARE = 8
+_CHUNK_BYTES = 2**26
 
 
 def greedy(anchors: Tensor, moved: Tensor, monotonic: Tensor) -> Tensor:
-    """How far an anchor has to be moved."""
+    """How far an anchor has to be moved to be monotonic."""
     return (anchors - moved).norm(dim=-1)
 
 
@@ -45,82 +52,102 @@ class Neighbours:
 
     def of(self, words: Tensor) -> Tensor:
         """The nearest words of some words, `(words, count)`, nearest first."""
-        unknown = words[self._nearest[words, :1].flatten() < 0].unique() if self._count else words
-        for some in unknown.split(256) if self._count else ():
-            distances = self._squares - 2 * self.matrix[some] @ self.matrix.T
-            distances[torch.arange(len(some)), some] = torch.inf
-            self._nearest[some] = distances.topk(self._count, largest=False, dim=-1).indices
+        if self._count:
+            unknown = words[self._nearest[words, 0] < 0].unique()
+            for some in unknown.split(256):
+                self._nearest[some] = self._closest(self.matrix[some], self._count, some)
         return self._nearest[words]
 
     def closest(self, vectors: Tensor) -> Tensor:
         """The word whose vector is closest to each of some vectors `(vectors, dim)`."""
         # Baselines are the same everywhere, mostly.
         different, place = vectors.float().unique(dim=0, return_inverse=True)
-        distances = self._squares - 2 * different @ self.matrix.T
-        return distances.argmin(-1)[place]
+        return self._closest(different, 1, None)[:, 0][place]
+
+    def _closest(self, vectors: Tensor, count: int, own: Tensor | None) -> Tensor:
+        """The words closest to vectors, `(vectors, count)`, without a word of each vector's own.
+
+        |w|² - 2 v w is quick, but rounding may swap words that are about as far away: a few more
+        are looked at, and their distances computed exactly.
+        """
+        distances = self._squares - 2 * vectors @ self.matrix.T
+        if own is not None:
+            distances[torch.arange(len(own)), own] = torch.inf
+        most = len(self.matrix) - (own is not None)
+        found = distances.topk(min(count + _SPARE, most), largest=False, dim=-1).indices
+        # In the order of their numbers, so that of equal words the first counts.
+        found = found.sort(-1).values
+        rows = max(_CHUNK_BYTES // (found.shape[1] * vectors.shape[1] * 8), 1)
+        order = [
+            (self.matrix[some].double() - at.double().unsqueeze(1)).norm(dim=-1)
+            for some, at in zip(found.split(rows), vectors.split(rows), strict=True)
+        ]
+        nearest = torch.cat(order).argsort(dim=-1, stable=True)[:, :count]
+        return found.gather(1, nearest)
 
 
 def monotonic_paths(
     words: Tensor, baselines: Tensor, neighbours: Neighbours, steps: int, strategy: Strategy
 ) -> Tensor:
-    """Paths from baselines to words through the words' neighbours.
+    """Paths from words to baselines through the words' neighbours.
 
-    From a word z the path goes on to the cheapest of the neighbours of the last word on it that
-    it has not been at; where that is not between z and the baseline, in some dimension, it takes
-    1/steps of the way there instead (equation 6 of the paper).
+    From a word the path goes on to the neighbour that costs least, seen from that word, and that it
+    has not been at; the point there is the neighbour, made monotonic (see `make_monotonic`) as
+    seen from the last point. Where there is no such neighbour, the path goes to the baseline and
+    stays there.
 
     Args:
         words: Where the paths end, `(paths, dim)`.
         baselines: Where they begin, `(paths, dim)`.
         neighbours: The neighbour graph of the embedding matrix.
-        steps: Points on a path after its beginning.
+        steps: Points on a path after its first.
         strategy: The cost of a neighbour.
 
     Returns:
         `(steps + 1, paths, dim)`, from the baselines to the words; each dimension of each path is
         monotonic.
     """
-    last = neighbours.closest(words)
-    goal = neighbours.closest(baselines)
-    visited = [last]
-    z = words.float()
-    end = baselines.float()
+    matrix, points = neighbours.matrix, steps + 1
+    z, end = words.float(), baselines.float()
+    word, goal = neighbours.closest(z), neighbours.closest(end)
+    # A baseline that is no word bars none.
+    goal = torch.where((matrix[goal] == end).all(-1), goal, -1)
+    arrived = word == goal
+    visited = [goal, word]
     path = [z]
     for _ in range(steps - 1):
-        candidates = neighbours.of(last)
-        anchors = neighbours.matrix[candidates]
-        moved, monotonic = make_monotonic(z.unsqueeze(1), end.unsqueeze(1), anchors, steps)
-        cost = strategy(anchors, moved, monotonic)
-        barred = (candidates.unsqueeze(-1) == torch.stack([*visited, goal], -1).unsqueeze(1)).any(
-            -1
+        candidates = neighbours.of(word)
+        anchors = matrix[candidates]
+        moved, monotonic = make_monotonic(
+            matrix[word].unsqueeze(1), end.unsqueeze(1), anchors, points
         )
-        cost = cost.masked_fill(barred, torch.inf)
-        best = cost.argmin(-1, keepdim=True)
-        # Nowhere to go but the baseline: a straight step.
-        stuck = cost.gather(1, best).isinf()
-        straight = z - (z - end) / steps
-        next_z = moved.gather(1, best.unsqueeze(-1).expand(-1, -1, z.shape[-1])).squeeze(1)
-        z = torch.where(stuck, straight, next_z)
-        last = torch.where(stuck.squeeze(1), last, candidates.gather(1, best).squeeze(1))
-        visited.append(last)
+        seen = (candidates.unsqueeze(-1) == torch.stack(visited, -1).unsqueeze(1)).any(-1)
+        cost = strategy(anchors, moved, monotonic).masked_fill(seen, torch.inf)
+        arrived = arrived | seen.all(-1)
+        if candidates.shape[1]:
+            best = candidates.gather(1, cost.argmin(-1, keepdim=True)).squeeze(1)
+            word = torch.where(arrived, word, best)
+        z, _ = make_monotonic(z, end, torch.where(arrived.unsqueeze(-1), end, matrix[word]), points)
+        visited.append(word)
         path.append(z)
     path.append(end)
     return torch.stack(path[::-1]).to(words.dtype)
 
 
 def make_monotonic(
-    z: Tensor, baseline: Tensor, anchors: Tensor, steps: int
+    z: Tensor, baseline: Tensor, anchors: Tensor, points: int
 ) -> tuple[Tensor, Tensor]:
-    """Anchors, moved to where a step from z towards a baseline may lead.
+    """Anchors, moved to where a step from z towards a baseline may lead (equation 6).
 
     Args:
         z: Where the step begins, `(…, dim)`.
         baseline: Where the path leads, `(…, dim)`.
         anchors: Words, `(…, dim)`.
-        steps: A dimension in which an anchor is not between the two gets 1/steps of the way.
+        points: Points on the path: a dimension in which an anchor is not between the two goes
+            1/points of the way from z to the baseline instead.
 
     Returns:
         The moved anchors, and where nothing had to be moved, both `(…, dim)`.
     """
-    between = (anchors - z) * (anchors - baseline) <= 0
-    return torch.where(between, anchors, z - (z - baseline) / steps), between
+    between = (torch.minimum(z, baseline) <= anchors) & (anchors <= torch.maximum(z, baseline))
+    return torch.where(between, anchors, z - (z - baseline) / points), between
