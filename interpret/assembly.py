@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +14,9 @@ from .alignment import TextItem, text_items, token_spans
 from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError
 from .explanation import AttentionMatrix, Explanation, InputAttribution, JsonDict
+from .explanation_warnings import absorbed_more, incomplete, zero
 from .labels import labelled_span
 from .reduction import Aggregation, drop_padding, unassigned
-
-_LARGE_DELTA = 0.05
-_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,9 @@ class Attribution:
             was handed to nothing of the input, `(instances,)`.
         details: Per instance what else the method reports; empty for nothing.
         matrices: Per instance the attention that the scores were read from; empty for none.
+        remedies: Per instance what this method can do where its scores lack much of what they
+            should add up to, in its own parameters ("take more steps"); empty for nothing.
+        warnings: Per instance what else a reader should know; empty for nothing.
     """
 
     scores: Tensor
@@ -38,6 +40,8 @@ class Attribution:
     details: Sequence[JsonDict] = field(default_factory=list)
     absorbed: Tensor | None = None
     matrices: Sequence[list[AttentionMatrix]] = field(default_factory=list)
+    remedies: Sequence[str] = field(default_factory=list)
+    warnings: Sequence[Sequence[str]] = field(default_factory=list)
 
 
 def assemble(
@@ -57,7 +61,7 @@ def assemble(
         aggregation: How the scores of wordpieces become a token's.
 
     Raises:
-        InterpretationError: If a score is not finite.
+        InterpretationError: If a score or a convergence delta is not finite.
     """
     scores = drop_padding(attribution.scores.detach().double().cpu(), space.layout.tokens)
     if not torch.isfinite(scores).all():
@@ -81,33 +85,68 @@ def _explanation(
     aggregation: Aggregation,
 ) -> Explanation:
     inputs = _inputs(space, scores, row, aggregation)
-    told: JsonDict = {**target, **_label(space, row), "value": float(space.values[row])}
-    delta = None
+    told: JsonDict = {
+        **target,
+        **space.target.explained_label(_label(space, row)),
+        "value": float(space.values[row]),
+    }
     if attribution.baseline_values is not None:
         told["baseline_value"] = float(attribution.baseline_values[row])
-        delta = told["value"] - told["baseline_value"] - float(scores.sum())
-    if attribution.absorbed is not None:
-        delta = told["value"] - float(attribution.absorbed[row]) - float(scores.sum())
+    delta = _delta(attribution, row, told, float(scores.sum()))
+    if delta is not None and not math.isfinite(delta):
+        raise _not_finite(interpreter["type"], delta, told)
     return Explanation(
         interpreter=interpreter,
         target=told,
         inputs=inputs,
         convergence_delta=delta,
         details=dict(attribution.details[row]) if attribution.details else {},
-        warnings=[*_incomplete(told, delta), *_zero(inputs, _with_text(space, row))],
+        warnings=list(_warnings(space, attribution, row, told, delta, inputs)),
         matrices=list(attribution.matrices[row]) if attribution.matrices else [],
     )
 
 
-def _incomplete(target: JsonDict, delta: float | None) -> Iterator[str]:
-    if delta is None or "baseline_value" not in target:
-        return
-    change = target["value"] - target["baseline_value"]
-    if abs(delta) > _LARGE_DELTA * abs(change) and abs(delta) > _ROUNDING:
-        yield (
-            f"the attributions lack {delta:.3g} of the difference {change:.3g} that they should "
-            "add up to; take more steps, or name a relative_tolerance"
+def _delta(attribution: Attribution, row: int, target: JsonDict, total: float) -> float | None:
+    """What the scores, of a sum, lack of what they should add up to; None where they need not."""
+    if attribution.absorbed is not None:
+        return target["value"] - float(attribution.absorbed[row]) - total
+    if "baseline_value" in target:
+        return target["value"] - target["baseline_value"] - total
+    return None
+
+
+def _not_finite(method: str, delta: float, target: JsonDict) -> InterpretationError:
+    cause = "what was absorbed on the way back is not finite either; use 'deeplift'"
+    if "baseline_value" in target:
+        cause = (
+            f"the target at the baseline is {target['baseline_value']}; name another baseline, "
+            "such as 'mean' or 'pad'"
         )
+    return InterpretationError(
+        f"the method {method!r} has a convergence delta of {delta}, not a finite one: {cause}"
+    )
+
+
+def _warnings(
+    space: EmbeddingSpace,
+    attribution: Attribution,
+    row: int,
+    target: JsonDict,
+    delta: float | None,
+    inputs: Sequence[InputAttribution],
+) -> Iterator[str]:
+    found: list[str | None] = [*attribution.warnings[row]] if attribution.warnings else []
+    remedy = attribution.remedies[row] if attribution.remedies else ""
+    value = target["value"]
+    if attribution.absorbed is not None:
+        found.append(absorbed_more(value, float(attribution.absorbed[row])))
+    if delta is not None:
+        due = value - target.get("baseline_value", 0.0)
+        what = "difference" if "baseline_value" in target else "value"
+        found.append(incomplete(delta, due, what, remedy))
+    with_text = _with_text(space, row)
+    found += [zero(one, with_text) for one in inputs]
+    yield from (one for one in found if one is not None)
 
 
 def _with_text(space: EmbeddingSpace, row: int) -> frozenset[str]:
@@ -118,16 +157,6 @@ def _with_text(space: EmbeddingSpace, row: int) -> frozenset[str]:
         for call in space.layout.calls
         if bool(((call.tokens[row] >= 0) & ~call.special[row]).any())
     )
-
-
-def _zero(inputs: Sequence[InputAttribution], with_text: frozenset[str]) -> Iterator[str]:
-    for one in inputs:
-        expected = one.field.partition("[")[0] in with_text
-        if expected and one.tokens and not any(one.attributions):
-            yield (
-                f"all attributions of field {one.field!r} are zero: at the points that were looked "
-                "at the target does not depend on it"
-            )
 
 
 def _label(space: EmbeddingSpace, row: int) -> JsonDict:

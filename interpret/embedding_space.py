@@ -81,6 +81,9 @@ class EmbeddingSpace(RecordedInstances):
         embeddings: The instances' own points, `(instances, size)`, float32 or wider.
         layout: Where tokens stand in a point.
         values: The target at the instances' own points, `(instances,)`.
+        target: The number that is explained, as it was given.
+        unsaturated_target: The name of a target that does not saturate where this one does, None
+            where there is none; see `Target.unsaturated`.
     """
 
     def __init__(
@@ -94,7 +97,7 @@ class EmbeddingSpace(RecordedInstances):
     ) -> None:
         self.instances = list(instances)
         self._twin = twin
-        self._target = self._given_target = target
+        self._target = self.target = target
         self._layers = layers
         self._budget = budget or TokenBudget()
         self._row_loss = row_loss or RowLoss()
@@ -212,9 +215,7 @@ class EmbeddingSpace(RecordedInstances):
         """The same instances with their input embeddings as coordinates."""
         if self._layers is None:
             return self
-        return EmbeddingSpace(
-            self._twin, self.instances, self._given_target, self._budget, self._row_loss
-        )
+        return EmbeddingSpace(self._twin, self.instances, self.target, self._budget, self._row_loss)
 
     def states_at(self, embeddings: Tensor) -> Tensor:
         """Where other input embeddings take the instances in this space.
@@ -354,6 +355,7 @@ class EmbeddingSpace(RecordedInstances):
         self.embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
         at_input = ModelOutputs(first.outputs, self._own_rows, self.labels, self._row_loss, model)
         self.labels = at_input.labels_or_prediction()
+        self.unsaturated_target = self.target.unsaturated(at_input)
         self._target = self._target.at_input(at_input)
         with torch.enable_grad():
             values = self._explained(first.outputs, self._own_rows)

@@ -65,6 +65,16 @@ class ModelOutputs(Mapping[str, Any]):
         return key in self._outputs
 
     @property
+    def has_logits(self) -> bool:
+        """Whether the model returns what `logits` looks for."""
+        return any(key in self._outputs for key in _LOGITS)
+
+    @property
+    def has_span_logits(self) -> bool:
+        """Whether the model returns what `span_logits` looks for."""
+        return any(start in self and end in self for start, end in _SPAN_LOGITS)
+
+    @property
     def logits(self) -> Tensor:
         """Unnormalised scores, `(rows, classes)` or `(rows, positions, classes)`.
 
@@ -125,7 +135,7 @@ class ModelOutputs(Mapping[str, Any]):
 
         None where the model returns no logits either, or just one.
         """
-        if self._labels is None and any(key in self._outputs for key in _LOGITS):
+        if self._labels is None and self.has_logits:
             logits = self.logits
             if logits.dim() == 2 and logits.shape[1] > 1:
                 indices = logits.detach().argmax(-1).cpu()
@@ -190,7 +200,7 @@ class ModelOutputs(Mapping[str, Any]):
 
     def _candidates(self) -> dict[str, Tensor]:
         """What the loss of a row may be, by name: cross entropies of what the model returned."""
-        if self._labels is None or not any(key in self._outputs for key in _LOGITS):
+        if self._labels is None or not self.has_logits:
             return {}
         indices = self._labels.indices[self.rows].to(self.logits.device)
         logits = self.logits

@@ -102,22 +102,14 @@ class RecordedInstances:
             InterpretationError: If the layer is no matrix of word vectors.
         """
         call = self._calls[number]
-        module = call.layer.module
-        weight = getattr(module, "weight", None)
-        dim = self.layout.calls[number].dim
-        if not isinstance(weight, Tensor) or weight.dim() != 2 or weight.shape[1] != dim:
+        matrix = _word_vectors(call.layer.module, self.layout.calls[number].dim)
+        if matrix is None:
             raise InterpretationError(
-                f"the embedding layer {type(module).__name__} of field {call.field!r} "
+                f"the embedding layer {type(call.layer.module).__name__} of field {call.field!r} "
                 "is no matrix of word vectors, which this method needs; use a gradient method "
                 "that does not"
             )
-        # Some layers scale what they look up: Gemma's by the root of its size.
-        words = torch.arange(len(weight), device=weight.device)
-        some = words[:: max(len(words) // 8, 1)]
-        with torch.no_grad():
-            if torch.equal(module(some[None])[0], weight[some]):
-                return weight
-            return module(words[None])[0]
+        return matrix
 
     def number(self, call: EmbeddingCall) -> int:
         """The place of a call among the calls of the layout."""
@@ -153,3 +145,29 @@ class RecordedInstances:
                 "does not embed a token by its index; use the baseline 'zero'"
             ) from error
         return vector.reshape(-1)
+
+
+def _word_vectors(module: Any, dim: int) -> Tensor | None:
+    """What an embedding layer returns for each of its words, `(words, dim)`; None where it does not
+    return one vector for each, whatever stands beside it.
+
+    That need not be its weight: Gemma's layer scales it by the root of its size, AllenNLP's
+    projects it.
+    """
+    weight = getattr(module, "weight", None)
+    if not isinstance(weight, Tensor) or weight.dim() != 2:
+        return None
+    words = torch.arange(len(weight), device=weight.device)
+    some = words[:: max(len(words) // 8, 1)]
+    with torch.no_grad():
+        try:
+            together, alone = module(some[None])[0], module(some[:, None])[:, 0]
+        except Exception:
+            # Whatever a layer says that takes something else than the numbers of words.
+            return None
+        fits = together.shape == (len(some), dim)
+        if not fits or not torch.allclose(together, alone, rtol=1e-4, atol=1e-6):
+            return None
+        if weight.shape[1] == dim and torch.equal(together, weight[some]):
+            return weight
+        return module(words[None])[0]

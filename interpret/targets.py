@@ -7,11 +7,16 @@ A target of one's own is a function of the outputs, or a class with a name for c
         def __call__(self, outputs):
             best = outputs.logits.topk(2).values
             return best[:, 0] - best[:, 1]
+
+An explanation names the label that the instance carries only where the target says that this label
+is what it explains (`explained_label`); a target of one's own says so by overriding it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,9 +26,13 @@ from allennlp.data import Instance
 from allennlp.models import Model
 from torch import Tensor
 
+from .construct import construct
 from .errors import InterpretationError
+from .explanation import JsonDict
 from .labels import every_label, relabelled
 from .outputs import ModelOutputs
+
+_SATURATED = 0.999
 
 
 class Target(Registrable):
@@ -77,17 +86,65 @@ class Target(Registrable):
         """
         return [instance] if self.label is None else [relabelled(instance, self.label, model)]
 
+    def explained_label(self, label: JsonDict) -> JsonDict:
+        """What of an instance's label is explained.
+
+        Args:
+            label: `label`, the name of the label that the instance carries; where tokens carry it,
+                `positions` and maybe `field`.
+
+        Returns:
+            The same for a target that is a number of this label. For others, as here, `label` is
+            None, unless the target was given one by name.
+        """
+        return {"label": None} if self.label is None else label
+
+    def saturated(self, value: float) -> bool:
+        """Whether the target is so near the end of its range that its gradient vanishes there.
+
+        Args:
+            value: The target at an input.
+        """
+        return False
+
+    def unsaturated(self, outputs: ModelOutputs) -> str | None:
+        """The name of a target of the same label that does not saturate and that a model's outputs
+        allow; None where there is none."""
+        return None
+
+
+class LabelTarget(Target):
+    """A target that is a number of the label that an instance carries.
+
+    Args:
+        label: The label to explain, by name. None explains the prediction.
+    """
+
+    def explained_label(self, label: JsonDict) -> JsonDict:
+        return label
+
 
 @Target.register("log-likelihood")
-class LogLikelihood(Target):
-    """Minus the model's loss for the label: there for every predictor that labels its instances."""
+class LogLikelihood(LabelTarget):
+    """Minus the model's loss for the label: there for every predictor that labels its instances.
+
+    Where the model is sure, the loss is near its least and so flat that gradients vanish.
+    """
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         return outputs.log_likelihood
 
+    def saturated(self, value: float) -> bool:
+        return math.log(_SATURATED) < value <= 0
+
+    def unsaturated(self, outputs: ModelOutputs) -> str | None:
+        if outputs.has_logits:
+            return "logit"
+        return "span" if outputs.has_span_logits else None
+
 
 @Target.register("logit")
-class Logit(Target):
+class Logit(LabelTarget):
     """The label's logit: does not saturate when the model is sure. For a model with one output,
     that output."""
 
@@ -96,16 +153,22 @@ class Logit(Target):
 
 
 @Target.register("probability")
-class Probability(Target):
+class Probability(LabelTarget):
     """The label's probability."""
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         return outputs.at(outputs.probabilities)
 
+    def saturated(self, value: float) -> bool:
+        return not 1 - _SATURATED < value < _SATURATED
+
+    def unsaturated(self, outputs: ModelOutputs) -> str | None:
+        return "logit" if outputs.has_logits else None
+
 
 @Target.register("logit-difference")
 @Target.register("contrast")
-class LogitDifference(Target):
+class LogitDifference(LabelTarget):
     """How much more one label is than another: the difference of their logits, which is the
     difference of their log-probabilities.
 
@@ -140,6 +203,12 @@ class ProbabilityDifference(LogitDifference):
         probabilities = outputs.probabilities
         return outputs.at(probabilities) - outputs.at(probabilities, self.against)
 
+    def saturated(self, value: float) -> bool:
+        return abs(value) > _SATURATED
+
+    def unsaturated(self, outputs: ModelOutputs) -> str | None:
+        return "logit-difference" if outputs.has_logits else None
+
 
 @Target.register("entropy")
 class Entropy(Target):
@@ -150,6 +219,10 @@ class Entropy(Target):
         log_p = outputs.logits.log_softmax(-1)
         entropy = -(log_p.exp() * log_p).sum(-1)
         return entropy if entropy.dim() == 1 else outputs.mean_explained(entropy)
+
+    def explained_label(self, label: JsonDict) -> JsonDict:
+        # Of all labels, at the positions of the instance's.
+        return {**label, "label": None}
 
 
 @Target.register("span")
@@ -180,6 +253,10 @@ class Span(Target):
         chosen = starts.gather(1, spans[:, :1]) + ends.gather(1, spans[:, 1:])
         return chosen.squeeze(1)
 
+    def explained_label(self, label: JsonDict) -> JsonDict:
+        # The label is the text of the predicted span.
+        return label if self.start is None and self.end is None else {"label": None}
+
     def _given_or_best(self, outputs: ModelOutputs) -> Tensor:
         """First and last position per row, `(rows, 2)`: the best pair with start <= end."""
         starts, ends = (logits.detach().cpu() for logits in outputs.span_logits)
@@ -209,8 +286,6 @@ class AllLabels(Target):
 
     def __init__(self, of: Target | str | dict[str, Any] = "logit") -> None:
         super().__init__()
-        from .construct import construct
-
         self.of = construct(Target, of)
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
@@ -222,9 +297,19 @@ class AllLabels(Target):
     def instances(self, instance: Instance, model: Model) -> list[Instance]:
         return [relabelled(instance, label, model) for label in every_label(instance, model)]
 
+    def explained_label(self, label: JsonDict) -> JsonDict:
+        return label
+
+    def saturated(self, value: float) -> bool:
+        return self.of.saturated(value)
+
+    def unsaturated(self, outputs: ModelOutputs) -> str | None:
+        return self.of.unsaturated(outputs)
+
 
 class FunctionTarget(Target):
-    """A function of the model's outputs as a target.
+    """A function of the model's outputs as a target. What it computes is not known, so it has the
+    function's name and no label.
 
     Args:
         function: Takes `ModelOutputs`, returns a number per row, `(rows,)`.
@@ -232,11 +317,17 @@ class FunctionTarget(Target):
 
     def __init__(self, function: Callable[[ModelOutputs], Tensor]) -> None:
         super().__init__()
-        self.function = getattr(function, "__name__", type(function).__name__)
+        self.function = _name(function)
         self._function = function
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         return self._function(outputs)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    while isinstance(function, partial):
+        function = function.func
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def _check_name(parameter: str, given: Any) -> None:

@@ -60,7 +60,7 @@ class AgainstBaseline(SaliencyInterpreter):
 
 def mean_attribution(attributions: Sequence[Attribution]) -> Attribution:
     """The mean over several baselines; of the details the least favourable, of those that are
-    neither numbers nor yes or no the first's."""
+    neither numbers nor yes or no the first's; all remedies and warnings."""
     first = attributions[0]
     if len(attributions) == 1:
         return first
@@ -69,6 +69,14 @@ def mean_attribution(attributions: Sequence[Attribution]) -> Attribution:
         torch.stack([one.scores.cpu() for one in attributions]).mean(0),
         torch.stack(values).mean(0) if len(values) == len(attributions) else None,
         [_details(several) for several in zip(*(one.details for one in attributions), strict=True)],
+        remedies=[
+            "; ".join(filter(None, dict.fromkeys(several)))
+            for several in zip(*(one.remedies for one in attributions), strict=True)
+        ],
+        warnings=[
+            list(dict.fromkeys(warning for own in several for warning in own))
+            for several in zip(*(one.warnings for one in attributions), strict=True)
+        ],
     )
 
 

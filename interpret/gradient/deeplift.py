@@ -65,7 +65,14 @@ class DeepLift(AgainstBaseline):
             baseline_values = space.evaluate(baseline, rows)
         scores = reduce_coordinates((x - baseline) * m, space.layout, Sum())
         details = [{"without_rule": sorted(without_rule)} if without_rule else {} for _ in x]
-        return Attribution(scores, baseline_values, details)
+        remedies = [_remedy(sorted(without_rule))] * len(x)
+        return Attribution(scores, baseline_values, details, remedies=remedies)
+
+
+def _remedy(without_rule: list[str]) -> str:
+    if without_rule:
+        return f"DeepLIFT has no rule for {', '.join(without_rule)}; use integrated gradients"
+    return "name another baseline, or use integrated gradients"
 
 
 @SaliencyInterpreter.register("layer-deeplift")

@@ -21,18 +21,19 @@ from .neighbours import STRATEGIES, Neighbours, monotonic_paths
 
 @SaliencyInterpreter.register("discretized-integrated-gradients")
 class DiscretizedIntegratedGradients(AgainstBaseline):
-    """score_t = Σ_k g_t(z_k) · (z_k - z_{k-1})_t, z_0 = e', …, z_n = e: words between the two,
+    """score_t = Σ_k g_t(z_k) · (z_{k+1} - z_k)_t, z_0 = e', …, z_n = e: words between the two,
     moved as little as makes the path monotonic in every dimension.
 
     Sanyal and Ren 2021, "Discretized Integrated Gradients for Explaining Language Models",
-    arXiv 2108.13654, equations 3 to 6. The sum approaches F(x) - F(x') as the path gets finer;
-    what it lacks is the convergence delta.
+    arXiv 2108.13654, equations 3 to 6. The scores are inseq's with `n_steps` = steps + 1 (the ends
+    of the path are counted there). The sum approaches F(x) - F(x') as `factor` grows; what it lacks
+    is the convergence delta.
 
     Args:
         predictor: The predictor whose predictions are explained.
-        steps: Points on the path, n.
+        steps: Points on the path after the baseline, n.
         strategy: Which neighbour of a word comes next: "greedy" (the one that has to be moved
-            least) or "maxcount" (the one that is monotonic in most dimensions).
+            least) or "maxcount" (the one that is monotonic in most dimensions), seen from the word.
         neighbours: How many nearest words are looked at for the next.
         factor: Into how many pieces each step is cut, on a straight line between the words.
         baseline: As in `AgainstBaseline`; best a word, since the path leads through words.
@@ -87,7 +88,9 @@ class DiscretizedIntegratedGradients(AgainstBaseline):
             row, k = rows[numbers], numbers % n
             total.index_add_(0, row.to(z.device), (z[row, k + 1] - z[row, k]) * g)
         scores = reduce_coordinates(total, space.layout, Sum())
-        return Attribution(scores, space.evaluate(baseline, torch.arange(len(z))))
+        values = space.evaluate(baseline, torch.arange(len(z)))
+        remedy = f"raise factor (now {self.factor}), or use 'integrated-gradients'"
+        return Attribution(scores, values, remedies=[remedy] * len(z))
 
     def paths(self, space: EmbeddingSpace, baseline: Tensor) -> Tensor:
         """z_0, …, z_n for each instance, `(instances, steps + 1, size)`."""

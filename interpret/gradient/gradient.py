@@ -9,6 +9,7 @@ from allennlp.predictors import Predictor
 from ..assembly import Attribution
 from ..construct import construct
 from ..embedding_space import EmbeddingSpace
+from ..explanation_warnings import saturated
 from ..reduction import L2Norm, Reduction, reduce_coordinates
 from ..saliency_interpreter import SaliencyInterpreter
 
@@ -36,7 +37,8 @@ class Gradient(SaliencyInterpreter):
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         g = space.input_gradients
-        return Attribution(reduce_coordinates(g, space.layout, self.reduction))
+        scores = reduce_coordinates(g, space.layout, self.reduction)
+        return Attribution(scores, warnings=saturated(space))
 
 
 @SaliencyInterpreter.register("gradient-norm")
@@ -45,4 +47,5 @@ class GradientNorm(SaliencyInterpreter):
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         g = space.input_gradients
-        return Attribution(reduce_coordinates(g, space.layout, L2Norm()))
+        scores = reduce_coordinates(g, space.layout, L2Norm())
+        return Attribution(scores, warnings=saturated(space))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
+from ..explanation_warnings import saturated
 from ..reduction import MeanAbsolute, reduce_coordinates
 from ..saliency_interpreter import SaliencyInterpreter
 from .noise import NoisyGradients
@@ -19,7 +20,8 @@ class SquareGradients(NoisyGradients):
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         square = self.moment(space, 2)
-        return Attribution(reduce_coordinates(square, space.layout, MeanAbsolute()))
+        scores = reduce_coordinates(square, space.layout, MeanAbsolute())
+        return Attribution(scores, warnings=saturated(space))
 
 
 @SaliencyInterpreter.register("var-gradients")
@@ -40,4 +42,5 @@ class VarGradients(NoisyGradients):
             first.index_add_(0, rows, deviation / self.num_samples)
             second.index_add_(0, rows, deviation**2 / self.num_samples)
         variance = (second - first**2).clamp_min(0)
-        return Attribution(reduce_coordinates(variance, space.layout, MeanAbsolute()))
+        scores = reduce_coordinates(variance, space.layout, MeanAbsolute())
+        return Attribution(scores, warnings=saturated(space))

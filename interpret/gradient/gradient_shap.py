@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
+from ..explanation_warnings import noisy
 from ..reduction import Sum, reduce_coordinates
 from ..saliency_interpreter import SaliencyInterpreter
 from .against_baseline import AgainstBaseline
@@ -100,7 +101,14 @@ class GradientShap(AgainstBaseline):
             return torch.lerp(b, x_k, alphas[samples[numbers]].to(x).unsqueeze(-1))
 
         total = torch.zeros_like(x)
+        sums = torch.zeros(len(rows), dtype=torch.float64)
         for numbers, g in space.gradients(points, rows):
             b, x_k = ends(numbers)
-            total.index_add_(0, rows[numbers].to(x.device), (x_k - b) * g / n)
-        return Attribution(reduce_coordinates(total, space.layout, Sum()))
+            products = (x_k - b) * g
+            total.index_add_(0, rows[numbers].to(x.device), products / n)
+            sums[numbers] = products.sum(-1).double().cpu()
+        warnings = [noisy(own, n) for own in sums.view(len(x), n)]
+        return Attribution(
+            reduce_coordinates(total, space.layout, Sum()),
+            warnings=[[] if one is None else [one] for one in warnings],
+        )

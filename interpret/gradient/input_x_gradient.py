@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
+from ..explanation_warnings import saturated
 from ..reduction import Sum, reduce_coordinates
 from ..saliency_interpreter import SaliencyInterpreter
 
@@ -17,4 +18,5 @@ class InputXGradient(SaliencyInterpreter):
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         products = space.embeddings * space.input_gradients
-        return Attribution(reduce_coordinates(products, space.layout, Sum()))
+        scores = reduce_coordinates(products, space.layout, Sum())
+        return Attribution(scores, warnings=saturated(space))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
+from ..explanation_warnings import jump
 from ..saliency_interpreter import SaliencyInterpreter
 from .against_baseline import AgainstBaseline
 from .path_integral import StraightPaths
@@ -91,6 +92,7 @@ class IntegratedGradients(AgainstBaseline):
     def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
         paths = StraightPaths(space, baseline, RULES[self.rule](self.steps))
         details: list[dict[str, Any]] = [{} for _ in space.instances]
+        jumps: list[list[str]] = [[] for _ in space.instances]
         if self._refines:
             change = (space.values - paths.baseline_values).abs()
             tolerances = (self.relative_tolerance or 0.0) * change
@@ -100,6 +102,26 @@ class IntegratedGradients(AgainstBaseline):
                 tolerances = tolerances.maximum(4 * space.rounding * largest)
             reached = paths.refine(tolerances.clamp_min(self.tolerance or 0.0), self.max_steps)
             details = [{"converged": converged} for converged in reached]
+            jumps = [
+                [] if converged or found is None else [jump(*found)]
+                for converged, found in zip(reached, paths.jumps(), strict=True)
+            ]
         for told, steps in zip(details, paths.steps, strict=True):
             told["steps"] = steps
-        return Attribution(paths.scores(), paths.baseline_values, details)
+        remedies = [
+            "" if own else self._remedy(told.get("converged"))
+            for own, told in zip(jumps, details, strict=True)
+        ]
+        return Attribution(
+            paths.scores(), paths.baseline_values, details, remedies=remedies, warnings=jumps
+        )
+
+    def _remedy(self, converged: bool | None) -> str:
+        """What to do where much is lacking, after refining until it converged or not, or None."""
+        if converged is None:
+            return f"take more steps (now {self.steps}), or name a relative_tolerance"
+        if not converged:
+            return f"raise max_steps (now {self.max_steps}), or name another baseline"
+        if self._by_default:
+            return "the model's precision allows no more: run it in single precision"
+        return "name a smaller tolerance"

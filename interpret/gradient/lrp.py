@@ -11,6 +11,7 @@ from allennlp.predictors import Predictor
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
 from ..errors import InterpretationError
+from ..explanation_warnings import saturated
 from ..propagation.lrp_rules import Absorbed, lrp_rules
 from ..propagation.mode import RuleMode
 from ..reduction import Sum, reduce_coordinates
@@ -60,4 +61,16 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
             told = {"absorbed": dict(sorted(absorbed.amounts.items()))}
             details.append({**told, "without_rule": sorted(mode.unruled)} if mode.unruled else told)
         scores = reduce_coordinates(relevance, space.layout, Sum())
-        return Attribution(scores, details=details, absorbed=totals)
+        return Attribution(
+            scores,
+            details=details,
+            absorbed=totals,
+            remedies=[_remedy(one.get("without_rule", [])) for one in details],
+            warnings=saturated(space),
+        )
+
+
+def _remedy(without_rule: list[str]) -> str:
+    if not without_rule:
+        return "use 'deeplift'"
+    return f"LRP has no rule for {', '.join(without_rule)}; use 'integrated-gradients'"

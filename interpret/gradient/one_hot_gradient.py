@@ -9,6 +9,7 @@ from torch import Tensor
 from ..assembly import Attribution
 from ..content_cache import ContentCache
 from ..embedding_space import EmbeddingSpace
+from ..explanation_warnings import saturated
 from ..saliency_interpreter import SaliencyInterpreter
 
 
@@ -35,4 +36,5 @@ class OneHotGradient(SaliencyInterpreter):
         for number, g in enumerate(space.layout.split(space.input_gradients)):
             gram = self._gram_matrices(space.embedding_matrix(number)).to(g)
             squares.append(torch.einsum("ipd,de,ipe->ip", g, gram, g))
-        return Attribution(torch.cat(squares, dim=1).clamp_min(0).sqrt())
+        scores = torch.cat(squares, dim=1).clamp_min(0).sqrt()
+        return Attribution(scores, warnings=saturated(space))

@@ -20,6 +20,9 @@ from .quadrature import Floats, Quadrature
 
 _BITS = 45
 _NARROWEST = 1e-12
+# As wide as a point in single precision, and where the path starts as wide as the narrowest panels.
+_POINT = 1e-6
+_NARROW_AT_START = 2e-12
 
 
 class StraightPath:
@@ -144,6 +147,15 @@ class StraightPaths:
             left = going_on
         return reached
 
+    def jumps(self) -> list[tuple[float, float, float] | None]:
+        """Where the target jumps along each path, if it does: its height, its place and the width
+        of the panel that it is in.
+
+        A panel over which F is smooth lacks the less the narrower it is; one that is narrower than
+        points can be told apart and still lacks most of what the path does has a jump in it.
+        """
+        return [_jump(path, path.errors(self._rule)) for path in self._paths]
+
     def _points(self, rows: Tensor, alphas: Tensor, numbers: Tensor) -> Tensor:
         at = rows[numbers].to(self._baseline.device)
         alpha = alphas[numbers].to(self._baseline).unsqueeze(-1)
@@ -188,6 +200,15 @@ def _coarse(path: StraightPath, errors: Floats, tolerance: float) -> NDArray[np.
         return None
     wide = path.edges[:, 1] - path.edges[:, 0] > _NARROWEST
     return (sizes > tolerance / (2 * len(sizes))) & wide
+
+
+def _jump(path: StraightPath, errors: Floats) -> tuple[float, float, float] | None:
+    worst = int(np.abs(errors).argmax())
+    start, end = path.edges[worst]
+    width = float(end - start)
+    if width > max(_POINT * end, _NARROW_AT_START) or abs(errors[worst]) < np.abs(errors).sum() / 2:
+        return None
+    return float(errors[worst]), float(start), width
 
 
 def _rounded(alphas: Floats) -> Floats:

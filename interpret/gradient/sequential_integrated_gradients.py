@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
+from ..explanation_warnings import token_incomplete
 from ..saliency_interpreter import SaliencyInterpreter
 from .against_baseline import AgainstBaseline
 from .quadrature import RULES
@@ -96,9 +97,9 @@ class SequentialIntegratedGradients(AgainstBaseline):
             w = weights.to(x.device)[(numbers % k).to(x.device)].unsqueeze(-1)
             scores.index_add_(0, row, w * own * products)
         without = space.evaluate(lambda n: points(n, torch.zeros(len(n), 1).to(x)), rows)
-        return Attribution(
-            scores, details=self._details(space, scores.cpu(), moved, rows, units, without)
-        )
+        by_unit = (scores.cpu().unsqueeze(1) * moved).sum(-1)[rows, units]
+        dues = space.values[rows] - without
+        return self._measured(scores, rows, dues - by_unit, dues)
 
     def _moved(self, space: EmbeddingSpace, baseline: Tensor) -> Tensor:
         """The positions that each path moves, `(instances, units, positions)`."""
@@ -121,17 +122,24 @@ class SequentialIntegratedGradients(AgainstBaseline):
         scores.index_add_(0, rows, own / own.sum(-1, keepdim=True) * gains.unsqueeze(-1))
         return Attribution(scores)
 
-    def _details(
-        self,
-        space: EmbeddingSpace,
-        scores: Tensor,
-        moved: Tensor,
-        rows: Tensor,
-        units: Tensor,
-        without: Tensor,
-    ) -> list[dict[str, Any]]:
-        by_unit = (scores.unsqueeze(1) * moved).sum(-1)[rows, units]
-        deltas = (space.values[rows] - without - by_unit).abs()
-        largest = torch.zeros(len(scores), dtype=deltas.dtype)
-        largest.scatter_reduce_(0, rows, deltas, "amax")
-        return [{"largest_token_delta": delta} for delta in largest.tolist()]
+    def _measured(self, scores: Tensor, rows: Tensor, deltas: Tensor, dues: Tensor) -> Attribution:
+        """The scores, and how far each token's is from the difference that it makes.
+
+        Args:
+            scores: By position, `(instances, positions)`.
+            rows: The instance of each token, `(tokens,)`.
+            deltas: What each token's score lacks, `(tokens,)`.
+            dues: The difference that each token makes, `(tokens,)`.
+        """
+        remedy = (
+            f"take more steps (now {self.steps}), or leave steps and rule out: then the difference "
+            "itself is taken"
+        )
+        details: list[dict[str, Any]] = []
+        warnings: list[list[str]] = []
+        for row in range(len(scores)):
+            own = deltas[rows == row]
+            details.append({"largest_token_delta": float(own.abs().amax()) if len(own) else 0.0})
+            warning = token_incomplete(own, dues[rows == row], remedy)
+            warnings.append([] if warning is None else [warning])
+        return Attribution(scores, details=details, warnings=warnings)

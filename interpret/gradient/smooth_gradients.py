@@ -10,6 +10,7 @@ from allennlp.predictors import Predictor
 from ..assembly import Attribution
 from ..construct import construct
 from ..embedding_space import EmbeddingSpace
+from ..explanation_warnings import saturated
 from ..reduction import Reduction, Sum, reduce_coordinates
 from ..saliency_interpreter import SaliencyInterpreter
 from .noise import NoisyGradients
@@ -51,5 +52,7 @@ class SmoothGradients(NoisyGradients):
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         g = self.moment(space, 1)
         if self.times_input:
-            return Attribution(reduce_coordinates(space.embeddings * g, space.layout, Sum()))
-        return Attribution(reduce_coordinates(g, space.layout, self.reduction))
+            scores = reduce_coordinates(space.embeddings * g, space.layout, Sum())
+        else:
+            scores = reduce_coordinates(g, space.layout, self.reduction)
+        return Attribution(scores, warnings=saturated(space))

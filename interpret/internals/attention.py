@@ -10,7 +10,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from ..saliency_interpreter import SaliencyInterpreter
-from .attention_interpreter import AttentionInterpreter, View
+from .attention_interpreter import AttentionInterpreter, View, sinks
 from .attention_space import AttentionSpace, Stack
 from .weighing import REDUCTIONS, between_real, checked, reduced
 
@@ -69,6 +69,9 @@ class Attention(ByLayerAndHead):
 
     def full(self, space: AttentionSpace, stacks: list[Stack]) -> list[Tensor]:
         return [stacked([call.weights for call in stack.calls]) for stack in stacks]
+
+    def warnings(self, space: AttentionSpace, scores: Tensor) -> list[list[str]]:
+        return sinks(space, scores)
 
 
 def stacked(layers: list[Tensor]) -> Tensor:

@@ -17,6 +17,7 @@ from ..assembly import Attribution
 from ..beginnings import texts
 from ..embedding_space import EmbeddingSpace
 from ..explanation import AttentionMatrix
+from ..explanation_warnings import one_position
 from ..nested_space import NotNested
 from ..packing import TokenBudget
 from ..row_loss import RowLoss
@@ -126,4 +127,31 @@ class AttentionInterpreter(SaliencyInterpreter):
             matrices = [written(own, self.matrices) for own in matrices]
         kinds = sorted({view.stack.kind for view in views})
         details = [{"attention": kinds} for _ in space.instances]
-        return Attribution(scores, details=details, matrices=matrices)
+        return Attribution(
+            scores, details=details, matrices=matrices, warnings=self.warnings(space, scores)
+        )
+
+    def warnings(self, space: AttentionSpace, scores: Tensor) -> list[list[str]]:
+        """Per instance what to warn of.
+
+        Args:
+            space: The instances.
+            scores: Their scores, `(instances, positions)`.
+        """
+        return [[] for _ in space.instances]
+
+
+def sinks(space: AttentionSpace, scores: Tensor) -> list[list[str]]:
+    """Per instance a warning where one position has nearly all of the attention.
+
+    Args:
+        space: The instances.
+        scores: Their scores, `(instances, positions)`.
+    """
+    found: list[list[str]] = []
+    for row, own in enumerate(scores):
+        present = space.layout.present[row]
+        labels = zip(space.label_of_positions(row), present.tolist(), strict=True)
+        warning = one_position(own[present], [name for name, there in labels if there])
+        found.append([] if warning is None else [warning])
+    return found

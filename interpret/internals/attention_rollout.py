@@ -10,7 +10,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from ..saliency_interpreter import SaliencyInterpreter
-from .attention_interpreter import AttentionInterpreter, View
+from .attention_interpreter import AttentionInterpreter, View, sinks
 from .attention_space import AttentionSpace, Stack
 from .recorder import CROSS, AttentionCall, Run
 from .weighing import between_real, checked, reduced
@@ -66,6 +66,9 @@ class AttentionRollout(AttentionInterpreter):
             full = between_real(known[id(stack.run)][stack.kind], stack)
             views.append(View(stack, full, reduced(full, self.layer, 0, "layer")))
         return views
+
+    def warnings(self, space: AttentionSpace, scores: Tensor) -> list[list[str]]:
+        return sinks(space, scores)
 
     def _rolled_out(self, space: AttentionSpace, run: Run) -> dict[str, Tensor]:
         """Per kind of attention `(layers, sequences, positions, positions of the input)`."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from allennlp.predictors import Predictor
 from torch import Tensor
 
+from ..explanation_warnings import saturated
 from ..saliency_interpreter import SaliencyInterpreter
 from .attention import ByLayerAndHead, stacked
 from .attention_space import AttentionSpace, Stack
@@ -48,3 +49,6 @@ class AttentionXGradient(ByLayerAndHead):
             stacked([call.weights.detach() * next(gradients) for call in stack.calls])
             for stack in stacks
         ]
+
+    def warnings(self, space: AttentionSpace, scores: Tensor) -> list[list[str]]:
+        return saturated(space)

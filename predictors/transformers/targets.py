@@ -9,10 +9,11 @@ from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError, Target
 from allennlp_saliency.interpret.outputs import ModelOutputs
+from allennlp_saliency.interpret.targets import LabelTarget
 
 
 @Target.register("foil-difference")
-class FoilDifference(Target):
+class FoilDifference(LabelTarget):
     """How much more the model expects each generated token than the foil's in its place, given
     what was generated before.
 

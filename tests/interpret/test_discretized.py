@@ -31,26 +31,25 @@ VECTORS = {
     "b": (3.0, 9.0),
     "c": (4.05, 4.05),
 }
-# In three steps from a and c to the padding; what is not between the last point and the padding
-# goes a third of the way there instead.
-# greedy, a: c has to be moved by |4.05 - 8/3| twice, b by 9 - 8/3 once: c is nearer. Then b, all
-#   of it moved.
-# greedy, c: a as it is, then b in one dimension.
+# In three steps, so through four points, from a and c to the padding; what is not between the last
+# point and the padding goes a quarter of the way there instead.
+# greedy, a: c has to be moved by |4.05 - 3| twice, b by 9 - 3 once: c is nearer. Then b.
+# greedy, c: a as it is, then b, moved in one dimension.
 # maxcount, a: b has one dimension to be moved, c two: b. Then c, all of it moved.
 # maxcount, c: as greedy.
 PATHS = {
     ("greedy", 4): (
-        [(0, 0), (16 / 9, 16 / 9), (8 / 3, 8 / 3), (4, 4)],
-        [(0, 0), (3, 8 / 3), (4, 4), (4.05, 4.05)],
+        [(0, 0), (3, 2.25), (3, 3), (4, 4)],
+        [(0, 0), (3, 3), (4, 4), (4.05, 4.05)],
     ),
     ("maxcount", 4): (
-        [(0, 0), (2, 16 / 9), (3, 8 / 3), (4, 4)],
-        [(0, 0), (3, 8 / 3), (4, 4), (4.05, 4.05)],
+        [(0, 0), (2.25, 2.25), (3, 3), (4, 4)],
+        [(0, 0), (3, 3), (4, 4), (4.05, 4.05)],
     ),
-    # One neighbour each: a's is c and c's is a. Then there is nowhere to go but straight on.
+    # One neighbour each: a's is c and c's is a. Then there is nowhere to go but the padding.
     ("greedy", 1): (
-        [(0, 0), (16 / 9, 16 / 9), (8 / 3, 8 / 3), (4, 4)],
-        [(0, 0), (8 / 3, 8 / 3), (4, 4), (4.05, 4.05)],
+        [(0, 0), (0, 0), (3, 3), (4, 4)],
+        [(0, 0), (0, 0), (4, 4), (4.05, 4.05)],
     ),
 }
 
@@ -66,12 +65,12 @@ def gradient(x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def by_hand(first: Any, second: Any) -> list[float]:
-    """Σ g(z_k) · (z_k - z_{k-1}) for two paths."""
+    """Σ g(z_k) · (z_{k+1} - z_k) for two paths."""
     total = np.zeros(2)
-    for k in range(1, len(first)):
+    for k in range(len(first) - 1):
         g = gradient(first[k], second[k])
         for token, path in enumerate((first, second)):
-            total[token] += g[token] @ np.subtract(path[k], path[k - 1])
+            total[token] += g[token] @ np.subtract(path[k + 1], path[k])
     return total.tolist()
 
 

@@ -1,7 +1,7 @@
 """inseq's own class for discretized integrated gradients: the same paths and the same scores.
 
-inseq 0.7.1 adapted the authors' code (github.com/INK-USC/DIG). Its paths have `n_steps` points, ours
-`steps` after the first.
+inseq 0.7.1 adapted the code of the authors (github.com/INK-USC/DIG). Its paths have `n_steps` points,
+ours `steps` after the first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from allennlp_saliency.interpret.gradient.neighbours import (
     monotonic_paths,
 )
 from tests.interpret.functions import PADDING, UNKNOWN, predictor_of, spread_vectors
-from tests.zoo import Zoo
 
 inseq_ops = pytest.importorskip("inseq.attr.feat.ops")
 
@@ -54,7 +53,11 @@ class TestSameNumbers:
         matrix = torch.randn(60, 7, generator=torch.Generator().manual_seed(steps))
         words, goals = torch.arange(20), torch.arange(20) % 3
         found = monotonic_paths(
-            matrix[words], matrix[goals], Neighbours(matrix, neighbours), steps, STRATEGIES[strategy]
+            matrix[words],
+            matrix[goals],
+            Neighbours(matrix, neighbours),
+            steps,
+            STRATEGIES[strategy],
         )
         builder = their_method(matrix, None, tmp_path, neighbours).path_builder
         expected = builder.scale_inputs(words[None], goals[None], steps + 1, strategy)
