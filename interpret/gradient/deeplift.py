@@ -66,7 +66,8 @@ class DeepLift(AgainstBaseline):
         scores = reduce_coordinates((x - baseline) * m, space.layout, Sum())
         details = [{"without_rule": sorted(without_rule)} if without_rule else {} for _ in x]
         remedies = [_remedy(sorted(without_rule))] * len(x)
-        return Attribution(scores, baseline_values, details, remedies=remedies)
+        warnings = [self.zero_warning(space)] * len(x)
+        return Attribution(scores, baseline_values, details, remedies=remedies, warnings=warnings)
 
 
 def _remedy(without_rule: list[str]) -> str:
