@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers
+REAL := $(VENV)/.real
 TREE := build/tree
 FOLDERS := compat interpret predictors commands views
 # What is not installed but type-checked and linted with the rest, where it exists.
@@ -18,7 +19,7 @@ WORKERS ?= 2
 PYTEST := $(SINGLE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint typecheck benchmark fixtures docs clean
+.PHONY: help install demo test test-all lint typecheck benchmark real fixtures docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +41,12 @@ $(STAMP): setup.py pyproject.toml constraints.txt Makefile
 $(PEERS): $(STAMP)
 	@echo "Adding the peers of the benchmark to $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[benchmark]'
+	@touch $@
+
+# What only the real models need.
+$(REAL): $(STAMP)
+	@echo "Adding what reads the real models to $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[real]'
 	@touch $@
 
 demo: install ## interpret sentences with five trained models and show the heat maps
@@ -65,6 +72,9 @@ typecheck: install ## mypy on the package as it is installed, the fixtures and t
 
 benchmark: install $(PEERS) ## side by side with the peers; writes benchmarks/RESULTS.md
 	$(SINGLE) $(BIN)/python -m benchmarks
+
+real: install $(REAL) ## fetch two trained models, explain real texts; writes docs/real-models.md
+	$(SINGLE) $(BIN)/python -W ignore -m benchmarks.real
 
 fixtures: install ## train the fixtures' models again, with the same results
 	$(SINGLE) $(BIN)/python -m fixtures.build

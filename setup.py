@@ -118,6 +118,8 @@ setup(
         ],
         # `make benchmark` installs it on top of "dev" when it is first asked for.
         "benchmark": ["captum>=0.8", "inseq>=0.7", "interpreto>=0.5"],
+        # `make real` installs it on top of "dev" when it is first asked for.
+        "real": ["captum>=0.8", "gguf>=0.10", "inseq>=0.7", "matplotlib>=3.8"],
         "figures": ["matplotlib>=3.8"],
     },
     entry_points={

@@ -17,7 +17,7 @@ from .explanation import InputAttribution
 if TYPE_CHECKING:
     from .embedding_space import EmbeddingSpace
 
-_LARGE_DELTA = 0.05
+LARGE_DELTA = 0.05
 _ROUNDING = 1e-4
 _ONE_POSITION = 0.95
 _NOISE = 0.5
@@ -40,7 +40,7 @@ def incomplete(delta: float, due: float, what: str, remedy: str) -> str | None:
 
 def lacks(delta: float, due: float) -> bool:
     """Whether more than 5 % of what attributions should add up to is missing."""
-    return abs(delta) > _LARGE_DELTA * abs(due) and abs(delta) > _ROUNDING
+    return abs(delta) > LARGE_DELTA * abs(due) and abs(delta) > _ROUNDING
 
 
 def absorbed_more(value: float, absorbed: float, instead: str | None) -> str | None:
@@ -132,6 +132,21 @@ def jump(height: float, place: float, width: float) -> str:
     )
 
 
+def unconverged(lacking: float, asked: float, steps: int, max_steps: int) -> str:
+    """That an integral was not refined to the tolerance.
+
+    Args:
+        lacking: What the panels of the path lack, added up without regard to sign.
+        asked: The tolerance.
+        steps: Points that were evaluated.
+        max_steps: Points that there may be.
+    """
+    return (
+        f"not converged after {steps} points: the panels of the path lack {lacking:.3g}, and "
+        f"{asked:.3g} was asked for; raise max_steps (now {max_steps}), or name another baseline"
+    )
+
+
 def noisy(sums: Tensor, samples: int) -> str | None:
     """That the sum of scores that are a mean over random samples is mostly chance.
 
@@ -159,7 +174,7 @@ def token_incomplete(deltas: Tensor, dues: Tensor, remedy: str) -> str | None:
         remedy: What to do about it.
     """
     # Of a token that makes next to no difference the largest of all is the measure.
-    scale = _LARGE_DELTA * dues.abs().amax() if len(dues) else torch.zeros(())
+    scale = LARGE_DELTA * dues.abs().amax() if len(dues) else torch.zeros(())
     worst = deltas.abs().amax() if len(deltas) else torch.zeros(())
     if worst <= scale or worst <= _ROUNDING:
         return None

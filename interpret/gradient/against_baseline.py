@@ -15,6 +15,7 @@ from ..construct import construct
 from ..embedding_space import EmbeddingSpace
 from ..explanation import JsonDict
 from ..saliency_interpreter import SaliencyInterpreter
+from .zero_point import ZeroPoint
 
 
 class AgainstBaseline(SaliencyInterpreter):
@@ -26,23 +27,40 @@ class AgainstBaseline(SaliencyInterpreter):
         predictor: The predictor whose predictions are explained.
         baseline: What stands for an absent word: "zero", "mask", "pad", "unk", "mean",
             `{"type": "token", "token": "the"}`, `{"type": "text", "text": "…"}`, or a list of
-            such.
+            such. None for the predictor's `default_baseline`, where it names one, else "zero".
         common: What every interpreter takes; see `SaliencyInterpreter`.
     """
 
     def __init__(
         self,
         predictor: Predictor,
-        baseline: Baseline | str | dict[str, Any] | list[Any] = "zero",
+        baseline: Baseline | str | dict[str, Any] | list[Any] | None = None,
         **common: Any,
     ) -> None:
         super().__init__(predictor, **common)
+        if baseline is None:
+            baseline = getattr(predictor, "default_baseline", Baseline.default_implementation)
         self.baseline = construct(Baseline, baseline)
+        self._zero = ZeroPoint(self.baseline)
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
-        return mean_attribution(
-            [self.attribute_against(space, baseline) for baseline in self.baselines(space)]
-        )
+        attribution = self.attribute_from(space, self.baselines(space))
+        if not torch.isfinite(attribution.scores).all():
+            self._zero.explain_overflow(space)
+        return attribution
+
+    def attribute_from(self, space: EmbeddingSpace, baselines: Sequence[Tensor]) -> Attribution:
+        """Scores the positions of every instance against all baselines.
+
+        Args:
+            space: The instances.
+            baselines: Points per instance, `(instances, size)` each.
+        """
+        return mean_attribution([self.attribute_against(space, one) for one in baselines])
+
+    def zero_warning(self, space: EmbeddingSpace) -> list[str]:
+        """What to say of gradients at a zero baseline where the model has no value there."""
+        return self._zero.warning(space)
 
     def baselines(self, space: EmbeddingSpace) -> list[Tensor]:
         """The points to attribute against one by one, `(instances, size)` each."""

@@ -64,13 +64,12 @@ class GradientShap(AgainstBaseline):
     def rows_per_instance(self) -> int:
         return self.num_samples
 
-    def attribute(self, space: EmbeddingSpace) -> Attribution:
-        baselines = torch.stack(self.baselines(space))
+    def attribute_from(self, space: EmbeddingSpace, baselines: Sequence[Tensor]) -> Attribution:
         # Of the noise's own seed, points would be a function of the noise.
         generator = torch.Generator().manual_seed(self.seed ^ _OTHER_STREAM)
         alphas = torch.rand(self.num_samples, generator=generator)
         chosen = torch.randint(len(baselines), (self.num_samples,), generator=generator)
-        return self.attribute_at(space, baselines, alphas, chosen)
+        return self.attribute_at(space, torch.stack(list(baselines)), alphas, chosen)
 
     def attribute_at(
         self, space: EmbeddingSpace, baselines: Tensor, alphas: Tensor, chosen: Tensor
@@ -108,7 +107,8 @@ class GradientShap(AgainstBaseline):
             total.index_add_(0, rows[numbers].to(x.device), products / n)
             sums[numbers] = products.sum(-1).double().cpu()
         warnings = [noisy(own, n) for own in sums.view(len(x), n)]
+        at_zero = self.zero_warning(space)
         return Attribution(
             reduce_coordinates(total, space.layout, Sum()),
-            warnings=[[] if one is None else [one] for one in warnings],
+            warnings=[at_zero if one is None else [*at_zero, one] for one in warnings],
         )

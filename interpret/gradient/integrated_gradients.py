@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
-from ..explanation_warnings import jump
+from ..explanation import JsonDict
+from ..explanation_warnings import LARGE_DELTA, jump, unconverged
 from ..saliency_interpreter import SaliencyInterpreter
 from .against_baseline import AgainstBaseline
 from .path_integral import StraightPaths
@@ -91,44 +92,63 @@ class IntegratedGradients(AgainstBaseline):
 
     def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
         paths = StraightPaths(space, baseline, RULES[self.rule](self.steps))
-        details: list[dict[str, Any]] = [{} for _ in space.instances]
-        jumps: list[list[str]] = [[] for _ in space.instances]
-        remedies = [f"take more steps (now {self.steps}), or name a relative_tolerance"] * len(
-            details
-        )
         if self._refines:
-            change = (space.values - paths.baseline_values).abs()
-            tolerances = (self.relative_tolerance or 0.0) * change
-            if self._by_default:
-                # In half precision what is rounded at the ends of panels may be more than 1 %.
-                largest = space.values.abs().maximum(paths.baseline_values.abs())
-                tolerances = tolerances.maximum(4 * space.rounding * largest)
-            reached = paths.refine(tolerances.clamp_min(self.tolerance or 0.0), self.max_steps)
-            details = [{"converged": converged} for converged in reached]
-            jumps = [
-                [] if converged or found is None else [jump(*found)]
-                for converged, found in zip(reached, paths.jumps(), strict=True)
-            ]
-            loosened = (tolerances > (self.relative_tolerance or 0.0) * change).tolist()
-            remedies = list(map(self._remedy, reached, map(bool, jumps), loosened))
+            details, warnings = self._refined(space, paths)
+        else:
+            details, warnings = self._fixed(space, paths)
         for told, steps in zip(details, paths.steps, strict=True):
             told["steps"] = steps
+        remedies = [
+            "" if own else self._remedy(told.get("converged"))
+            for own, told in zip(warnings, details, strict=True)
+        ]
         return Attribution(
-            paths.scores(), paths.baseline_values, details, remedies=remedies, warnings=jumps
+            paths.scores(), paths.baseline_values, details, remedies=remedies, warnings=warnings
         )
 
-    def _remedy(self, converged: bool, jumps: bool, loosened: bool) -> str:
-        """What to do where much is lacking after refining.
+    def _refined(
+        self, space: EmbeddingSpace, paths: StraightPaths
+    ) -> tuple[list[JsonDict], list[list[str]]]:
+        """Refines the paths; the details of each, and what to warn of where it did not converge."""
+        tolerances = self._tolerances(space, paths)
+        reached = paths.refine(tolerances, self.max_steps)
+        at_zero = [] if all(reached) else self.zero_warning(space)
+        measured = zip(
+            reached, paths.jumps(), paths.lacking(), tolerances.tolist(), paths.steps, strict=True
+        )
+        warnings = []
+        for converged, found, lacking, asked, steps in measured:
+            own = at_zero
+            if found is not None:
+                own = own or [jump(*found)]
+            own = own or [unconverged(lacking, asked, steps, self.max_steps)]
+            warnings.append([] if converged else own)
+        return [{"converged": converged} for converged in reached], warnings
 
-        Args:
-            converged: Whether the tolerance was reached.
-            jumps: Whether the target jumps on the path, which has advice of its own.
-            loosened: Whether the tolerance was made larger for the precision of the model.
-        """
-        if not converged:
-            return (
-                "" if jumps else f"raise max_steps (now {self.max_steps}), or name another baseline"
-            )
+    def _fixed(
+        self, space: EmbeddingSpace, paths: StraightPaths
+    ) -> tuple[list[JsonDict], list[list[str]]]:
+        """The same for as many points as were asked for."""
+        change = space.values - paths.baseline_values
+        lacking = (change - paths.scores().sum(-1).cpu()).abs()
+        good = (lacking <= LARGE_DELTA * change.abs()).tolist()
+        at_zero = [] if all(good) else self.zero_warning(space)
+        return [{} for _ in good], [[] if one else at_zero for one in good]
+
+    def _tolerances(self, space: EmbeddingSpace, paths: StraightPaths) -> Tensor:
+        """What the scores of each instance may lack, `(instances,)`."""
+        change = (space.values - paths.baseline_values).abs()
+        tolerances = (self.relative_tolerance or 0.0) * change
         if self._by_default:
-            return "run the model in a higher precision" if loosened else ""
+            # In half precision what is rounded at the ends of panels may be more than 1 %.
+            largest = space.values.abs().maximum(paths.baseline_values.abs())
+            tolerances = tolerances.maximum(4 * space.rounding * largest)
+        return tolerances.clamp_min(self.tolerance or 0.0)
+
+    def _remedy(self, converged: bool | None) -> str:
+        """What to do where much is lacking, after refining until it converged or not, or None."""
+        if converged is None:
+            return f"take more steps (now {self.steps}), or name a relative_tolerance"
+        if self._by_default:
+            return "the model's precision allows no more: run it in single precision"
         return "name a smaller tolerance"

@@ -135,17 +135,32 @@ class StraightPaths:
             going_on = []
             for number in left:
                 path = self._paths[number]
-                coarse = _coarse(path, path.errors(self._rule), float(tolerances[number]))
+                errors = path.errors(self._rule)
+                coarse = _coarse(path, errors, float(tolerances[number]))
                 reached[number] = coarse is None
-                if coarse is None or not coarse.any():
-                    continue
-                cut = self._rule.cut(path.edges[coarse])
-                if path.steps + len(path.missing(self._rule.points(cut))) <= max_steps:
-                    path.edges = np.concatenate([path.edges[~coarse], cut])
+                if coarse is not None and self._cut(path, errors, coarse, max_steps):
                     going_on.append(number)
             self._walk(going_on)
             left = going_on
         return reached
+
+    def _cut(
+        self, path: StraightPath, errors: Floats, coarse: NDArray[np.bool_], max_steps: int
+    ) -> bool:
+        """Cuts the panels of a path that are too coarse, or as many of the worst as there are steps
+        left for; whether there were any."""
+        left = max_steps - path.steps
+        wanted = len(path.missing(self._rule.points(self._rule.cut(path.edges[coarse]))))
+        if wanted > left:
+            coarse = _worst(errors, coarse, int(coarse.sum()) * max(left, 0) // wanted)
+        if not coarse.any():
+            return False
+        path.edges = np.concatenate([path.edges[~coarse], self._rule.cut(path.edges[coarse])])
+        return True
+
+    def lacking(self) -> list[float]:
+        """Per instance what the panels of its path lack, added up without regard to sign."""
+        return [float(np.abs(path.errors(self._rule)).sum()) for path in self._paths]
 
     def jumps(self) -> list[tuple[float, float, float] | None]:
         """Where the target jumps along each path, if it does: its height, its place and the width
@@ -194,12 +209,26 @@ class StraightPaths:
 
 
 def _coarse(path: StraightPath, errors: Floats, tolerance: float) -> NDArray[np.bool_] | None:
-    """The panels to cut; None where there is nothing to improve."""
+    """The panels to cut: the fewest without which the rest lack at most half of the tolerance.
+    None where there is nothing to improve."""
     sizes = np.abs(errors)
     if sizes.sum() <= tolerance:
         return None
-    wide = path.edges[:, 1] - path.edges[:, 0] > _NARROWEST
-    return (sizes > tolerance / (2 * len(sizes))) & wide
+    coarse = path.edges[:, 1] - path.edges[:, 0] > _NARROWEST
+    if not np.isfinite(sizes).all():
+        # No cut makes up for a gradient that overflows.
+        return np.zeros_like(coarse)
+    smallest_first = np.argsort(sizes)
+    coarse[smallest_first[np.cumsum(sizes[smallest_first]) <= tolerance / 2]] = False
+    return coarse
+
+
+def _worst(errors: Floats, coarse: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+    """Of the panels to cut those that lack most."""
+    chosen = np.zeros_like(coarse)
+    sizes = np.where(coarse, np.abs(errors), -1.0)
+    chosen[np.argsort(-sizes)[: min(count, int(coarse.sum()))]] = True
+    return chosen
 
 
 def _jump(path: StraightPath, errors: Floats) -> tuple[float, float, float] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 from allennlp.common.checks import ConfigurationError
@@ -15,7 +16,9 @@ from allennlp.predictors import Predictor
 from torch import nn
 
 from allennlp_saliency.interpret.holders import within
+from allennlp_saliency.interpret.twin import Twin
 
+from .default_baseline import default_baseline
 from .json_input import Kind, taken
 from .loading import find_task, load_model, load_tokenizer
 from .model import TransformersModel
@@ -132,6 +135,14 @@ class TransformersPredictor(Predictor):
     def default_target(self) -> str:
         """The target that is explained unless one is named."""
         return "log-likelihood"
+
+    @cached_property
+    def default_baseline(self) -> str:
+        """The baseline that methods compare with unless one is named: "zero" where the model has a
+        value there, "mean" where it normalises its embeddings before anything is added to them."""
+        reader: Any = self._dataset_reader
+        twin: Any = Twin(self).model
+        return default_baseline(twin.transformer, reader._tokenizer)
 
     def get_interpretable_layer(self) -> nn.Module:
         """The layer that embeds token ids."""

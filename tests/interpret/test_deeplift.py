@@ -10,12 +10,19 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 from captum.attr import DeepLift as CaptumDeepLift
 from torch import Tensor, nn
 from torch.overrides import _get_current_function_mode_stack
 
-from allennlp_saliency.interpret import Baseline, DeepLift, Explanation, InterpretationError
+from allennlp_saliency.interpret import (
+    Baseline,
+    DeepLift,
+    Explanation,
+    IntegratedGradients,
+    InterpretationError,
+)
 from tests.interpret.deeplift_passes import Passes, t, tensors
 from tests.interpret.functions import predictor_of, spread_vectors
 from tests.zoo import FAMILIES, Zoo
@@ -132,6 +139,26 @@ class TestEveryArchitecture:
         interpreter = DeepLift(zoo.predictor("bert"), baseline=baseline)
         for explanation in explained(interpreter.interpret_batch_json(zoo.inputs("bert"))):
             check_sums(explanation, 1e-4, FLOOR)
+
+    @pytest.mark.parametrize("family", ["bert", "llama"])
+    def test_segments_of_the_path(self, zoo: Zoo, family: str) -> None:
+        """As complete as one step, and integrated gradients where they are many."""
+        predictor, text = zoo.predictor(family), zoo.inputs(family)[0]
+        options: dict[str, Any] = {"baseline": "mean", "target": "logit"}
+        exact = IntegratedGradients(predictor, relative_tolerance=1e-4, max_steps=8192, **options)
+        (expected,) = exact.interpret_json(text)[:1]
+        apart = []
+        for segments in (1, 8, 64):
+            found = DeepLift(predictor, segments=segments, **options).interpret_json(text)[0]
+            check_sums(found, 1e-4, FLOOR)
+            scores = [np.array(one.inputs[0].attributions) for one in (found, expected)]
+            apart.append(np.abs(scores[0] - scores[1]).max() / np.abs(scores[1]).max())
+        assert apart[2] < 0.01
+        assert apart[2] < apart[1] < apart[0]
+
+    def test_no_segments(self, zoo: Zoo) -> None:
+        with pytest.raises(ConfigurationError, match="segments must be positive, not 0"):
+            DeepLift(zoo.predictor("bert"), segments=0)
 
     def test_against_itself_is_nothing(self, zoo: Zoo) -> None:
         text = "a great film"

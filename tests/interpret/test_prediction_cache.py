@@ -247,7 +247,7 @@ def test_a_model_that_returns_more(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_without_a_gradient_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     made = transformers.predictor("bert", "text-classification")
     monkeypatch.setattr(made._model.transformer, "__class__", Constant)
-    with pytest.raises(InterpretationError, match="of Constant gives no gradient.*values only"):
+    with pytest.raises(InterpretationError, match=r"of Constant gives no gradient.*values only"):
         Gradient(made).interpret_json({"sentence": "a great film"})
 
 

@@ -165,6 +165,16 @@ class TestRefinement:
         change = explanation.target["value"] - explanation.target["baseline_value"]
         assert total == pytest.approx(change, abs=1e-9)
 
+    def test_the_last_steps_go_to_the_worst_panels(self, zoo: Zoo) -> None:
+        """Where not all that should be cut can be, what can be is: nothing of max_steps is left,
+        and the warning says what is lacking."""
+        rough = interpret(zoo, Seen(), tolerance=1e-9, max_steps=40)
+        finer = interpret(zoo, Seen(), tolerance=1e-9, max_steps=80)
+        assert rough.details["steps"] > 40 - 4
+        assert finer.details["steps"] > 80 - 4
+        assert "not converged after" in rough.warnings[0]
+        assert "raise max_steps (now 40)" in rough.warnings[0]
+
     @pytest.mark.parametrize("rule", RULES)
     def test_every_rule_gets_there(self, zoo: Zoo, rule: str) -> None:
         explanation = interpret(zoo, Seen(5.0), rule=rule, steps=8, tolerance=0.02, max_steps=4096)
@@ -213,4 +223,5 @@ class TestRefinement:
         explanation = interpret(zoo, target, steps=7)
         assert explanation.details == {"steps": 7}
         assert len(target.with_gradient) == 8
-        assert len(target.without) == 1
+        # At the baseline; and, as seven points lack much, to see whether zero is to blame.
+        assert len(target.without) == 1 + 2

@@ -1,0 +1,100 @@
+"""`python -m benchmarks.real`: every method on two real models; writes docs/real-models.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from allennlp_saliency.views.figure import save_figure
+
+from . import comparisons, fetch, models, sentiment
+from .measure import Measured, measure_all
+from .page import Results, page
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+_PICTURED = 3
+_DRAWN = ("integrated-gradients", "deeplift")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Builds the models, measures, and writes the page and its pictures.
+
+    Args:
+        arguments: Of the command line.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.real", description=__doc__)
+    parser.add_argument("--output", type=Path, default=DOCS, help="folder; default: docs/")
+    parser.add_argument("--texts", type=int, help="explain fewer texts, for a quick look")
+    options = parser.parse_args(arguments)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    start = time.perf_counter()
+    made = [models.classifier(), models.causal()]
+    if options.texts is not None:
+        for one in made:
+            del one.inputs[options.texts :]
+    results = [results_of(one, options.output) for one in made]
+    machine = f"one thread of a CPU ({platform.machine()})"
+    text = page(results, held_out_accuracy(made[0].folder), machine)
+    (options.output / "real-models.md").write_text(text, encoding="utf-8")
+    print(f"wrote {options.output / 'real-models.md'} in {time.perf_counter() - start:.0f} s")
+    return 0
+
+
+def results_of(model: models.RealModel, output: Path) -> Results:
+    """Everything that the page shows of a model.
+
+    Args:
+        model: The model.
+        output: The folder that pictures go to.
+    """
+    print(model.title, flush=True)
+    methods = measure_all(model)
+    (integrated,) = (one for one in methods if one.method == "integrated-gradients")
+    return Results(
+        model,
+        methods,
+        comparisons.baselines(model, integrated),
+        comparisons.segments(model, integrated.explanations),
+        comparisons.peers(model),
+        draw(model, methods, output),
+    )
+
+
+def draw(model: models.RealModel, methods: Sequence[Measured], output: Path) -> str:
+    """Draws heat maps of the first inputs.
+
+    Args:
+        model: The model.
+        methods: What every method made of the inputs.
+        output: The folder of the page.
+
+    Returns:
+        The picture's path, from there.
+    """
+    drawn = [one.explanations for one in methods if one.method in _DRAWN]
+    explained = [one for several in zip(*drawn, strict=True) for one in several]
+    path = output / "pictures" / f"real-{model.name}.svg"
+    path.parent.mkdir(exist_ok=True)
+    save_figure(explained[: _PICTURED * len(_DRAWN)], path)
+    return path.relative_to(output).as_posix()
+
+
+def held_out_accuracy(folder: Path) -> float:
+    """The share of held-out texts that the classifier has right."""
+    _, held_out = sentiment.split(sentiment.rated_texts(fetch.ratings()))
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    return sentiment.accuracy(model, AutoTokenizer.from_pretrained(folder), held_out)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
