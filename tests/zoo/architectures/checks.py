@@ -232,7 +232,7 @@ def _check_alike(result: Result, key: str, one: Any, other: Any) -> None:
         first, second = first[least], second[least]
     there = (first > -1e30) & (second > -1e30)
     status = "differs in a batch"
-    _compare(result, "batch", key, first[there], second[there], status=status)
+    _compare(result, "batch", key, first[there], second[there], least=0.1, status=status)
 
 
 def _check_complete(

@@ -172,6 +172,9 @@ def _match(part: str, own: Ids, whole: Ids) -> tuple[str, int] | None:
     count = len(whole)
     if own[:count] == whole:
         return part, 0
+    if own[-count:] == whole:
+        # Padded on the left.
+        return part, len(own) - count
     if len(own) == count and own[1:] == whole[:-1]:
         return part, 1
     return None
