@@ -76,7 +76,11 @@ class Measured:
 def own_methods() -> list[str]:
     """The registered names of this project's methods."""
     names = SaliencyInterpreter.list_available()
-    return [n for n in names if issubclass(SaliencyInterpreter.by_name(n), SaliencyInterpreter)]
+    return [name for name in names if issubclass(_class(name), SaliencyInterpreter)]
+
+
+def _class(name: str) -> Any:
+    return SaliencyInterpreter.by_name(name)
 
 
 def measure_all(model: RealModel) -> list[Measured]:
@@ -87,7 +91,7 @@ def measure_all(model: RealModel) -> list[Measured]:
     """
     found = []
     for name in own_methods():
-        at_layer = issubclass(SaliencyInterpreter.by_name(name), AtLayer)
+        at_layer = issubclass(_class(name), AtLayer)
         params = {"layer": model.layer} if at_layer else {}
         some = model.inputs[: FEWER.get(name)] if "prompt" in model.inputs[0] else model.inputs
         found.append(measure(model.predictor, some, name, **params))
