@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -66,6 +66,11 @@ class Measured:
     def points(self) -> list[int]:
         """Per input the points that gradients were evaluated at, where the method says so."""
         return [one.details["steps"] for one in self.explanations if "steps" in one.details]
+
+    def first(self, count: int) -> Measured:
+        """The same of the first inputs alone."""
+        explanations, seconds = self.explanations[:count], self.seconds[:count]
+        return replace(self, explanations=explanations, seconds=seconds)
 
     @property
     def warned(self) -> int:
