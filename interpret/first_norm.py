@@ -39,7 +39,7 @@ class FirstNorm(CallMode):
     def _watch(
         self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any
     ) -> None:
-        if name in ("layer_norm", "rms_norm"):
+        if name in _PARAMETERS:
             self.divides_by_epsilon = _fused(name, args, kwargs)
         elif name in _MEANS and isinstance(output, Tensor) and output.is_floating_point():
             self._mean = output.detach()
@@ -72,10 +72,7 @@ def _is_root(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> boo
 
 
 def _fused(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
-    parameters = ("input", "normalized_shape", "weight", "bias", "eps")
-    if name == "rms_norm":
-        parameters = ("input", "normalized_shape", "weight", "eps")
-    given = {**dict(zip(parameters, args, strict=False)), **kwargs}
+    given = {**dict(zip(_PARAMETERS[name], args, strict=False)), **kwargs}
     x = given["input"].detach().float()
     dims = tuple(range(-len(given["normalized_shape"]), 0))
     if name == "layer_norm":
@@ -84,3 +81,9 @@ def _fused(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tenso
     if eps is None:
         eps = 1e-5 if name == "layer_norm" else torch.finfo(given["input"].dtype).eps
     return x.square().mean(dims) <= eps
+
+
+_PARAMETERS = {
+    "layer_norm": ("input", "normalized_shape", "weight", "bias", "eps"),
+    "rms_norm": ("input", "normalized_shape", "weight", "eps"),
+}

@@ -47,12 +47,12 @@ def baselines(model: RealModel, by_default: Measured) -> list[AtBaseline]:
     found = []
     for name in _BASELINES[model.name]:
         if name == model.predictor.default_baseline:
-            integrated, given = by_default, model.inputs
+            integrated = by_default.first(len(some))
         else:
-            integrated, given = measure(model.predictor, some, _IG, baseline=name), some
+            integrated = measure(model.predictor, some, _IG, baseline=name)
         correlation = None
         if not integrated.refused:
-            lifted = measure(model.predictor, given, "deeplift", baseline=name)
+            lifted = measure(model.predictor, some, "deeplift", baseline=name)
             correlation = fmean(correlations(lifted.explanations, integrated.explanations))
         found.append(AtBaseline(name, integrated, correlation))
         print(f"  from {name}", flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -67,6 +67,11 @@ class Measured:
         """Per input the points that gradients were evaluated at, where the method says so."""
         return [one.details["steps"] for one in self.explanations if "steps" in one.details]
 
+    def first(self, count: int) -> Measured:
+        """The same of the first inputs alone."""
+        explanations, seconds = self.explanations[:count], self.seconds[:count]
+        return replace(self, explanations=explanations, seconds=seconds)
+
     @property
     def warned(self) -> int:
         """How many explanations carry a warning."""
@@ -76,7 +81,11 @@ class Measured:
 def own_methods() -> list[str]:
     """The registered names of this project's methods."""
     names = SaliencyInterpreter.list_available()
-    return [n for n in names if issubclass(SaliencyInterpreter.by_name(n), SaliencyInterpreter)]
+    return [name for name in names if issubclass(_class(name), SaliencyInterpreter)]
+
+
+def _class(name: str) -> Any:
+    return SaliencyInterpreter.by_name(name)
 
 
 def measure_all(model: RealModel) -> list[Measured]:
@@ -87,7 +96,7 @@ def measure_all(model: RealModel) -> list[Measured]:
     """
     found = []
     for name in own_methods():
-        at_layer = issubclass(SaliencyInterpreter.by_name(name), AtLayer)
+        at_layer = issubclass(_class(name), AtLayer)
         params = {"layer": model.layer} if at_layer else {}
         some = model.inputs[: FEWER.get(name)] if "prompt" in model.inputs[0] else model.inputs
         found.append(measure(model.predictor, some, name, **params))

@@ -195,11 +195,8 @@ def points(numbers: Sequence[int]) -> str:
 def _summary(integrated: Measured) -> str:
     explained = integrated.explanations
     reached = sum(one.details["converged"] for one in explained)
-    rest = len(explained) - reached
     said = f"Converged to 1 %: {reached} of {len(explained)}."
-    if not rest:
-        return said
-    return f"{said} The others say so in a warning: F changes little there, and much in between."
+    return said if reached == len(explained) else f"{said} The others say so in a warning."
 
 
 def _default(name: str) -> str:
@@ -235,8 +232,7 @@ def _segments(by_count: dict[int, list[float]]) -> str:
 _AGREES = 0.9
 _PEERS = """\
 The peers' columns: what their scores lack with their usual 50 points (Gauss-Legendre), from the
-baseline named beside them.
-"""
+baseline named beside them."""
 _CORRELATION = """\
 Rank correlation of the tokens' scores with those of integrated gradients from the same baseline.
 One segment is DeepLIFT as it was published: one step over the whole path."""
