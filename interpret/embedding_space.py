@@ -259,6 +259,26 @@ class EmbeddingSpace(RecordedInstances):
         if not self.random:
             check_predicted(self._outputs, expected, self._twin.dtype)
 
+    def check_alone(self) -> None:
+        """Makes sure that the model returns for an instance in the batch what it does alone, by
+        one more forward pass of the shortest.
+
+        Raises:
+            Mismatch: If it does not.
+        """
+        lengths = self.layout.present.sum(1)
+        row = int(lengths.argmin())
+        one = select_rows(self._collated, torch.tensor([row]), len(self.instances))
+        with torch.no_grad():
+            outputs = self._twin.model(**one)
+        expected: list[Expected | None] = [None] * len(self.instances)
+        expected[row] = {
+            name: outputs[name][0]
+            for name, value in self._outputs.items()
+            if value.dim() and len(value) == len(self.instances)
+        }
+        self.check_predicted(expected)
+
     @cached_property
     def random(self) -> bool:
         """Whether the model's forward pass is random although it is in evaluation mode."""

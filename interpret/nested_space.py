@@ -110,6 +110,9 @@ class NestedSpace(EmbeddingSpace):
             if gradients is not None:
                 yield chunk.rows, values, gradients
 
+    def check_alone(self) -> None:
+        """It has been: a space of beginnings looks at the shortest alone when it is made."""
+
     @cached_property
     def input_gradients(self) -> Tensor:
         values, leaves = self._graph

@@ -361,6 +361,9 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         make = partial(self.space, twin, instances, budget)
         space = make(RowLoss())
         space.check_predicted([job.expected for job in jobs])
+        if len(jobs) > 1 and not self._sharing.tried and any(not job.expected for job in jobs):
+            space.check_alone()
+            self._sharing.tried = True
         if not space.takes_loss_as_it_is:
             try:
                 return self._explanations(space)

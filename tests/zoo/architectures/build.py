@@ -86,6 +86,10 @@ def config_of(pair: Pair, tokenizer: Any) -> Any:
             config.decoder_start_token_id = tokenizer.convert_tokens_to_ids(start)
         if getattr(config, "decoder_start_token_id", None) is None:
             config.decoder_start_token_id = special.get("pad_token_id", 0)
+        decoder = getattr(config, "decoder", None)
+        if hasattr(decoder, "is_decoder"):
+            # As `from_encoder_decoder_configs` makes it.
+            decoder.is_decoder = decoder.add_cross_attention = True
     return config
 
 

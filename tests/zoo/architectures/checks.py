@@ -276,7 +276,7 @@ def _check_complete(
 
 def _says_so(explanation: Explanation) -> bool:
     """Whether an explanation warns that its scores do not add up; other warnings do not count."""
-    words = ("lack", "add up", "absorb", "complete")
+    words = ("lack", "add up", "absorb", "complete", "the target jumps")
     return any(word in warning for warning in explanation.warnings for word in words)
 
 

@@ -95,6 +95,8 @@ OVERRIDES: dict[str, dict[str, Any]] = {
 
 #: The token that a decoder starts from, where it is not what the default config says.
 START: dict[str, str] = {
+    "t5gemma": "<s>",
+    "t5gemma2": "<s>",
     "mbart": "ro_RO",
     "plbart": "ro_RO",
 }

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -103,7 +104,7 @@ def embedding_layers(model: Any) -> list[nn.Module]:
             try:
                 named.append(inner.get_input_embeddings())
             except (AttributeError, NotImplementedError):
-                continue
+                named.append(getattr(inner, "embed_tokens", None))
     named = [one for one in named if isinstance(one, nn.Module)]
     weights = {
         one.weight.data_ptr() for one in named if isinstance(getattr(one, "weight", None), Tensor)
@@ -233,10 +234,23 @@ class Writing:
 
     def next_logits(self, so_far: Ids) -> Tensor:
         """The model's own logits of the next token after what was written, `(vocabulary,)`."""
+        if self.both and self._is_plain:
+            return self.plain_logits(so_far)
         if self.both:
             given = {"decoder_input_ids": torch.tensor([[self.start, *so_far]])}
             return self.generate(1, **given).logits[0][0]
         return self.generate(1, **self.prefix(so_far)).logits[0][0]
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Whether `generate`, from the decoder's start, computes what plain calls do. (Given more
+        than the start, FSMT's reads the last token of it only.)"""
+        found = self.generate(3)
+        first = found.sequences[0, 1:2].tolist()
+        if len(found.logits) < 2:
+            return True
+        plain, own = self.plain_logits(first), found.logits[1][0]
+        return torch.allclose(plain, own, atol=1e-4 * float(own.abs().max()), rtol=0)
 
     def prefix(self, so_far: Ids) -> dict[str, Tensor]:
         """The prompt and what was written after it."""
