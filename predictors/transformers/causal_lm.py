@@ -19,6 +19,7 @@ from allennlp_saliency.interpret.prediction_check import alike
 from .generation import GeneratingPredictor, compared, likelihood, request
 from .json_input import CHAT, NUMBER, TEXT
 from .long_prompts import LatestTokens
+from .model import position_tables
 from .prepared_steps import added_inputs, adds_tokens, with_added_tokens
 from .reader import TransformersReader
 from .token_sequence import TokenSequence, joined, of_ids
@@ -213,12 +214,18 @@ class TransformersCausalLM(LatestTokens):
         return None if self._adds_tokens else super().whole_text(instance)
 
     def inputs(self, sequence: TokenSequence) -> dict[str, Any]:
-        """As any model's; tokens are counted as `generate` counts them, from 0."""
+        """As any model's; tokens are counted from 0, as `generate` counts them, also where a plain
+        call counts them from the number of the padding on (RoBERTa)."""
         inputs = super().inputs(sequence)
-        if "position_ids" in self._takes and not self._adds_tokens:
+        if self._counts_from_padding:
             positions = sequence.attention_mask.cumsum(-1) - 1
             inputs["position_ids"] = positions.clamp_min(0)
         return inputs
+
+    @cached_property
+    def _counts_from_padding(self) -> bool:
+        tables = position_tables(self.transformer)
+        return "position_ids" in self._takes and any(one.padding_idx is not None for one in tables)
 
     def _last_logits(self, sequence: TokenSequence) -> Tensor:
         if self._adds_tokens:
