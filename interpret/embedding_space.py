@@ -355,7 +355,7 @@ class EmbeddingSpace(RecordedInstances):
             )
         return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
-    def _gradient(self, values: Tensor, leaves: list[Tensor]) -> list[Tensor]:
+    def _check_differentiable(self, values: Tensor) -> None:
         self._twin.gradient_paths.check()
         if not values.requires_grad:
             raise InterpretationError(
@@ -364,6 +364,9 @@ class EmbeddingSpace(RecordedInstances):
                 ".detach() or argmax; compute it from the model's outputs alone, or use a method "
                 "that needs values only, such as 'sequential-integrated-gradients'"
             )
+
+    def _gradient(self, values: Tensor, leaves: list[Tensor]) -> list[Tensor]:
+        self._check_differentiable(values)
         try:
             gradients = torch.autograd.grad(values.sum(), leaves, allow_unused=True)
         except Exception as error:
@@ -468,13 +471,15 @@ class EmbeddingSpace(RecordedInstances):
         of those."""
         collated = select_rows(self._collated, rows, len(self.instances))
         replacing = Replacement(self._calls, self.layout.split(points), len(self.instances))
-        watching = nullcontext()
-        if points.requires_grad:
-            watching = self._twin.gradient_paths.watching()
+        watching = self._watching(points)
         with watching, hooked([call.layer for call in self._calls], replacing.layer), listening():
             outputs = self._twin.model(**collated)
         replacing.finish()
         return outputs
+
+    def _watching(self, points: Tensor) -> AbstractContextManager[None]:
+        """Notes which modules pass gradients back, where there is a graph."""
+        return self._twin.gradient_paths.watching() if points.requires_grad else nullcontext()
 
 
 class _Heard(Exception):

@@ -155,8 +155,9 @@ class NestedSpace(EmbeddingSpace):
         collated = self._whole(self._own_rows, heads, row)
         recording = Recording(collated, len(heads), self._joined_texts(collated))
         hooks = hooked(found.layers, recording.layer, found.embedders, recording.embedder)
+        watching = self._twin.gradient_paths.watching()
         drawing = self._twin.random_passes.watching()
-        with hooks, drawing, batched_backward(), torch.enable_grad():
+        with watching, hooks, drawing, batched_backward(), torch.enable_grad():
             outputs = self._twin.model(**collated)
         self._check_recorded(recording, found)
         states = outputs["states"]
@@ -212,7 +213,8 @@ class NestedSpace(EmbeddingSpace):
     ) -> Mapping[str, Any]:
         """The model's outputs for targets, at points `(rows, size)`."""
         replacing = Replacement(self._calls, self.layout.split(points), len(self.instances))
-        with hooked([call.layer for call in self._calls], replacing.layer):
+        watching = self._watching(points)
+        with watching, hooked([call.layer for call in self._calls], replacing.layer):
             outputs = self._twin.model(**self._whole(targets, targets[heads], row))
         replacing.finish()
         return outputs
@@ -220,9 +222,7 @@ class NestedSpace(EmbeddingSpace):
     def _of_targets(
         self, values: Tensor, outputs: Mapping[str, Any], leaves: list[Tensor]
     ) -> list[Tensor]:
-        if not values.requires_grad:
-            # Raises, and says what is wrong.
-            self._gradient(values, leaves)
+        self._check_differentiable(values)
         at_once = max(self._budget.tokens // (len(leaves[0]) * self.tokens_per_row), 1)
         return gradients_of_targets(values, outputs["states"], outputs["places"], leaves, at_once)
 
