@@ -7,7 +7,7 @@ points; what a point is made of, `Layout` knows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +28,7 @@ from .layout import CallLayout, Layout
 from .outputs import ModelOutputs
 from .packing import Chunk, TokenBudget, out_of_memory
 from .prediction_cache import PredictionCache
-from .prediction_check import Expected, check_predicted
+from .prediction_check import Expected, check_predicted, row_outputs
 from .recorded_instances import RecordedInstances
 from .row_loss import RowLoss
 from .targets import Target
@@ -258,6 +258,23 @@ class EmbeddingSpace(RecordedInstances):
         """
         if not self.random:
             check_predicted(self._outputs, expected, self._twin.dtype)
+
+    def check_alone(self, rows: Iterable[int]) -> None:
+        """Makes sure that the model returned for some instances what it returns for each alone.
+
+        Args:
+            rows: The instances, by their numbers.
+
+        Raises:
+            Mismatch: If the others, or the padding that they bring, make a difference.
+        """
+        for row in rows:
+            one = [self.instances[row]]
+            with torch.no_grad():
+                alone = self._twin.model(**collate(one, self.vocab, self.device))
+            expected: list[Expected | None] = [None] * len(self.instances)
+            expected[row] = row_outputs(alone, 0)
+            self.check_predicted(expected)
 
     @cached_property
     def random(self) -> bool:
