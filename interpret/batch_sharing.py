@@ -32,13 +32,10 @@ class BatchSharing:
     Attributes:
         equal_lengths: Whether only inputs of equal length may: the model sees padding.
         single: Whether none may: the model mixes the rows of a batch, or takes one row only.
-        tried: Whether inputs that were not predicted, so that nothing is known of them alone, have
-            been compared with themselves alone.
     """
 
     equal_lengths: bool = False
     single: bool = False
-    tried: bool = False
 
     def groups(self, jobs: Sequence[Job]) -> list[list[int]]:
         """The numbers of jobs that may share a batch, in each list."""

@@ -7,7 +7,7 @@ points; what a point is made of, `Layout` knows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +28,7 @@ from .layout import CallLayout, Layout
 from .outputs import ModelOutputs
 from .packing import Chunk, TokenBudget, out_of_memory
 from .prediction_cache import PredictionCache
-from .prediction_check import Expected, check_predicted
+from .prediction_check import Expected, check_predicted, row_outputs
 from .recorded_instances import RecordedInstances
 from .row_loss import RowLoss
 from .targets import Target
@@ -259,25 +259,22 @@ class EmbeddingSpace(RecordedInstances):
         if not self.random:
             check_predicted(self._outputs, expected, self._twin.dtype)
 
-    def check_alone(self) -> None:
-        """Makes sure that the model returns for an instance in the batch what it does alone, by
-        one more forward pass of the shortest.
+    def check_alone(self, rows: Iterable[int]) -> None:
+        """Makes sure that the model returned for some instances what it returns for each alone.
+
+        Args:
+            rows: The instances, by their numbers.
 
         Raises:
-            Mismatch: If it does not.
+            Mismatch: If the others, or the padding that they bring, make a difference.
         """
-        lengths = self.layout.present.sum(1)
-        row = int(lengths.argmin())
-        one = select_rows(self._collated, torch.tensor([row]), len(self.instances))
-        with torch.no_grad():
-            outputs = self._twin.model(**one)
-        expected: list[Expected | None] = [None] * len(self.instances)
-        expected[row] = {
-            name: outputs[name][0]
-            for name, value in self._outputs.items()
-            if value.dim() and len(value) == len(self.instances)
-        }
-        self.check_predicted(expected)
+        for row in rows:
+            one = [self.instances[row]]
+            with torch.no_grad():
+                alone = self._twin.model(**collate(one, self.vocab, self.device))
+            expected: list[Expected | None] = [None] * len(self.instances)
+            expected[row] = row_outputs(alone, 0)
+            self.check_predicted(expected)
 
     @cached_property
     def random(self) -> bool:
@@ -375,7 +372,7 @@ class EmbeddingSpace(RecordedInstances):
             )
         return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
-    def _gradient(self, values: Tensor, leaves: list[Tensor]) -> list[Tensor]:
+    def _check_differentiable(self, values: Tensor) -> None:
         self._twin.gradient_paths.check()
         if not values.requires_grad:
             raise InterpretationError(
@@ -384,6 +381,9 @@ class EmbeddingSpace(RecordedInstances):
                 ".detach() or argmax; compute it from the model's outputs alone, or use a method "
                 "that needs values only, such as 'sequential-integrated-gradients'"
             )
+
+    def _gradient(self, values: Tensor, leaves: list[Tensor]) -> list[Tensor]:
+        self._check_differentiable(values)
         try:
             gradients = torch.autograd.grad(values.sum(), leaves, allow_unused=True)
         except Exception as error:
@@ -488,13 +488,15 @@ class EmbeddingSpace(RecordedInstances):
         of those."""
         collated = select_rows(self._collated, rows, len(self.instances))
         replacing = Replacement(self._calls, self.layout.split(points), len(self.instances))
-        watching = nullcontext()
-        if points.requires_grad:
-            watching = self._twin.gradient_paths.watching()
+        watching = self._watching(points)
         with watching, hooked([call.layer for call in self._calls], replacing.layer), listening():
             outputs = self._twin.model(**collated)
         replacing.finish()
         return outputs
+
+    def _watching(self, points: Tensor) -> AbstractContextManager[None]:
+        """Notes which modules pass gradients back, where there is a graph."""
+        return self._twin.gradient_paths.watching() if points.requires_grad else nullcontext()
 
 
 class _Heard(Exception):

@@ -33,6 +33,7 @@ class JoinedTexts:
             of no field.
         tokens: The number of each token in its field, counted through the items of a list,
             `(rows, positions)`; `UNASSIGNED` for a token of no field.
+        padding: The id that fills up texts; None where that is not known.
     """
 
     names: tuple[str, ...]
@@ -40,6 +41,7 @@ class JoinedTexts:
     mask: Tensor
     fields: Tensor
     tokens: Tensor
+    padding: int | None = None
 
 
 @runtime_checkable
@@ -72,7 +74,7 @@ class TracedCall:
         fields: The field of each position, a place in `names`, `(rows, positions)`.
         tokens: The number of its token there, `UNASSIGNED` or `PADDING`, `(rows, positions)`.
         transposed: Whether the call counts the positions first, `(positions, rows)`.
-        text: The sequence that was traced, by its number.
+        text: The sequence that was traced, by its number; -1 for padding of no sequence.
     """
 
     names: tuple[str, ...]
@@ -108,7 +110,21 @@ def trace(ids: Tensor, texts: Sequence[JoinedTexts], seen: Sequence[int]) -> Tra
             for number in order:
                 if _fits(given, texts[number], shift):
                     return _traced(given.shape[1], texts[number], shift, transposed, number)
+        if _is_padding(ids, texts[0]):
+            return _of_padding(ids, texts[0])
     return None
+
+
+def _is_padding(ids: Tensor, text: JoinedTexts) -> bool:
+    """Whether a model embeds nothing but padding: what LED fills up its windows with."""
+    if text.padding is None or ids.dim() != 2 or ids.shape[0] != text.ids.shape[0]:
+        return False
+    return bool((ids == text.padding).all())
+
+
+def _of_padding(ids: Tensor, text: JoinedTexts) -> TracedCall:
+    tokens = torch.full(tuple(ids.shape), PADDING)
+    return TracedCall(text.names, torch.zeros_like(tokens), tokens, transposed=False, text=-1)
 
 
 def _fits(given: Tensor, text: JoinedTexts, shift: int) -> bool:
@@ -119,15 +135,15 @@ def _fits(given: Tensor, text: JoinedTexts, shift: int) -> bool:
     mask = text.mask
     # What is shifted may lose as many tokens at its end.
     if common < 1:
-        return common == 0 and shift > 0
+        return common == 0 and text.ids.shape[1] <= shift
     if bool(mask[:, common + shift :].any()):
         return False
     same = given[:, shift : shift + common] == text.ids[:, :common].to(given.device)
     own = mask[:, :common].to(given.device)
     if shift:
         # The last token of each text may be missing, shifted out or put to the front.
-        last = own.long().cumsum(-1) == own.sum(-1, keepdim=True)
-        own = own & ~last
+        last = mask.long().cumsum(-1) == mask.sum(-1, keepdim=True)
+        own = own & ~last[:, :common].to(given.device)
         if not bool(own.any()):
             return given.shape[1] <= text.ids.shape[1]
     return bool((same | ~own).all())

@@ -6,7 +6,7 @@ it: the tokens of a generated text share one forward pass at each point of their
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,7 @@ from allennlp.data import Instance
 from allennlp.nn.util import get_text_field_mask
 from torch import Tensor
 
+from .alignment import text_items
 from .batched_backward import batched_backward
 from .beginnings import (
     Beginnings,
@@ -24,7 +25,7 @@ from .beginnings import (
     nested,
     texts,
 )
-from .collation import select_rows
+from .collation import collate, select_rows
 from .embedding_layers import EmbeddingLayers
 from .embedding_space import EmbeddingSpace, FirstPass, Points
 from .interventions import Origin, Recording, Replacement, hooked
@@ -40,6 +41,11 @@ _GRADIENTS_PER_ROW = 32
 _SAME = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
 
 
+def _tokens(instance: Instance) -> int:
+    fields = instance.fields.values()
+    return sum(len(item.text.tokens) for field in fields for item in text_items(field))
+
+
 class NotNested(Exception):
     """The model's targets depend on what comes after them, or are not read as they should be."""
 
@@ -51,14 +57,22 @@ def space_of(
     budget: TokenBudget,
     row_loss: RowLoss,
 ) -> EmbeddingSpace:
-    """The space of some instances: a nested one where some are beginnings of one text."""
-    if isinstance(twin.model, ReadsBeginnings):
-        try:
-            if len(texts(twin.model, instances)) < len(instances):
-                return NestedSpace(twin, instances, target, budget, row_loss)
-        except NotNested:
-            pass
-    return EmbeddingSpace(twin, instances, target, budget, row_loss)
+    """The space of some instances: a nested one where some are beginnings of one text.
+
+    Raises:
+        Mismatch: If a model that sees what comes after a beginning sees the padding there, too.
+    """
+    if not isinstance(twin.model, ReadsBeginnings) or (
+        len(texts(twin.model, instances)) == len(instances)
+    ):
+        return EmbeddingSpace(twin, instances, target, budget, row_loss)
+    try:
+        return NestedSpace(twin, instances, target, budget, row_loss)
+    except NotNested:
+        space = EmbeddingSpace(twin, instances, target, budget, row_loss)
+        # Nothing was predicted of a text that is given, so nothing else would tell.
+        space.check_alone(range(len(instances)))
+        return space
 
 
 class NestedSpace(EmbeddingSpace):
@@ -110,8 +124,8 @@ class NestedSpace(EmbeddingSpace):
             if gradients is not None:
                 yield chunk.rows, values, gradients
 
-    def check_alone(self) -> None:
-        """It has been: a space of beginnings looks at the shortest alone when it is made."""
+    def check_alone(self, rows: Iterable[int]) -> None:
+        """Nothing: the shortest was looked at alone when the space was made."""
 
     @cached_property
     def input_gradients(self) -> Tensor:
@@ -158,8 +172,9 @@ class NestedSpace(EmbeddingSpace):
         collated = self._whole(self._own_rows, heads, row)
         recording = Recording(collated, len(heads), self._joined_texts(collated))
         hooks = hooked(found.layers, recording.layer, found.embedders, recording.embedder)
+        watching = self._twin.gradient_paths.watching()
         drawing = self._twin.random_passes.watching()
-        with hooks, drawing, batched_backward(), torch.enable_grad():
+        with watching, hooks, drawing, batched_backward(), torch.enable_grad():
             outputs = self._twin.model(**collated)
         self._check_recorded(recording, found)
         states = outputs["states"]
@@ -167,7 +182,9 @@ class NestedSpace(EmbeddingSpace):
             raise NotNested
         if any(call.transposed or call.shape[0] != len(heads) for call in recording.calls):
             raise NotNested
-        self._check_alone(outputs, min(range(count), key=lengths.__getitem__))
+        # With the most padding, too: the shortest text of those with the shortest beginning.
+        sizes = [_tokens(instance) for instance in self.instances]
+        self._check_alone(outputs, min(range(count), key=lambda n: (lengths[n], sizes[n])))
         self._first_outputs = outputs
         calls = [replace(call, shape=(count, *call.shape[1:])) for call in recording.calls]
         parts = [leaf.detach()[row.to(leaf.device)] for leaf in recording.leaves]
@@ -187,9 +204,9 @@ class NestedSpace(EmbeddingSpace):
 
     def _check_alone(self, outputs: Mapping[str, Any], number: int) -> None:
         """That what comes after a beginning makes no difference, seen once."""
-        one = torch.tensor([number])
         with torch.no_grad():
-            alone = self._twin.model(**select_rows(self._collated, one, len(self.instances)))
+            instance = self.instances[number]
+            alone = self._twin.model(**collate([instance], self.vocab, self.device))
         expected, found = alone["logits"][0], outputs["logits"][number].detach()
         kind = expected.device.type
         cast = torch.is_autocast_enabled(kind)
@@ -215,7 +232,8 @@ class NestedSpace(EmbeddingSpace):
     ) -> Mapping[str, Any]:
         """The model's outputs for targets, at points `(rows, size)`."""
         replacing = Replacement(self._calls, self.layout.split(points), len(self.instances))
-        with hooked([call.layer for call in self._calls], replacing.layer):
+        watching = self._watching(points)
+        with watching, hooked([call.layer for call in self._calls], replacing.layer):
             outputs = self._twin.model(**self._whole(targets, targets[heads], row))
         replacing.finish()
         return outputs
@@ -223,9 +241,7 @@ class NestedSpace(EmbeddingSpace):
     def _of_targets(
         self, values: Tensor, outputs: Mapping[str, Any], leaves: list[Tensor]
     ) -> list[Tensor]:
-        if not values.requires_grad:
-            # Raises, and says what is wrong.
-            self._gradient(values, leaves)
+        self._check_differentiable(values)
         at_once = max(self._budget.tokens // (len(leaves[0]) * self.tokens_per_row), 1)
         return gradients_of_targets(values, outputs["states"], outputs["places"], leaves, at_once)
 

@@ -47,6 +47,15 @@ def expected_outputs(model: Any, instance: Instance, prediction: Mapping[str, An
     return {name: prediction[name] for name in _COMPARED if name in prediction}
 
 
+def row_outputs(outputs: Mapping[str, Any], row: int) -> Expected:
+    """What a model returned for one row of a batch, as far as that is compared."""
+    return {
+        name: outputs[name][row]
+        for name in _COMPARED
+        if isinstance(outputs.get(name), Tensor) and outputs[name].dim()
+    }
+
+
 @dataclass
 class Mismatch(Exception):
     """The model returned something else for an instance than it predicted.

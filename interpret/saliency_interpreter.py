@@ -361,9 +361,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         make = partial(self.space, twin, instances, budget)
         space = make(RowLoss())
         space.check_predicted([job.expected for job in jobs])
-        if len(jobs) > 1 and not self._sharing.tried and any(not job.expected for job in jobs):
-            space.check_alone()
-            self._sharing.tried = True
+        space.check_alone(_unpredicted_and_padded(jobs))
         if not space.takes_loss_as_it_is:
             try:
                 return self._explanations(space)
@@ -419,6 +417,14 @@ def _remembering(twin: Twin, graphs: int) -> Iterator[None]:
     watching = twin.gradient_paths.watching() if graphs else nullcontext()
     with watching, twin.random_passes.watching(), twin.prediction_cache.listening():
         yield
+
+
+def _unpredicted_and_padded(jobs: Sequence[Job]) -> list[int]:
+    """The job with the most padding of those of which nothing was predicted; none where there is no
+    padding."""
+    longest = max(job.length for job in jobs)
+    padded = [n for n, job in enumerate(jobs) if not job.expected and job.length < longest]
+    return sorted(padded, key=lambda n: jobs[n].length)[:1]
 
 
 def _length(instance: Instance) -> int:

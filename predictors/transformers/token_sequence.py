@@ -59,6 +59,7 @@ class TokenSequence(JoinedTexts):
             torch.cat([self.mask, more.mask], dim=-1),
             torch.cat([self.fields, more.fields], dim=-1),
             torch.cat([self.tokens, more.tokens], dim=-1),
+            self.padding,
         )
 
     @property
@@ -103,6 +104,7 @@ def joined(
         whole["mask"],
         whole["fields"],
         whole["tokens"],
+        padding,
         whole.get("types"),
         whole["attended"],
     )

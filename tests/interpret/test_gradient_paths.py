@@ -67,6 +67,19 @@ class Frozen(nn.Module):
         return self.own(x) + added
 
 
+class NoGradient(nn.Module):
+    """Runs a part without gradients."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            result: Tensor = self.inner(x)
+        return result
+
+
 class Steps(nn.Module):
     """As large as its input, and the same for all."""
 
@@ -169,3 +182,13 @@ def test_a_part_that_brings_its_own_backward_pass() -> None:
     own.bert.pooler.dense = Reversible(nn.Sequential(nn.Identity(), own.bert.pooler.dense))
     scores = explain(made(own), "integrated-gradients").inputs[0].attributions
     assert scores == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["gradient", "input-x-gradient", "smooth-gradients", "lrp"])
+def test_tokens_that_share_a_pass(method: str) -> None:
+    own = copy.deepcopy(model("gpt2", "causal-lm"))
+    block: Any = own.transformer.h[0]
+    block.mlp = NoGradient(block.mlp)
+    interpreter: Any = SaliencyInterpreter.by_name(method)(made(own, "gpt2"))
+    with pytest.raises(InterpretationError, match=r"h\.0\.mlp', a .*gives no gradient"):
+        interpreter.interpret_json({"prompt": "a great film", "continuation": " was not good"})
