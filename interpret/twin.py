@@ -170,8 +170,8 @@ def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
         if device is not None:
             return torch.device(device), floating[0].dtype
     raise InterpretationError(
-        f"{type(model).__name__} has no weights, only their shapes (on the device 'meta'); load it "
-        "with them"
+        f"{name_of(model)} has no weights, only their shapes (on the device 'meta'); load it with "
+        "them"
     )
 
 
