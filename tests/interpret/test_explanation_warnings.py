@@ -163,6 +163,11 @@ class TestIncomplete:
         assert warning.endswith("use 'integrated-gradients'")
         assert explanation.details["without_rule"] == ["special_erfcx"]
 
+    @pytest.mark.parametrize("method", [DeepLift, LayerwiseRelevancePropagation])
+    def test_operations_without_a_derivative(self, method: Any) -> None:
+        with pytest.raises(InterpretationError, match="gives no gradient"):
+            explain(method(of_sum(torch.special.bessel_j0), target=YES))
+
     def test_operations_that_lost_although_they_have_a_rule(self) -> None:
         named = conditions.lost_by({"matmul": 0.5, "add": -0.25}, {"erfcx"})
         assert named == "most was lost by 'matmul' (0.5), 'add' (-0.25); use 'integrated-gradients'"
