@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ from .alignment import TextItem, text_items, token_spans
 from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError
 from .explanation import AttentionMatrix, Explanation, InputAttribution, JsonDict
-from .explanation_warnings import absorbed_more, incomplete, zero
+from .explanation_warnings import incomplete, zero
 from .labels import among_texts, labelled_span, labelled_token
 from .reduction import Aggregation, drop_padding, unassigned
 
@@ -61,14 +60,10 @@ def assemble(
         aggregation: How the scores of wordpieces become a token's.
 
     Raises:
-        InterpretationError: If a score or a convergence delta is not finite.
+        InterpretationError: If a score, or what the scores should add up to, is not finite.
     """
     scores = drop_padding(attribution.scores.detach().double().cpu(), space.layout.tokens)
-    if not torch.isfinite(scores).all():
-        raise InterpretationError(
-            f"the method {interpreter['type']!r} gave scores that are not finite; look for NaN or "
-            "infinite weights, or gradients too large for the model's precision"
-        )
+    _check_finite(attribution, scores, interpreter["type"])
     return [
         _explanation(space, attribution, scores[row], row, interpreter, target, aggregation)
         for row in range(len(space.instances))
@@ -93,8 +88,6 @@ def _explanation(
     if attribution.baseline_values is not None:
         told["baseline_value"] = float(attribution.baseline_values[row])
     delta = _delta(attribution, row, told, float(scores.sum()))
-    if delta is not None and not math.isfinite(delta):
-        raise _not_finite(interpreter["type"], delta, told)
     return Explanation(
         interpreter=interpreter,
         target=told,
@@ -115,16 +108,34 @@ def _delta(attribution: Attribution, row: int, target: JsonDict, total: float) -
     return None
 
 
-def _not_finite(method: str, delta: float, target: JsonDict) -> InterpretationError:
-    cause = "what was absorbed on the way back is not finite either; use 'deeplift'"
-    if "baseline_value" in target:
-        cause = (
-            f"the target at the baseline is {target['baseline_value']}; name another baseline, "
-            "such as 'mean' or 'pad'"
+def _check_finite(attribution: Attribution, scores: Tensor, method: str) -> None:
+    """Raises what is not finite, the cause first: scores are not where their baseline is not."""
+    value = _not_finite(attribution.baseline_values)
+    if value is not None:
+        raise InterpretationError(
+            f"the target at the baseline is {value}, so the method {method!r} has nothing to "
+            "compare with; name another baseline, such as 'mean' or 'pad'"
         )
-    return InterpretationError(
-        f"the method {method!r} has a convergence delta of {delta}, not a finite one: {cause}"
-    )
+    value = _not_finite(attribution.absorbed)
+    if value is not None:
+        raise InterpretationError(
+            f"what the rules of the method {method!r} absorbed is {value}: the relevance goes "
+            "through an operation that divides by nothing or multiplies by infinity; use "
+            "'deeplift' or 'integrated-gradients'"
+        )
+    if _not_finite(scores) is not None:
+        raise InterpretationError(
+            f"the method {method!r} gave scores that are not finite; look for NaN or infinite "
+            "weights, or gradients too large for the model's precision"
+        )
+
+
+def _not_finite(numbers: Tensor | None) -> float | None:
+    """The first of some numbers that is not finite."""
+    if numbers is None:
+        return None
+    wrong = numbers[~torch.isfinite(numbers)]
+    return float(wrong[0]) if len(wrong) else None
 
 
 def _warnings(
@@ -138,9 +149,6 @@ def _warnings(
     found: list[str | None] = [*attribution.warnings[row]] if attribution.warnings else []
     remedy = attribution.remedies[row] if attribution.remedies else ""
     value = target["value"]
-    if attribution.absorbed is not None:
-        absorbed = float(attribution.absorbed[row])
-        found.append(absorbed_more(value, absorbed, space.unsaturated_target))
     if delta is not None:
         due = value - target.get("baseline_value", 0.0)
         what = "difference" if "baseline_value" in target else "value"

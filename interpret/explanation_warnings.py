@@ -6,7 +6,7 @@ takes: where it differs from method to method, the method hands it in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -43,22 +43,56 @@ def lacks(delta: float, due: float) -> bool:
     return abs(delta) > LARGE_DELTA * abs(due) and abs(delta) > _ROUNDING
 
 
-def absorbed_more(value: float, absorbed: float, instead: str | None) -> str | None:
-    """That more of a target's value was absorbed on the way back than there was.
+def lost_by(lost: Mapping[str, float], without_rule: Collection[str]) -> str:
+    """What to do where DeepLIFT lacks much: by which operations.
+
+    Args:
+        lost: How much the operations lost that lost most; empty where none did.
+        without_rule: The operations that DeepLIFT has no rule for.
+    """
+    unruled = {name: amount for name, amount in lost.items() if name in without_rule}
+    if unruled:
+        return f"DeepLIFT has no rule for {_amounts(unruled)}; use 'integrated-gradients'"
+    if lost:
+        return f"most was lost by {_amounts(lost)}; use 'integrated-gradients'"
+    return "name another baseline, or use 'integrated-gradients'"
+
+
+def absorbed_more(
+    value: float, absorbed: Mapping[str, float], without_rule: Collection[str], instead: str | None
+) -> str | None:
+    """That LRP hands more of a target's value to nothing of the input than there was, or much of it
+    to an operation that it has no rule for.
 
     Args:
         value: The target's value.
-        absorbed: What was handed to nothing of the input.
+        absorbed: What was handed to nothing of the input, by what took it.
+        without_rule: The operations that LRP has no rule for.
         instead: The name of a target that is not next to nothing where the model is sure.
     """
-    if abs(absorbed) <= abs(value) or abs(absorbed) <= _ROUNDING:
+    unruled = {
+        name: amount
+        for name, amount in absorbed.items()
+        if name in without_rule and lacks(amount, value)
+    }
+    if unruled:
+        return (
+            f"LRP has no rule for {_amounts(unruled)}, which absorbed that much of the value "
+            f"{value:.3g}; use 'integrated-gradients'"
+        )
+    total = sum(absorbed.values())
+    if abs(total) <= abs(value) or abs(total) <= _ROUNDING:
         return None
     advice = "use 'deeplift'" if instead is None else f"use the target {instead!r}, or 'deeplift'"
     return (
-        f"biases, softmax and non-linearities absorbed {absorbed:.3g}, more than the value "
+        f"biases, softmax and non-linearities absorbed {total:.3g}, more than the value "
         f"{value:.3g} that is explained (see 'absorbed'), so the attributions mostly balance that; "
         f"{advice}"
     )
+
+
+def _amounts(of: Mapping[str, float]) -> str:
+    return ", ".join(f"{name!r} ({amount:.3g})" for name, amount in of.items())
 
 
 def zero(one: InputAttribution, with_text: frozenset[str]) -> str | None:

@@ -240,7 +240,7 @@ class _Memo(dict[int, Any]):
         return copy.deepcopy(value, self)
 
 
-def _frozen(parameter: nn.Parameter, memo: dict[int, Any]) -> nn.Parameter:
+def _frozen(parameter: nn.Parameter, memo: dict[int, Any]) -> Tensor:
     """A parameter of its own that shares the values, and needs no gradient."""
     if type(parameter) is nn.Parameter or not hasattr(type(parameter), "__copy__"):
         return nn.Parameter(parameter.detach(), requires_grad=False)

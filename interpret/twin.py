@@ -60,7 +60,8 @@ class Twin:
         checked = set() if checked is None else checked
         self.prediction_cache: PredictionCache | None = None
         copied = private_copy(predictor._model)
-        model, self._memo = copied.model, copied.memo
+        model: Any = copied.model
+        self._memo = copied.memo
         model.eval()
         for module in model.modules():
             if isinstance(module, _EncoderBase):
@@ -170,8 +171,8 @@ def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
         if device is not None:
             return torch.device(device), floating[0].dtype
     raise InterpretationError(
-        f"{type(model).__name__} has no weights, only their shapes (on the device 'meta'); load it "
-        "with them"
+        f"{name_of(model)} has no weights, only their shapes (on the device 'meta'); load it with "
+        "them"
     )
 
 
@@ -188,7 +189,7 @@ def _keep_backward(module: nn.Module) -> None:
     # On a processor that has the instructions, bitsandbytes packs a layer's weights for a kernel
     # without a backward pass once it runs without gradients.
     if "support_avx512bf16_for_cpu" in vars(module):
-        module.support_avx512bf16_for_cpu = False
+        vars(module)["support_avx512bf16_for_cpu"] = False
 
 
 def _return_floats(model: Model) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
 from ..errors import InterpretationError
-from ..explanation_warnings import lacks
+from ..explanation_warnings import lacks, lost_by
 from ..propagation.deeplift_rules import (
     OtherPathError,
     Tape,
@@ -94,7 +94,7 @@ class DeepLift(AgainstBaseline):
             ]
         named = {"without_rule": sorted(without_rule)} if without_rule else {}
         details = [{**named, **({"lost": one} if one else {})} for one in lost]
-        remedies = [_remedy(one, sorted(without_rule)) for one in lost]
+        remedies = [lost_by(one, without_rule) for one in lost]
         warnings = [self.zero_warning(space)] * len(x)
         return Attribution(scores, baseline_values, details, remedies=remedies, warnings=warnings)
 
@@ -180,18 +180,9 @@ def _lost(space: EmbeddingSpace, start: Tensor, end: Tensor, row: Tensor) -> dic
         raise InterpretationError(
             f"DeepLIFT is not complete for {type(space.model).__name__}: its forward reads numbers "
             f"off tensors that depend on the text ({read}), other ones for the baseline, and what "
-            "it does with them is out of sight; use integrated gradients"
+            "it does with them is out of sight; use 'integrated-gradients'"
         )
     return losses.largest(3)
-
-
-def _remedy(lost: dict[str, float], without_rule: list[str]) -> str:
-    if without_rule:
-        return f"DeepLIFT has no rule for {', '.join(without_rule)}; use integrated gradients"
-    if lost:
-        named = ", ".join(f"{name!r} {amount:.3g}" for name, amount in lost.items())
-        return f"of that the operations {named} lost most; use integrated gradients"
-    return "name another baseline, or use integrated gradients"
 
 
 @SaliencyInterpreter.register("layer-deeplift")

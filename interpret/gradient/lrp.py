@@ -11,7 +11,8 @@ from allennlp.predictors import Predictor
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
 from ..errors import InterpretationError
-from ..explanation_warnings import saturated
+from ..explanation import JsonDict
+from ..explanation_warnings import absorbed_more, saturated
 from ..propagation.lrp_rules import Absorbed, lrp_rules
 from ..propagation.mode import RuleMode
 from ..reduction import Sum, reduce_coordinates
@@ -47,9 +48,10 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
         x = space.embeddings
         relevance = torch.zeros_like(x)
         totals = torch.zeros(len(x), dtype=torch.float64)
-        details: list[dict[str, Any]] = []
+        details: list[JsonDict] = []
+        warnings: list[list[str]] = []
         # One by one: what is absorbed is noted for the batch as a whole.
-        for row in torch.arange(len(x)).split(1):
+        for row, own in zip(torch.arange(len(x)).split(1), saturated(space), strict=True):
             absorbed = Absorbed()
             with RuleMode(lrp_rules(absorbed, self.epsilon)) as mode:
                 try:
@@ -57,26 +59,16 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
                 except NotImplementedError as error:
                     raise InterpretationError(f"LRP has no rule for this: {error}") from error
             relevance[row] = x[row] * space.gradient(values, leaf)
-            totals[row] = sum(absorbed.amounts.values())
-            told = {"absorbed": dict(sorted(absorbed.amounts.items()))}
+            amounts, value = dict(sorted(absorbed.amounts.items())), float(space.values[row])
+            totals[row] = sum(amounts.values())
+            more = absorbed_more(value, amounts, mode.unruled, space.unsaturated_target)
+            warnings.append([*own, more] if more else own)
+            told: JsonDict = {"absorbed": amounts}
             details.append({**told, "without_rule": sorted(mode.unruled)} if mode.unruled else told)
-        if not torch.isfinite(totals).all():
-            raise InterpretationError(
-                "what LRP's rules absorb is not finite: the relevance goes through an operation "
-                "that divides by nothing or multiplies by infinity; use input x gradient or "
-                "integrated gradients"
-            )
-        scores = reduce_coordinates(relevance, space.layout, Sum())
         return Attribution(
-            scores,
+            reduce_coordinates(relevance, space.layout, Sum()),
             details=details,
             absorbed=totals,
-            remedies=[_remedy(one.get("without_rule", [])) for one in details],
-            warnings=saturated(space),
+            remedies=["use 'integrated-gradients'"] * len(x),
+            warnings=warnings,
         )
-
-
-def _remedy(without_rule: list[str]) -> str:
-    if not without_rule:
-        return "use 'deeplift'"
-    return f"LRP has no rule for {', '.join(without_rule)}; use 'integrated-gradients'"

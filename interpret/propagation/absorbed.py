@@ -38,6 +38,9 @@ class Absorbed:
         return self._watched(result, cause, amount, 1.0)
 
     def _watched(self, tensor: Tensor, cause: str, amount: Tensor | float, sign: float) -> Tensor:
+        if not tensor.requires_grad:
+            # The model, or an operation without a derivative, hands nothing on.
+            return tensor
         # A copy: the model may work in place on what it is given.
         watched = tensor.clone()
 

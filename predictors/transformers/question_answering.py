@@ -291,7 +291,8 @@ class TransformersQuestionAnsweringPredictor(TransformersPredictor):
         metadata: Any = instance["metadata"]
         told = metadata.metadata
         none = bool(outputs["no_answer"])
-        text, start, end = "passage", *outputs["best_span"]
+        text = "passage"
+        start, end = outputs["best_span"]
         if none:
             text, start = told["no_answer_place"]
             end = start

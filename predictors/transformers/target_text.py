@@ -81,7 +81,7 @@ def begun_like(pieces: Pieces, foil: Sequence[Token], written: Sequence[Token]) 
 def _special(tokenizer: Any) -> set[int]:
     """The special tokens that texts begin with: ends, and codes of languages where there are."""
     roles = ("bos", "eos", "cls", "sep", "pad")
-    ids = {getattr(tokenizer, f"{role}_token_id", None) for role in roles}
+    ids: set[Any] = {getattr(tokenizer, f"{role}_token_id", None) for role in roles}
     if hasattr(tokenizer, "tgt_lang"):
         ids |= set(tokenizer.all_special_ids)
     return ids - {None, tokenizer.unk_token_id, tokenizer.mask_token_id}

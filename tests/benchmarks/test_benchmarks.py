@@ -128,7 +128,9 @@ class PromptAsZero(ZeroBaseline):
     """Nothing in the place of the prompt's words, and those after it as they are."""
 
     def vectors(self, space: EmbeddingSpace, call: EmbeddingCall, part: Tensor) -> Tensor:
-        return part if call.field == "generated" else super().vectors(space, call, part)
+        fields = space.layout.calls[space.number(call)].fields
+        generated = (fields == call.names.index("generated")).unsqueeze(-1)
+        return torch.where(generated, part, super().vectors(space, call, part))
 
 
 def test_captum_explains_generated_text_as_ours_does_from_its_baseline() -> None:

@@ -60,19 +60,18 @@ def test_complete_and_the_same_alone_as_in_a_batch(function: object) -> None:
 
 def test_numbers_of_python_are_refused() -> None:
     interpreter = DeepLift(predictor_of(counted, VECTORS), target="logit", baseline=LEFT)
-    with pytest.raises(InterpretationError, match=r"tolist.*integrated gradients"):
+    with pytest.raises(InterpretationError, match=r"tolist.*'integrated-gradients'"):
         interpreter.interpret_json(INPUTS[0])
 
 
 def test_the_warning_names_what_lost() -> None:
     predictor = predictor_of(lambda x: 3 * x.logcumsumexp(1)[:, -1, :2], VECTORS)
     (explanation,) = DeepLift(predictor).interpret_json(INPUTS[0])
-    assert explanation.details["lost"] == {
-        "logcumsumexp": pytest.approx(explanation.convergence_delta, abs=1e-5)
-    }
+    delta = explanation.convergence_delta
+    assert explanation.details["lost"] == {"logcumsumexp": pytest.approx(delta, abs=1e-5)}
     (warning,) = explanation.warnings
-    assert "'logcumsumexp'" in warning
-    assert "integrated gradients" in warning
+    assert f"DeepLIFT has no rule for 'logcumsumexp' ({delta:.3g})" in warning
+    assert "use 'integrated-gradients'" in warning
     assert "steps" not in warning
 
 
@@ -82,10 +81,20 @@ def test_relevance_that_cancels_is_warned_of() -> None:
         INPUTS[0]
     )
     (warning,) = explanation.warnings
-    assert "more relevance was absorbed than the value" in warning
+    value = explanation.target["value"]
+    absorbed = sum(explanation.details["absorbed"].values())
+    assert absorbed == pytest.approx(-99 * value, rel=1e-3)
+    assert f"absorbed {absorbed:.3g}, more than the value {value:.3g}" in warning
 
 
 def test_relevance_that_is_not_finite_is_an_error() -> None:
-    predictor = predictor_of(lambda x: x.sum(1)[:, :2] + (x.sum(1)[:, :2] * 0).log(), VECTORS)
-    with pytest.raises(InterpretationError, match="finite"):
-        LayerwiseRelevancePropagation(predictor, target="logit").interpret_json(INPUTS[0])
+    """The size of nothing has no derivative, though it has a value."""
+
+    def with_size(x: Tensor) -> Tensor:
+        sums = x.sum(1)[:, :2]
+        nothing = sums - sums.detach()
+        return sums + torch.hypot(nothing, nothing)
+
+    lrp = LayerwiseRelevancePropagation(predictor_of(with_size, VECTORS), target="logit")
+    with pytest.raises(InterpretationError, match=r"'lrp' absorbed is nan.*'deeplift'"):
+        lrp.interpret_json(INPUTS[0])

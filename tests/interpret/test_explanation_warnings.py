@@ -122,8 +122,10 @@ class TestIncomplete:
         )
         explanation = explain(interpreter)
         assert explanation.details["converged"] is False
-        (warning,) = explanation.warnings
+        # Advice once, although the attributions also lack much.
+        warning, lacking = explanation.warnings
         assert "raise max_steps (now 12)" in warning
+        assert lacking.endswith("that they should add up to")
         # Which helps.
         more = IntegratedGradients(interpreter.predictor, max_steps=1024, target=YES)
         assert explain(more).warnings == []
@@ -149,11 +151,27 @@ class TestIncomplete:
         ("method", "named"), [(DeepLift, "DeepLIFT"), (LayerwiseRelevancePropagation, "LRP")]
     )
     def test_operations_without_a_rule_are_named(self, method: Any, named: str) -> None:
-        # Its gradient at 5 is not what it makes of the difference.
-        predictor = of_sum(lambda v: torch.logcumsumexp(torch.stack([v, v * v], -1), -1)[..., -1])
-        (warning, *_) = explain(method(predictor, target=YES)).warnings
-        assert f"{named} has no rule for logcumsumexp" in warning
-        assert "step" not in warning
+        """The scores are 5 f'(5); what they lack was lost by DeepLIFT and absorbed by LRP."""
+        at = torch.tensor([5.0, 0.0], dtype=torch.float64, requires_grad=True)
+        ends = torch.special.erfcx(at)
+        (slopes,) = torch.autograd.grad(ends.sum(), at)
+        start = float(ends[1].detach()) if method is DeepLift else 0.0
+        lacking = float(ends[0].detach()) - start - 5 * float(slopes[0])
+        explanation = explain(method(of_sum(torch.special.erfcx), target=YES))
+        (warning,) = explanation.warnings
+        assert f"{named} has no rule for 'special_erfcx' ({lacking:.3g})" in warning
+        assert warning.endswith("use 'integrated-gradients'")
+        assert explanation.details["without_rule"] == ["special_erfcx"]
+
+    @pytest.mark.parametrize("method", [DeepLift, LayerwiseRelevancePropagation])
+    def test_operations_without_a_derivative(self, method: Any) -> None:
+        with pytest.raises(InterpretationError, match="gives no gradient"):
+            explain(method(of_sum(torch.special.bessel_j0), target=YES))
+
+    def test_operations_that_lost_although_they_have_a_rule(self) -> None:
+        named = conditions.lost_by({"matmul": 0.5, "add": -0.25}, {"erfcx"})
+        assert named == "most was lost by 'matmul' (0.5), 'add' (-0.25); use 'integrated-gradients'"
+        assert "name another baseline" in conditions.lost_by({}, {"erfcx"})
 
     def test_a_token_of_a_sequential_path(self) -> None:
         predictor = of_sum(lambda v: torch.sigmoid((v - 4.5) * 40))
@@ -276,8 +294,21 @@ class TestNotFinite:
     def test_the_target_at_a_baseline(self) -> None:
         """A model that divides by the size of what it reads has no value at zero."""
         predictor = of_sum(lambda v: torch.where(v == 0, torch.nan, torch.tanh(v)))
-        with pytest.raises(InterpretationError, match="name another baseline"):
-            explain(DeepLift(predictor, target=YES))
+        for method in (DeepLift, IntegratedGradients):
+            with pytest.raises(InterpretationError, match=r"baseline is nan.*name another"):
+                explain(method(predictor, target=YES))
+
+    def test_scores(self) -> None:
+        """Where nothing else is to blame."""
+
+        class Method(SaliencyInterpreter):
+            def attribute(self, space: EmbeddingSpace) -> Attribution:
+                count = len(space.instances)
+                scores = torch.full(space.layout.tokens.shape, math.inf)
+                return Attribution(scores, torch.zeros(count), absorbed=torch.zeros(count))
+
+        with pytest.raises(InterpretationError, match="gave scores that are not finite"):
+            explain(Method(of_sum(torch.tanh)))
 
     def test_what_was_absorbed(self) -> None:
         class Method(SaliencyInterpreter):
@@ -285,5 +316,5 @@ class TestNotFinite:
                 scores = torch.zeros(space.layout.tokens.shape)
                 return Attribution(scores, absorbed=torch.full((len(scores),), math.nan))
 
-        with pytest.raises(InterpretationError, match=r"delta of nan.*absorbed.*'deeplift'"):
+        with pytest.raises(InterpretationError, match=r"absorbed is nan.*'deeplift'"):
             explain(Method(of_sum(torch.tanh)))

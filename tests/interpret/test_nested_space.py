@@ -11,6 +11,7 @@ from torch import nn
 
 from allennlp_saliency.interpret import Explanation, SaliencyInterpreter, nested_space
 from allennlp_saliency.interpret.beginnings import gradients_of_targets, nested
+from allennlp_saliency.interpret.layout import PADDING
 from allennlp_saliency.interpret.nested_space import NestedSpace
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.predictors.transformers.models import KINDS, model, predictor, tokenizer
@@ -220,6 +221,30 @@ def test_what_shares_a_row() -> None:
     marks = [[1, 2, 3], [1, 2, 9], [1, 2, 3], [1, 5, 6]]
     assert nested(marks, [0, 0, 1, 0], [2, 1, 2, 2]) == [[0, 1], [3], [2]]
     assert nested(marks, [0, 0, 0, 0], [1, 0, 2, 2]) == [[2, 0, 1], [3]]
+
+
+@pytest.mark.parametrize(("name", "task"), [("gpt2", "causal-lm"), ("bart", "seq2seq")])
+def test_fingerprints_differ_where_beginnings_do(name: str, task: str) -> None:
+    """A point that is changed at one position is another for all beginnings with that position."""
+    spaces: list[Any] = []
+    made: Any = interpreter({"type": "gradient"}, name, task)
+    attribute = made.attribute
+    made.attribute = lambda space: spaces.append(space) or attribute(space)
+    made.interpret_json(TEXT[task])
+    (space,) = spaces
+    assert isinstance(space, NestedSpace)
+    row, layout = len(space.instances) - 1, space.layout
+    count = layout.tokens.shape[1]
+    points = space.embeddings[row].repeat(count + 1, 1)
+    points[1:] += layout.expand(torch.eye(count)).to(points)
+    marks = space._fingerprints(points, torch.full((count + 1,), row))
+    generated = layout.tokens_of("generated")[row]
+    for position in range(count):
+        token = int(generated[position])
+        belongs = [n > token for n in range(marks.shape[1])]
+        if token < 0:
+            belongs = [int(layout.tokens[row, position]) != PADDING] * marks.shape[1]
+        assert (marks[position + 1] != marks[0]).tolist() == belongs
 
 
 @pytest.mark.parametrize(

@@ -318,7 +318,10 @@ class TestCompleteness:
 
 
 class Exploding(Target):
-    """A target that fails at a look at the outputs, the first of which is number 1."""
+    """A target that fails from a look at the outputs on, the first of which is number 1.
+
+    From then on: what fails in a batch of several rows is tried again row by row.
+    """
 
     def __init__(self, last: int = -1) -> None:
         super().__init__()
@@ -327,7 +330,7 @@ class Exploding(Target):
 
     def __call__(self, outputs: Any) -> torch.Tensor:
         self.looks += 1
-        if self.looks == self.last:
+        if 0 < self.last <= self.looks:
             raise ZeroDivisionError(f"at look {self.last}")
         return outputs.log_likelihood
 

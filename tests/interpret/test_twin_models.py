@@ -77,7 +77,7 @@ class StraightThrough(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x.round(decimals=2)
+        return x.round(decimals=4)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
@@ -99,7 +99,9 @@ def test_a_function_with_a_backward_pass_of_its_own(method: Any) -> None:
     own.bert.pooler.dense = Rounded(own.bert.pooler.dense)
     explanation = explain(own, method)
     plain = explain(fresh(), method).inputs[0].attributions
-    assert "round" in explanation.details["without_rule"]
+    # Its operations have rules, one by one, so nothing of it is lost.
+    assert "without_rule" not in explanation.details
+    assert explanation.convergence_delta == pytest.approx(0, abs=1e-5)
     assert explanation.inputs[0].attributions == pytest.approx(
-        plain, abs=0.1 * max(map(abs, plain))
+        plain, abs=0.01 * max(map(abs, plain))
     )

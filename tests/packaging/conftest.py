@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +64,8 @@ def environment(tmp_path: Path) -> Environment:
     found = subprocess.run([str(python), "-c", code], check=True, capture_output=True, text=True)
     packages = Path(found.stdout.strip())
     # A path in a `.pth` file is put on sys.path; the `.pth` files in it are not read.
-    (packages / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    here = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    (packages / "libraries.pth").write_text("\n".join([*here, ""]))
     (packages / "tree.pth").write_text(f"import sys; sys.path.insert(0, {str(tree)!r})\n")
     home, folder = tmp_path / "home", tmp_path / "folder"
     home.mkdir()

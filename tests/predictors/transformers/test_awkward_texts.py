@@ -234,9 +234,9 @@ class TestSharedBatches:
         twins: list[int] = []
         interpreter: Any = SaliencyInterpreter.by_name("input-x-gradient")(made, token_budget=10000)
         explain_group = interpreter._explain_group
-        interpreter._explain_group = lambda twin, instances, budget: (
-            twins.append(len({str(i.get_padding_lengths()) for i in instances}))
-            or explain_group(twin, instances, budget)
+        interpreter._explain_group = lambda twin, jobs, budget: (
+            twins.append(len({str(job.instance.get_padding_lengths()) for job in jobs}))
+            or explain_group(twin, jobs, budget)
         )
         together = interpreter.interpret_batch_json(given)
         # Texts of different lengths were in one batch.
@@ -268,11 +268,35 @@ class TestInnerLayers:
             assert any(scores(left))
 
     def test_several_texts_in_one_sequence(self) -> None:
+        """Each position of the sequence belongs to the token of one of the texts."""
         interpreter: Any = SaliencyInterpreter.by_name("layer-gradient-x-activation")(
-            predictor("bert", "text-classification"), layer="transformer.bert.encoder.layer.0"
+            predictor("bert", "text-classification"),
+            layer="transformer.bert.encoder.layer.0",
+            target="logit",
         )
-        with pytest.raises(InterpretationError, match="'hypothesis', 'premise' as one sequence"):
-            interpreter.interpret_json({"premise": "a great film", "hypothesis": "a film"})
+        given = {"premise": "a great film", "hypothesis": "a film"}
+        (explanation,) = interpreter.interpret_json(given)
+        own = model("bert", "text-classification")
+        pair = tokenizer("wordpiece")(given["premise"], given["hypothesis"], return_tensors="pt")
+        states: list[torch.Tensor] = []
+
+        def kept(module: Any, args: Any, output: Any) -> Any:
+            states.append((output[0] if isinstance(output, tuple) else output).detach())
+            states[-1].requires_grad_()
+            return (states[-1], *output[1:]) if isinstance(output, tuple) else states[-1]
+
+        hook = own.bert.encoder.layer[0].register_forward_hook(kept)
+        try:
+            logits = own(**pair).logits[0]
+        finally:
+            hook.remove()
+        (gradient,) = torch.autograd.grad(logits.max(), states[0])
+        by_hand = (gradient * states[0]).sum(-1)[0].tolist()
+        by_field = {one.field: one for one in explanation.inputs}
+        premise, hypothesis = by_field["premise"], by_field["hypothesis"]
+        tokens = tokenizer("wordpiece").convert_ids_to_tokens(pair["input_ids"][0])
+        assert [*premise.tokens, *hypothesis.tokens] == tokens
+        assert [*premise.attributions, *hypothesis.attributions] == pytest.approx(by_hand, abs=1e-5)
 
 
 class TestPrompts:

@@ -15,7 +15,11 @@ from allennlp.models import Model
 from allennlp.predictors import Predictor
 from transformers import BertForSequenceClassification
 
-from allennlp_saliency.interpret import InterpretationError, SaliencyInterpreter
+from allennlp_saliency.interpret import (
+    InputXGradient,
+    InterpretationError,
+    SaliencyInterpreter,
+)
 from allennlp_saliency.predictors import SaliencyPredictor, TransformersPredictor
 from allennlp_saliency.predictors.transformers.label_vocabulary import LabelVocabulary
 from allennlp_saliency.predictors.transformers.tasks import TASKS, task_of
@@ -150,17 +154,25 @@ class TestTasks:
             TransformersPredictor.from_pretrained("somewhere", "somewhere", task="chess")
 
     def test_a_model_that_insists_on_ids(self) -> None:
-        """It passes on what it is given, but only with ids beside it."""
+        """It is run on ids as any other."""
 
         class Insists(BertForSequenceClassification):  # type: ignore[misc]
             def forward(self, input_ids: Any, **kwargs: Any) -> Any:
                 return super().forward(input_ids, **kwargs)
 
-        made = Insists(model("bert", "text-classification").config)
-        with pytest.raises(InterpretationError, match="Insists takes no inputs_embeds"):
-            TransformersPredictor.from_pretrained(
-                made, tokenizer("wordpiece"), task="text-classification"
-            )
+        plain = model("bert", "text-classification")
+        own = Insists(plain.config)
+        own.load_state_dict(plain.state_dict())
+        found, expected = (
+            InputXGradient(
+                TransformersPredictor.from_pretrained(
+                    one, tokenizer("wordpiece"), task="text-classification"
+                )
+            ).interpret_json({"sentence": "a great film"})
+            for one in (own.eval(), plain)
+        )
+        assert found[0].inputs == expected[0].inputs
+        assert any(found[0].inputs[0].attributions)
 
     def test_no_tokenizer(self) -> None:
         with pytest.raises(InterpretationError, match="tokenizer="):
