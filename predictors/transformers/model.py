@@ -178,17 +178,48 @@ def arguments_of(transformer: nn.Module) -> frozenset[str]:
     named: set[str] = set()
     inner: Any = transformer
     while isinstance(inner, nn.Module):
-        parameters = list(inspect.signature(inner.forward).parameters.values())
+        parameters = _parameters(inner.forward)
+        variable = _variable(parameters)
+        if len(variable) == len(parameters) and "forward" in vars(inner):
+            # A function put in the place of the class's, for timing or logging, passes all on.
+            parameters = _parameters(type(inner).forward)[1:]
+            variable = _variable(parameters)
+        if variable:
+            parameters += _handed_to_super(type(inner))
         named |= {one.name for one in parameters}
-        variable = {
-            one.name for one in parameters if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
-        }
         modules = inner._modules
         if variable and "base_model" in modules:
             inner = modules["base_model"]
         else:
             inner = modules.get("model") if len(variable) == len(parameters) else None
     return frozenset(named)
+
+
+def _parameters(function: Any) -> list[inspect.Parameter]:
+    return list(inspect.signature(function).parameters.values())
+
+
+def _handed_to_super(kind: type) -> list[inspect.Parameter]:
+    """What the `forward` of a class takes from those of its base classes, where it passes on to
+    these what it does not name itself."""
+    found: list[inspect.Parameter] = []
+    for base in kind.__mro__:
+        forward = vars(base).get("forward")
+        if forward is None:
+            continue
+        own = _parameters(forward)
+        found += [one for one in own if one.name not in {"self", *_variable(own)}]
+        code = getattr(inspect.unwrap(forward), "__code__", None)
+        calls_super = code is not None and "super" in code.co_names
+        if not calls_super or not _variable(own):
+            break
+    return found
+
+
+def _variable(parameters: Sequence[inspect.Parameter]) -> set[str]:
+    """The names of `*args` and `**kwargs`."""
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {one.name for one in parameters if one.kind in kinds}
 
 
 def token_embeddings(transformer: nn.Module) -> list[nn.Module]:
