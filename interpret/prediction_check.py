@@ -123,7 +123,9 @@ def _scale(name: str, found: Tensor, predicted: Tensor) -> float:
     least = 1e-6 if found.numel() > 1 else 1e-2
     if "log_prob" in name:
         least = 1.0
-    return max(float(torch.maximum(found.abs(), predicted.abs()).amax()), least)
+    # What is not finite differs from all that is.
+    finite = torch.cat([found, predicted]).nan_to_num(0.0, 0.0, 0.0)
+    return max(float(finite.abs().amax()), least)
 
 
 def alike(one: Tensor, other: Tensor) -> bool:

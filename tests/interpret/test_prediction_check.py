@@ -49,4 +49,5 @@ def test_where_most_differ_is_said() -> None:
 
 def test_nothing_finite_is_not_the_same_as_a_number() -> None:
     assert differ("logits", [1.0, 2.0], [1.0, float("nan")])
+    assert differ("logits", [1.0, 2.0], [1.0, float("inf")])
     assert not differ("logits", [1.0, float("nan")], [1.0, float("nan")])
