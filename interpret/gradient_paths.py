@@ -50,8 +50,11 @@ class GradientPaths:
 
     def __init__(self, model: nn.Module, user: nn.Module, checked: set[int]) -> None:
         self._model = model
-        # Layers may have been quantised since, in place.
-        layers = [(type(one), *map(type, one._parameters.values())) for one in model.modules()]
+        # Layers may have been quantised, or their forward wrapped since, in place.
+        layers = [
+            (type(one), "forward" in vars(one), *map(type, one._parameters.values()))
+            for one in model.modules()
+        ]
         self._key = hash((id(user), tuple(layers)))
         self._checked = checked
         self._seen = self._key in checked

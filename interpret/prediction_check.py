@@ -106,12 +106,26 @@ def check_predicted(
             if pair is None:
                 continue
             found, predicted = pair
-            scale = torch.maximum(found.abs(), predicted.abs()).amax().clamp_min(1e-6)
+            scale = _scale(name, found, predicted)
             apart = (found - predicted).abs().nan_to_num(nan=torch.inf)
             apart = torch.where(found.isnan() & predicted.isnan(), 0.0, apart)
             worst = int(apart.argmax())
-            if float(apart[worst]) > tolerance * float(scale):
+            if float(apart[worst]) > tolerance * scale:
                 raise Mismatch(row, name, float(predicted[worst]), float(found[worst]))
+
+
+def _scale(name: str, found: Tensor, predicted: Tensor) -> float:
+    """What rounding is a share of: the largest of the numbers.
+
+    A single one may be small by chance, as what it is a difference of is not. That of a logarithm
+    of a probability is a share of the probability, however small the logarithm.
+    """
+    least = 1e-6 if found.numel() > 1 else 1e-2
+    if "log_prob" in name:
+        least = 1.0
+    # What is not finite differs from all that is.
+    finite = torch.cat([found, predicted]).nan_to_num(0.0, 0.0, 0.0)
+    return max(float(finite.abs().amax()), least)
 
 
 def alike(one: Tensor, other: Tensor) -> bool:

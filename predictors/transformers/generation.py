@@ -1,6 +1,7 @@
 """What models that write text have in common: generation, and one instance per token of it."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar
@@ -30,6 +31,17 @@ MAX_NEW_TOKENS = 20
 Score = Callable[[int, list[int]], list[float]]
 
 
+@dataclass
+class CacheCheck:
+    """What has been found out of a model, for all copies of it.
+
+    Attributes:
+        same: Whether it predicts the same with a cache; None while that is not known.
+    """
+
+    same: bool | None = None
+
+
 class GeneratingModel(TransformersModel):
     """A model that predicts tokens, named as its tokenizer names them.
 
@@ -55,8 +67,7 @@ class GeneratingModel(TransformersModel):
         **kwargs: Any,
     ) -> None:
         self._pieces = Pieces(load_tokenizer(tokenizer, model_name))
-        # Whether the model predicts the same with a cache; None while that is not known.
-        self._caches: bool | None = None
+        self._cache = CacheCheck()
         super().__init__(vocab, model_name, dtype, **kwargs)
 
     @property
@@ -160,12 +171,12 @@ class GeneratingModel(TransformersModel):
         explained. Most models give the same with one: that is found out with the first text of
         several tokens."""
         told = written.log_probs
-        if told is not None and (self._caches or len(written.ids) < 2):
+        if told is not None and (self._cache.same or len(written.ids) < 2):
             return written
         own = score(written.ids)
-        if self._caches is None and told is not None:
-            self._caches = alike(torch.tensor(told), torch.tensor(own))
-        return written if self._caches and told is not None else Written(written.ids, own)
+        if self._cache.same is None and told is not None:
+            self._cache.same = alike(torch.tensor(told), torch.tensor(own))
+        return written if self._cache.same and told is not None else Written(written.ids, own)
 
     def generated(self, written: Sequence[Written]) -> dict[str, Any]:
         """What a prediction tells of generated tokens: per row `text`, `tokens`, `token_ids` and

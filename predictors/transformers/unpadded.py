@@ -20,7 +20,10 @@ Run = Callable[[list[Instance]], Outputs]
 
 
 class PaddingCheck:
-    """Finds out once whether a model takes several rows, and returns the same with padding.
+    """Finds out whether a model takes several rows, and returns the same with padding.
+
+    That it does is known of batches up to the longest that was tried: blocks of a fixed size, say,
+    make a difference only in long ones.
 
     Args:
         dtype: The floating type that the model computes in.
@@ -30,6 +33,7 @@ class PaddingCheck:
     def __init__(self, dtype: torch.dtype, sees: bool | None = None) -> None:
         self._dtype = dtype
         self._sees = sees
+        self._tried = 0
         self._single = False
 
     def run(self, instances: list[Instance], run: Run) -> Outputs:
@@ -57,12 +61,16 @@ class PaddingCheck:
         groups = _by_length(instances)
         if len(groups) == 1 or self._sees is False:
             return run(instances)
+        longest = max(sum(_lengths(instance)) for instance in instances)
+        if self._sees is None and longest <= self._tried:
+            return run(instances)
         if self._sees is None:
             outputs = run(instances)
             shortest = min(groups, key=lambda group: sum(_lengths(instances[group[0]])))[0]
-            self._sees = _differ(run([instances[shortest]])[0], outputs[shortest], self._dtype)
-            if not self._sees:
+            if not _differ(run([instances[shortest]])[0], outputs[shortest], self._dtype):
+                self._tried = longest
                 return outputs
+            self._sees = True
         found: dict[int, dict[str, Any]] = {}
         for group in groups:
             found.update(zip(group, run([instances[n] for n in group]), strict=True))

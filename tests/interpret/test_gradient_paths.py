@@ -184,6 +184,17 @@ def test_a_part_that_brings_its_own_backward_pass() -> None:
     assert scores == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_layer_whose_forward_is_wrapped_later() -> None:
+    predictor = made(copy.deepcopy(model("bert", "text-classification")))
+    interpreter = InputXGradient(predictor)
+    interpreter.interpret_json(TEXT)
+    transformer: Any = predictor._model.transformer
+    dense = transformer.bert.encoder.layer[0].intermediate.dense
+    dense.forward = torch.no_grad()(dense.forward)
+    with pytest.raises(InterpretationError, match=r"intermediate\.dense', .*gives no gradient"):
+        interpreter.interpret_json(TEXT)
+
+
 @pytest.mark.parametrize("method", ["gradient", "input-x-gradient", "smooth-gradients", "lrp"])
 def test_tokens_that_share_a_pass(method: str) -> None:
     own = copy.deepcopy(model("gpt2", "causal-lm"))
