@@ -33,7 +33,7 @@ class AtLayer(SaliencyInterpreter):
         InterpretationError: When interpreting, if there is no such layer.
     """
 
-    def __init__(self, predictor: Predictor, layer: str | None = None, **common: Any) -> None:
+    def __init__(self, predictor: Predictor, layer: str | int | None = None, **common: Any) -> None:
         super().__init__(predictor, **common)
         self.layer = layer
 
