@@ -106,7 +106,8 @@ def check_predicted(
             if pair is None:
                 continue
             found, predicted = pair
-            scale = torch.maximum(found.abs(), predicted.abs()).amax().clamp_min(1e-6)
+            largest = torch.maximum(found.abs(), predicted.abs()).nan_to_num(nan=0.0)
+            scale = largest.amax().clamp_min(1e-6)
             apart = (found - predicted).abs().nan_to_num(nan=torch.inf)
             apart = torch.where(found.isnan() & predicted.isnan(), 0.0, apart)
             worst = int(apart.argmax())
