@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 from allennlp.modules import TextFieldEmbedder
@@ -124,8 +125,8 @@ def inner_layer_name(model: nn.Module, name: str | int) -> str:
         InterpretationError: If there is no such layer, or there are several.
     """
     modules = dict(model.named_modules())
-    if isinstance(name, int):
-        return _block_name(model, modules, name)
+    if isinstance(name, Integral):
+        return _block_name(model, modules, int(name))
     if name in modules and name:
         return name
     ending = [path for path in modules if name and path.endswith(f".{name}")]
@@ -181,7 +182,10 @@ def block_stacks(modules: Mapping[str, nn.Module]) -> dict[str, nn.ModuleList]:
 
 
 def _is_block(module: nn.Module) -> bool:
-    """Whether it has several layers with weights; heads and single embeddings have one."""
+    """Whether it has several layers with weights; heads and single embeddings have one. A list of
+    blocks (Funnel has them in groups) is none itself: it never runs."""
+    if isinstance(module, nn.ModuleList):
+        return False
     return sum(bool(one._parameters) for one in module.modules()) > 2
 
 

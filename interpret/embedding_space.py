@@ -452,6 +452,12 @@ class EmbeddingSpace(RecordedInstances):
         return model.joined_texts(collated) if isinstance(model, JoinsTexts) else None
 
     def _check_recorded(self, recording: Recording, found: EmbeddingLayers) -> None:
+        if not recording.calls and self._layers is not None:
+            kinds = ", ".join(type(layer.module).__name__ for layer in found.layers)
+            raise InterpretationError(
+                f"{name_of(self._twin.model)} does not run the layer ({kinds}) on a text, or not "
+                "as a module; name another: a block of the part that reads text"
+            )
         if not recording.calls:
             raise InterpretationError(
                 f"{type(self._twin.model).__name__} called none of the layers to interpret "

@@ -110,8 +110,13 @@ class GradientPaths:
             if self._trying or self._lost is not None:
                 return
             made = list(_floating(output))
-            around = any(one.startswith(f"{name}." if name else "") for one in self._without_graph)
-            if around and torch.is_grad_enabled():
+            prefix = f"{name}." if name else ""
+            inside = [one for one in self._without_graph if one.startswith(prefix)]
+            if inside and not made and next(_tensors(output), None) is not None:
+                # What decides (an index of the keys to look at) has no derivative anyway.
+                for one in inside:
+                    del self._without_graph[one]
+            elif inside and torch.is_grad_enabled():
                 self._resolve(_nodes(_floating((args, kwargs))), _nodes(made))
             given = [one for one in _floating((args, kwargs)) if one.requires_grad]
             if not given:
@@ -202,15 +207,18 @@ def _nodes(tensors: Iterable[Tensor]) -> tuple[Node, ...]:
 
 def _floating(value: Any) -> Iterator[Tensor]:
     """The floating tensors in a module's arguments or outputs."""
+    return (one for one in _tensors(value) if one.is_floating_point())
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
-        if value.is_floating_point():
-            yield value
+        yield value
     elif isinstance(value, Mapping):
         for one in value.values():
-            yield from _floating(one)
+            yield from _tensors(one)
     elif isinstance(value, (list, tuple)):
         for one in value:
-            yield from _floating(one)
+            yield from _tensors(one)
 
 
 def _differs(one: Tensor, other: Tensor) -> bool:

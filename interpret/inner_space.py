@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .embedding_layers import find_inner_layer, inner_layer_name
 from .embedding_space import EmbeddingSpace, Points
+from .errors import InterpretationError
 from .interventions import instead
 from .packing import TokenBudget
 from .row_loss import RowLoss
@@ -48,7 +49,8 @@ class InnerSpace(EmbeddingSpace):
         row_loss: RowLoss,
         layer: str | int,
     ) -> None:
-        self._below = blocks_below(twin.model, inner_layer_name(twin.model, layer))
+        self._name = inner_layer_name(twin.model, layer)
+        self._below = blocks_below(twin.model, self._name)
         self._tried_out = False
         # What the blocks below do while they are left out; None where they run.
         self._instead: Callable[..., Any] | None = None
@@ -63,6 +65,15 @@ class InnerSpace(EmbeddingSpace):
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
         self._try_out()
         return super().values_and_gradients(points, rows)
+
+    def _check_differentiable(self, values: Tensor) -> None:
+        self._twin.gradient_paths.check()
+        if not values.requires_grad:
+            raise InterpretationError(
+                f"target {type(self._target).__name__} does not depend on what the layer "
+                f"{self._name!r} returns (the first of its outputs, if there are several): the "
+                "model reads something else, or runs without gradients; name a layer before that"
+            )
 
     def _try_out(self) -> None:
         """Whether the model returns without the blocks below what it returned with them."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from .embedding_layers import EmbeddingLayer
 from .errors import InterpretationError
 from .joined_texts import JoinedTexts, TracedCall, trace
+from .layer_output import states_of, with_states
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class EmbeddingCall:
         shape: Shape of its output for all instances.
         transposed: Whether the second dimension of the output is the batch, not the first.
         dtype: Floating type of its output.
+        joined: Whether its positions are those of a sequence of joined texts: then all dimensions
+            after the second are of one position (the streams of a hyper-connection, say).
     """
 
     layer: EmbeddingLayer
@@ -37,6 +40,7 @@ class EmbeddingCall:
     shape: tuple[int, ...]
     transposed: bool
     dtype: torch.dtype
+    joined: bool = False
 
     @property
     def what(self) -> str:
@@ -46,6 +50,7 @@ class EmbeddingCall:
     def to_rows(self, output: Tensor, rows: int) -> Tensor:
         """A layer's output as `(rows, positions, dim)`."""
         output = output.transpose(0, 1) if self.transposed else output
+        output = output.flatten(2) if self.joined else output
         return output.reshape(rows, -1, output.shape[-1])
 
     def from_rows(self, part: Tensor, count: int) -> Tensor:
@@ -53,7 +58,8 @@ class EmbeddingCall:
         batch = self.shape[1] if self.transposed else self.shape[0]
         lead = part.shape[0] * (batch // count)
         if self.transposed:
-            return part.reshape(lead, self.shape[0], -1).transpose(0, 1)
+            own = part.reshape(lead, self.shape[0], *self.shape[2:])
+            return own.transpose(0, 1)
         return part.reshape(lead, *self.shape[1:])
 
 
@@ -87,13 +93,19 @@ class Recording:
         self._inputs: Any = None
         self._embedded: list[Any] = []
         self._traced: list[TracedCall] = []
+        self._sequence: TracedCall | None = None
 
     def embedder(self, inputs: Any) -> None:
         """Takes note of what the text field embedder, or a layer that embeds ids, is given."""
         self._inputs = inputs
         self._embedded.append(inputs)
         if self._texts is not None:
-            self._traced.append(self._trace(inputs, self._texts))
+            traced = self._trace(inputs, self._texts)
+            # Behind its text the padding of a window is part of the sequence that goes on.
+            before = self._sequence
+            own = traced.text >= 0 or before is None
+            self._sequence = traced if own else before.followed_by(traced)
+            self._traced.append(traced)
 
     def finish(self) -> None:
         """Once the model has run: an inner layer that was called as often as the text field
@@ -169,8 +181,9 @@ class Recording:
         if leaf is None:
             leaf = output.detach().requires_grad_()
         names = (self._field(args),) if joined is None else joined.names
+        shape = tuple(output.shape)
         self.calls.append(
-            EmbeddingCall(layer, names, tuple(output.shape), transposed, output.dtype)
+            EmbeddingCall(layer, names, shape, transposed, output.dtype, joined is not None)
         )
         self.leaves.append(leaf)
         self.origins.append(self._collated[names[0]] if joined is None else joined)
@@ -197,7 +210,8 @@ class Recording:
                 f"the layer {type(layer.module).__name__} runs before the texts are embedded; "
                 f"{_way_out(layer)}"
             )
-        traced = self._traced[-1]
+        inner = self._sequence is not None and not layer.embeds
+        traced = self._sequence if inner else self._traced[-1]
         rows, positions = traced.tokens.shape
         ways = {False: (rows, positions), True: (positions, rows)}
         # Where there are as many rows as positions, states lie as the ids did.
@@ -303,11 +317,8 @@ def hooked(
                 output: Any,
                 layer: EmbeddingLayer = layer,
             ) -> Any:
-                # Transformer blocks return their states first among others.
-                several = isinstance(output, tuple) and len(output) > 0
-                states = output[0] if several else output
-                states = on_layer(layer, (*args, *kwargs.values()), states)
-                return (states, *output[1:]) if several else states
+                states = on_layer(layer, (*args, *kwargs.values()), states_of(output))
+                return with_states(output, states)
 
             handles.append(layer.module.register_forward_hook(intervene, with_kwargs=True))
         if on_embedder is not None:

@@ -8,7 +8,7 @@ one is traced back to the sequence by its ids.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -82,6 +82,18 @@ class TracedCall:
     tokens: Tensor
     transposed: bool
     text: int
+
+    def followed_by(self, padding: TracedCall) -> TracedCall:
+        """The same sequence with padding behind it.
+
+        Args:
+            padding: A call that embedded nothing but padding, of as many rows.
+        """
+        return replace(
+            self,
+            fields=torch.cat([self.fields, padding.fields], dim=1),
+            tokens=torch.cat([self.tokens, padding.tokens], dim=1),
+        )
 
     def with_rows(self, rows: Tensor) -> TracedCall:
         """The same for copies of some rows."""

@@ -25,10 +25,9 @@ class AtLayer(SaliencyInterpreter):
 
     Args:
         predictor: The predictor whose predictions are explained.
-        layer: The layer by its dotted name, as in `model.named_modules()`, or by the end of it
-            where no other ends so (`"bert.encoder.layer.3"`); or the number of a block where the
-            model has one stack of them. Its output must have a vector per token or wordpiece. None
-            for the input embeddings.
+        layer: The layer: its dotted name as in `model.named_modules()`, the end of that name, or
+            the number of a block; its output must have a vector per token or wordpiece. None for
+            the input embeddings.
         common: What the method takes itself.
 
     Raises:

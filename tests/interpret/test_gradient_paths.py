@@ -15,6 +15,7 @@ from allennlp_saliency.interpret import (
     InterpretationError,
     SaliencyInterpreter,
 )
+from allennlp_saliency.interpret.gradient_paths import GradientPaths
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.predictors.transformers.models import KINDS, model, tokenizer
 
@@ -203,3 +204,52 @@ def test_tokens_that_share_a_pass(method: str) -> None:
     interpreter: Any = SaliencyInterpreter.by_name(method)(made(own, "gpt2"))
     with pytest.raises(InterpretationError, match=r"h\.0\.mlp', a .*gives no gradient"):
         interpreter.interpret_json({"prompt": "a great film", "continuation": " was not good"})
+
+
+class Looks(nn.Module):
+    """Attends to the keys that an indexer chooses, as DeepSeek's sparse attention does.
+
+    Args:
+        decides: Whether the indexer returns places; else it returns numbers.
+    """
+
+    def __init__(self, decides: bool) -> None:
+        super().__init__()
+        self.indexer = Indexer(decides)
+        self.values = nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        chosen = self.indexer(x)
+        values: Tensor = self.values(x)
+        if chosen.is_floating_point():
+            return values + chosen.unsqueeze(-1)
+        return values.gather(1, chosen.unsqueeze(-1).expand_as(values))
+
+
+class Indexer(nn.Module):
+    """Scores positions without gradients."""
+
+    def __init__(self, decides: bool) -> None:
+        super().__init__()
+        self.decides = decides
+        self.queries = nn.Linear(16, 1)
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.queries(x).squeeze(-1)
+        return scores.argsort(-1) if self.decides else scores
+
+
+@pytest.mark.parametrize("decides", [True, False])
+def test_what_decides_has_no_derivative_anyway(decides: bool) -> None:
+    """Places that are found without gradients are no gap; numbers are."""
+    module = Looks(decides)
+    embeddings = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(0))
+    paths = GradientPaths(module, module, set())
+    with paths.watching():
+        module(embeddings.requires_grad_())
+    if decides:
+        paths.check()
+    else:
+        with pytest.raises(InterpretationError, match="indexer"):
+            paths.check()

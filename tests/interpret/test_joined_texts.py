@@ -98,3 +98,37 @@ def _by_hand(model: Any, source: Tensor, before: Tensor, label: int) -> dict[str
         name: (leaf * gradient).sum(-1)[0].detach()
         for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True)
     }
+
+
+def test_positions_first() -> None:
+    """XLNet counts positions before rows."""
+    one = text("sentence", [5, 6, 7], [8, 9, PAD])
+    traced: Any = trace(one.ids.T, [one], ())
+    assert traced.transposed
+    assert traced.tokens.tolist() == [[0, 1, 2], [0, 1, PADDING]]
+
+
+def test_two_equal_texts_are_taken_in_turn() -> None:
+    """An encoder and a decoder that read the same ids."""
+    texts = text("source", [5, 6]), text("generated", [5, 6])
+    assert found([[5, 6]], *texts) == (0, [[0, 1]])
+    assert found([[5, 6]], *texts, seen=(0,)) == (1, [[0, 1]])
+
+
+def test_copies_of_rows() -> None:
+    one = text("sentence", [5, 6, 7], [8, 9, PAD])
+    traced: Any = trace(one.ids, [one], ())
+    again = traced.with_rows(torch.tensor([1, 1, 0]))
+    assert again.tokens.tolist() == [[0, 1, PADDING], [0, 1, PADDING], [0, 1, 2]]
+
+
+def test_what_was_found_behind_a_text() -> None:
+    source: Any = trace(torch.tensor([[5, 6, 7]]), [SOURCE], ())
+    padding: Any = trace(torch.tensor([[PAD]]), [SOURCE], (0,))
+    whole = source.followed_by(padding)
+    assert (whole.text, whole.tokens.tolist()) == (0, [[0, 1, 2, PADDING]])
+
+
+@pytest.mark.parametrize("ids", [[[5, 6]], [[5, 6, 7], [5, 6, 7]], [[[5, 6, 7]]]])
+def test_another_shape_is_no_text(ids: Any) -> None:
+    assert found(ids, SOURCE) is None
