@@ -80,21 +80,21 @@ def _explanation(
     aggregation: Aggregation,
 ) -> Explanation:
     inputs = _inputs(space, scores, row, aggregation)
-    told: JsonDict = {
+    described: JsonDict = {
         **target,
         **space.target.explained_label(_label(space, row)),
         "value": float(space.values[row]),
     }
     if attribution.baseline_values is not None:
-        told["baseline_value"] = float(attribution.baseline_values[row])
-    delta = _delta(attribution, row, told, float(scores.sum()))
+        described["baseline_value"] = float(attribution.baseline_values[row])
+    delta = _delta(attribution, row, described, float(scores.sum()))
     return Explanation(
         interpreter=interpreter,
-        target=told,
+        target=described,
         inputs=inputs,
         convergence_delta=delta,
         details=dict(attribution.details[row]) if attribution.details else {},
-        warnings=list(_warnings(space, attribution, row, told, delta, inputs)),
+        warnings=list(_warnings(space, attribution, row, described, delta, inputs)),
         matrices=list(attribution.matrices[row]) if attribution.matrices else [],
     )
 

@@ -99,7 +99,7 @@ def find_inner_layer(twin: Twin, name: str | int) -> EmbeddingLayers:
             the model has one stack of blocks.
 
     Raises:
-        InterpretationError: If there is no such layer; the message lists the close ones.
+        InterpretationError: If no layer has that name; the message lists close ones.
     """
     path = inner_layer_name(twin.model, name)
     module = dict(twin.model.named_modules())[path]
@@ -122,7 +122,7 @@ def inner_layer_name(model: nn.Module, name: str | int) -> str:
         name: As in `find_inner_layer`.
 
     Raises:
-        InterpretationError: If there is no such layer, or there are several.
+        InterpretationError: If no layer has that name, or several have.
     """
     modules = dict(model.named_modules())
     if isinstance(name, Integral):

@@ -37,7 +37,7 @@ class InnerSpace(EmbeddingSpace):
         layer: The layer by its name or number, as `find_inner_layer` takes it.
 
     Raises:
-        InterpretationError: If there is no such layer.
+        InterpretationError: If no layer has that name.
     """
 
     def __init__(

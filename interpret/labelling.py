@@ -132,7 +132,7 @@ def lone_surrogate(text: str) -> int | None:
 
 def _suspects(json: JsonDict) -> str:
     """What about an input may have made a predictor fail: keys that hold no text."""
-    told = [
+    problems = [
         f"{key!r} is {reprlib.repr(value)} of type {type(value).__name__}, no text; "
         for key, value in json.items()
         if not isinstance(value, str)
@@ -140,8 +140,8 @@ def _suspects(json: JsonDict) -> str:
     for key, value in json.items():
         place = lone_surrogate(value) if isinstance(value, str) else None
         if place is not None:
-            told.append(f"{key!r} has half a character, {value[place]!r} at place {place}; ")
-    return "".join(told)
+            problems.append(f"{key!r} has half a character, {value[place]!r} at place {place}; ")
+    return "".join(problems)
 
 
 def _label_instance(predictor: Predictor, instance: Instance, predict: bool) -> Labelled:

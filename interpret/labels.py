@@ -155,16 +155,16 @@ def labelled_span(instance: Instance) -> dict[str, Any] | None:
     text = " ".join(token.text for token in tokens)
     for field in instance.fields.values():
         # Where readers for question answering keep the text.
-        told = field.metadata if isinstance(field, MetadataField) else None
-        passage = told.get("original_passage") if isinstance(told, dict) else None
+        found = field.metadata if isinstance(field, MetadataField) else None
+        passage = found.get("original_passage") if isinstance(found, dict) else None
         first, last = tokens[0].idx, getattr(tokens[-1], "idx_end", None)
         if passage is not None and first is not None and last is not None:
             text = passage[first:last]
-    told = {"label": text, "positions": list(range(start, end + 1))}
+    found = {"label": text, "positions": list(range(start, end + 1))}
     none = instance.fields.get("no_answer")
     if isinstance(none, TensorField) and bool(none.tensor.any()):
-        told |= {"label": "", "no_answer": True}
-    return {**told, **among_texts(instance, spans[0].sequence_field)}
+        found |= {"label": "", "no_answer": True}
+    return {**found, **among_texts(instance, spans[0].sequence_field)}
 
 
 def label_namespace(field: LabelLike, model: Model) -> str:

@@ -96,11 +96,11 @@ class IntegratedGradients(AgainstBaseline):
             details, warnings = self._refined(space, paths)
         else:
             details, warnings = self._fixed(space, paths)
-        for told, steps in zip(details, paths.steps, strict=True):
-            told["steps"] = steps
+        for detail, steps in zip(details, paths.steps, strict=True):
+            detail["steps"] = steps
         remedies = [
-            "" if own else self._remedy(told.get("converged"))
-            for own, told in zip(warnings, details, strict=True)
+            "" if own else self._remedy(detail.get("converged"))
+            for own, detail in zip(warnings, details, strict=True)
         ]
         return Attribution(
             paths.scores(), paths.baseline_values, details, remedies=remedies, warnings=warnings

@@ -31,7 +31,7 @@ class AtLayer(SaliencyInterpreter):
         common: What the method takes itself.
 
     Raises:
-        InterpretationError: When interpreting, if there is no such layer.
+        InterpretationError: When interpreting, if no layer has that name.
     """
 
     def __init__(self, predictor: Predictor, layer: str | int | None = None, **common: Any) -> None:

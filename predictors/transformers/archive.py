@@ -42,9 +42,9 @@ def write_archive(
         The file.
 
     Raises:
-        InterpretationError: If there is no saying what the model is for, or which tokenizer it
+        InterpretationError: If it is not known what the model is for, or which tokenizer it
             goes with.
-        ConfigurationError: If there is no such `overlong`.
+        ConfigurationError: If `overlong` is none of these.
     """
     Overlong(overlong)
     task = find_task(model, task)

@@ -170,13 +170,13 @@ class GeneratingModel(TransformersModel):
         """A text with the log-probabilities that the model gives it without a cache, which are
         explained. Most models give the same with one: that is found out with the first text of
         several tokens."""
-        told = written.log_probs
-        if told is not None and (self._cache.same or len(written.ids) < 2):
+        cached = written.log_probs
+        if cached is not None and (self._cache.same or len(written.ids) < 2):
             return written
         own = score(written.ids)
-        if self._cache.same is None and told is not None:
-            self._cache.same = alike(torch.tensor(told), torch.tensor(own))
-        return written if self._cache.same and told is not None else Written(written.ids, own)
+        if self._cache.same is None and cached is not None:
+            self._cache.same = alike(torch.tensor(cached), torch.tensor(own))
+        return written if self._cache.same and cached is not None else Written(written.ids, own)
 
     def generated(self, written: Sequence[Written]) -> dict[str, Any]:
         """What a prediction tells of generated tokens: per row `text`, `tokens`, `token_ids` and
@@ -209,20 +209,20 @@ class GeneratingPredictor(TransformersPredictor):
             text: What was generated.
             generated: Its tokens.
         """
-        told: Any = instance["request"]
+        asked: Any = instance["request"]
         reader: Any = self._dataset_reader
-        foil: Sequence[Token] = told.metadata.get("foil", generated)
-        if "tokens" not in told.metadata:
+        foil: Sequence[Token] = asked.metadata.get("foil", generated)
+        if "tokens" not in asked.metadata:
             foil = begun_like(reader._tokenizer, foil, generated)
         steps = [
             self._step(instance, text, generated, number)
             for number in range(min(len(generated), len(foil)))
         ]
-        if "changed" in told.metadata:
-            self._compare(steps, *told.metadata["changed"])
+        if "changed" in asked.metadata:
+            self._compare(steps, *asked.metadata["changed"])
         for step, token, other in zip(steps, generated, foil, strict=False):
             step.add_field("label", LabelField(int(token.text_id or 0), skip_indexing=True))
-            if "foil" in told.metadata:
+            if "foil" in asked.metadata:
                 step.add_field("foil", LabelField(int(other.text_id or 0), skip_indexing=True))
         return steps
 
@@ -260,9 +260,9 @@ class GeneratingPredictor(TransformersPredictor):
         """
         reader: Any = self._dataset_reader
         request: Any = instance["request"]
-        told = request.metadata
-        if "tokens" in told:
-            return self.steps(instance, told["text"], told["tokens"])
+        asked = request.metadata
+        if "tokens" in asked:
+            return self.steps(instance, asked["text"], asked["tokens"])
         return self.steps(instance, *reader._tokenizer.of_ids(outputs["token_ids"]))
 
     def labeled_instances(self, instance: Instance) -> list[Instance] | None:
@@ -271,10 +271,10 @@ class GeneratingPredictor(TransformersPredictor):
         if type(self).predictions_to_labeled_instances is not own:
             return None
         model: Any = self._model
-        told: Any = instance["request"]
-        if "tokens" not in told.metadata or model.in_parts(instance) is not None:
+        asked: Any = instance["request"]
+        if "tokens" not in asked.metadata or model.in_parts(instance) is not None:
             return None
-        return self.steps(instance, told.metadata["text"], told.metadata["tokens"])
+        return self.steps(instance, asked.metadata["text"], asked.metadata["tokens"])
 
     def explanation_details(self, instance: Instance) -> dict[str, Any]:
         """What explanations say of how the model wrote; nothing of a text that was given.
@@ -282,8 +282,8 @@ class GeneratingPredictor(TransformersPredictor):
         Args:
             instance: What the reader made of the input.
         """
-        told: Any = instance["request"]
-        if "tokens" in told.metadata:
+        asked: Any = instance["request"]
+        if "tokens" in asked.metadata:
             return {}
         model: Any = self._model
         return generation_details(model.transformer, model.in_parts(instance) is not None)
@@ -313,15 +313,15 @@ def request(
     """
     if compared.get("foil") == []:
         raise InterpretationError("the foil has no tokens to compare with; leave it out")
-    told = {key: value for key, value in compared.items() if value is not None}
+    more = {key: value for key, value in compared.items() if value is not None}
     if continuation is not None:
         if not continuation:
             raise InterpretationError("the continuation has no tokens to explain; leave it out")
-        return MetadataField({"tokens": list(continuation), "text": text, **told})
+        return MetadataField({"tokens": list(continuation), "text": text, **more})
     most = MAX_NEW_TOKENS if max_new_tokens is None else max_new_tokens
     if not isinstance(most, Integral) or most < 1:
         raise InterpretationError(f"max_new_tokens must be a positive number, not {most!r}")
-    return MetadataField({"max_new_tokens": int(most), **told})
+    return MetadataField({"max_new_tokens": int(most), **more})
 
 
 def likelihood(logits: Tensor, label: Tensor | None) -> dict[str, Tensor]:

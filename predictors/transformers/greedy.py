@@ -142,8 +142,8 @@ def forced_start(transformer: Any) -> int | None:
 
 
 def writes_rows_alone(transformer: Any) -> bool:
-    """Whether `generate` pads a row behind an end that is no token, so that rows written together
-    cannot be told from their padding."""
+    """Whether `generate` pads a row behind an end that is no token, so that where rows are written
+    together their padding cannot be distinguished from text."""
     return bool(getattr(transformer.generation_config, "stop_strings", None))
 
 
@@ -162,22 +162,24 @@ def generation_details(transformer: Any, in_parts: bool = False) -> dict[str, st
     config = getattr(transformer, "generation_config", None)
     strategy = [name for name in _STRATEGY if _differs(config, name)]
     rules = [name for name in _RULES if _differs(config, name)]
-    told = {}
+    details = {}
     if strategy:
-        told["generation"] = f"greedy; the model's generation config has {_list(config, strategy)}"
+        details["generation"] = (
+            f"greedy; the model's generation config has {_list(config, strategy)}"
+        )
     if rules and in_parts:
         ignored = [name for name in rules if name != "forced_bos_token_id"]
         if ignored:
-            told["generation_rules"] = (
+            details["generation_rules"] = (
                 f"{_list(config, ignored)} of the model's generation config did not count, as the "
                 "text was written in parts"
             )
     elif rules:
-        told["generation_rules"] = (
+        details["generation_rules"] = (
             f"{_list(config, rules)} of the model's generation config counted when the text was "
             "written; the scores are of the model's own outputs, without these rules"
         )
-    return told
+    return details
 
 
 def _differs(config: Any, name: str) -> bool:

@@ -65,7 +65,7 @@ class TransformersQuestionAnsweringReader(TransformersReader):
         offsets = [None if t.idx is None else (t.idx, t.idx_end) for t in second]
         if not any(span is not None for span in offsets):
             raise InterpretationError("the passage has no tokens, so there is no answer in it")
-        told = {
+        known = {
             "original_passage": passage,
             "token_offsets": offsets,
             "no_answer": self.no_answer if no_answer is None else threshold_of(no_answer),
@@ -75,7 +75,7 @@ class TransformersQuestionAnsweringReader(TransformersReader):
             {
                 "question": self.text_field(first, question),
                 "passage": self.text_field(second, passage),
-                "metadata": MetadataField(told),
+                "metadata": MetadataField(known),
             }
         )
 
@@ -172,12 +172,12 @@ class TransformersQuestionAnswerer(TransformersModel):
         """The places of the part's tokens."""
         if not isinstance(field, MetadataField):
             return field
-        told: Any = field.metadata
-        offsets = [told["token_offsets"][place] for place in places]
-        text, number = told["no_answer_place"]
+        known: Any = field.metadata
+        offsets = [known["token_offsets"][place] for place in places]
+        text, number = known["no_answer_place"]
         # A token that the tokenizer adds is in every part.
         place = (text, list(places).index(number) if text == "passage" else number)
-        return MetadataField({**told, "token_offsets": offsets, "no_answer_place": place})
+        return MetadataField({**known, "token_offsets": offsets, "no_answer_place": place})
 
     def together(
         self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
@@ -197,8 +197,8 @@ class TransformersQuestionAnswerer(TransformersModel):
         # There is an answer if any window has one.
         least = min(range(len(outputs)), key=lambda n: outputs[n][START] + outputs[n][END])
         none = {name: torch.as_tensor(outputs[least][name]) for name in (START, END)}
-        told = self.readable(**logits, **none, metadata=metadata.metadata)
-        return {**told, "no_answer_window": least}
+        known = self.readable(**logits, **none, metadata=metadata.metadata)
+        return {**known, "no_answer_window": least}
 
     def found_in(self, cut: Parts, outputs: Mapping[str, Any]) -> int:
         """The number of the window that an answer was found in, by the outputs of the whole."""
@@ -214,18 +214,18 @@ class TransformersQuestionAnswerer(TransformersModel):
         starts, ends = output_dict["span_start_logits"], output_dict["span_end_logits"]
         spans = [_best(*pair) for pair in zip(starts, ends, strict=True)]
         output_dict["best_span"] = spans
-        told = output_dict.pop("metadata", None)
-        if told is not None:
+        known = output_dict.pop("metadata", None)
+        if known is not None:
             places = [
                 (one["token_offsets"][a][0], one["token_offsets"][b][1])
-                for one, (a, b) in zip(told, spans, strict=True)
+                for one, (a, b) in zip(known, spans, strict=True)
             ]
             none = [
                 one["no_answer"] is not None
                 and float(output_dict[START][row] + output_dict[END][row])
                 - float(starts[row][spans[row][0]] + ends[row][spans[row][1]])
                 > one["no_answer"]
-                for row, one in enumerate(told)
+                for row, one in enumerate(known)
             ]
             output_dict["no_answer"] = none
             output_dict["best_span_characters"] = [
@@ -233,7 +233,7 @@ class TransformersQuestionAnswerer(TransformersModel):
             ]
             output_dict["best_span_str"] = [
                 "" if nothing else one["original_passage"][a:b]
-                for nothing, one, (a, b) in zip(none, told, places, strict=True)
+                for nothing, one, (a, b) in zip(none, known, places, strict=True)
             ]
         return output_dict
 
@@ -289,22 +289,22 @@ class TransformersQuestionAnsweringPredictor(TransformersPredictor):
             outputs: The model's outputs for it.
         """
         metadata: Any = instance["metadata"]
-        told = metadata.metadata
+        known = metadata.metadata
         none = bool(outputs["no_answer"])
         text = "passage"
         start, end = outputs["best_span"]
         if none:
-            text, start = told["no_answer_place"]
+            text, start = known["no_answer_place"]
             end = start
         labelled = instance.duplicate()
         within: Any = labelled[text]
         labelled.add_field("answer", SpanField(int(start), int(end), within))
-        if told["no_answer"] is not None:
+        if known["no_answer"] is not None:
             labelled.add_field("no_answer", TensorField(torch.tensor([int(none)])))
         cut = self._model.in_parts(instance)
         if cut is not None:
             found = outputs["no_answer_window"] if none else self._model.found_in(cut, outputs)
-            labelled.fields["metadata"] = MetadataField({**told, "window": found})
+            labelled.fields["metadata"] = MetadataField({**known, "window": found})
         return [labelled]
 
 

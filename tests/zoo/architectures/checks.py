@@ -170,8 +170,8 @@ def _check_gradients(
             result.note("not compared", "gradient by hand", _named(error))
             continue
         value = torch.tensor([right.value])
-        told = torch.tensor([explanation.target["value"]])
-        _compare(result, "explained number", "value", value, told, least=0.1)
+        explained = torch.tensor([explanation.target["value"]])
+        _compare(result, "explained number", "value", value, explained, least=0.1)
         if right.parts is None:
             sentence = "the embedding layers' calls are no text's ids"
             result.note("not compared", "gradient by hand", sentence)

@@ -114,7 +114,7 @@ def _token_classification(built: Built, json: Json, prediction: Json) -> Expecte
     logits = _run(built, inputs).logits[0]
     result = Expected([("logits", logits, torch.tensor(prediction["logits"]))])
     own = torch.tensor(prediction["logits"])
-    # The words' own tokens: those whose tags, in order, are the ones that were told.
+    # The words' own tokens: those whose tags, in order, are the ones that were predicted.
     tags = [built.model.config.label2id[tag] for tag in prediction["tags"]]
     places = _first_tokens(built, json["sentence"], prediction["words"], own)
     result.same.append(("tags", [int(logits[place].argmax()) for place in places], tags))
@@ -229,22 +229,22 @@ def _writes(built: Built, json: Json, prediction: Json) -> Expected:
         # What the decoder starts from anyway is not written once more.
         labels = labels[1:] if labels[0] == writing.start else labels
         # The model does not have to write the end that labels have.
-        told = labels[: len(ids)] if _only_special(built, labels[len(ids) :]) else labels
-        result.same.append(("target as labels are tokenised", told, ids))
+        wanted = labels[: len(ids)] if _only_special(built, labels[len(ids) :]) else labels
+        result.same.append(("target as labels are tokenised", wanted, ids))
     log_probs = [
         writing.next_logits(ids[:number]).float().log_softmax(-1)[token]
         for number, token in enumerate(ids)
     ]
-    told = torch.tensor(prediction["log_probs"])
+    predicted = torch.tensor(prediction["log_probs"])
     what = "log-probabilities"
-    if not _alike(torch.stack(log_probs), told):
+    if not _alike(torch.stack(log_probs), predicted):
         plain = [
             writing.plain_logits(ids[:number]).float().log_softmax(-1)[token]
             for number, token in enumerate(ids)
         ]
-        if _alike(torch.stack(plain), told):
+        if _alike(torch.stack(plain), predicted):
             what = "log-probabilities of a plain call, where `generate` makes another:"
-    result.numbers.append((what, torch.stack(log_probs), told))
+    result.numbers.append((what, torch.stack(log_probs), predicted))
     fields: dict[str, Sequence[str]] = {"text": ("prompt", "generated")}
     if writing.both:
         fields = {"source": ("source",), "generated": ("generated",)}
