@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Any
 
 from allennlp.modules import TextFieldEmbedder
@@ -125,7 +124,8 @@ def inner_layer_name(model: nn.Module, name: str | int) -> str:
         InterpretationError: If no layer has that name, or several have.
     """
     modules = dict(model.named_modules())
-    if isinstance(name, Integral):
+    if not isinstance(name, str):
+        # A number of numpy's, too.
         return _block_name(model, modules, int(name))
     if name in modules and name:
         return name

@@ -158,8 +158,8 @@ class GradientPaths:
 
         self._trying = True
         try:
-            # Rules for operations must not see what is only tried.
-            with torch.no_grad(), torch._C.DisableTorchFunction():
+            # Neither rules for operations nor recorders must see what is only tried.
+            with torch.no_grad(), torch._C.DisableTorchFunction(), _without_hooks(module):
                 again = module(
                     *map(moved, args), **{key: moved(one) for key, one in kwargs.items()}
                 )
@@ -195,6 +195,20 @@ def _any_node(made: Iterable[Node], seen: set[Node], is_wanted: Callable[[Node],
             return True
         pending.extend(before for before, _ in node.next_functions if before is not None)
     return False
+
+
+@contextmanager
+def _without_hooks(module: nn.Module) -> Iterator[None]:
+    """No hooks on a twin's module and all modules in it."""
+    names = ("_forward_hooks", "_forward_pre_hooks")
+    kept = [(one, name, vars(one)[name]) for one in module.modules() for name in names]
+    try:
+        for one, name, hooks in kept:
+            vars(one)[name] = type(hooks)()
+        yield
+    finally:
+        for one, name, hooks in kept:
+            vars(one)[name] = hooks
 
 
 def _lacks_backward(node: Node) -> bool:

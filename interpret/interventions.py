@@ -103,8 +103,10 @@ class Recording:
             traced = self._trace(inputs, self._texts)
             # Behind its text the padding of a window is part of the sequence that goes on.
             before = self._sequence
-            own = traced.text >= 0 or before is None
-            self._sequence = traced if own else before.followed_by(traced)
+            if before is not None and traced.text < 0:
+                self._sequence = before.followed_by(traced)
+            else:
+                self._sequence = traced
             self._traced.append(traced)
 
     def finish(self) -> None:
@@ -210,8 +212,9 @@ class Recording:
                 f"the layer {type(layer.module).__name__} runs before the texts are embedded; "
                 f"{_way_out(layer)}"
             )
-        inner = self._sequence is not None and not layer.embeds
-        traced = self._sequence if inner else self._traced[-1]
+        traced = self._traced[-1]
+        if self._sequence is not None and not layer.embeds:
+            traced = self._sequence
         rows, positions = traced.tokens.shape
         ways = {False: (rows, positions), True: (positions, rows)}
         # Where there are as many rows as positions, states lie as the ids did.
