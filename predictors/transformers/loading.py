@@ -12,7 +12,7 @@ from torch import nn
 from allennlp_saliency.compat.own_transformers import is_own_folder
 from allennlp_saliency.interpret import InterpretationError
 
-from .tasks import auto_class, checked_task, task_of
+from .tasks import auto_class, checked_task, tasks_of
 
 
 def find_task(model: Any, task: str | None = None, **loading: Any) -> str:
@@ -35,8 +35,9 @@ def find_task(model: Any, task: str | None = None, **loading: Any) -> str:
     else:
         names = []
     name = names[0] if names else None
-    found = task_of(name)
-    if task is not None and found is not None and task != found and isinstance(model, nn.Module):
+    known = tasks_of(name)
+    found = known[0] if known else None
+    if task is not None and known and task not in known and isinstance(model, nn.Module):
         raise InterpretationError(
             f"a {name} is for {found}, not for {task}; load the model with a head for {task}"
         )

@@ -55,17 +55,24 @@ TASKS = {
 }
 
 
-def task_of(class_name: str | None) -> str | None:
-    """The task of a model's class, None where the name does not say."""
+def tasks_of(class_name: str | None) -> list[str]:
+    """The tasks of a model's class, what it is mostly for first; empty where its name does not
+    say. (BART's class writes, and fills gaps.)"""
     from transformers.models.auto import modeling_auto
 
+    found = []
     for name, task in TASKS.items():
         known = getattr(modeling_auto, task.mapping, {}).values()
         classes = {one for each in known for one in ([each] if isinstance(each, str) else each)}
         if class_name in classes:
-            return name
-    endings = (name for name, task in TASKS.items() if (class_name or "").endswith(task.suffix))
-    return next(endings, None)
+            found.append(name)
+    endings = [name for name, task in TASKS.items() if (class_name or "").endswith(task.suffix)]
+    return found or endings[:1]
+
+
+def task_of(class_name: str | None) -> str | None:
+    """The task of a model's class, None where the name does not say."""
+    return next(iter(tasks_of(class_name)), None)
 
 
 def checked_task(task: str | None, found: str | None, class_name: str | None) -> str:
