@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from allennlp_saliency.interpret.embedding_layers import input_embeddings
 from allennlp_saliency.interpret.first_norm import FirstNorm, normalises_first
 
+from .model import token_embeddings
 from .pieces import Pieces
 
 _PROBE = "Which baseline suits this model?"
@@ -38,7 +39,9 @@ def default_baseline(transformer: nn.Module, tokenizer: Pieces) -> str:
         words = torch.tensor([token.idx is not None for token in tokens], device=device)
         inputs = _probe(tokens, body, device)
         at_text = _watched(body, inputs)
-        hooks = [one.register_forward_hook(_zero_at(words)) for one in _tied(transformer, layer)]
+        hooks = [
+            one.register_forward_hook(_zero_at(words)) for one in token_embeddings(transformer)
+        ]
         try:
             at_zero = _watched(body, inputs)
         finally:
@@ -54,14 +57,6 @@ def default_baseline(transformer: nn.Module, tokenizer: Pieces) -> str:
     if isinstance(weight, Tensor) and weight.dim() == 2 and weight.is_floating_point():
         return "mean"
     return "zero" if getattr(tokenizer.tokenizer, "pad_token_id", None) is None else "pad"
-
-
-def _tied(transformer: nn.Module, layer: nn.Module) -> list[nn.Module]:
-    """The input embeddings, and the layers that have the same weight: T5's encoder and decoder have
-    one each."""
-    weight = getattr(layer, "weight", None)
-    embeddings = [one for one in transformer.modules() if isinstance(one, nn.Embedding)]
-    return [layer, *(one for one in embeddings if one is not layer and one.weight is weight)]
 
 
 def _watched(body: nn.Module, inputs: dict[str, Any]) -> FirstNorm:
