@@ -12,6 +12,7 @@ from torch import Tensor
 from .alignment import TextItem, text_items, token_spans
 from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError
+from .explained import explained_by
 from .explanation import AttentionMatrix, Explanation, InputAttribution, JsonDict
 from .explanation_warnings import incomplete, zero
 from .labels import among_texts, labelled_span, labelled_token
@@ -170,9 +171,12 @@ def _with_text(space: EmbeddingSpace, row: int) -> frozenset[str]:
 
 
 def _label(space: EmbeddingSpace, row: int) -> JsonDict:
-    if space.labels is None:
-        return labelled_span(space.instances[row]) or {"label": None}
     instance = space.instances[row]
+    what = explained_by(instance)
+    if what is not None and what.label is not None:
+        return what.label
+    if space.labels is None:
+        return labelled_span(instance) or {"label": None}
     label: dict[str, Any] = {"label": space.labels.name(row)}
     positions = space.labels.positions(row)
     if positions is None:

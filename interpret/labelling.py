@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, cast, runtime_checkable
@@ -18,7 +19,22 @@ from torch import nn
 
 from .alignment import text_items
 from .errors import InterpretationError
+from .predictor_labels import PredictionLabels
 from .tag_spans import tag_spans
+
+
+@dataclass(frozen=True)
+class LabelledInstance:
+    """One prediction to explain.
+
+    Attributes:
+        instance: The instance with its label, token indexers applied.
+        outputs: The model's outputs that it was labelled by; empty where something else labelled
+            it.
+    """
+
+    instance: Instance
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -27,17 +43,14 @@ class Labelled:
 
     Attributes:
         prediction: What `predict_json` returns, None where it was not asked for.
-        instances: One labelled instance per prediction to explain, token indexers applied.
+        instances: One labelled instance per prediction to explain.
         error: Why there are none.
-        outputs: The model's outputs that the instances were labelled by; empty where something
-            else labelled them.
         details: What the predictor adds to the details of their explanations.
     """
 
     prediction: JsonDict | None = None
-    instances: list[Instance] = field(default_factory=list)
+    instances: list[LabelledInstance] = field(default_factory=list)
     error: Exception | None = None
-    outputs: Mapping[str, Any] = field(default_factory=dict)
     details: JsonDict = field(default_factory=dict)
 
 
@@ -60,26 +73,38 @@ class AddsDetails(Protocol):
         something under the same key, the method's stays."""
 
 
-def label_json(predictor: Predictor, inputs: Sequence[JsonDict], predict: bool) -> list[Labelled]:
+def label_json(
+    predictor: Predictor,
+    inputs: Sequence[JsonDict],
+    predict: bool,
+    labels: PredictionLabels | None = None,
+) -> list[Labelled]:
     """Predicts and labels inputs, with one forward pass for both where the predictor allows it.
 
     Args:
         predictor: A predictor that may be run freely (a twin's).
         inputs: The inputs, as for `predict_json`.
         predict: Whether the predictions are wanted.
+        labels: What labels the predictions, attached to the predictor's model; None for the
+            predictor itself.
 
     Returns:
         One per input, in order; an input that fails carries its error.
     """
-    return [_isolated(predictor, partial(_label_json, predictor, one, predict)) for one in inputs]
+    label = _label_json if labels is None else partial(_label_json_by, labels)
+    return [_isolated(predictor, partial(label, predictor, one, predict)) for one in inputs]
 
 
 def label_instances(
-    predictor: Predictor, instances: Sequence[Instance], predict: bool
+    predictor: Predictor,
+    instances: Sequence[Instance],
+    predict: bool,
+    labels: PredictionLabels | None = None,
 ) -> list[Labelled]:
     """As `label_json`, for instances that a dataset reader made; they are left as they are."""
+    label = _label_instance if labels is None else partial(_label_instance_by, labels)
     return [
-        _isolated(predictor, partial(_label_instance, predictor, one.duplicate(), predict))
+        _isolated(predictor, partial(label, predictor, one.duplicate(), predict))
         for one in instances
     ]
 
@@ -87,8 +112,8 @@ def label_instances(
 def _isolated(predictor: Predictor, label: Callable[[], Labelled]) -> Labelled:
     try:
         labelled = label()
-        for instance in labelled.instances:
-            predictor._dataset_reader.apply_token_indexers(instance)
+        for one in labelled.instances:
+            predictor._dataset_reader.apply_token_indexers(one.instance)
         return labelled
     except InterpretationError as error:
         return Labelled(error=error)
@@ -103,13 +128,54 @@ def _label_json(predictor: Predictor, json: JsonDict, predict: bool) -> Labelled
         and (_overrides(predictor, own.predict_json) or _overrides(predictor, own.predict_instance))
     ):
         prediction = predictor.predict_json(dict(json)) if predict else None
-        return Labelled(prediction, predictor.json_to_labeled_instances(dict(json)))
+        instances = predictor.json_to_labeled_instances(dict(json))
+        return Labelled(prediction, [LabelledInstance(one) for one in instances])
     return _label_instance(predictor, _instance(predictor, json), predict)
 
 
+def _label_json_by(
+    labels: PredictionLabels, predictor: Predictor, json: JsonDict, predict: bool
+) -> Labelled:
+    """As `_label_json`, where the labels are not the predictor's own."""
+    with _reading(predictor, json):
+        instances = labels.instances(predictor, dict(json))
+    outputs = [_indexed_and_predicted(predictor, one) for one in instances]
+    prediction = None
+    if predict:
+        found = labels.prediction(predictor, dict(json), outputs)
+        prediction = predictor.predict_json(dict(json)) if found is None else sanitize(found)
+    labelled = [
+        LabelledInstance(explained, own)
+        for one, own in zip(instances, outputs, strict=True)
+        for explained in labels.labelled(predictor, one, own)
+    ]
+    return Labelled(prediction, labelled)
+
+
+def _label_instance_by(
+    labels: PredictionLabels, predictor: Predictor, instance: Instance, predict: bool
+) -> Labelled:
+    outputs = _indexed_and_predicted(predictor, instance)
+    labelled = labels.labelled(predictor, instance, outputs)
+    prediction = sanitize(outputs) if predict else None
+    return Labelled(prediction, [LabelledInstance(one, outputs) for one in labelled])
+
+
+def _indexed_and_predicted(predictor: Predictor, instance: Instance) -> dict[str, Any]:
+    predictor._dataset_reader.apply_token_indexers(instance)
+    return _predict(predictor, instance)
+
+
 def _instance(predictor: Predictor, json: JsonDict) -> Instance:
-    try:
+    with _reading(predictor, json):
         return predictor._json_to_instance(dict(json))
+
+
+@contextmanager
+def _reading(predictor: Predictor, json: JsonDict) -> Iterator[None]:
+    """Says of what goes wrong while a predictor reads an input what may be wrong with that."""
+    try:
+        yield
     except KeyError as error:
         if error.args and error.args[0] in json:
             raise
@@ -156,14 +222,14 @@ def _labelled(predictor: Predictor, instance: Instance, predict: bool) -> Labell
     if not predict and isinstance(predictor, LabelsUnpredicted):
         known = predictor.labeled_instances(instance)
         if known is not None:
-            return Labelled(None, known)
+            return Labelled(None, [LabelledInstance(one) for one in known])
     outputs = _predict(predictor, instance)
     prediction = sanitize(outputs) if predict else None
     if _is_plain_tagger(predictor):
         instances = _label_spans(predictor, instance, outputs["tags"])
     else:
         instances = predictor.predictions_to_labeled_instances(instance, outputs)
-    return Labelled(prediction, instances, outputs=outputs)
+    return Labelled(prediction, [LabelledInstance(one, outputs) for one in instances])
 
 
 def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from allennlp.models import Model
 from torch import Tensor
 
 from .errors import InterpretationError
+from .explained import explained_by
 
 LabelLike = LabelField | SequenceLabelField
 _OUTSIDE = "O"
@@ -107,7 +108,10 @@ def label_index(vocab: Vocabulary, namespace: str, label: str) -> int:
 
 
 def label_field(instance: Instance) -> str | None:
-    """The name of the field that holds an instance's label, None if there is none or no saying."""
+    """The name of the field that holds an instance's label, None if it is absent or ambiguous."""
+    what = explained_by(instance)
+    if what is not None:
+        return what.label_field
     names = [name for name, field in instance.fields.items() if isinstance(field, LabelLike)]
     usual = [name for name in _USUAL_NAMES if name in names]
     if usual:

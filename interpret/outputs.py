@@ -11,6 +11,7 @@ from allennlp.models import Model
 from torch import Tensor
 
 from .errors import InterpretationError
+from .explained import LOG_LIKELIHOOD
 from .labels import Labels, label_index, namespace_of
 from .row_loss import RowLoss
 
@@ -189,11 +190,14 @@ class ModelOutputs(Mapping[str, Any]):
 
     @property
     def log_likelihood(self) -> Tensor:
-        """Minus the loss of each row, `(rows,)`.
+        """Minus the loss of each row, `(rows,)`; that of one prediction of several, where the
+        model's `PredictionLabels` say what it is.
 
         Raises:
             InterpretationError: If the model returned no loss.
         """
+        if LOG_LIKELIHOOD in self._outputs:
+            return self._outputs[LOG_LIKELIHOOD]
         if "loss" not in self._outputs:
             raise InterpretationError(
                 f"{type(self._model).__name__} returned no loss for a labelled instance, only "

@@ -32,6 +32,7 @@ from .nested_space import space_of
 from .packing import TokenBudget
 from .prediction_cache import PredictionCache
 from .prediction_check import Expected, Mismatch, expected_outputs
+from .predictor_labels import PredictionLabels, labels_of
 from .reduction import Aggregation, Normalization
 from .row_loss import RowLoss
 from .targets import Target
@@ -201,7 +202,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         with _differentiating():
             twin = Twin(self.predictor, self._checked)
             with _remembering(twin, self._kept_graphs(twin, inputs)):
-                labelled = label_json(twin.predictor, inputs, predict)
+                labelled = label_json(twin.predictor, inputs, predict, _labels(twin))
             return self._interpret(twin, labelled, progress)
 
     def interpret_each_instance(
@@ -211,7 +212,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         with _differentiating():
             twin = Twin(self.predictor, self._checked)
             with _remembering(twin, self._kept_graphs(twin, instances)):
-                labelled = label_instances(twin.predictor, instances, predict)
+                labelled = label_instances(twin.predictor, instances, predict, _labels(twin))
             return self._interpret(twin, labelled, progress)
 
     def config(self) -> JsonDict:
@@ -229,17 +230,20 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             owner: one.error for owner, one in enumerate(labelled) if one.error is not None
         }
         work: list[tuple[int, Whole]] = []
+        pairs: list[tuple[Instance, Expected | None]] = []
         for owner, one in enumerate(labelled):
             try:
-                for instance in one.instances:
-                    work += [(owner, ready) for ready in self._prepared(twin, instance)]
+                prepared = [
+                    (whole, self._expected(twin, whole, found.outputs))
+                    for found in one.instances
+                    for whole in self._prepared(twin, found.instance)
+                ]
             except Exception as error:
                 errors[owner] = error
-        pairs = [
-            (instance, self._expected(twin, whole, labelled[owner].outputs))
-            for owner, whole in work
-            for instance in whole.instances
-        ]
+                continue
+            for whole, expected in prepared:
+                work.append((owner, whole))
+                pairs += [(instance, expected) for instance in whole.instances]
         done = iter(self._explain_all(twin, pairs, progress))
         explanations: dict[int, list[Explanation]] = {}
         for owner, whole in work:
@@ -404,6 +408,14 @@ Registrable._registry[SaliencyInterpreter] = Registrable._registry[
 def _differentiating() -> AbstractContextManager[Any]:
     """Gradients, also where the caller has switched them off (`no_grad`, `inference_mode`)."""
     return torch.inference_mode(False)
+
+
+def _labels(twin: Twin) -> PredictionLabels | None:
+    """What labels a twin's predictions in the place of its predictor, attached to its model."""
+    labels = labels_of(twin.predictor)
+    if labels is not None:
+        labels.attach(twin.model)
+    return labels
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def space_of(zoo: Zoo, family: str, texts: list[dict[str, str]]) -> EmbeddingSpa
     twin = Twin(zoo.predictor(family))
     labelled = label_json(twin.predictor, texts, predict=False)
     return EmbeddingSpace(
-        twin, [one.instances[0] for one in labelled], construct(Target, "log-likelihood")
+        twin, [one.instances[0].instance for one in labelled], construct(Target, "log-likelihood")
     )
 
 

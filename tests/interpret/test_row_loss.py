@@ -113,7 +113,8 @@ def check(predictor: Predictor, layer: nn.Module, inputs: list[dict[str, str]]) 
         results = interpreter.interpret_batch_json(inputs)
         assert any(results)
         for given, explanations in zip(inputs, results, strict=True):
-            instances = label_json(predictor, [given], predict=False)[0].instances
+            (labelled,) = label_json(predictor, [given], predict=False)
+            instances = [one.instance for one in labelled.instances]
             assert len(instances) == len(explanations)
             for instance, explanation in zip(instances, explanations, strict=True):
                 expected, value = by_hand(predictor, instance, layer, points)

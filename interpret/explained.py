@@ -1,0 +1,49 @@
+"""What of a model's outputs a labelled instance stands for, where no label field can say it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from allennlp.data import Instance
+from allennlp.data.fields import MetadataField
+
+from .explanation import JsonDict
+
+EXPLAINED = "explained"
+"""The name of the field, and of the argument that a wrapped `forward` takes it from."""
+
+LOG_LIKELIHOOD = "explained_log_likelihood"
+"""The output that holds the log-likelihood of what is explained, `(rows,)`."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One prediction of several that a model makes for an input.
+
+    Attributes:
+        label: What an explanation's `target` says of it: `label`, its name; where it belongs to
+            tokens, their `positions`, and `field`, the text field that they are in. None for what
+            the label field says.
+        choice: Where in the model's outputs it is, in the terms of the `PredictionLabels` that
+            made it.
+        label_field: The instance's label field that carries it, None if none does.
+    """
+
+    label: JsonDict | None = None
+    choice: Any = None
+    label_field: str | None = None
+
+
+def explained(instance: Instance, what: Explained) -> Instance:
+    """A copy of an instance that stands for one prediction; the original stays as it is."""
+    copy = instance.duplicate()
+    copy.add_field(EXPLAINED, MetadataField(what))
+    return copy
+
+
+def explained_by(instance: Instance) -> Explained | None:
+    """The prediction that an instance stands for, None where its label field says it."""
+    found = instance.fields.get(EXPLAINED)
+    what = found.metadata if isinstance(found, MetadataField) else None
+    return what if isinstance(what, Explained) else None

@@ -1,0 +1,134 @@
+"""Labels for predictors that do not label what they predicted.
+
+AllenNLP asks a predictor for labelled instances (`predictions_to_labeled_instances`). Many of
+allennlp-models do not implement it. What such a predictor's predictions are, and which number of
+the model says how sure it is of one, is said here, by the predictor's class:
+
+    @labels_for("my_package.predictors.ArcPredictor")
+    class ArcLabels(PredictionLabels):
+        def labelled(self, predictor, instance, outputs):
+            ...
+
+A subclass of the user's that implements `predictions_to_labeled_instances` itself has its own way.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from allennlp.data import Instance
+from allennlp.models import Model
+from allennlp.predictors import Predictor
+
+from .explained import EXPLAINED, Explained
+from .explanation import JsonDict
+
+Forward = Callable[..., dict[str, Any]]
+
+# As AllenNLP names its default plugins: what registers labels for the predictors that people have.
+_DEFAULT = ("allennlp_saliency.predictors.allennlp_models",)
+
+
+class PredictionLabels:
+    """What of one kind of predictor is explained, and by which number.
+
+    An object of the class serves any predictor of the kind; it keeps nothing.
+    """
+
+    def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:
+        """The instances that the model is run on for an input; the predictor's one by default.
+
+        Args:
+            predictor: The predictor, a private copy.
+            inputs: What its `predict_json` takes; it may be changed.
+        """
+        return [predictor._json_to_instance(inputs)]
+
+    def prediction(
+        self, predictor: Predictor, inputs: JsonDict, outputs: Sequence[dict[str, Any]]
+    ) -> JsonDict | None:
+        """What `predict_json` returns for an input, where the outputs of its instances say so; None
+        to ask the predictor.
+
+        Args:
+            predictor: The predictor, a private copy.
+            inputs: What its `predict_json` takes.
+            outputs: What the model returned, in the order of `instances`.
+        """
+        return outputs[0] if len(outputs) == 1 else None
+
+    def labelled(
+        self, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]
+    ) -> list[Instance]:
+        """One labelled instance for each prediction to explain.
+
+        Args:
+            predictor: The predictor, a private copy.
+            instance: One of `instances`.
+            outputs: What the model returned for it.
+
+        Returns:
+            Copies of the instance that carry the label, or say by `explained` what they stand for.
+
+        Raises:
+            InterpretationError: If there is nothing that can be explained, with the reason.
+        """
+        raise NotImplementedError
+
+    def forward(
+        self, model: Model, run: Forward, what: Sequence[Explained] | None, inputs: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The model's forward pass, with what else is read from it.
+
+        Args:
+            model: A private copy of the model.
+            run: Its own `forward`.
+            what: What each row stands for; None where the instances do not say.
+            inputs: The arguments of `forward`.
+
+        Returns:
+            The model's outputs; `explained_log_likelihood` among them, `(rows,)`, is what the
+            target `log-likelihood` is then, in the place of minus the loss.
+        """
+        return run(**inputs)
+
+    def attach(self, model: Model) -> None:
+        """Puts `forward` around that of a private copy of a model."""
+        run = model.forward
+
+        def forward(*args: Any, **inputs: Any) -> dict[str, Any]:
+            return self.forward(model, run, inputs.pop(EXPLAINED, None), inputs)
+
+        model.forward = forward  # type: ignore[method-assign]
+
+
+_LABELS: dict[str, type[PredictionLabels]] = {}
+
+
+def labels_for(
+    *predictors: str,
+) -> Callable[[type[PredictionLabels]], type[PredictionLabels]]:
+    """Registers labels for predictors by their classes' full names, so that these need not be
+    imported."""
+
+    def register(labels: type[PredictionLabels]) -> type[PredictionLabels]:
+        _LABELS.update(dict.fromkeys(predictors, labels))
+        return labels
+
+    return register
+
+
+def labels_of(predictor: Predictor) -> PredictionLabels | None:
+    """The labels that are registered for a predictor, None where it has labels of its own."""
+    for name in _DEFAULT:
+        importlib.import_module(name)
+    own = Predictor.predictions_to_labeled_instances.__name__
+    for kind in type(predictor).__mro__:
+        found = _LABELS.get(f"{kind.__module__}.{kind.__qualname__}")
+        if found is not None:
+            return found()
+        if own in vars(kind):
+            return None
+    return None

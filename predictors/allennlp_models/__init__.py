@@ -1,0 +1,4 @@
+"""What is explained of the predictors of allennlp-models, one file a kind.
+
+Nothing here imports allennlp-models: its predictors are known by their classes' names.
+"""
