@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .alignment import TextItem, text_items, token_spans
 from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError
 from .explained import explained_by
@@ -17,6 +16,7 @@ from .explanation import AttentionMatrix, Explanation, InputAttribution, JsonDic
 from .explanation_warnings import incomplete, zero
 from .labels import among_texts, labelled_span, labelled_token
 from .reduction import Aggregation, drop_padding, unassigned
+from .texts import TextItem, text_items, token_spans
 
 
 @dataclass(frozen=True)

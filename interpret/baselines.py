@@ -20,7 +20,7 @@ from torch import Tensor
 from .construct import construct
 from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError
-from .interventions import EmbeddingCall
+from .recording import EmbeddingCall
 
 
 class Baseline(Registrable):

@@ -21,7 +21,7 @@ from .alignment import align, special_tokens
 from .collation import collate, select_rows
 from .embedding_layers import EmbeddingLayer, EmbeddingLayers, find_embedding_layers
 from .errors import InterpretationError
-from .interventions import EmbeddingCall, Origin, Recording, Replacement, hooked
+from .hooks import hooked
 from .joined_texts import JoinedTexts, JoinsTexts, TracedCall
 from .labels import Labels
 from .layout import CallLayout, Layout
@@ -30,6 +30,7 @@ from .packing import Chunk, TokenBudget, out_of_memory
 from .prediction_cache import PredictionCache
 from .prediction_check import Expected, check_predicted, row_outputs
 from .recorded_instances import RecordedInstances
+from .recording import EmbeddingCall, Origin, Recording, Replacement
 from .row_loss import RowLoss
 from .targets import Target
 from .twin import Twin, name_of

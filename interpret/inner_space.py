@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .embedding_layers import find_inner_layer, inner_layer_name
 from .embedding_space import EmbeddingSpace, Points
 from .errors import InterpretationError
-from .interventions import instead
+from .hooks import instead
 from .packing import TokenBudget
 from .row_loss import RowLoss
 from .targets import Target

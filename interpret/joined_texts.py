@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from .layout import PADDING, UNASSIGNED
+from .positions import PADDING, UNASSIGNED
 
 # A decoder that repeats its text reads it one position later.
 _SHIFTS = (0, 1)

@@ -17,10 +17,10 @@ from allennlp.modules.token_embedders import PretrainedTransformerEmbedder
 from allennlp.predictors import Predictor, SentenceTaggerPredictor
 from torch import nn
 
-from .alignment import text_items
 from .errors import InterpretationError
 from .predictor_labels import PredictionLabels
 from .tag_spans import tag_spans
+from .texts import text_items
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-UNASSIGNED = -1
-"""A position of the input that belongs to no token of the text field."""
-PADDING = -2
-"""A position that is there because another row of the batch is longer."""
+from .positions import PADDING
+from .reduction import Reduction
 
 
 @dataclass(frozen=True)
@@ -116,3 +114,8 @@ class Layout:
         """Where the positions of a call stand among all positions."""
         start = sum(other.positions for other in self.calls[:call])
         return slice(start, start + self.calls[call].positions)
+
+
+def reduce_coordinates(coordinates: Tensor, layout: Layout, reduction: Reduction) -> Tensor:
+    """A number per coordinate, `(rows, size)`, as one per position, `(rows, positions)`."""
+    return torch.cat([reduction(part) for part in layout.split(coordinates)], dim=-1)

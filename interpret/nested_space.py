@@ -16,7 +16,6 @@ from allennlp.data import Instance
 from allennlp.nn.util import get_text_field_mask
 from torch import Tensor
 
-from .alignment import text_items
 from .batched_backward import batched_backward
 from .beginnings import (
     Beginnings,
@@ -28,12 +27,14 @@ from .beginnings import (
 from .collation import collate, select_rows
 from .embedding_layers import EmbeddingLayers
 from .embedding_space import EmbeddingSpace, FirstPass, Points
-from .interventions import Origin, Recording, Replacement, hooked
+from .hooks import hooked
 from .joined_texts import TracedCall
-from .layout import PADDING
 from .packing import Chunk, TokenBudget
+from .positions import PADDING
+from .recording import Origin, Recording, Replacement
 from .row_loss import RowLoss
 from .targets import Target
+from .texts import text_items
 from .twin import Twin
 
 # A gradient takes a hundredth of the memory that the graph of its row does, or less.

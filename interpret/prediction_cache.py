@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from .embedding_layers import EmbeddingLayer, EmbeddingLayers
-from .interventions import Recording, hooked, instead
+from .hooks import hooked, instead
 
 _MOST_BYTES = 2**28
 _PLAIN = (int, float, str, type(None))
@@ -59,6 +59,18 @@ class _CachedCall:
         """What the backbone returned; a copy, since the model may go on in place."""
         copies = [one.clone() if isinstance(one, Tensor) else one for one in self.outputs]
         return tree_unflatten(copies, self.spec)
+
+
+class Recorder(Protocol):
+    """What is to know of the layers' calls that are served from the cache."""
+
+    def embedder(self, inputs: Any) -> None:
+        """Takes what a module that embeds texts was given."""
+
+    def note(
+        self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Any, leaf: Tensor | None
+    ) -> Tensor:
+        """Takes what a layer was given and returned, and the leaf that stands for that."""
 
 
 class PredictionCache:
@@ -127,7 +139,7 @@ class PredictionCache:
             yield
 
     @contextmanager
-    def serving(self, recording: Recording) -> Iterator[list[bool]]:
+    def serving(self, recording: Recorder) -> Iterator[list[bool]]:
         """Returns the outputs that are known, and tells a recording of the layers' calls.
 
         Yields:

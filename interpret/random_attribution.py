@@ -9,7 +9,7 @@ from allennlp.predictors import Predictor
 
 from .assembly import Attribution
 from .embedding_space import EmbeddingSpace
-from .layout import PADDING
+from .positions import PADDING
 from .saliency_interpreter import SaliencyInterpreter
 
 

@@ -12,10 +12,11 @@ from allennlp.data.tokenizers import WhitespaceTokenizer
 from allennlp.models import Model
 from torch import Tensor
 
-from .alignment import text_items
 from .errors import InterpretationError
-from .interventions import EmbeddingCall
-from .layout import PADDING, Layout
+from .layout import Layout
+from .positions import PADDING
+from .recording import EmbeddingCall
+from .texts import text_items
 from .twin import Twin
 
 

@@ -13,7 +13,7 @@ import torch
 from allennlp.common import Registrable
 from torch import Tensor
 
-from .layout import PADDING, UNASSIGNED, Layout
+from .positions import PADDING, UNASSIGNED
 
 
 class Reduction(Registrable):
@@ -57,11 +57,6 @@ class Sum(Reduction):
 
     def __call__(self, vectors: Tensor) -> Tensor:
         return vectors.sum(-1)
-
-
-def reduce_coordinates(coordinates: Tensor, layout: Layout, reduction: Reduction) -> Tensor:
-    """A number per coordinate, `(rows, size)`, as one per position, `(rows, positions)`."""
-    return torch.cat([reduction(part) for part in layout.split(coordinates)], dim=-1)
 
 
 class Aggregation(Registrable):

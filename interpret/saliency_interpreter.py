@@ -17,7 +17,6 @@ from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from tqdm import tqdm
 
-from .alignment import text_items
 from .assembly import Attribution, assemble
 from .batch_sharing import BatchSharing, Job
 from .beginnings import texts
@@ -36,6 +35,7 @@ from .predictor_labels import PredictionLabels, labels_of
 from .reduction import Aggregation, Normalization
 from .row_loss import RowLoss
 from .targets import Target
+from .texts import text_items
 from .to_words import texts_of, to_words
 from .twin import Twin, name_of
 from .windows import Whole

@@ -8,8 +8,8 @@ from math import fsum
 
 from allennlp.data import Instance
 
-from .alignment import text_items
 from .explanation import Explanation, InputAttribution, JsonDict, Span
+from .texts import text_items
 from .words import word_spans
 
 _MARKS = ("##", "Ġ", "▁")

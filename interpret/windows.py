@@ -20,8 +20,8 @@ from allennlp.data import Instance
 from allennlp.data.tokenizers import Token
 from allennlp.models import Model
 
-from .alignment import text_items, token_spans
 from .explanation import Explanation, InputAttribution, JsonDict, Span
+from .texts import text_items, token_spans
 
 
 @dataclass(frozen=True)

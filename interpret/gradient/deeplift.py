@@ -15,6 +15,7 @@ from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
 from ..errors import InterpretationError
 from ..explanation_warnings import lacks, lost_by
+from ..layout import reduce_coordinates
 from ..propagation.deeplift_rules import (
     OtherPathError,
     Tape,
@@ -23,7 +24,7 @@ from ..propagation.deeplift_rules import (
 )
 from ..propagation.experts import every_expert
 from ..propagation.watch import Losses, Values
-from ..reduction import Sum, reduce_coordinates
+from ..reduction import Sum
 from ..saliency_interpreter import SaliencyInterpreter
 from .against_baseline import AgainstBaseline
 from .layer_methods import AtLayerAgainstBaseline

@@ -13,7 +13,8 @@ from ..assembly import Attribution
 from ..baselines import Baseline
 from ..content_cache import ContentCache
 from ..embedding_space import EmbeddingSpace
-from ..reduction import Sum, reduce_coordinates
+from ..layout import reduce_coordinates
+from ..reduction import Sum
 from ..saliency_interpreter import SaliencyInterpreter
 from .against_baseline import AgainstBaseline
 from .neighbours import STRATEGIES, Neighbours, monotonic_paths

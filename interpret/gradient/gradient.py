@@ -10,7 +10,8 @@ from ..assembly import Attribution
 from ..construct import construct
 from ..embedding_space import EmbeddingSpace
 from ..explanation_warnings import saturated
-from ..reduction import L2Norm, Reduction, reduce_coordinates
+from ..layout import reduce_coordinates
+from ..reduction import L2Norm, Reduction
 from ..saliency_interpreter import SaliencyInterpreter
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
 from ..explanation_warnings import saturated
-from ..reduction import MeanAbsolute, reduce_coordinates
+from ..layout import reduce_coordinates
+from ..reduction import MeanAbsolute
 from ..saliency_interpreter import SaliencyInterpreter
 from .noise import NoisyGradients
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
 from ..explanation_warnings import noisy
-from ..reduction import Sum, reduce_coordinates
+from ..layout import reduce_coordinates
+from ..reduction import Sum
 from ..saliency_interpreter import SaliencyInterpreter
 from .against_baseline import AgainstBaseline
 from .noise import standard_normal, value_range

@@ -13,9 +13,10 @@ from ..embedding_space import EmbeddingSpace
 from ..errors import InterpretationError
 from ..explanation import JsonDict
 from ..explanation_warnings import absorbed_more, saturated
+from ..layout import reduce_coordinates
 from ..propagation.lrp_rules import Absorbed, lrp_rules
 from ..propagation.mode import RuleMode
-from ..reduction import Sum, reduce_coordinates
+from ..reduction import Sum
 from ..saliency_interpreter import SaliencyInterpreter
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..embedding_space import EmbeddingSpace
-from ..reduction import Sum, reduce_coordinates
+from ..layout import reduce_coordinates
+from ..reduction import Sum
 from .quadrature import Floats, Quadrature
 
 _BITS = 45

@@ -11,7 +11,8 @@ from ..assembly import Attribution
 from ..construct import construct
 from ..embedding_space import EmbeddingSpace
 from ..explanation_warnings import saturated
-from ..reduction import Reduction, Sum, reduce_coordinates
+from ..layout import reduce_coordinates
+from ..reduction import Reduction, Sum
 from ..saliency_interpreter import SaliencyInterpreter
 from .noise import NoisyGradients
 

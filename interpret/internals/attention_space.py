@@ -13,7 +13,6 @@ from allennlp.data.fields import IndexField, SequenceLabelField
 from allennlp.data.fields.field import Field
 from torch import Tensor
 
-from ..alignment import text_items
 from ..embedding_layers import find_embedding_layers
 from ..embedding_space import EmbeddingSpace
 from ..errors import InterpretationError, NotApplicableError
@@ -22,6 +21,7 @@ from ..nested_space import NestedSpace
 from ..packing import TokenBudget
 from ..row_loss import RowLoss
 from ..targets import Target
+from ..texts import text_items
 from ..twin import Twin
 from .recorder import CROSS, DECODER, ENCODER, AttentionCall, Recorder, Run, made_readable
 from .sequences import Sequences, sequences_of

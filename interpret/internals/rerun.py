@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..embedding_space import EmbeddingSpace
 from ..errors import InterpretationError
-from ..interventions import listened_to
+from ..hooks import listened_to
 from .frames import Frame, first_tensor
 from .mode import AttentionMode
 from .recorder import AttentionCall

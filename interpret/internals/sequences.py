@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InterpretationError
-from ..interventions import EmbeddingCall
 from ..layout import Layout
+from ..recording import EmbeddingCall
 from .recorder import AttentionCall
 
 # Digits are small, so that they come back from half precision.

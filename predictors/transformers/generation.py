@@ -14,7 +14,7 @@ from allennlp.data.tokenizers import Token
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.interventions import inputs_of
+from allennlp_saliency.interpret.hooks import inputs_of
 from allennlp_saliency.interpret.kept_state import state_kept
 from allennlp_saliency.interpret.prediction_check import Expected, alike
 

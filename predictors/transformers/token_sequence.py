@@ -10,7 +10,7 @@ from allennlp.data import TextFieldTensors
 from torch import Tensor
 
 from allennlp_saliency.interpret.joined_texts import JoinedTexts
-from allennlp_saliency.interpret.layout import UNASSIGNED
+from allennlp_saliency.interpret.positions import UNASSIGNED
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import torch
 from allennlp.data import Instance
 from torch import Tensor
 
-from allennlp_saliency.interpret.alignment import text_items
 from allennlp_saliency.interpret.packing import out_of_memory
 from allennlp_saliency.interpret.prediction_check import Mismatch, check_predicted
+from allennlp_saliency.interpret.texts import text_items
 
 Outputs = list[dict[str, Any]]
 Run = Callable[[list[Instance]], Outputs]

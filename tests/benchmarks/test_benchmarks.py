@@ -20,7 +20,7 @@ from allennlp_saliency.interpret import IntegratedGradients
 from allennlp_saliency.interpret.baselines import ZeroBaseline
 from allennlp_saliency.interpret.embedding_space import EmbeddingSpace
 from allennlp_saliency.interpret.gradient.neighbours import STRATEGIES, Neighbours, monotonic_paths
-from allennlp_saliency.interpret.interventions import EmbeddingCall
+from allennlp_saliency.interpret.recording import EmbeddingCall
 from benchmarks.__main__ import main
 from benchmarks.case import Case, Job, NotReachedError, fewest_steps, normalized
 from benchmarks.compare import compare

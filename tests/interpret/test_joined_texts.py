@@ -10,7 +10,7 @@ from torch import Tensor
 
 from allennlp_saliency.interpret import InputXGradient
 from allennlp_saliency.interpret.joined_texts import JoinedTexts, trace
-from allennlp_saliency.interpret.layout import PADDING, UNASSIGNED
+from allennlp_saliency.interpret.positions import PADDING, UNASSIGNED
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.zoo.architectures.build import build
 from tests.zoo.architectures.tables import chosen

@@ -11,8 +11,8 @@ from torch import nn
 
 from allennlp_saliency.interpret import Explanation, SaliencyInterpreter, nested_space
 from allennlp_saliency.interpret.beginnings import gradients_of_targets, nested
-from allennlp_saliency.interpret.layout import PADDING
 from allennlp_saliency.interpret.nested_space import NestedSpace
+from allennlp_saliency.interpret.positions import PADDING
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.predictors.transformers.models import KINDS, model, predictor, tokenizer
 

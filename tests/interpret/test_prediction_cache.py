@@ -21,8 +21,8 @@ from allennlp_saliency.interpret import (
 )
 from allennlp_saliency.interpret import saliency_interpreter as base
 from allennlp_saliency.interpret.embedding_layers import find_embedding_layers
-from allennlp_saliency.interpret.interventions import Recording
 from allennlp_saliency.interpret.prediction_cache import PredictionCache
+from allennlp_saliency.interpret.recording import Recording
 from allennlp_saliency.interpret.twin import Twin
 from benchmarks.workloads import FIXTURES, TINY, predictor, sentences
 from tests.predictors.transformers import models as transformers

@@ -9,7 +9,7 @@ import torch
 import transformers as tf
 
 from allennlp_saliency.interpret import InputXGradient, InterpretationError
-from allennlp_saliency.interpret.layout import UNASSIGNED
+from allennlp_saliency.interpret.positions import UNASSIGNED
 from allennlp_saliency.predictors import TransformersPredictor
 from allennlp_saliency.predictors.transformers.prepared_steps import (
     added_inputs,

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from allennlp_saliency.interpret.layout import UNASSIGNED
+from allennlp_saliency.interpret.positions import UNASSIGNED
 from allennlp_saliency.predictors.transformers.token_sequence import (
     joined,
     of_ids,

@@ -1,0 +1,93 @@
+"""Hooks on the layers of a private copy of a model, for as long as it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from .embedding_layers import EmbeddingLayer
+from .layer_output import states_of, with_states
+
+
+@contextmanager
+def hooked(
+    layers: Sequence[EmbeddingLayer],
+    on_layer: Callable[[EmbeddingLayer, tuple[Any, ...], Any], Tensor],
+    embedders: Sequence[nn.Module] = (),
+    on_embedder: Callable[[Any], None] | None = None,
+) -> Iterator[None]:
+    """Hooks on the twin's layers for as long as the model runs.
+
+    Args:
+        layers: The layers whose output is recorded or replaced.
+        on_layer: Takes a layer, what it was given and what it returned; returns what to go on with.
+        embedders: The modules that are given texts.
+        on_embedder: Takes what one of these is given.
+    """
+    handles = []
+    try:
+        for layer in {id(layer.module): layer for layer in layers}.values():
+
+            def intervene(
+                module: nn.Module,
+                args: Any,
+                kwargs: Any,
+                output: Any,
+                layer: EmbeddingLayer = layer,
+            ) -> Any:
+                states = on_layer(layer, (*args, *kwargs.values()), states_of(output))
+                return with_states(output, states)
+
+            handles.append(layer.module.register_forward_hook(intervene, with_kwargs=True))
+        if on_embedder is not None:
+
+            def entered(module: nn.Module, args: Any, kwargs: Any) -> None:
+                on_embedder(next(iter((*args, *kwargs.values())), None))
+
+            for embedder in {id(one): one for one in embedders}.values():
+                handles.append(embedder.register_forward_pre_hook(entered, with_kwargs=True))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def instead(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """Another `forward` for a twin's module, which is given the module's own as first argument."""
+    original, replaced = module.forward, "forward" in vars(module)
+    module.forward = partial(forward, original)
+    try:
+        yield
+    finally:
+        if replaced:
+            module.forward = original
+        else:
+            del module.forward
+
+
+@contextmanager
+def inputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
+    """The tensors that a twin's module is given first, call by call."""
+    seen: list[Tensor] = []
+    handle = module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def listened_to(module: nn.Module) -> Iterator[None]:
+    """Hooks that do nothing on a module and all modules in it: torch computes its own blocks in one
+    call unless somebody listens."""
+    handles = [one.register_forward_pre_hook(lambda *_: None) for one in module.modules()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
