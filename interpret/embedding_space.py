@@ -26,14 +26,14 @@ from .joined_texts import JoinedTexts, JoinsTexts, TracedCall
 from .labels import Labels
 from .layout import CallLayout, Layout
 from .outputs import ModelOutputs
-from .packing import Chunk, TokenBudget, out_of_memory
+from .packing import Chunk, out_of_memory
 from .prediction_cache import PredictionCache
 from .prediction_check import Expected, check_predicted, row_outputs
 from .recorded_instances import RecordedInstances
 from .recording import EmbeddingCall, Origin, Recording, Replacement
 from .row_loss import RowLoss
-from .targets import Target
-from .twin import Twin, name_of
+from .session import Session
+from .twin import name_of
 
 _TELLING_LOSS = 1e-2
 
@@ -67,10 +67,8 @@ class EmbeddingSpace(RecordedInstances):
     the value and gradient of the target there.
 
     Args:
-        twin: The predictor's twin; the user's model is not touched.
+        session: The predictor's private copy, the target and the budget.
         instances: Labelled instances to share a batch; token indexers applied.
-        target: The number to explain.
-        budget: How many padded tokens go through the model at once.
         row_loss: How to take a batch's loss apart; see `RowLoss`.
         layers: The layers whose outputs are the coordinates; None for the embedding layers.
 
@@ -91,18 +89,17 @@ class EmbeddingSpace(RecordedInstances):
 
     def __init__(
         self,
-        twin: Twin,
+        session: Session,
         instances: Sequence[Instance],
-        target: Target,
-        budget: TokenBudget | None = None,
         row_loss: RowLoss | None = None,
         layers: EmbeddingLayers | None = None,
     ) -> None:
         self.instances = list(instances)
-        self._twin = twin
-        self._target = self.target = target
+        self._session = session
+        self._twin = twin = session.twin
+        self._target = self.target = session.target
         self._layers = layers
-        self._budget = budget or TokenBudget()
+        self._budget = session.budget
         self._row_loss = row_loss or RowLoss()
         self._collated = collate(self.instances, twin.model.vocab, twin.device)
         self._own_rows = torch.arange(len(self.instances))
@@ -218,7 +215,7 @@ class EmbeddingSpace(RecordedInstances):
         """The same instances with their input embeddings as coordinates."""
         if self._layers is None:
             return self
-        return EmbeddingSpace(self._twin, self.instances, self.target, self._budget, self._row_loss)
+        return EmbeddingSpace(self._session, self.instances, self._row_loss)
 
     def states_at(self, embeddings: Tensor) -> Tensor:
         """Where other input embeddings take the instances in this space.
@@ -432,7 +429,7 @@ class EmbeddingSpace(RecordedInstances):
         count = len(self.instances)
         recording = Recording(self._collated, count, self._joined_texts(self._collated))
         hooks = hooked(found.layers, recording.layer, found.embedders, recording.embedder)
-        cache = self._twin.prediction_cache
+        cache = self._session.cache
         if cache is None or cache.found != found:
             cache = PredictionCache(found)
         watching = self._twin.gradient_paths.watching(cache.modules)

@@ -14,10 +14,8 @@ from .embedding_layers import find_inner_layer, inner_layer_name
 from .embedding_space import EmbeddingSpace, Points
 from .errors import InterpretationError
 from .hooks import instead
-from .packing import TokenBudget
 from .row_loss import RowLoss
-from .targets import Target
-from .twin import Twin
+from .session import Session
 
 _SAME = 1e-5
 
@@ -29,10 +27,8 @@ class InnerSpace(EmbeddingSpace):
     serves for nothing else, which is tried out, it is left out.
 
     Args:
-        twin: The predictor's twin.
+        session: The predictor's private copy, the target and the budget.
         instances: Labelled instances to share a batch.
-        target: The number to explain.
-        budget: How many padded tokens go through the model at once.
         row_loss: How to take a batch's loss apart.
         layer: The layer by its name or number, as `find_inner_layer` takes it.
 
@@ -42,19 +38,17 @@ class InnerSpace(EmbeddingSpace):
 
     def __init__(
         self,
-        twin: Twin,
+        session: Session,
         instances: Sequence[Instance],
-        target: Target,
-        budget: TokenBudget,
         row_loss: RowLoss,
         layer: str | int,
     ) -> None:
-        self._name = inner_layer_name(twin.model, layer)
-        self._below = blocks_below(twin.model, self._name)
+        self._name = inner_layer_name(session.twin.model, layer)
+        self._below = blocks_below(session.twin.model, self._name)
         self._tried_out = False
         # What the blocks below do while they are left out; None where they run.
         self._instead: Callable[..., Any] | None = None
-        super().__init__(twin, instances, target, budget, row_loss, find_inner_layer(twin, layer))
+        super().__init__(session, instances, row_loss, find_inner_layer(session.twin, layer))
 
     def evaluate(self, points: Points, rows: Tensor) -> Tensor:
         self._try_out()

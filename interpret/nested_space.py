@@ -29,13 +29,12 @@ from .embedding_layers import EmbeddingLayers
 from .embedding_space import EmbeddingSpace, FirstPass, Points
 from .hooks import hooked
 from .joined_texts import TracedCall
-from .packing import Chunk, TokenBudget
+from .packing import Chunk
 from .positions import PADDING
 from .recording import Origin, Recording, Replacement
 from .row_loss import RowLoss
-from .targets import Target
+from .session import Session
 from .texts import text_items
-from .twin import Twin
 
 # A gradient takes a hundredth of the memory that the graph of its row does, or less.
 _GRADIENTS_PER_ROW = 32
@@ -51,26 +50,19 @@ class NotNested(Exception):
     """The model's targets depend on what comes after them, or are not read as they should be."""
 
 
-def space_of(
-    twin: Twin,
-    instances: Sequence[Instance],
-    target: Target,
-    budget: TokenBudget,
-    row_loss: RowLoss,
-) -> EmbeddingSpace:
+def space_of(session: Session, instances: Sequence[Instance], row_loss: RowLoss) -> EmbeddingSpace:
     """The space of some instances: a nested one where some are beginnings of one text.
 
     Raises:
         Mismatch: If a model that sees what comes after a beginning sees the padding there, too.
     """
-    if not isinstance(twin.model, ReadsBeginnings) or (
-        len(texts(twin.model, instances)) == len(instances)
-    ):
-        return EmbeddingSpace(twin, instances, target, budget, row_loss)
+    model = session.twin.model
+    if not isinstance(model, ReadsBeginnings) or len(texts(model, instances)) == len(instances):
+        return EmbeddingSpace(session, instances, row_loss)
     try:
-        return NestedSpace(twin, instances, target, budget, row_loss)
+        return NestedSpace(session, instances, row_loss)
     except NotNested:
-        space = EmbeddingSpace(twin, instances, target, budget, row_loss)
+        space = EmbeddingSpace(session, instances, row_loss)
         # Nothing was predicted of a text that is given, so nothing else would tell.
         space.check_alone(range(len(instances)))
         return space

@@ -83,6 +83,10 @@ class PredictionCache:
         found: The backbone and the layers in it that are attributed to.
         most_bytes: Memory to fill at most, graphs left out; what came first is kept.
         graphs: The number of positions whose graphs are kept as well.
+
+    Attributes:
+        found: The same.
+        keeps_graphs: Whether any graphs are kept.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class PredictionCache:
         self.found = found
         self._left = most_bytes
         self._graphs = graphs
+        self.keeps_graphs = graphs > 0
         self._known: dict[Hashable, _CachedCall] = {}
 
     @property

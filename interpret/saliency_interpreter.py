@@ -34,6 +34,7 @@ from .prediction_check import Expected, Mismatch, expected_outputs
 from .predictor_labels import PredictionLabels, labels_of
 from .reduction import Aggregation, Normalization
 from .row_loss import RowLoss
+from .session import Session
 from .targets import Target
 from .texts import text_items
 from .to_words import texts_of, to_words
@@ -200,20 +201,22 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             One per input, in order.
         """
         with _differentiating():
-            twin = Twin(self.predictor, self._checked)
-            with _remembering(twin, self._kept_graphs(twin, inputs)):
+            session = self._session(inputs)
+            twin = session.twin
+            with _cached(session):
                 labelled = label_json(twin.predictor, inputs, predict, _labels(twin))
-            return self._interpret(twin, labelled, progress)
+            return self._interpret(session, labelled, progress)
 
     def interpret_each_instance(
         self, instances: Sequence[Instance], predict: bool = False, progress: bool | None = None
     ) -> list[Interpretation]:
         """As `interpret_each`, for a dataset reader's instances; they are left as they are."""
         with _differentiating():
-            twin = Twin(self.predictor, self._checked)
-            with _remembering(twin, self._kept_graphs(twin, instances)):
+            session = self._session(instances)
+            twin = session.twin
+            with _cached(session):
                 labelled = label_instances(twin.predictor, instances, predict, _labels(twin))
-            return self._interpret(twin, labelled, progress)
+            return self._interpret(session, labelled, progress)
 
     def config(self) -> JsonDict:
         """The interpreter's name and parameters, as they would stand in a config."""
@@ -223,9 +226,24 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         base = allennlp_interpreters.SaliencyInterpreter
         return describe(self, base, frozenset(told_elsewhere))
 
+    def _session(self, inputs: Sequence[Any]) -> Session:
+        twin = Twin(self.predictor, self._checked)
+        budget = self._token_budget(twin)
+        # The graph of the prediction is of use for one input that is looked at where it is. Of
+        # several, passes for all together take less time.
+        once = len(inputs) == 1 and self.rows_per_instance == 1
+        try:
+            found = find_embedding_layers(twin)
+        except InterpretationError:
+            # What is wrong is told of every input, once it is labelled.
+            return Session(twin, self.target, budget)
+        cache = PredictionCache(found, graphs=budget.tokens if once else 0)
+        return Session(twin, self.target, budget, cache)
+
     def _interpret(
-        self, twin: Twin, labelled: Sequence[Labelled], progress: bool | None
+        self, session: Session, labelled: Sequence[Labelled], progress: bool | None
     ) -> list[Interpretation]:
+        twin = session.twin
         errors: dict[int, Exception] = {
             owner: one.error for owner, one in enumerate(labelled) if one.error is not None
         }
@@ -244,7 +262,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             for whole, expected in prepared:
                 work.append((owner, whole))
                 pairs += [(instance, expected) for instance in whole.instances]
-        done = iter(self._explain_all(twin, pairs, progress))
+        done = iter(self._explain_all(session, pairs, progress))
         explanations: dict[int, list[Explanation]] = {}
         for owner, whole in work:
             results = [next(done) for _ in whole.instances]
@@ -286,13 +304,13 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
 
     def _explain_all(
         self,
-        twin: Twin,
+        session: Session,
         pairs: Sequence[tuple[Instance, Expected | None]],
         progress: bool | None,
     ) -> list[Explanation | Exception]:
-        budget = self._token_budget(twin)
+        budget = session.budget
         instances = [instance for instance, _ in pairs]
-        together = self._together(twin, instances)
+        together = self._together(session.twin, instances)
         lengths = [max(_length(instances[i]) for i in members) for members in together]
         shapes = None if self.padded else [str(i.get_padding_lengths()) for i in instances]
         packed = budget.groups(lengths, self.rows_per_instance, shapes)
@@ -302,18 +320,11 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         ]
         for group in _with_progress(groups, progress):
             jobs = [Job(*pairs[number], length) for number, length in group]
-            explained = self._explain_group(twin, jobs, budget)
+            explained = self._explain_group(session, jobs)
             for (number, _), result in zip(group, explained, strict=True):
                 results[number] = result
         self._sharing.single |= budget.single
         return results
-
-    def _kept_graphs(self, twin: Twin, inputs: Sequence[Any]) -> int:
-        """Of how many positions the graph of the prediction is of use: where there is one input
-        that is looked at where it is, not at other points. (Of several, passes for all together
-        take less time.)"""
-        once = len(inputs) == 1 and self.rows_per_instance == 1
-        return self._token_budget(twin).tokens if once else 0
 
     def _token_budget(self, twin: Twin) -> TokenBudget:
         budget = TokenBudget.default(twin.device)
@@ -327,42 +338,39 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         return texts(twin.model, instances)
 
     def _explain_group(
-        self, twin: Twin, jobs: Sequence[Job], budget: TokenBudget
+        self, session: Session, jobs: Sequence[Job]
     ) -> list[Explanation | Exception]:
         """Explains instances together as far as the model allows, and where that fails one by
         one."""
         groups = self._sharing.groups(jobs)
         if len(groups) > 1:
-            return self._explain_apart(twin, jobs, groups, budget)
+            return self._explain_apart(session, jobs, groups)
         try:
-            return list(self._explain(twin, jobs, budget))
+            return list(self._explain(session, jobs))
         except Mismatch as mismatch:
             if len(jobs) == 1:
-                return [mismatch.error(name_of(twin.model))]
+                return [mismatch.error(name_of(session.twin.model))]
             # Is it the batch, or would it be so alone?
-            alone = self._explain_group(twin, [jobs[mismatch.row]], budget)[0]
+            alone = self._explain_group(session, [jobs[mismatch.row]])[0]
             if not isinstance(alone, Exception):
                 self._sharing.refuse(jobs)
-                return self._explain_group(twin, jobs, budget)
+                return self._explain_group(session, jobs)
         except Exception as error:
             if len(jobs) == 1:
                 return [error]
-        return self._explain_apart(twin, jobs, [[n] for n in range(len(jobs))], budget)
+        return self._explain_apart(session, jobs, [[n] for n in range(len(jobs))])
 
     def _explain_apart(
-        self, twin: Twin, jobs: Sequence[Job], groups: Sequence[Sequence[int]], budget: TokenBudget
+        self, session: Session, jobs: Sequence[Job], groups: Sequence[Sequence[int]]
     ) -> list[Explanation | Exception]:
         results: dict[int, Explanation | Exception] = {}
         for group in groups:
-            explained = self._explain_group(twin, [jobs[number] for number in group], budget)
+            explained = self._explain_group(session, [jobs[number] for number in group])
             results.update(zip(group, explained, strict=True))
         return [results[number] for number in range(len(jobs))]
 
-    def _explain(
-        self, twin: Twin, jobs: Sequence[Job], budget: TokenBudget
-    ) -> Sequence[Explanation]:
-        instances = [job.instance for job in jobs]
-        make = partial(self.space, twin, instances, budget)
+    def _explain(self, session: Session, jobs: Sequence[Job]) -> Sequence[Explanation]:
+        make = partial(self.space, session, [job.instance for job in jobs])
         space = make(RowLoss())
         space.check_predicted([job.expected for job in jobs])
         space.check_alone(_unpredicted_and_padded(jobs))
@@ -375,15 +383,11 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         return self._explanations(make(RowLoss(space.loss_reduction())))
 
     def space(
-        self,
-        twin: Twin,
-        instances: Sequence[Instance],
-        budget: TokenBudget,
-        row_loss: RowLoss,
+        self, session: Session, instances: Sequence[Instance], row_loss: RowLoss
     ) -> EmbeddingSpace:
         """The space that `attribute` is given: coordinates are input embeddings, unless a method
         looks elsewhere."""
-        return space_of(twin, instances, self.target, budget, row_loss)
+        return space_of(session, instances, row_loss)
 
     def _explanations(self, space: EmbeddingSpace) -> list[Explanation]:
         attribution = self.attribute(space)
@@ -419,15 +423,14 @@ def _labels(twin: Twin) -> PredictionLabels | None:
 
 
 @contextmanager
-def _remembering(twin: Twin, graphs: int) -> Iterator[None]:
-    try:
-        twin.prediction_cache = PredictionCache(find_embedding_layers(twin), graphs=graphs)
-    except InterpretationError:
-        # What is wrong is told of every input, once it is labelled.
+def _cached(session: Session) -> Iterator[None]:
+    """Fills a session's cache while its inputs are predicted."""
+    twin, cache = session.twin, session.cache
+    if cache is None:
         yield
         return
-    watching = twin.gradient_paths.watching() if graphs else nullcontext()
-    with watching, twin.random_passes.watching(), twin.prediction_cache.listening():
+    watching = twin.gradient_paths.watching() if cache.keeps_graphs else nullcontext()
+    with watching, twin.random_passes.watching(), cache.listening():
         yield
 
 

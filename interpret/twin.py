@@ -9,7 +9,7 @@ on the user's model: modules are copied, tensors are shared.
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,9 +25,6 @@ from .gradient_paths import GradientPaths
 from .model_checks import RandomPasses
 from .private_copy import private_copy
 from .stray_calls import refuse_stray_calls
-
-if TYPE_CHECKING:
-    from .prediction_cache import PredictionCache
 
 _TANH_GELUS = (NewGELUActivation, FastGELUActivation)
 
@@ -53,12 +50,10 @@ class Twin:
         dtype: The floating type of the model's parameters.
         gradient_paths: Whether gradients come back through its modules.
         random_passes: Whether its forward pass is random although it is in evaluation mode.
-        prediction_cache: The outputs of the prediction pass, None where none are kept.
     """
 
     def __init__(self, predictor: Predictor, checked: set[int] | None = None) -> None:
         checked = set() if checked is None else checked
-        self.prediction_cache: PredictionCache | None = None
         copied = private_copy(predictor._model)
         model: Any = copied.model
         self._memo = copied.memo

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ..embedding_space import EmbeddingSpace
 from ..inner_space import InnerSpace
-from ..packing import TokenBudget
 from ..row_loss import RowLoss
 from ..saliency_interpreter import SaliencyInterpreter
+from ..session import Session
 from ..twin import Twin
 from .against_baseline import AgainstBaseline
 from .input_x_gradient import InputXGradient
@@ -39,11 +39,11 @@ class AtLayer(SaliencyInterpreter):
         self.layer = layer
 
     def space(
-        self, twin: Twin, instances: Sequence[Instance], budget: TokenBudget, row_loss: RowLoss
+        self, session: Session, instances: Sequence[Instance], row_loss: RowLoss
     ) -> EmbeddingSpace:
         if self.layer is None:
-            return super().space(twin, instances, budget, row_loss)
-        return InnerSpace(twin, instances, self.target, budget, row_loss, self.layer)
+            return super().space(session, instances, row_loss)
+        return InnerSpace(session, instances, row_loss, self.layer)
 
     def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
         if self.layer is None:

@@ -19,9 +19,9 @@ from ..embedding_space import EmbeddingSpace
 from ..explanation import AttentionMatrix
 from ..explanation_warnings import one_position
 from ..nested_space import NotNested
-from ..packing import TokenBudget
 from ..row_loss import RowLoss
 from ..saliency_interpreter import SaliencyInterpreter
+from ..session import Session
 from ..twin import Twin
 from .attention_space import AttentionSpace, NestedAttentionSpace, Stack
 from .matrices import matrices_of, written
@@ -97,13 +97,12 @@ class AttentionInterpreter(SaliencyInterpreter):
         self.matrices = matrices
 
     def space(
-        self, twin: Twin, instances: Sequence[Instance], budget: TokenBudget, row_loss: RowLoss
+        self, session: Session, instances: Sequence[Instance], row_loss: RowLoss
     ) -> AttentionSpace:
-        given = (twin, instances, self.target, budget, row_loss)
-        if self.nested and len(texts(twin.model, instances)) < len(instances):
+        if self.nested and len(texts(session.twin.model, instances)) < len(instances):
             with suppress(NotNested):
-                return NestedAttentionSpace(*given)
-        return AttentionSpace(*given)
+                return NestedAttentionSpace(session, instances, row_loss)
+        return AttentionSpace(session, instances, row_loss)
 
     def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
         if self.nested:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -18,11 +17,9 @@ from ..embedding_space import EmbeddingSpace
 from ..errors import InterpretationError, NotApplicableError
 from ..labels import labelled_span
 from ..nested_space import NestedSpace
-from ..packing import TokenBudget
 from ..row_loss import RowLoss
-from ..targets import Target
+from ..session import Session
 from ..texts import text_items
-from ..twin import Twin
 from .recorder import CROSS, DECODER, ENCODER, AttentionCall, Recorder, Run, made_readable
 from .sequences import Sequences, sequences_of
 
@@ -65,10 +62,8 @@ class AttentionSpace(EmbeddingSpace):
     """An embedding space that saw the attention weights in the pass in which it was recorded.
 
     Args:
-        twin: The predictor's twin.
+        session: The predictor's private copy, the target and the budget.
         instances: Labelled instances to share a batch.
-        target: The number to explain.
-        budget: How many padded tokens go through the model at once.
         row_loss: How to take a batch's loss apart.
 
     Raises:
@@ -86,21 +81,19 @@ class AttentionSpace(EmbeddingSpace):
 
     def __init__(
         self,
-        twin: Twin,
+        session: Session,
         instances: Sequence[Instance],
-        target: Target,
-        budget: TokenBudget | None = None,
         row_loss: RowLoss | None = None,
     ) -> None:
         # A recorder sees no pass that is served from the cache.
-        twin = copy.copy(twin)
-        twin.prediction_cache = None
+        session = replace(session, cache=None)
+        twin = session.twin
         made_readable(twin.model)
         layers = find_embedding_layers(twin).layers
         recorder = Recorder(twin.model, [layer.module for layer in layers])
         self.heads = self.row_of = torch.arange(len(instances))
         with recorder.listening():
-            super().__init__(twin, instances, target, budget, row_loss)
+            super().__init__(session, instances, row_loss)
         self.runs = recorder.runs()
         self._embedded = recorder.embedded
         if not self.runs:

@@ -17,6 +17,7 @@ from allennlp_saliency.interpret import (
 )
 from allennlp_saliency.interpret.construct import construct
 from allennlp_saliency.interpret.labelling import label_json
+from allennlp_saliency.interpret.session import Session
 from allennlp_saliency.interpret.twin import Twin
 from tests.zoo import Zoo
 
@@ -24,9 +25,8 @@ from tests.zoo import Zoo
 def space_of(zoo: Zoo, family: str, texts: list[dict[str, str]]) -> EmbeddingSpace:
     twin = Twin(zoo.predictor(family))
     labelled = label_json(twin.predictor, texts, predict=False)
-    return EmbeddingSpace(
-        twin, [one.instances[0].instance for one in labelled], construct(Target, "log-likelihood")
-    )
+    session = Session(twin, construct(Target, "log-likelihood"))
+    return EmbeddingSpace(session, [one.instances[0].instance for one in labelled])
 
 
 def points(zoo: Zoo, family: str, baseline: Any, texts: list[str]) -> tuple[Tensor, Tensor]:

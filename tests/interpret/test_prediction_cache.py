@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
@@ -45,8 +45,7 @@ class Counting:
         monkeypatch.setattr(BertModel, "forward", forward)
 
 
-def forgetful(twin: Twin, graphs: int) -> nullcontext[None]:
-    return nullcontext()
+forgetful = partial(PredictionCache, most_bytes=-1)
 
 
 def test_a_text_goes_through_the_model_once_before_the_path(
@@ -98,7 +97,7 @@ def test_several_fields_and_several_instances_of_one_input(
     lines = (FIXTURES / fixture / "inputs.jsonl").read_text().splitlines()[:3]
     given = [json.loads(line) for line in lines]
     found = [interpreter.interpret_json(one) for one in given]
-    monkeypatch.setattr(base, "_remembering", forgetful)
+    monkeypatch.setattr(base, "PredictionCache", forgetful)
     for mine, one in zip(found, given, strict=True):
         for explanation, other in zip(mine, interpreter.interpret_json(one), strict=True):
             for part, same in zip(explanation.inputs, other.inputs, strict=True):
@@ -113,7 +112,7 @@ def test_a_hugging_face_model_as_if_nothing_were_known(
     name = next(name for name, other in transformers.supported() if other == task)
     interpreter = InputXGradient(transformers.predictor(name, task))
     found = [interpreter.interpret_json(one) for one in transformers.inputs(name, task)]
-    monkeypatch.setattr(base, "_remembering", forgetful)
+    monkeypatch.setattr(base, "PredictionCache", forgetful)
     for mine, given in zip(found, transformers.inputs(name, task), strict=True):
         for explanation, other in zip(mine, interpreter.interpret_json(given), strict=True):
             assert explanation.target["value"] == pytest.approx(other.target["value"], abs=1e-6)
@@ -155,7 +154,7 @@ def test_scores_are_those_of_an_interpreter_that_remembers_nothing(
     interpreter = make(predictor(TINY, "cpu"))
     texts = sentences(lengths)
     found = interpreter.interpret_batch_json(texts)
-    monkeypatch.setattr(base, "_remembering", forgetful)
+    monkeypatch.setattr(base, "PredictionCache", forgetful)
     for (one,), (other,) in zip(found, interpreter.interpret_batch_json(texts), strict=True):
         assert one.target["value"] == pytest.approx(other.target["value"], abs=1e-6)
         assert one.inputs[0].attributions == pytest.approx(
@@ -167,13 +166,8 @@ def test_scores_are_those_of_an_interpreter_that_remembers_nothing(
 def test_no_more_is_kept_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting(monkeypatch)
 
-    @contextmanager
-    def little(twin: Twin, graphs: int):
-        twin.prediction_cache = PredictionCache(find_embedding_layers(twin), most_bytes=100)
-        with twin.prediction_cache.listening():
-            yield
-
-    monkeypatch.setattr(base, "_remembering", little)
+    little = partial(PredictionCache, most_bytes=100)
+    monkeypatch.setattr(base, "PredictionCache", little)
     IntegratedGradients(predictor(TINY, "cpu"), steps=5, rule="left").interpret_json(
         sentences([9])[0]
     )
@@ -213,7 +207,7 @@ def test_two_fields_with_the_same_text(monkeypatch: pytest.MonkeyPatch) -> None:
     line = json.loads((FIXTURES / "entailment" / "inputs.jsonl").read_text().splitlines()[0])
     given = {"premise": line["premise"], "hypothesis": line["premise"]}
     (found,) = interpreter.interpret_json(given)
-    monkeypatch.setattr(base, "_remembering", forgetful)
+    monkeypatch.setattr(base, "PredictionCache", forgetful)
     (expected,) = interpreter.interpret_json(given)
     for part, same in zip(found.inputs, expected.inputs, strict=True):
         assert part.attributions == pytest.approx(same.attributions, rel=1e-4, abs=1e-8)
