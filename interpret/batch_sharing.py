@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from allennlp.data import Instance
 
-from .prediction_check import Expected
+from .contracts import Expected
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,6 @@ so one row that holds the whole text gives the targets of all its beginnings.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from allennlp.data import Instance
@@ -16,41 +14,7 @@ from allennlp.models import Model
 from torch import Tensor
 
 from .batched_backward import vjps
-
-
-@dataclass(frozen=True)
-class Beginnings:
-    """Where the targets of a batch are read: what `forward` gets under this name.
-
-    The text fields of such a batch hold whole texts, one a row; all other fields have one entry
-    per target.
-
-    Attributes:
-        rows: The row that each target is read in, `(targets,)`.
-        lengths: How many tokens of the growing field come before it, `(targets,)`.
-    """
-
-    rows: Tensor
-    lengths: Tensor
-
-
-@runtime_checkable
-class ReadsBeginnings(Protocol):
-    """A model that can be asked for several targets of one row.
-
-    Its `forward` takes `beginnings` and then returns, next to outputs with one entry per target,
-    `states`, `(rows, places, dim)`, and `places`, a pair of indices `(targets,)`: everything that
-    a target is computed from is its own `states[row, place]`.
-
-    Attributes:
-        growing: The text field that is longer from one target of a text to the next.
-    """
-
-    growing: str
-
-    def whole_text(self, instance: Instance) -> Hashable:
-        """What all instances with beginnings of the same text have in common; None where the
-        model cannot read them so."""
+from .contracts import ReadsBeginnings
 
 
 def texts(model: Model, instances: Sequence[Instance]) -> list[list[int]]:

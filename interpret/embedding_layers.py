@@ -18,8 +18,8 @@ from allennlp.modules.token_embedders import (
 from allennlp.predictors import Predictor
 from torch import nn
 
+from .contracts import JoinsTexts
 from .errors import InterpretationError
-from .joined_texts import JoinsTexts
 from .twin import Twin
 
 

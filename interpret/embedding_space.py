@@ -19,16 +19,17 @@ from torch import Tensor
 
 from .alignment import align, special_tokens
 from .collation import collate, select_rows
+from .contracts import Expected, JoinedTexts, JoinsTexts
 from .embedding_layers import EmbeddingLayer, EmbeddingLayers, find_embedding_layers
 from .errors import InterpretationError
 from .hooks import hooked
-from .joined_texts import JoinedTexts, JoinsTexts, TracedCall
+from .joined_texts import TracedCall
 from .labels import Labels
 from .layout import CallLayout, Layout
 from .outputs import ModelOutputs
 from .packing import Chunk, out_of_memory
 from .prediction_cache import PredictionCache
-from .prediction_check import Expected, check_predicted, row_outputs
+from .prediction_check import check_predicted, row_outputs
 from .recorded_instances import RecordedInstances
 from .recording import EmbeddingCall, Origin, Recording, Replacement
 from .row_loss import RowLoss

@@ -7,62 +7,17 @@ one is traced back to the sequence by its ids.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from .contracts import JoinedTexts
 from .positions import PADDING, UNASSIGNED
 
 # A decoder that repeats its text reads it one position later.
 _SHIFTS = (0, 1)
-
-
-@dataclass(frozen=True)
-class JoinedTexts:
-    """Token ids as a model reads them, and the token of which text field each is.
-
-    Attributes:
-        names: The text fields, in the order in which explanations list them from the last.
-        ids: `(rows, positions)`; rows may be several times as many as there are instances (the
-            choices of a question).
-        mask: Which positions hold a token, `(rows, positions)`.
-        fields: The field of each token, a place in `names`, `(rows, positions)`; -1 for a token
-            of no field.
-        tokens: The number of each token in its field, counted through the items of a list,
-            `(rows, positions)`; `UNASSIGNED` for a token of no field.
-        padding: The id that fills up texts; None where that is not known.
-    """
-
-    names: tuple[str, ...]
-    ids: Tensor
-    mask: Tensor
-    fields: Tensor
-    tokens: Tensor
-    padding: int | None = None
-
-
-@runtime_checkable
-class JoinsTexts(Protocol):
-    """A model that reads its text fields as sequences of token ids.
-
-    Attributes:
-        embedding_layers: The layers that embed the ids.
-        backbone: The module that does most of the work; None if a prediction calls it otherwise
-            than the run that explains it.
-    """
-
-    embedding_layers: Sequence[nn.Module]
-    backbone: nn.Module | None
-
-    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[JoinedTexts]:
-        """The sequences that `forward` reads.
-
-        Args:
-            fields: The arguments of `forward`.
-        """
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, cast
 
 from allennlp.common.util import JsonDict, sanitize
 from allennlp.data import Instance
@@ -17,6 +17,7 @@ from allennlp.modules.token_embedders import PretrainedTransformerEmbedder
 from allennlp.predictors import Predictor, SentenceTaggerPredictor
 from torch import nn
 
+from .contracts import AddsDetails, LabelsUnpredicted
 from .errors import InterpretationError
 from .predictor_labels import PredictionLabels
 from .tag_spans import tag_spans
@@ -52,25 +53,6 @@ class Labelled:
     instances: list[LabelledInstance] = field(default_factory=list)
     error: Exception | None = None
     details: JsonDict = field(default_factory=dict)
-
-
-@runtime_checkable
-class LabelsUnpredicted(Protocol):
-    """A predictor that may know what is to be explained before the model has run."""
-
-    def labeled_instances(self, instance: Instance) -> list[Instance] | None:
-        """The labelled instances that an input itself asks for; None where only the model's
-        prediction tells."""
-
-
-@runtime_checkable
-class AddsDetails(Protocol):
-    """A predictor that has something to say about what is explained, as a method has in
-    `Explanation.details`."""
-
-    def explanation_details(self, instance: Instance) -> JsonDict:
-        """What to add to the details of all explanations of an input; where a method reports
-        something under the same key, the method's stays."""
 
 
 def label_json(

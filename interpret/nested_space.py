@@ -17,14 +17,9 @@ from allennlp.nn.util import get_text_field_mask
 from torch import Tensor
 
 from .batched_backward import batched_backward
-from .beginnings import (
-    Beginnings,
-    ReadsBeginnings,
-    gradients_of_targets,
-    nested,
-    texts,
-)
+from .beginnings import gradients_of_targets, nested, texts
 from .collation import collate, select_rows
+from .contracts import Beginnings, ReadsBeginnings
 from .embedding_layers import EmbeddingLayers
 from .embedding_space import EmbeddingSpace, FirstPass, Points
 from .hooks import hooked

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from allennlp.data import Instance
 from torch import Tensor
 
+from .contracts import Expected, ExpectsOutputs
 from .errors import InterpretationError
 from .outputs import LOGITS, PROBABILITIES, SPAN_LOGITS
 
@@ -22,22 +23,6 @@ from .outputs import LOGITS, PROBABILITIES, SPAN_LOGITS
 _SAME = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
 _SAME_OTHERWISE = 3e-4
 _COMPARED = (*LOGITS, *PROBABILITIES, *(name for names in SPAN_LOGITS for name in names))
-
-Expected = Mapping[str, Any]
-"""By the name of an output what it is to be for an instance, without the dimension of the rows."""
-
-
-@runtime_checkable
-class ExpectsOutputs(Protocol):
-    """A model that predicts in another form than it returns for a labelled instance."""
-
-    def expected_outputs(self, instance: Instance, prediction: Mapping[str, Any]) -> Expected:
-        """What `forward` must return for a labelled instance.
-
-        Args:
-            instance: An instance labelled with what was predicted.
-            prediction: The outputs of the prediction.
-        """
 
 
 def expected_outputs(model: Any, instance: Instance, prediction: Mapping[str, Any]) -> Expected:

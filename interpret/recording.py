@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .contracts import JoinedTexts
 from .embedding_layers import EmbeddingLayer
 from .errors import InterpretationError
-from .joined_texts import JoinedTexts, TracedCall, trace
+from .joined_texts import TracedCall, trace
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from .assembly import Attribution, assemble
 from .batch_sharing import BatchSharing, Job
 from .beginnings import texts
 from .construct import construct, describe
+from .contracts import Expected, HasDefaultTarget
 from .embedding_layers import find_embedding_layers
 from .embedding_space import EmbeddingSpace, RowLossError
 from .errors import InterpretationError
@@ -30,7 +31,7 @@ from .model_checks import RANDOM_WARNING
 from .nested_space import space_of
 from .packing import TokenBudget
 from .prediction_cache import PredictionCache
-from .prediction_check import Expected, Mismatch, expected_outputs
+from .prediction_check import Mismatch, expected_outputs
 from .predictor_labels import PredictionLabels, labels_of
 from .reduction import Aggregation, Normalization
 from .row_loss import RowLoss
@@ -98,7 +99,9 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     ) -> None:
         super().__init__(predictor)
         if target is None:
-            target = getattr(predictor, "default_target", Target.default_implementation)
+            target = Target.default_implementation
+            if isinstance(predictor, HasDefaultTarget):
+                target = predictor.default_target
         self.target = construct(Target, target)
         self.aggregation = construct(Aggregation, aggregation)
         self.normalization = construct(Normalization, normalization)

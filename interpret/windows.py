@@ -11,77 +11,17 @@ F̄(x) - F̄(x').
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import fsum
-from typing import Any
 
 from allennlp.data import Instance
 from allennlp.data.tokenizers import Token
 from allennlp.models import Model
 
-from .explanation import Explanation, InputAttribution, JsonDict, Span
+from .contracts import Part, Parts, ReadsParts
+from .explanation import Explanation, InputAttribution, JsonDict
 from .texts import text_items, token_spans
-
-
-@dataclass(frozen=True)
-class Part:
-    """An instance with a part of another's texts.
-
-    Attributes:
-        instance: The instance, labelled as the other.
-        places: For every text that is not whole, by its name: for each token of the part its
-            number in the whole text.
-        spans: For the same texts which tokens of the whole `[start, end)` the part has, those
-            aside that the tokenizer adds to every text.
-    """
-
-    instance: Instance
-    places: Mapping[str, Sequence[int]]
-    spans: Mapping[str, Span]
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a model reads of an instance that is too long for it.
-
-    Attributes:
-        policy: "truncate" or "window".
-        limit: How many tokens the model takes.
-        length: How many tokens there are.
-        parts: The parts; the mean over them is what is explained.
-    """
-
-    policy: str
-    limit: int
-    length: int
-    parts: Sequence[Part]
-
-    def told(self, whole: Instance) -> JsonDict:
-        """What was done, for the explanation.
-
-        Args:
-            whole: The instance that is too long.
-
-        Returns:
-            `policy`, `limit`, `tokens` (how many there are), `dropped` (how many of them are in
-            no part), and `windows`: per part, by text, which tokens `[start, end)` it has.
-        """
-        names = dict.fromkeys(name for part in self.parts for name in part.places)
-        dropped = 0
-        for name in names:
-            count = len(_tokens(whole, name))
-            read = [set(part.places.get(name, range(count))) for part in self.parts]
-            dropped += count - len(set().union(*read))
-        return {
-            "policy": self.policy,
-            "limit": self.limit,
-            "tokens": self.length,
-            "dropped": dropped,
-            "windows": [
-                {name: list(span) for name, span in part.spans.items()} for part in self.parts
-            ],
-        }
 
 
 @dataclass(frozen=True)
@@ -103,8 +43,7 @@ class Whole:
         Raises:
             InterpretationError: If it is too long, and nobody said what to do then.
         """
-        in_parts: Any = getattr(model, "in_parts", None)
-        return cls(instance, None if in_parts is None else in_parts(instance))
+        return cls(instance, model.in_parts(instance) if isinstance(model, ReadsParts) else None)
 
     @property
     def instances(self) -> list[Instance]:
@@ -150,17 +89,36 @@ def _merged(whole: Instance, cut: Parts, explained: Sequence[Explanation]) -> Ex
         if all(key in one.target for one in spread)
     }
     deltas = [one.convergence_delta for one in spread if one.convergence_delta is not None]
-    told = cut.told(whole)
+    described = describe_parts(cut, whole)
     return replace(
         first,
         target={**first.target, **numbers},
         inputs=inputs,
         convergence_delta=_mean(deltas) if len(deltas) == len(spread) else None,
         details=_details([one.details for one in spread]),
-        warnings=[*_unread(told), *_warnings([one.warnings for one in spread])],
-        overlong=told,
+        warnings=[*_unread(described), *_warnings([one.warnings for one in spread])],
+        overlong=described,
         matrices=[matrix for one in spread for matrix in one.matrices],
     )
+
+
+def describe_parts(cut: Parts, whole: Instance) -> JsonDict:
+    """What was done with an instance that is too long: `policy`, `limit`, `tokens` (how many there
+    are), `dropped` (how many of them are in no part), and `windows`: per part, by text, which
+    tokens `[start, end)` it has."""
+    names = dict.fromkeys(name for part in cut.parts for name in part.places)
+    dropped = 0
+    for name in names:
+        count = len(_tokens(whole, name))
+        read = [set(part.places.get(name, range(count))) for part in cut.parts]
+        dropped += count - len(set().union(*read))
+    return {
+        "policy": cut.policy,
+        "limit": cut.limit,
+        "tokens": cut.length,
+        "dropped": dropped,
+        "windows": [{name: list(span) for name, span in part.spans.items()} for part in cut.parts],
+    }
 
 
 def _mean(numbers: Sequence[float]) -> float:

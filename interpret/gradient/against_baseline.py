@@ -12,6 +12,7 @@ from torch import Tensor
 from ..assembly import Attribution
 from ..baselines import Baseline
 from ..construct import construct
+from ..contracts import HasDefaultBaseline
 from ..embedding_space import EmbeddingSpace
 from ..explanation import JsonDict
 from ..saliency_interpreter import SaliencyInterpreter
@@ -39,7 +40,9 @@ class AgainstBaseline(SaliencyInterpreter):
     ) -> None:
         super().__init__(predictor, **common)
         if baseline is None:
-            baseline = getattr(predictor, "default_baseline", Baseline.default_implementation)
+            baseline = Baseline.default_implementation
+            if isinstance(predictor, HasDefaultBaseline):
+                baseline = predictor.default_baseline
         self.baseline = construct(Baseline, baseline)
         self._zero = ZeroPoint(self.baseline)
 

@@ -14,9 +14,10 @@ from allennlp.data.tokenizers import Token
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.contracts import Expected
 from allennlp_saliency.interpret.hooks import inputs_of
 from allennlp_saliency.interpret.kept_state import state_kept
-from allennlp_saliency.interpret.prediction_check import Expected, alike
+from allennlp_saliency.interpret.prediction_check import alike
 
 from .greedy import Written, generation_details, greedy, writes_rows_alone
 from .label_vocabulary import LabelVocabulary

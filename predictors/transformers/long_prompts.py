@@ -10,7 +10,8 @@ import torch
 from allennlp.data import Instance
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.windows import Parts
+from allennlp_saliency.interpret.contracts import Parts
+from allennlp_saliency.interpret.windows import describe_parts
 
 from .generation import GeneratingModel
 from .greedy import Written, end_ids, forced_start
@@ -59,7 +60,10 @@ class WritesAfterLongTexts(GeneratingModel):
             for row, number in zip(logits, given, strict=True)
         ]
         outputs = self.generated([Written(given, log_probs)])
-        return {**{name: rows[0] for name, rows in outputs.items()}, "overlong": cut.told(instance)}
+        return {
+            **{name: rows[0] for name, rows in outputs.items()},
+            "overlong": describe_parts(cut, instance),
+        }
 
     def _written_in_parts(self, instance: Instance, most: int) -> tuple[list[int], list[Any]]:
         ends = end_ids(self.transformer)

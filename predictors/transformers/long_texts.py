@@ -14,7 +14,8 @@ from allennlp.models import Model
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.windows import Part, Parts
+from allennlp_saliency.interpret.contracts import Part, Parts
+from allennlp_saliency.interpret.windows import describe_parts
 
 from .overlong import LongText, Overlong, Span, truncated, window_spans
 
@@ -120,7 +121,7 @@ class ReadsLongTexts(Model):
     def _told(
         self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        return {**self.together(instance, cut, outputs), "overlong": cut.told(instance)}
+        return {**self.together(instance, cut, outputs), "overlong": describe_parts(cut, instance)}
 
     def together(
         self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]

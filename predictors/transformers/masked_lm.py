@@ -11,7 +11,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.windows import Parts
+from allennlp_saliency.interpret.contracts import Parts
 
 from .generation import GeneratingModel, likelihood
 from .json_input import TEXT

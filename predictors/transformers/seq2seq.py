@@ -12,7 +12,7 @@ from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import Tensor
 
-from allennlp_saliency.interpret.beginnings import Beginnings
+from allennlp_saliency.interpret.contracts import Beginnings
 from allennlp_saliency.interpret.prediction_check import alike
 
 from .generation import GeneratingPredictor, compared, likelihood, request

@@ -14,7 +14,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.windows import Parts
+from allennlp_saliency.interpret.contracts import Parts
 
 from .json_input import TEXT
 from .long_texts import mean_probabilities

@@ -19,10 +19,9 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.contracts import Expected, Parts
 from allennlp_saliency.interpret.explanation import Span
-from allennlp_saliency.interpret.prediction_check import Expected
 from allennlp_saliency.interpret.tag_spans import tag_spans
-from allennlp_saliency.interpret.windows import Parts
 from allennlp_saliency.interpret.words import word_spans
 
 from .json_input import TEXT

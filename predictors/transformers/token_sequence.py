@@ -9,7 +9,7 @@ import torch
 from allennlp.data import TextFieldTensors
 from torch import Tensor
 
-from allennlp_saliency.interpret.joined_texts import JoinedTexts
+from allennlp_saliency.interpret.contracts import JoinedTexts
 from allennlp_saliency.interpret.positions import UNASSIGNED
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from allennlp_saliency.interpret import InputXGradient
-from allennlp_saliency.interpret.joined_texts import JoinedTexts, trace
+from allennlp_saliency.interpret.contracts import JoinedTexts
+from allennlp_saliency.interpret.joined_texts import trace
 from allennlp_saliency.interpret.positions import PADDING, UNASSIGNED
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.zoo.architectures.build import build
