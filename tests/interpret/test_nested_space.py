@@ -141,12 +141,13 @@ def rows_run(made: SaliencyInterpreter, json: dict[str, Any]) -> int:
     twins: list[nn.Module] = []
     original = NestedSpace.__init__
 
-    def listening(self: Any, twin: Any, *args: Any, **kwargs: Any) -> None:
-        if twin.model not in twins:
-            twins.append(twin.model)
-            block = twin.model.transformer.transformer.h[0]
+    def listening(self: Any, session: Any, *args: Any, **kwargs: Any) -> None:
+        model = session.twin.model
+        if model not in twins:
+            twins.append(model)
+            block = model.transformer.transformer.h[0]
             block.register_forward_pre_hook(lambda m, args: seen.append(len(args[0])))
-        original(self, twin, *args, **kwargs)
+        original(self, session, *args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(NestedSpace, "__init__", listening)
