@@ -2,3 +2,7 @@
 
 Nothing here imports allennlp-models: its predictors are known by their classes' names.
 """
+
+from . import seq2seq
+
+__all__ = ["seq2seq"]
