@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,16 +24,19 @@ class Explained:
 
     Attributes:
         label: What an explanation's `target` says of it: `label`, its name; where it belongs to
-            tokens, their `positions`, and `field`, the text field that they are in. None for what
-            the label field says.
+            tokens, their `positions`, and `field`, the text field that they are in. What is not
+            there is what the label field says.
         choice: Where in the model's outputs it is, in the terms of the `PredictionLabels` that
             made it.
         label_field: The instance's label field that carries it, None if none does.
+        choices: By the index in the label field what `target` says besides, where labels are
+            numbers that mean something else for every input (an alternative, an antecedent).
     """
 
     label: JsonDict | None = None
     choice: Any = None
     label_field: str | None = None
+    choices: Sequence[JsonDict] = ()
 
 
 def explained(instance: Instance, what: Explained) -> Instance:

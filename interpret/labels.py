@@ -201,6 +201,9 @@ def every_label(instance: Instance, model: Model) -> list[str]:
         )
     namespace = label_namespace(cast(LabelLike, instance.fields[name]), model)
     labels = model.vocab.get_token_to_index_vocabulary(namespace)
+    what = explained_by(instance)
+    if what is not None and what.choices:
+        return [str(number) for number in range(len(what.choices))]
     if not labels:
         raise InterpretationError(f"the labels of namespace {namespace!r} have no names")
     return sorted(labels, key=labels.__getitem__)
