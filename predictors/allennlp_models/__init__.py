@@ -2,3 +2,7 @@
 
 Nothing here imports allennlp-models: its predictors are known by their classes' names.
 """
+
+from . import semantic_roles
+
+__all__ = ["semantic_roles"]
