@@ -171,10 +171,18 @@ def _with_text(space: EmbeddingSpace, row: int) -> frozenset[str]:
 
 
 def _label(space: EmbeddingSpace, row: int) -> JsonDict:
+    what = explained_by(space.instances[row])
+    if what is None:
+        return _carried_label(space, row)
+    known = what.label or {}
+    if what.choices and space.labels is not None:
+        known = {**known, **what.choices[int(space.labels.indices[row])]}
+    return known if "label" in known else {**_carried_label(space, row), **known}
+
+
+def _carried_label(space: EmbeddingSpace, row: int) -> JsonDict:
+    """What the fields of an instance say of its label."""
     instance = space.instances[row]
-    what = explained_by(instance)
-    if what is not None and what.label is not None:
-        return what.label
     if space.labels is None:
         return labelled_span(instance) or {"label": None}
     label: dict[str, Any] = {"label": space.labels.name(row)}

@@ -17,6 +17,7 @@ from allennlp.modules.token_embedders import (
 )
 from allennlp.predictors import Predictor
 from torch import nn
+from transformers import PreTrainedModel
 
 from .errors import InterpretationError
 from .joined_texts import JoinsTexts
@@ -73,7 +74,8 @@ def find_embedding_layers(twin: Twin) -> EmbeddingLayers:
     A model that joins its texts names them itself. A predictor that overrides
     `get_interpretable_layer` has the say, and then a model that names its layers. Otherwise every
     token embedder of the predictor's text field embedder counts: the input embeddings of a
-    transformer, whatever its architecture, and the output of any other token embedder.
+    transformer, whatever its architecture, and the output of any other token embedder. Of a model
+    without text field embedder, they are the input embeddings of its only Hugging Face model.
 
     Args:
         twin: The predictor's twin.
@@ -88,6 +90,10 @@ def find_embedding_layers(twin: Twin) -> EmbeddingLayers:
         return EmbeddingLayers(modules, layers, twin.model.backbone)
     if isinstance(twin.model, NamesLayers) and not _names_layers(twin.predictor):
         return twin.model.text_layers()
+    bare = _bare_transformer(twin)
+    if bare is not None:
+        module = input_embeddings(bare)
+        return EmbeddingLayers((module,), (EmbeddingLayer(module),), bare)
     text_field_embedder = _text_field_embedder(twin)
     embedders = (text_field_embedder,)
     layers = tuple(layers_of(text_field_embedder))
@@ -201,6 +207,20 @@ def _is_block(module: nn.Module) -> bool:
 
 def _contains(outer: nn.Module, inner: nn.Module) -> bool:
     return any(module is inner for module in outer.modules())
+
+
+def _bare_transformer(twin: Twin) -> nn.Module | None:
+    """The only Hugging Face model of a model without text field embedder, where the predictor does
+    not say what to interpret."""
+    if _names_layers(twin.predictor):
+        return None
+    modules = list(twin.model.modules())
+    if any(isinstance(module, TextFieldEmbedder) for module in modules):
+        return None
+    whole = [module for module in modules if isinstance(module, PreTrainedModel)]
+    inner = {id(part) for one in whole for part in one.modules() if part is not one}
+    outer = [module for module in whole if id(module) not in inner]
+    return outer[0] if len(outer) == 1 else None
 
 
 def _text_field_embedder(twin: Twin) -> nn.Module:

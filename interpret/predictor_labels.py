@@ -24,6 +24,8 @@ from allennlp.predictors import Predictor
 
 from .explained import EXPLAINED, Explained
 from .explanation import JsonDict
+from .prediction_check import Expected, expected_outputs
+from .replayed import replayed_prediction
 
 Forward = Callable[..., dict[str, Any]]
 
@@ -47,17 +49,22 @@ class PredictionLabels:
         return [predictor._json_to_instance(inputs)]
 
     def prediction(
-        self, predictor: Predictor, inputs: JsonDict, outputs: Sequence[dict[str, Any]]
-    ) -> JsonDict | None:
-        """What `predict_json` returns for an input, where the outputs of its instances say so; None
-        to ask the predictor.
+        self,
+        predictor: Predictor,
+        inputs: JsonDict,
+        instances: Sequence[Instance],
+        outputs: Sequence[dict[str, Any]],
+    ) -> JsonDict:
+        """What `predict_json` returns for an input: by default it is asked, and the model's outputs
+        for its instances stand for those that it would compute again.
 
         Args:
             predictor: The predictor, a private copy.
-            inputs: What its `predict_json` takes.
-            outputs: What the model returned, in the order of `instances`.
+            inputs: What its `predict_json` takes; it may be changed.
+            instances: The instances that were made of it.
+            outputs: What the model returned for each.
         """
-        return outputs[0] if len(outputs) == 1 else None
+        return replayed_prediction(predictor, inputs, instances, outputs)
 
     def labelled(
         self, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]
@@ -76,6 +83,17 @@ class PredictionLabels:
             InterpretationError: If there is nothing that can be explained, with the reason.
         """
         raise NotImplementedError
+
+    def expected(self, model: Model, instance: Instance, outputs: Mapping[str, Any]) -> Expected:
+        """What the model must return for a labelled instance, by the name of the output and
+        without the dimension of the rows: else the explanation would be of another number.
+
+        Args:
+            model: A private copy of the model.
+            instance: A labelled instance, maybe with another label than `labelled` gave it.
+            outputs: What the model returned when it predicted.
+        """
+        return expected_outputs(model, instance, outputs)
 
     def forward(
         self, model: Model, run: Forward, what: Sequence[Explained] | None, inputs: dict[str, Any]
@@ -124,11 +142,14 @@ def labels_of(predictor: Predictor) -> PredictionLabels | None:
     """The labels that are registered for a predictor, None where it has labels of its own."""
     for name in _DEFAULT:
         importlib.import_module(name)
-    own = Predictor.predictions_to_labeled_instances.__name__
+    own = (
+        Predictor.predictions_to_labeled_instances.__name__,
+        Predictor.json_to_labeled_instances.__name__,
+    )
     for kind in type(predictor).__mro__:
         found = _LABELS.get(f"{kind.__module__}.{kind.__qualname__}")
         if found is not None:
             return found()
-        if own in vars(kind):
+        if any(name in vars(kind) for name in own):
             return None
     return None

@@ -135,11 +135,14 @@ def _text_of(one: InputAttribution) -> str:
 def _target(explanation: Explanation, units: Mapping[str, Sequence[_Unit]]) -> JsonDict:
     """The target, whose positions are those of words now."""
     target = explanation.target
-    positions = target.get("positions")
     only = explanation.inputs[0].field if len(explanation.inputs) == 1 else ""
     field: str = target.get("field", only)
-    if positions is None or field not in units:
+    if field not in units:
         return target
-    wanted = set(positions)
-    found = [n for n, unit in enumerate(units[field]) if not wanted.isdisjoint(unit.tokens)]
-    return {**target, "positions": found}
+    found = {}
+    for key, positions in target.items():
+        if key == "positions" or key.endswith("_positions"):
+            wanted = set(positions)
+            own = [n for n, unit in enumerate(units[field]) if not wanted.isdisjoint(unit.tokens)]
+            found[key] = own
+    return {**target, **found}

@@ -30,6 +30,7 @@ from .forced_search import ForcedSearch, replaced
 from .writers import Writer, part, writer_of
 
 _GENERATED, _LABEL = "generated", "label"
+_TOKENS = f"{EXPLAINED}_token_log_likelihoods"
 _SAME = 1e-3
 
 
@@ -64,7 +65,7 @@ class Seq2SeqLabels(PredictionLabels):
         writer = writer_of(model)
         if writer is None:
             raise InterpretationError(
-                f"predictor {type(predictor).__name__!r} has a {type(model).__name__}, and how that "
+                f"predictor {type(predictor).__name__!r} has a {type(model).__name__}, and how one "
                 "writes is not known here: derive it from one of allennlp-models' own, or override "
                 "predictions_to_labeled_instances in the predictor"
             )
@@ -75,7 +76,7 @@ class Seq2SeqLabels(PredictionLabels):
         _check_score(writer, model, written.score, writer.score_of(found))
         return [
             _with_log_prob(step, float(log_prob))
-            for step, log_prob in zip(steps, found["token_log_probs"], strict=True)
+            for step, log_prob in zip(steps, found[_TOKENS], strict=True)
         ]
 
     def forward(
@@ -102,8 +103,7 @@ class Seq2SeqLabels(PredictionLabels):
         outputs.update(
             {
                 LOG_LIKELIHOOD: search.log_probs,
-                "log_probs": search.log_probs,
-                "token_log_probs": search.token_log_probs,
+                _TOKENS: search.token_log_probs,
             }
         )
         if search.logits is not None:
@@ -112,14 +112,21 @@ class Seq2SeqLabels(PredictionLabels):
             outputs["probs"] = search.all_log_probs.exp()
         return outputs
 
+    def expected(self, model: Model, instance: Instance, outputs: Mapping[str, Any]) -> Expected:
+        """The log-probability of the token that was predicted; nothing of another one."""
+        what = explained_by(instance)
+        label = instance.fields.get(_LABEL)
+        if what is None or not isinstance(label, LabelField) or label.label != what.choice.number:
+            return {}
+        return {LOG_LIKELIHOOD: what.choice.log_prob}
+
     def attach(self, model: Model) -> None:
-        """As for others; the model names its layers, and says what was predicted of a token."""
+        """As for others; the model names its layers."""
         super().attach(model)
         writer = writer_of(model)
         if writer is not None:
             own: Any = model
             own.text_layers = partial(writer.layers, model)
-            own.expected_outputs = _expected_outputs
 
 
 def _steps(writer: Writer, model: Model, instance: Instance, ids: Sequence[int]) -> list[Instance]:
@@ -144,11 +151,8 @@ def _step(
 ) -> Instance:
     *before, number = ids
     what = Explained({"label": token.text}, Step(number, tuple(before)), _LABEL)
-    step = explained(instance, what)
-    step.add_field(_GENERATED, TextField(reads, {"tokens": indexer}))
-    step.add_field(_LABEL, LabelField(number, writer.namespace(model), skip_indexing=True))
-    step.indexed = False
-    return step
+    label = LabelField(number, writer.namespace(model), skip_indexing=True)
+    return explained(instance, what, generated=TextField(reads, {"tokens": indexer}), label=label)
 
 
 def _with_log_prob(step: Instance, log_prob: float) -> Instance:
@@ -157,15 +161,6 @@ def _with_log_prob(step: Instance, log_prob: float) -> Instance:
     choice = replace(what.choice, log_prob=log_prob)
     step.fields[EXPLAINED] = MetadataField(replace(what, choice=choice))
     return step
-
-
-def _expected_outputs(instance: Instance, prediction: Mapping[str, Any]) -> Expected:
-    """The log-probability of the token that was predicted; nothing of another one."""
-    what = explained_by(instance)
-    label = instance.fields.get(_LABEL)
-    if what is None or not isinstance(label, LabelField) or label.label != what.choice.number:
-        return {}
-    return {"log_probs": what.choice.log_prob}
 
 
 def _check_score(writer: Writer, model: Model, predicted: float, found: float) -> None:

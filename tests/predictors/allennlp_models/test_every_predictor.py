@@ -136,6 +136,19 @@ def test_the_explained_number_is_the_predicted_one(explained: Explained, name: s
             assert sum(values) == pytest.approx(total, rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if ARCHIVES[name].values])
+def test_the_explained_number_is_the_models_own(
+    explained: Explained, archives: Archives, name: str
+) -> None:
+    values = ARCHIVES[name].values
+    assert values is not None
+    fresh = archives.predictor(name)
+    lines = explained.lines(name, "input-x-gradient")
+    for given, line in zip(ARCHIVES[name].inputs, lines, strict=True):
+        found = [one.target["value"] for one in explanations(line)]
+        assert found == pytest.approx(values(fresh, dict(given)), rel=1e-4, abs=1e-5)
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if ARCHIVES[name].by_hand])
 def test_gradients_equal_autograd_by_hand(
     explained: Explained, archives: Archives, name: str

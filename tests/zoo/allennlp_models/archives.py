@@ -77,6 +77,7 @@ class SmallArchive:
         expected: The explained numbers (log-likelihoods) by a prediction's own numbers, one for
             each explanation; None where the prediction has no such numbers.
         expected_total: Their sum, where a prediction has no more than that.
+        values: The same by the model's own loss or raw outputs, where a prediction has no numbers.
         by_hand: The token scores of `input-x-gradient` without this package: for each explanation
             the scores of its tokens, fields in the order of the explanation's `inputs`. See
             `by_hand.py`.
@@ -92,6 +93,7 @@ class SmallArchive:
     continuous: bool = True
     expected: Callable[[JsonDict], list[float]] | None = None
     expected_total: Callable[[JsonDict], float] | None = None
+    values: Callable[[Any, JsonDict], list[float]] | None = None
     by_hand: Callable[[Any, JsonDict], list[list[float]]] | None = None
     tokens_labelled: bool = True
 

@@ -20,8 +20,8 @@ WORDS = tuple(word for words in _TAGS.values() for word in words.split()) + tupl
     "film plot actor scene book dog teacher city".split()
 )
 """What the pipeline knows by name; every other word is a noun."""
-POS = sorted({pos for pos, _ in _TAGS}) + ["NOUN"]
-TAGS = sorted({tag for _, tag in _TAGS}) + ["NN"]
+POS = [*sorted({pos for pos, _ in _TAGS}), "NOUN"]
+TAGS = [*sorted({tag for _, tag in _TAGS}), "NN"]
 
 
 def write_language(folder: Path) -> str:
