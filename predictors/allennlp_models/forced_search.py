@@ -144,17 +144,6 @@ class EmbeddedSteps(nn.Module):
 
 
 @contextmanager
-def replaced(owner: nn.Module, name: str, other: Any) -> Iterator[None]:
-    """Another object in the place of an attribute of a module of a private copy."""
-    own = getattr(owner, name)
-    setattr(owner, name, other)
-    try:
-        yield
-    finally:
-        setattr(owner, name, own)
-
-
-@contextmanager
 def _listening(head: nn.Module | None) -> Iterator[list[Tensor]]:
     """The logits of the last position that a head has returned."""
     heard: list[Tensor] = []

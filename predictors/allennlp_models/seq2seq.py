@@ -26,7 +26,8 @@ from allennlp_saliency.interpret.prediction_check import Expected
 from allennlp_saliency.interpret.predictor_labels import Forward, PredictionLabels, labels_for
 
 from ..transformers.token_indexer import TransformersIndexer
-from .forced_search import ForcedSearch, replaced
+from .forced_search import ForcedSearch
+from .listening import replaced
 from .writers import Writer, part, writer_of
 
 _GENERATED, _LABEL = "generated", "label"
