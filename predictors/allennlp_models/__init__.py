@@ -3,6 +3,6 @@
 Nothing here imports allennlp-models: its predictors are known by their classes' names.
 """
 
-from . import language_models, semantic_roles, seq2seq
+from . import language_models, semantic_roles, seq2seq, transformer_qa
 
-__all__ = ["language_models", "semantic_roles", "seq2seq"]
+__all__ = ["language_models", "semantic_roles", "seq2seq", "transformer_qa"]

@@ -76,10 +76,10 @@ def explanations(line: dict[str, Any]) -> list[Explanation]:
 
 def same(found: Any, expected: Any) -> bool:
     """Whether two predictions differ by rounding alone: a copy of a model may add up in another
-    order."""
+    order. (Transformer QA counts the questions that it is asked, as `id`.)"""
     if isinstance(expected, dict):
         return found.keys() == expected.keys() and all(
-            same(found[key], expected[key]) for key in expected
+            same(found[key], expected[key]) for key in expected if key != "id"
         )
     if isinstance(expected, list):
         return len(found) == len(expected) and all(map(same, found, expected))
@@ -101,7 +101,7 @@ def test_every_prediction_is_explained(explained: Explained, name: str) -> None:
         found = explanations(line)
         assert len(found) == about.count(line["prediction"])
         for one in found:
-            assert one.target["label"]
+            assert one.target["label"] or one.target["no_answer"]
             assert all(map(math.isfinite, scores(one)))
             assert any(scores(one))
             if about.tokens_labelled:
