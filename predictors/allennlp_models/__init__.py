@@ -3,6 +3,12 @@
 Nothing here imports allennlp-models: its predictors are known by their classes' names.
 """
 
-from . import language_models, semantic_roles, seq2seq, transformer_qa
+from . import language_models, reading_comprehension, semantic_roles, seq2seq, transformer_qa
 
-__all__ = ["language_models", "semantic_roles", "seq2seq", "transformer_qa"]
+__all__ = [
+    "language_models",
+    "reading_comprehension",
+    "semantic_roles",
+    "seq2seq",
+    "transformer_qa",
+]

@@ -32,7 +32,8 @@ class TransformerQALabels(PredictionLabels):
     """The best answer of all windows, or that there is none.
 
     The number is log p(start) + log p(end) over all tokens of the window, the logarithm of what the
-    model calls `best_span_probs` if it reads the window alone. The target `span` is what it calls `best_span_scores`.
+    model calls `best_span_probs` if it reads the window alone. The target `span` is what it calls
+    `best_span_scores`.
     """
 
     def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:

@@ -21,6 +21,7 @@ from allennlp_saliency.interpret.embedding_layers import (
     layers_of,
 )
 
+from .kinds import kinds_of
 from .vocabulary_tokenizer import VocabularyTokenizer
 
 
@@ -182,11 +183,8 @@ _WRITERS: dict[str, type[Writer]] = {
 
 def writer_of(model: Model) -> Writer | None:
     """How a model writes, by its class or one that it is derived from; None if that is unknown."""
-    for kind in type(model).__mro__:
-        found = _WRITERS.get(f"{kind.__module__}.{kind.__qualname__}")
-        if found is not None:
-            return found()
-    return None
+    found = next((_WRITERS[kind] for kind in kinds_of(model) if kind in _WRITERS), None)
+    return None if found is None else found()
 
 
 def part(model: Any, path: str) -> Any:
