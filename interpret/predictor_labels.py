@@ -22,7 +22,7 @@ from allennlp.data import Instance
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
-from .explained import EXPLAINED, Explained
+from .explained import EXPLAINED, PRIVATE, Explained
 from .explanation import JsonDict
 from .prediction_check import Expected, expected_outputs
 from .replayed import replayed_prediction
@@ -104,7 +104,8 @@ class PredictionLabels:
             model: A private copy of the model.
             run: Its own `forward`.
             what: What each row stands for; None where the instances do not say.
-            inputs: The arguments of `forward`.
+            inputs: The arguments of `forward`. Those of fields that are named `explained_…` are
+                not for the model; where it predicts, they are left out.
 
         Returns:
             The model's outputs; `explained_log_likelihood` among them, `(rows,)`, is what the
@@ -117,7 +118,10 @@ class PredictionLabels:
         run = model.forward
 
         def forward(*args: Any, **inputs: Any) -> dict[str, Any]:
-            return self.forward(model, run, inputs.pop(EXPLAINED, None), inputs)
+            what = inputs.pop(EXPLAINED, None)
+            if what is None:
+                inputs = {name: one for name, one in inputs.items() if not name.startswith(PRIVATE)}
+            return self.forward(model, run, what, inputs)
 
         model.forward = forward  # type: ignore[method-assign]
 

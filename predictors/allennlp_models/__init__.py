@@ -3,6 +3,6 @@
 Nothing here imports allennlp-models: its predictors are known by their classes' names.
 """
 
-from . import semantic_roles
+from . import classification, multiple_choice, semantic_roles
 
-__all__ = ["semantic_roles"]
+__all__ = ["classification", "multiple_choice", "semantic_roles"]
