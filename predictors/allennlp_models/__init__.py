@@ -3,6 +3,6 @@
 Nothing here imports allennlp-models: its predictors are known by their classes' names.
 """
 
-from . import classification, multiple_choice, semantic_roles
+from . import classification, constituents, dependencies, multiple_choice, semantic_roles
 
-__all__ = ["classification", "multiple_choice", "semantic_roles"]
+__all__ = ["classification", "constituents", "dependencies", "multiple_choice", "semantic_roles"]

@@ -3,7 +3,7 @@
 A new one is a function with the decorator `archive`, in a file that is imported here.
 """
 
-from . import classification, multiple_choice, semantic_roles  # noqa: F401
+from . import classification, constituents, dependencies, multiple_choice, semantic_roles  # noqa: F401
 from .archives import ARCHIVES, Archives, Folders, Parts, SmallArchive, archive
 
 __all__ = ["ARCHIVES", "Archives", "Folders", "Parts", "SmallArchive", "archive"]
