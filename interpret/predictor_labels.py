@@ -84,6 +84,16 @@ class PredictionLabels:
         """
         raise NotImplementedError
 
+    def details(self, predictor: Predictor, outputs: Mapping[str, Any]) -> JsonDict:
+        """What there is to say about all explanations of an instance, as a method has it in
+        `Explanation.details`.
+
+        Args:
+            predictor: The predictor, a private copy.
+            outputs: What the model returned for the instance.
+        """
+        return {}
+
     def expected(self, model: Model, instance: Instance, outputs: Mapping[str, Any]) -> Expected:
         """What the model must return for a labelled instance, by the name of the output and
         without the dimension of the rows: else the explanation would be of another number.

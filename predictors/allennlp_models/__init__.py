@@ -3,6 +3,20 @@
 Nothing here imports allennlp-models: its predictors are known by their classes' names.
 """
 
-from . import classification, constituents, dependencies, multiple_choice, semantic_roles
+from . import (
+    classification,
+    constituents,
+    coreference,
+    dependencies,
+    multiple_choice,
+    semantic_roles,
+)
 
-__all__ = ["classification", "constituents", "dependencies", "multiple_choice", "semantic_roles"]
+__all__ = [
+    "classification",
+    "constituents",
+    "coreference",
+    "dependencies",
+    "multiple_choice",
+    "semantic_roles",
+]

@@ -16,8 +16,11 @@ def replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[No
         name: The method.
         function: What is called in its place, with the method's own arguments.
     """
-    vars(owner)[name] = function
+    held = vars(owner)
+    own = {name: held[name]} if name in held else {}
+    held[name] = function
     try:
         yield
     finally:
-        del vars(owner)[name]
+        del held[name]
+        held.update(own)
