@@ -83,7 +83,7 @@ def _explanation(
     inputs = _inputs(space, scores, row, aggregation)
     described: JsonDict = {
         **target,
-        **space.target.explained_label(_label(space, row)),
+        **_explained_label(space, row),
         "value": float(space.values[row]),
     }
     if attribution.baseline_values is not None:
@@ -168,6 +168,17 @@ def _with_text(space: EmbeddingSpace, row: int) -> frozenset[str]:
         for name in space.layout.names
         if bool(((space.layout.tokens_of(name)[row] >= 0) & own).any())
     )
+
+
+def _explained_label(space: EmbeddingSpace, row: int) -> JsonDict:
+    """What of an instance's label the target explains."""
+    found = space.target.explained_label(_label(space, row))
+    what = explained_by(space.instances[row])
+    if found.get("label") is not None or what is None:
+        return found
+    # It is of no single choice.
+    of_choices = {key for choice in what.choices for key in choice}
+    return {key: one for key, one in found.items() if key == "label" or key not in of_choices}
 
 
 def _label(space: EmbeddingSpace, row: int) -> JsonDict:

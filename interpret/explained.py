@@ -15,6 +15,9 @@ from .explanation import JsonDict
 EXPLAINED = "explained"
 """The name of the field, and of the argument that a wrapped `forward` takes it from."""
 
+PRIVATE = "explained_"
+"""How the names of fields and outputs begin that are there for explanations alone."""
+
 LOG_LIKELIHOOD = "explained_log_likelihood"
 """The output that holds the log-likelihood of what is explained, `(rows,)`."""
 

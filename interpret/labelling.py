@@ -149,7 +149,8 @@ def _label_json_by(
         for number in labels.chosen(outputs)
         for explained in labels.labelled(predictor, instances[number], outputs[number])
     ]
-    return Labelled(prediction, labelled)
+    details = labels.details(predictor, outputs[0]) if len(outputs) == 1 else {}
+    return Labelled(prediction, labelled, details=details)
 
 
 def _label_instance_by(
@@ -158,7 +159,11 @@ def _label_instance_by(
     outputs = _indexed_and_predicted(predictor, instance)
     labelled = labels.labelled(predictor, instance, outputs)
     prediction = without_explained(outputs) if predict else None
-    return Labelled(prediction, [LabelledInstance(one, outputs, labels) for one in labelled])
+    return Labelled(
+        prediction,
+        [LabelledInstance(one, outputs, labels) for one in labelled],
+        details=labels.details(predictor, outputs),
+    )
 
 
 def _indexed_and_predicted(predictor: Predictor, instance: Instance) -> dict[str, Any]:

@@ -216,6 +216,26 @@ def every_label(instance: Instance, model: Model) -> list[str]:
     return sorted(labels, key=labels.__getitem__)
 
 
+def check_label(instance: Instance, label: str, model: Model) -> None:
+    """Makes sure that an instance may be labelled so.
+
+    Raises:
+        InterpretationError: If its label field has no such label.
+    """
+    name = label_field(instance)
+    if name is None:
+        return
+    what = explained_by(instance)
+    if what is None or not what.choices:
+        namespace = label_namespace(cast(LabelLike, instance.fields[name]), model)
+        label_index(model.vocab, namespace, label)
+    elif not label.isdecimal() or int(label) >= len(what.choices):
+        raise InterpretationError(
+            f"there is no label {label!r}: the input has {len(what.choices)}, which are numbers "
+            f"from '0' to '{len(what.choices) - 1}'"
+        )
+
+
 def relabelled(instance: Instance, label: str, model: Model) -> Instance:
     """A copy of an instance with another label; a tagger's explained tokens all get it.
 
@@ -231,6 +251,7 @@ def relabelled(instance: Instance, label: str, model: Model) -> Instance:
     field = instance.fields[name]
     assert isinstance(field, LabelLike)
     namespace = label_namespace(field, model)
+    check_label(instance, label, model)
     index = label_index(model.vocab, namespace, label)
     copy = instance.duplicate()
     if isinstance(field, LabelField):

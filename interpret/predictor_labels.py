@@ -22,7 +22,7 @@ from allennlp.data import Instance
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
-from .explained import EXPLAINED, Explained
+from .explained import EXPLAINED, PRIVATE, Explained
 from .explanation import JsonDict
 from .prediction_check import Expected, expected_outputs
 from .replayed import replayed_prediction
@@ -92,6 +92,16 @@ class PredictionLabels:
         """
         raise NotImplementedError
 
+    def details(self, predictor: Predictor, outputs: Mapping[str, Any]) -> JsonDict:
+        """What there is to say about all explanations of an instance, as a method has it in
+        `Explanation.details`.
+
+        Args:
+            predictor: The predictor, a private copy.
+            outputs: What the model returned for the instance.
+        """
+        return {}
+
     def expected(self, model: Model, instance: Instance, outputs: Mapping[str, Any]) -> Expected:
         """What the model must return for a labelled instance, by the name of the output and
         without the dimension of the rows: else the explanation would be of another number.
@@ -112,7 +122,8 @@ class PredictionLabels:
             model: A private copy of the model.
             run: Its own `forward`.
             what: What each row stands for; None where the instances do not say.
-            inputs: The arguments of `forward`.
+            inputs: The arguments of `forward`. Those of fields that are named `explained_…` are
+                not for the model; where it predicts, they are left out.
 
         Returns:
             The model's outputs; `explained_log_likelihood` among them, `(rows,)`, is what the
@@ -125,7 +136,10 @@ class PredictionLabels:
         run = model.forward
 
         def forward(*args: Any, **inputs: Any) -> dict[str, Any]:
-            return self.forward(model, run, inputs.pop(EXPLAINED, None), inputs)
+            what = inputs.pop(EXPLAINED, None)
+            if what is None:
+                inputs = {name: one for name, one in inputs.items() if not name.startswith(PRIVATE)}
+            return self.forward(model, run, what, inputs)
 
         model.forward = forward  # type: ignore[method-assign]
 

@@ -11,7 +11,7 @@ from allennlp.data import Instance
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
-from .explained import EXPLAINED
+from .explained import PRIVATE
 from .explanation import JsonDict
 
 
@@ -30,6 +30,8 @@ def replayed_prediction(
         outputs: What the model returned for each. Where the predictor asks for other instances, or
             runs the model in another way, the model itself answers.
     """
+    if _is_plain(predictor) and len(outputs) == 1:
+        return without_explained(outputs[0])
     replaying = copy.copy(predictor)
     replaying._model = _Replay(predictor._model, instances, outputs)  # type: ignore[assignment]
     return without_explained(replaying.predict_json(inputs))
@@ -41,13 +43,23 @@ def without_explained(outputs: Mapping[str, Any]) -> JsonDict:
 
 
 def _is_ours(key: Any) -> bool:
-    return isinstance(key, str) and key.startswith(f"{EXPLAINED}_")
+    return isinstance(key, str) and key.startswith(PRIVATE)
+
+
+def _is_plain(predictor: Predictor) -> bool:
+    """Whether a predictor returns what its model returns."""
+    kind = type(predictor)
+    return (
+        kind.predict_json is Predictor.predict_json
+        and kind.predict_instance is Predictor.predict_instance
+    )
 
 
 def _key(instance: Instance) -> str | None:
     """All that is in an instance, to tell it from another; None where a field does not show it."""
     try:
-        return repr(instance.human_readable_dict())
+        shown = instance.human_readable_dict()
+        return repr({name: one for name, one in shown.items() if not _is_ours(name)})
     except NotImplementedError:
         return None
 

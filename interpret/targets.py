@@ -28,7 +28,7 @@ from torch import Tensor
 
 from .errors import InterpretationError
 from .explanation import JsonDict
-from .labels import relabelled
+from .labels import check_label, relabelled
 from .outputs import ModelOutputs
 
 _SATURATED = 0.999
@@ -183,6 +183,10 @@ class LogitDifference(LabelTarget):
         super().__init__(label)
         _check_name("against", against)
         self.against = against
+
+    def instances(self, instance: Instance, model: Model) -> list[Instance]:
+        check_label(instance, self.against, model)
+        return super().instances(instance, model)
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         logits = outputs.logits

@@ -4,8 +4,13 @@ Nothing here imports allennlp-models: its predictors are known by their classes'
 """
 
 from . import (
+    classification,
+    constituents,
+    coreference,
+    dependencies,
     dialog_qa,
     language_models,
+    multiple_choice,
     reading_comprehension,
     semantic_roles,
     seq2seq,
@@ -13,8 +18,13 @@ from . import (
 )
 
 __all__ = [
+    "classification",
+    "constituents",
+    "coreference",
+    "dependencies",
     "dialog_qa",
     "language_models",
+    "multiple_choice",
     "reading_comprehension",
     "semantic_roles",
     "seq2seq",

@@ -6,18 +6,20 @@ tag that Viterbi decoding gave a token. Single arguments are explained by the ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
-from allennlp.data import Instance, Token
+from allennlp.data import Instance
 from allennlp.data.fields import MetadataField, SequenceLabelField, TextField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.explained import LOG_LIKELIHOOD, Explained, explained
-from allennlp_saliency.interpret.explanation import JsonDict, Span
+from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.predictor_labels import Forward, PredictionLabels, labels_for
+
+from .places import piece_places, word_places
 
 _PREDICTORS = "allennlp_models.structured_prediction.predictors"
 _TAGS = "tags"
@@ -89,26 +91,10 @@ def _place_wordpieces(instance: Instance, sentence: str) -> None:
         return
     tokens = cast(TextField, instance["tokens"]).tokens
     ends = [*starts[1:], len(tokens) - 1]
-    place = 0
-    for word, start, end in zip(metadata["words"], starts, ends, strict=True):
-        first = sentence.find(word, place)
-        if first < 0:
-            return
-        place = first + len(word)
-        pieces = [tokens[number].text or "" for number in range(start, end)]
-        spans = _spans(pieces, (first, place))
-        for number, span in zip(range(start, end), spans, strict=True):
-            known = tokens[number]
-            tokens[number] = Token(known.text, text_id=known.text_id, idx=span[0], idx_end=span[1])
-
-
-def _spans(pieces: Sequence[str], word: Span) -> Iterator[Span]:
-    """The characters of a word's pieces; the whole word where they are not its characters."""
-    start, end = word
-    bare = [piece.removeprefix("##") if number else piece for number, piece in enumerate(pieces)]
-    if sum(map(len, bare)) != end - start:
-        yield from (word for _ in pieces)
-        return
-    for piece in bare:
-        yield start, start + len(piece)
-        start += len(piece)
+    words = word_places(metadata["words"], sentence)
+    for word, start, end in zip(words, starts, ends, strict=True):
+        pieces = tokens[start:end]
+        if word is not None:
+            spans = piece_places([piece.text or "" for piece in pieces], word)
+            for piece, span in zip(pieces, spans, strict=True):
+                piece.idx, piece.idx_end = span
