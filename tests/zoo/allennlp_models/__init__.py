@@ -4,8 +4,13 @@ A new one is a function with the decorator `archive`, in a file that is imported
 """
 
 from . import (  # noqa: F401
+    classification,
+    constituents,
+    coreference,
+    dependencies,
     dialogs,
     language_models,
+    multiple_choice,
     reading,
     semantic_roles,
     seq2seq,
