@@ -14,6 +14,7 @@ from . import (  # noqa: F401
     reading,
     semantic_roles,
     seq2seq,
+    tagging,
     transformer_qa,
 )
 from .archives import ARCHIVES, Archives, Folders, Parts, SmallArchive, archive
