@@ -132,7 +132,7 @@ class NextTokenLabels(WordLabels):
         known: Any = model
         copy = instance.duplicate()
         text = cast(TextField, copy["tokens"])
-        kind = text.tokens[-1].type_id if text.tokens else 0
+        kind = (text.tokens[-1].type_id or 0) if text.tokens else 0
         added = [
             Token(
                 model.vocab.get_token_from_index(number, known._target_namespace),
