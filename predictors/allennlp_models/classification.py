@@ -21,6 +21,8 @@ from allennlp_saliency.interpret.outputs import LOGITS, PROBABILITIES
 from allennlp_saliency.interpret.predictor_labels import PredictionLabels, labels_for
 
 _LABEL = "label"
+# A model names its prediction by its probabilities.
+_SCORES = (*PROBABILITIES, *LOGITS)
 
 
 @labels_for(
@@ -33,12 +35,12 @@ class ClassLabels(PredictionLabels):
     def labelled(
         self, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]
     ) -> list[Instance]:
-        scores = next((outputs[key] for key in (*LOGITS, *PROBABILITIES) if key in outputs), None)
+        scores = next((outputs[key] for key in _SCORES if key in outputs), None)
         if scores is None or np.ndim(scores) != 1:
             model = type(predictor._model).__name__
             raise InterpretationError(
                 f"{model} returns neither logits nor probabilities of its classes (looked for "
-                f"{', '.join((*LOGITS, *PROBABILITIES))}), only {sorted(outputs)}; return one of "
+                f"{', '.join(_SCORES)}), only {sorted(outputs)}; return one of "
                 f"them, or override predictions_to_labeled_instances in "
                 f"{type(predictor).__name__}"
             )

@@ -81,6 +81,7 @@ class SmallArchive:
         by_hand: The token scores of `input-x-gradient` without this package: for each explanation
             the scores of its tokens, fields in the order of the explanation's `inputs`. See
             `by_hand.py`.
+        refused: By the name of a method that cannot explain the model, a pattern of its error.
         tokens_labelled: Whether what is predicted belongs to tokens, so that `positions` says
             which.
     """
@@ -95,6 +96,7 @@ class SmallArchive:
     expected_total: Callable[[JsonDict], float] | None = None
     values: Callable[[Any, JsonDict], list[float]] | None = None
     by_hand: Callable[[Any, JsonDict], list[list[float]]] | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
     tokens_labelled: bool = True
 
 
