@@ -354,12 +354,12 @@ _BART = Architecture(
 )
 
 
-def _pretrained(folder: str, kind: str, special: bool) -> JsonDict:
+def _pretrained(folder: str, kind: str, steps: int) -> JsonDict:
     part = {"type": "pretrained_transformer", "model_name": folder}
     return {
         "dataset_reader": {
             "type": "seq2seq",
-            "source_tokenizer": {**part, "add_special_tokens": special},
+            "source_tokenizer": dict(part),
             "source_token_indexers": {"tokens": {**part, "namespace": "tokens"}},
             "source_add_start_token": False,
             "source_add_end_token": False,
@@ -369,13 +369,9 @@ def _pretrained(folder: str, kind: str, special: bool) -> JsonDict:
         "model": {
             "type": kind,
             "model_name": folder,
-            "beam_search": {"beam_size": 2, "max_steps": 5},
+            "beam_search": {"beam_size": 2, "max_steps": steps},
         },
     }
-
-
-def _ends(prediction: JsonDict, end: int) -> int:
-    return len(_ids(prediction, end))
 
 
 def _by_whole_text(
@@ -423,7 +419,7 @@ def _t5_logits(model: Any, source: Tensor, target: Tensor) -> Tensor:
 @archive(
     "seq2seq-bart",
     inputs=SOURCES,
-    count=lambda prediction: _ends(prediction, 2),
+    count=lambda prediction: len(_ids(prediction, 2)),
     expected_total=_of_best("log_probabilities"),
     by_hand=_by_whole_text(
         _bart_logits,
@@ -437,13 +433,13 @@ def _t5_logits(model: Any, source: Tensor, target: Tensor) -> Tensor:
 def seq2seq_bart(folders: Folders) -> Parts:
     folder = Path(folders.language).parent / "bart"
     write_transformer(folder, _BART)
-    return Parts(_pretrained(str(folder), "bart", special=True))
+    return Parts(_pretrained(str(folder), "bart", steps=5))
 
 
 @archive(
     "seq2seq-t5",
     inputs=SOURCES,
-    count=lambda prediction: _ends(prediction, 2),
+    count=lambda prediction: len(_ids(prediction, 2)),
     expected_total=_of_best("predicted_log_probs"),
     by_hand=_by_whole_text(
         _t5_logits,
@@ -455,4 +451,4 @@ def seq2seq_bart(folders: Folders) -> Parts:
     tokens_labelled=False,
 )
 def seq2seq_t5(folders: Folders) -> Parts:
-    return Parts(_pretrained(folders.transformer("t5"), "t5", special=True))
+    return Parts(_pretrained(folders.transformer("t5"), "t5", steps=3))
