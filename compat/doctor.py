@@ -9,10 +9,11 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 
 from . import environment
 from .plugins import PLUGIN
-from .registry import FAILED, shims
+from .registry import FAILED, PACKAGES, shims
 
 ALLENNLP_VERSION = "2.10.1"
 DISTRIBUTION = "allennlp-saliency"
@@ -122,7 +123,10 @@ def _command() -> Iterator[Finding]:
 
 
 def _shims() -> Iterator[Finding]:
+    absent = {name for name in PACKAGES if find_spec(name) is None}
     for shim in shims():
+        if shim.module.partition(".")[0] in absent:
+            continue
         error = ""
         try:
             importlib.import_module(shim.module)

@@ -20,6 +20,7 @@ from torch import nn
 from .contracts import AddsDetails, LabelsUnpredicted
 from .errors import InterpretationError
 from .predictor_labels import PredictionLabels
+from .replayed import without_explained
 from .tag_spans import tag_spans
 from .texts import text_items
 
@@ -32,10 +33,12 @@ class LabelledInstance:
         instance: The instance with its label, token indexers applied.
         outputs: The model's outputs that it was labelled by; empty where something else labelled
             it.
+        labels: What labelled it, None if the predictor did.
     """
 
     instance: Instance
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    labels: PredictionLabels | None = None
 
 
 @dataclass
@@ -122,16 +125,14 @@ def _label_json_by(
     with _reading(predictor, json):
         instances = labels.instances(predictor, dict(json))
     outputs = [_indexed_and_predicted(predictor, one) for one in instances]
-    prediction = None
-    if predict:
-        found = labels.prediction(predictor, dict(json), outputs)
-        prediction = predictor.predict_json(dict(json)) if found is None else sanitize(found)
+    prediction = labels.prediction(predictor, dict(json), instances, outputs) if predict else None
     labelled = [
-        LabelledInstance(explained, own)
-        for one, own in zip(instances, outputs, strict=True)
-        for explained in labels.labelled(predictor, one, own)
+        LabelledInstance(explained, outputs[number], labels)
+        for number in labels.chosen(outputs)
+        for explained in labels.labelled(predictor, instances[number], outputs[number])
     ]
-    return Labelled(prediction, labelled)
+    details = labels.details(predictor, outputs[0]) if len(outputs) == 1 else {}
+    return Labelled(prediction, labelled, details=details)
 
 
 def _label_instance_by(
@@ -139,8 +140,12 @@ def _label_instance_by(
 ) -> Labelled:
     outputs = _indexed_and_predicted(predictor, instance)
     labelled = labels.labelled(predictor, instance, outputs)
-    prediction = sanitize(outputs) if predict else None
-    return Labelled(prediction, [LabelledInstance(one, outputs) for one in labelled])
+    prediction = without_explained(outputs) if predict else None
+    return Labelled(
+        prediction,
+        [LabelledInstance(one, outputs, labels) for one in labelled],
+        details=labels.details(predictor, outputs),
+    )
 
 
 def _indexed_and_predicted(predictor: Predictor, instance: Instance) -> dict[str, Any]:

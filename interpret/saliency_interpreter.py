@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,7 +26,7 @@ from .embedding_layers import find_embedding_layers
 from .embedding_space import EmbeddingSpace, RowLossError
 from .errors import InterpretationError
 from .explanation import Explanation
-from .labelling import Labelled, label_instances, label_json
+from .labelling import Labelled, LabelledInstance, label_instances, label_json
 from .model_checks import RANDOM_WARNING
 from .nested_space import space_of
 from .packing import TokenBudget
@@ -203,23 +203,13 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         Returns:
             One per input, in order.
         """
-        with _differentiating():
-            session = self._session(inputs)
-            twin = session.twin
-            with _cached(session):
-                labelled = label_json(twin.predictor, inputs, predict, _labels(twin))
-            return self._interpret(session, labelled, progress)
+        return self._interpreted(label_json, inputs, predict, progress)
 
     def interpret_each_instance(
         self, instances: Sequence[Instance], predict: bool = False, progress: bool | None = None
     ) -> list[Interpretation]:
         """As `interpret_each`, for a dataset reader's instances; they are left as they are."""
-        with _differentiating():
-            session = self._session(instances)
-            twin = session.twin
-            with _cached(session):
-                labelled = label_instances(twin.predictor, instances, predict, _labels(twin))
-            return self._interpret(session, labelled, progress)
+        return self._interpreted(label_instances, instances, predict, progress)
 
     def config(self) -> JsonDict:
         """The interpreter's name and parameters, as they would stand in a config."""
@@ -229,12 +219,26 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         base = allennlp_interpreters.SaliencyInterpreter
         return describe(self, base, frozenset(told_elsewhere))
 
-    def _session(self, inputs: Sequence[Any]) -> Session:
-        twin = Twin(self.predictor, self._checked)
+    def _interpreted(
+        self,
+        label: Callable[..., list[Labelled]],
+        inputs: Sequence[Any],
+        predict: bool,
+        progress: bool | None,
+    ) -> list[Interpretation]:
+        with _differentiating():
+            twin = Twin(self.predictor, self._checked)
+            labels = _labels(twin)
+            session = self._session(twin, len(inputs))
+            with _cached(session):
+                labelled = label(twin.predictor, inputs, predict, labels)
+            return self._interpret(session, labelled, progress)
+
+    def _session(self, twin: Twin, inputs: int) -> Session:
         budget = self._token_budget(twin)
         # The graph of the prediction is of use for one input that is looked at where it is. Of
         # several, passes for all together take less time.
-        once = len(inputs) == 1 and self.rows_per_instance == 1
+        once = inputs == 1 and self.rows_per_instance == 1
         try:
             found = find_embedding_layers(twin)
         except InterpretationError:
@@ -255,7 +259,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         for owner, one in enumerate(labelled):
             try:
                 prepared = [
-                    (whole, self._expected(twin, whole, found.outputs))
+                    (whole, self._expected(twin, whole, found))
                     for found in one.instances
                     for whole in self._prepared(twin, found.instance)
                 ]
@@ -289,11 +293,13 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
                 one.index_fields(twin.model.vocab)
         return prepared
 
-    def _expected(self, twin: Twin, whole: Whole, outputs: Mapping[str, Any]) -> Expected | None:
+    def _expected(self, twin: Twin, whole: Whole, found: LabelledInstance) -> Expected | None:
         """What the model must return for an instance; None for the parts of one."""
-        if whole.cut is not None or not outputs:
+        if whole.cut is not None or not found.outputs:
             return None
-        return expected_outputs(twin.model, whole.instance, outputs)
+        if found.labels is not None:
+            return found.labels.expected(twin.model, whole.instance, found.outputs)
+        return expected_outputs(twin.model, whole.instance, found.outputs)
 
     def _told(
         self, whole: Whole, results: Sequence[Explanation | Exception], details: JsonDict

@@ -2,3 +2,31 @@
 
 Nothing here imports allennlp-models: its predictors are known by their classes' names.
 """
+
+from . import (
+    classification,
+    constituents,
+    coreference,
+    dependencies,
+    dialog_qa,
+    language_models,
+    multiple_choice,
+    reading_comprehension,
+    semantic_roles,
+    seq2seq,
+    transformer_qa,
+)
+
+__all__ = [
+    "classification",
+    "constituents",
+    "coreference",
+    "dependencies",
+    "dialog_qa",
+    "language_models",
+    "multiple_choice",
+    "reading_comprehension",
+    "semantic_roles",
+    "seq2seq",
+    "transformer_qa",
+]
