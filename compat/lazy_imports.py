@@ -73,6 +73,14 @@ DEFERRED = {
         ("boto3.dynamodb", "boto3.session", "botocore.config.Config")
     ),
     "cached_path.schemes.s3": Deferred(("boto3.session", "botocore.client")),
+    # Every model of transformers 5 imports the losses of those that find objects in images.
+    **{
+        f"transformers.loss.loss_{name}": Deferred((_ASSIGNMENT,))
+        for name in (
+            *("deformable_detr", "for_object_detection", "grounding_dino"),
+            *("lw_detr", "rf_detr", "rt_detr"),
+        )
+    },
     # allennlp-models
     f"{_M}.classification.dataset_readers.stanford_sentiment_tree_bank": Deferred(
         ("nltk.tree.Tree",)

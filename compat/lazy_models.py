@@ -14,7 +14,7 @@ from typing import Any
 from .deferring_import import Deferred, DeferringImport
 from .lazy_imports import WHY, deferring, wanted
 from .registry import around
-from .stand_ins import Call, Source, StandIn, real
+from .stand_ins import Call, Source, StandIn, fetched
 
 _NARRATIVE_QA = "allennlp_models.rc.tools.narrativeqa"
 _TAGS = "allennlp_models.structured_prediction.predictors.util"
@@ -104,7 +104,7 @@ class FeatureTable:
 
 
 def _number(value: Any) -> Any:
-    return real(value) if type(value) is StandIn else value
+    return fetched(value) if type(value) is StandIn else value
 
 
 @around(_TAGS, why=WHY)

@@ -16,8 +16,8 @@ ACTIVE = "active"
 FAILED = "failed"
 
 # The packages whose modules are mended. Nothing here imports the second: it may not be installed.
-# AllenNLP downloads with the third, and the second counts matches with the last.
-PACKAGES = ("allennlp", "allennlp_models", "cached_path", "rouge")
+# The others are what the two import, for the mends of what those import in turn.
+PACKAGES = ("allennlp", "allennlp_models", "cached_path", "rouge", "transformers")
 
 
 def is_mended(module: str) -> bool:

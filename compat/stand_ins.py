@@ -211,6 +211,11 @@ class StandIn:
         return f"<{self._source}, imported when it is used>"
 
 
+def fetched(stand_in: StandIn) -> Any:
+    """Import what a stand-in stands for, and leave the stand-in where it is."""
+    return stand_in._source.fetch()
+
+
 def real(stand_in: StandIn) -> Any:
     """Import what a stand-in stands for.
 
@@ -220,11 +225,11 @@ def real(stand_in: StandIn) -> Any:
     Raises:
         ImportError: if it cannot be imported, as the import itself would have said.
     """
-    thing = stand_in._source.fetch()
+    thing = fetched(stand_in)
     namespace = stand_in._namespace
     for name, value in list(namespace.items()):
         if value is stand_in:
             namespace[name] = thing
         elif type(value) is StandIn and value._source.library == stand_in._source.library:
-            namespace[name] = value._source.fetch()
+            namespace[name] = fetched(value)
     return thing
