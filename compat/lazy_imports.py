@@ -142,4 +142,4 @@ def _stand_ins_in(name: str, deferred: Deferred) -> Callable[[], Iterator[Deferr
 
 
 for _name, _deferred in DEFERRED.items():
-    around(_name, why=WHY)(_stand_ins_in(_name, _deferred))
+    around(_name, why=WHY, optional=True)(_stand_ins_in(_name, _deferred))

@@ -34,6 +34,7 @@ def resource_filename(package_or_module: str, resource_name: str) -> str:
 @around(
     "rouge.rouge",
     why="it imports pkg_resources, which setuptools 82 and newer do not have",
+    optional=True,
 )
 def rouge_resources() -> Iterator[DeferringImport | bool]:
     """The one function of pkg_resources that py-rouge calls, where that is gone."""
@@ -50,6 +51,7 @@ def rouge_resources() -> Iterator[DeferringImport | bool]:
 @around(
     _NARRATIVE_QA,
     why="its import asks nltk for its data, downloads what is missing, and sets up py-rouge",
+    optional=True,
 )
 def narrative_qa() -> Iterator[DeferringImport | bool]:
     """Download nothing, and set up what scores answers when an answer is scored."""
@@ -107,7 +109,7 @@ def _number(value: Any) -> Any:
     return fetched(value) if type(value) is StandIn else value
 
 
-@around(_TAGS, why=WHY)
+@around(_TAGS, why=WHY, optional=True)
 def feature_table() -> Iterator[DeferringImport | bool]:
     """The features of spaCy's tags without spaCy, until somebody reads them."""
     if not wanted() or "spacy.symbols" in sys.modules:
@@ -120,7 +122,7 @@ def feature_table() -> Iterator[DeferringImport | bool]:
         _stand_for_table(vars(module))
 
 
-@around(_TREES, why=WHY)
+@around(_TREES, why=WHY, optional=True)
 def constituency_parser() -> Iterator[DeferringImport | bool]:
     """The tags themselves, without their features, are all that this module needs at first."""
     table = vars(import_module(_TAGS)).get("TAG_MAP")
