@@ -123,6 +123,8 @@ def _command() -> Iterator[Finding]:
 
 def _shims() -> Iterator[Finding]:
     for shim in shims():
+        if shim.optional and shim.state != FAILED:
+            continue
         error = ""
         try:
             importlib.import_module(shim.module)

@@ -15,8 +15,6 @@ from .registry import after, replace
 )
 def spacy_models(module: Any) -> bool:
     """Tokenise with a blank model, and say what to install where more than tokens is asked."""
-    import spacy
-
     original = module.get_spacy_model
 
     @wraps(original)
@@ -44,7 +42,7 @@ def spacy_models(module: Any) -> bool:
             UserWarning,
             stacklevel=2,
         )
-        module.LOADED_SPACY_MODELS[options] = spacy.blank(language)
+        module.LOADED_SPACY_MODELS[options] = module.spacy.blank(language)
         return module.LOADED_SPACY_MODELS[options]
 
     replace(module, "get_spacy_model", get_spacy_model)
