@@ -102,3 +102,41 @@ def make_archive(tmp_path: Path, transformer_folder: Path) -> Callable[..., Path
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _plain_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bag-of-embeddings classifier: the folder of an archive."""
+    import torch
+    from allennlp.common import Params
+    from allennlp.data import Vocabulary
+    from allennlp.models import Model
+
+    folder = tmp_path_factory.mktemp("plain") / "archive"
+    folder.mkdir()
+    config = {
+        "dataset_reader": {"type": "text_classification_json", "tokenizer": {"type": "whitespace"}},
+        "model": {
+            "type": "basic_classifier",
+            "text_field_embedder": {
+                "token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 4}}
+            },
+            "seq2vec_encoder": {"type": "bag_of_embeddings", "embedding_dim": 4},
+        },
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    vocab = Vocabulary()
+    for name, namespace in (("good", "tokens"), ("pos", "labels"), ("neg", "labels")):
+        vocab.add_token_to_namespace(name, namespace)
+    torch.manual_seed(1)
+    model = Model.from_params(Params(config["model"]), vocab=vocab)
+    vocab.save_to_files(str(folder / "vocabulary"))
+    torch.save(model.state_dict(), folder / "weights.th")
+    (folder / "meta.json").write_text('{"version": "2.10.1"}')
+    return folder
+
+
+@pytest.fixture
+def plain_archive(_plain_archive: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed at will."""
+    return Path(shutil.copytree(_plain_archive, tmp_path / "archive"))
