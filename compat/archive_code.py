@@ -90,9 +90,9 @@ def _check_spacy_model(name: str, source: ArchiveSource) -> None:
     if name in {point.name for point in entry_points(group="spacy_models")}:
         return
     if spacy.util.is_package(name):
-        raise _refused(source, f"'{name}' is an installed package but no spaCy model", way_out)
+        raise _refused(source, f"{name!r} is an installed package but no spaCy model", way_out)
     if Path(name).exists():
-        raise _refused(source, f"its spaCy model '{name}' is a folder of this machine", way_out)
+        raise _refused(source, f"its spaCy model {name!r} is a folder of this machine", way_out)
 
 
 @after(

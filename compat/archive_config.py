@@ -17,6 +17,8 @@ from .archive_source import REMOTE_CODE, ArchiveSource
 CONFIG = "config.json"
 # Arguments of transformers that let code run which an archive or a model on the hub brings.
 _UNLESS_SAID = {REMOTE_CODE: False, "allow_all_kernels": False, "weights_only": True}
+# What `allennlp evaluate` builds after the archive is loaded.
+_BUILT_LATER = ("data_loader", "validation_data_loader", "evaluation", "trainer")
 
 
 class ArchiveParams(Params):
@@ -82,6 +84,10 @@ def read_config(
     # At the top it is no part of a configuration but the user's word for the whole archive.
     if REMOTE_CODE in overrides and REMOTE_CODE not in found:
         del merged[REMOTE_CODE]
+    for section in _BUILT_LATER:
+        # A mere name would not remember where it is from; AllenNLP takes both for the same.
+        if isinstance(merged.get(section), str):
+            merged[section] = {"type": merged[section]}
     _check_sections(merged)
     _check_code(merged, source)
     return ArchiveParams(merged, "", source)
@@ -91,7 +97,7 @@ def _imported(root: Path, directory: str, name: str) -> tuple[str, bytes]:
     path = (root / directory / name).resolve()
     if not path.is_relative_to(root):
         raise RuntimeError(
-            f"it imports '{name}', which is outside the archive; put the file into the archive"
+            f"it imports {name!r}, which is outside the archive; put the file into the archive"
         )
     return str(path.relative_to(root)), path.read_bytes()
 
@@ -125,12 +131,12 @@ def _check_code(config: dict[str, Any], source: ArchiveSource) -> None:
             continue
         if key == "weights_only":
             raise ConfigurationError(
-                f"its {CONFIG} sets '{path}' to {json.dumps(value)}, which reads weights whose "
+                f"its {CONFIG} sets {path!r} to {json.dumps(value)}, which reads weights whose "
                 "loading can run code. If you trust its author, say so with "
                 f"--overrides '{json.dumps({path: False})}'"
             )
         raise ConfigurationError(
-            f"its {CONFIG} sets '{path}' to {json.dumps(value)}, which runs code that comes with "
+            f"its {CONFIG} sets {path!r} to {json.dumps(value)}, which runs code that comes with "
             f"the model. If you trust its author, say so with --overrides "
             f"'{json.dumps({REMOTE_CODE: True})}'"
         )

@@ -43,11 +43,11 @@ def _imported_class(base: Any, name: str, source: ArchiveSource, registered: Any
     module = sys.modules.get(module_name)
     refused = (
         f"The archive {source.name} was not loaded: its configuration asks for a {base.__name__} "
-        f"of the type '{name}', and "
+        f"of the type {name!r}, and "
     )
     if module is None:
         raise ConfigurationError(
-            f"{refused}there is no imported module '{module_name}'. The configuration of an "
+            f"{refused}there is no imported module {module_name!r}. The configuration of an "
             "archive imports nothing itself. If the module is yours, import it first "
             f"(`import {module_name}`, or `--include-package {module_name}` on the command line)."
         )
@@ -77,7 +77,7 @@ def archive_parameters(module: Any) -> bool:
     @wraps(original)
     def from_params(cls: Any, params: Any, *args: Any, **kwargs: Any) -> Any:
         source = getattr(params, "archive_source", None)
-        if source is None or source is current_source():
+        if source is None or source == current_source():
             return original(cls, params, *args, **kwargs)
         with within(source):
             return original(cls, params, *args, **kwargs)
@@ -110,7 +110,7 @@ def archive_lazies(module: Any) -> bool:
 
         @wraps(construct)
         def construct_under_rules(*args: Any, **kwargs: Any) -> Any:
-            with nullcontext() if source is current_source() else within(source):
+            with nullcontext() if source == current_source() else within(source):
                 return construct(*args, **kwargs)
 
         return construct_under_rules

@@ -97,8 +97,10 @@ def _check_vocabulary(folder: str) -> None:
     vocabulary = Path(folder) / "vocabulary"
     if vocabulary.exists() and not vocabulary.is_dir():
         raise ConfigurationError("its member 'vocabulary' is no folder")
-    if (vocabulary / ".lock").is_symlink():
-        raise ConfigurationError("its member 'vocabulary/.lock' is a link")
+    lock = vocabulary / ".lock"
+    # In the cache of the hub every file is a link, and an empty one can lose nothing.
+    if lock.is_symlink() and not (lock.is_file() and lock.stat().st_size == 0):
+        raise ConfigurationError("its member 'vocabulary/.lock' is a link to something")
 
 
 def _meta(module: Any, folder: str) -> Any:

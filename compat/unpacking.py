@@ -16,6 +16,7 @@ MAX_GIB = "ALLENNLP_SALIENCY_MAX_UNPACKED_GIB"
 MAX_MEMBERS = "ALLENNLP_SALIENCY_MAX_MEMBERS"
 _CHUNK = 2**18
 _LONGEST_HEADER = 2**20
+_DEEPEST = 50  # Python removes folders recursively
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,9 @@ def unpack(
 
 
 def _reason(error: Exception, archive: Path, progress: _Unpacking) -> str:
-    at = f", at its member '{progress.member}'" if progress.member else ""
+    at = f", at its member {progress.member!r}" if progress.member else ""
     if isinstance(error, _Unfit):
-        return f"{error}{at}" if at and progress.member not in str(error) else str(error)
+        return f"{error}{at}" if at and repr(progress.member) not in str(error) else str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"the disk that it is unpacked to, at {progress.folder.parent}, is full{at}. Make "
@@ -203,6 +204,8 @@ class _Unpacking:
                     f"it has more than {self.limits.members:,} members. If that is right, raise "
                     f"the limit: {MAX_MEMBERS}={self.limits.members * 10}"
                 )
+            if member.size < 0:
+                raise tarfile.ReadError("a size below 0")
             path = self._path(member.name)
             if member.isdir():
                 path.mkdir(parents=True, exist_ok=True)
@@ -213,7 +216,7 @@ class _Unpacking:
                 self._write(path, members.extractfile(member))
             else:
                 raise _Unfit(
-                    f"it is not safe to extract: its member '{member.name}' is neither a file, "
+                    f"it is not safe to extract: its member {member.name!r} is neither a file, "
                     "nor a folder, nor a link"
                 )
         for path, member in links:
@@ -224,16 +227,18 @@ class _Unpacking:
         parts = PurePosixPath(name).parts
         if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
             raise _Unfit(
-                f"it is not safe to extract: its member '{name}' would be written outside the "
+                f"it is not safe to extract: its member {name!r} would be written outside the "
                 "folder that it is unpacked to"
             )
+        if len(parts) > _DEEPEST:
+            raise _Unfit(f"its member {name!r:.100} is more than {_DEEPEST} folders deep")
         return self.folder.joinpath(*parts)
 
     def _check_size(self, member: tarfile.TarInfo, counted: _Counted) -> None:
         size = counted.tell() + member.size
         if size > counted.most:
             raise _Unfit(
-                f"its member '{member.name}' has {member.size / GIB:,.2f} GiB; "
+                f"its member {member.name!r} has {member.size / GIB:,.2f} GiB; "
                 + too_large(size, counted.most)
             )
         free = shutil.disk_usage(self.folder).free
@@ -254,8 +259,8 @@ class _Unpacking:
         target = self.folder / joined
         if os.path.isabs(member.linkname) or joined.split("/")[0] == ".." or not target.is_file():
             raise _Unfit(
-                f"it is not safe to extract: its member '{member.name}' is a link to "
-                f"'{member.linkname}', which is no file of the archive. Its author may pack the "
+                f"it is not safe to extract: its member {member.name!r} is a link to "
+                f"{member.linkname!r}, which is no file of the archive. Its author may pack the "
                 "file itself, with `tar --dereference`"
             )
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Union
 
 import pytest
-from allennlp.common import Params
+import torch
+from allennlp.common import FromParams, Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.data import Tokenizer
 from allennlp.data.tokenizers import WhitespaceTokenizer
@@ -21,6 +22,7 @@ from allennlp.models.archival import Archive
 
 from allennlp_saliency.compat import shims
 from allennlp_saliency.compat.archive_source import current_source
+from allennlp_saliency.compat.unpacking import unpack
 
 Pack = Callable[[Path, Path], Path]
 Change = Callable[[dict[str, Any]], None]
@@ -85,7 +87,7 @@ def test_a_class_by_its_full_name(change: Callable[[Change], Path]) -> None:
         }
 
     archive = change(names)
-    with pytest.raises(RuntimeError, match="Missing keys: .*_feedforward"):
+    with pytest.raises(RuntimeError, match=r"Missing keys: .*_feedforward"):
         load_archive(archive)  # it was built
 
 
@@ -191,14 +193,16 @@ def test_jsonnet_imports_what_is_in_the_archive(
     assert archive.config["text"].split() == ["pos", "neg"]
 
 
-def test_an_archive_within_an_archive(change: Callable[[Change], Path], tmp_path: Path) -> None:
+def test_an_archive_within_an_archive(tmp_path: Path) -> None:
     inner = FIXTURES / "sentiment-lstm" / "model.tar.gz"
-
-    def names(config: dict[str, Any]) -> None:
-        config["model"] = {"type": "from_archive", "archive_file": str(inner)}
-
-    with pytest.raises(RuntimeError, match="Error loading state dict"):
-        load_archive(change(names))  # it was built; the weights are another model's
+    unpack(inner, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["model"] = {"type": "from_archive", "archive_file": str(inner)}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    made, original = load_archive(tmp_path).model, load_archive(inner).model
+    assert type(made) is type(original)
+    for name, weight in original.state_dict().items():
+        assert torch.equal(made.state_dict()[name], weight), name
 
 
 def test_the_configuration_is_what_it_was(plain_archive: Path) -> None:
@@ -260,6 +264,27 @@ def test_after_an_error_everything_is_as_before(
         load_archive(archive)
     assert current_source() is None
     assert type(Tokenizer.from_params(Params({"type": "users_own.Own"}))).__name__ == "Own"
+
+
+class Node(FromParams):
+    """Parts in parts, each copied on the way, as AllenNLP does where there are several kinds."""
+
+    def __init__(self, inner: Union["Node", str] = "leaf") -> None:
+        self.inner = inner
+
+
+Node.__init__.__annotations__["inner"] = Union[Node, str]  # noqa: UP007
+
+
+def test_parts_may_be_deep(change: Callable[[Change], Path]) -> None:
+    deep: Any = {}
+    for _ in range(30):
+        deep = {"inner": deep}
+    config = load_archive(change(lambda config: config.update(own=deep))).config
+    depth, node = 0, Node.from_params(config["own"])
+    while isinstance(node, Node):
+        depth, node = depth + 1, node.inner
+    assert depth == 31
 
 
 def test_the_register_lists_the_rules() -> None:

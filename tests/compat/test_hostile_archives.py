@@ -505,14 +505,17 @@ def test_a_users_own_configuration_is_as_free_as_ever(attempt: Attempt) -> None:
 
 def test_what_is_built_later_follows_the_rules(attempt: Attempt) -> None:
     attempt.config["data_loader"] = {"type": "evil_module.Evil"}
+    attempt.config["validation_data_loader"] = "evil_module.Evil"
     attempt.config["trainer"] = {"callbacks": [{"inner": "evil_module.Evil"}]}
     attempt.parts(later={"type": "os.mkdir", "path": str(attempt.canary)})
     _finish(attempt)
     archive = load_archive(attempt.folder)
     loader = archive.config.duplicate()["data_loader"]
+    shorthand = archive.config.get("validation_data_loader")
     callback = archive.config["trainer"].pop("callbacks")[0]
     for build in (
         lambda: DataLoader.from_params(loader),
+        lambda: DataLoader.from_params(params=shorthand, reader=1, data_path="x"),
         lambda: DataLoader.from_params(callback, reader=1, data_path="x"),
         lambda: deepcopy(archive.model.later).construct(),
         lambda: pickle.loads(pickle.dumps(archive.model.later)).construct(),
@@ -547,6 +550,19 @@ def test_a_lock_that_links_elsewhere_empties_nothing(attempt: Attempt) -> None:
     with pytest.raises(ConfigurationError, match=r"\.lock' is a link"):
         load_archive(attempt.folder)
     assert precious.read_text() == "mine"
+    lock.unlink()
+    lock.symlink_to(attempt.canary)
+    with pytest.raises(ConfigurationError, match=r"\.lock' is a link"):
+        load_archive(attempt.folder)
+
+
+def test_links_as_in_the_cache_of_the_hub(attempt: Attempt) -> None:
+    (attempt.folder / "vocabulary" / ".lock").unlink(missing_ok=True)
+    for number, path in enumerate(sorted(attempt.folder.rglob("*"))):
+        if path.is_file():
+            path.replace(attempt.work / f"blob-{number}")
+            path.symlink_to(attempt.work / f"blob-{number}")
+    load_archive(attempt.folder)
 
 
 def test_a_configuration_that_links_elsewhere_imports_nothing(attempt: Attempt) -> None:
@@ -584,7 +600,7 @@ def test_the_command_line_runs_nothing(attempt: Attempt, command: str, hostile: 
 
 @pytest.mark.slow
 def test_the_command_line_evaluates_with_no_loader_of_theirs(attempt: Attempt) -> None:
-    attempt.config["data_loader"] = {"type": "evil_module.Evil"}
+    attempt.config["data_loader"] = "evil_module.Evil"
     _finish(attempt)
     done = _allennlp(attempt, "evaluate", "")
     assert done.returncode != 0

@@ -227,6 +227,28 @@ def test_a_link_is_to_a_file_of_the_archive(
     assert "not safe to extract" in refused(archive, folder)
 
 
+def test_a_size_below_zero(tmp_path: Path, folder: Path) -> None:
+    archive = tmp_path / "m.tar.gz"
+    with gzip.open(archive, "wb") as made:
+        member = tarfile.TarInfo("x")
+        block = bytearray(member.tobuf())
+        block[124:136] = (-512).to_bytes(12, "big", signed=True)
+        block[148:156] = b"        "
+        block[148:156] = b"%06o\0 " % sum(block)
+        made.write(bytes(block) + bytes(2**16))
+    assert "it is damaged, at its member 'x'" in refused(archive, folder)
+
+
+def test_no_folder_is_too_deep_to_be_removed(tmp_path: Path, folder: Path) -> None:
+    archive = tar(tmp_path / "m.tar.gz", ("a/" * 1500 + "x", b"x"))
+    assert "more than 50 folders deep" in refused(archive, folder)
+
+
+def test_a_name_does_not_write_to_the_terminal(tmp_path: Path, folder: Path) -> None:
+    archive = tar(tmp_path / "m.tar.gz", ("../\x1b[2J", b"x"))
+    assert "\x1b" not in refused(archive, folder)
+
+
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder that archives are unpacked in: it stays empty."""
