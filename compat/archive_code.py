@@ -26,16 +26,15 @@ def _code_of_a_model(source: ArchiveSource) -> Exception:
 
 
 @after(
-    "allennlp.common.cached_transformers",
+    "transformers.dynamic_module_utils",
     why="transformers runs the Python files that a model's folder or its page on the hub brings, "
-    "if an argument or an answer says so",
+    "if an argument or an answer says so, and an archive's configuration can give the argument",
 )
 def archived_code(module: Any) -> bool:
     """Import no code of a model while an archive is loaded, and ask nobody whether to.
 
-    All of transformers' `Auto` classes go through these three names of one module.
+    All of transformers' `Auto` classes go through these three names.
     """
-    from transformers import dynamic_module_utils
 
     def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
@@ -54,10 +53,9 @@ def archived_code(module: Any) -> bool:
             return input(prompt)
         return "y" if source.runs_code else "n"
 
-    library: Any = dynamic_module_utils
-    library.get_cached_module_file = guarded(library.get_cached_module_file)
-    library.get_class_in_module = guarded(library.get_class_in_module)
-    library.input = answer
+    module.get_cached_module_file = guarded(module.get_cached_module_file)
+    module.get_class_in_module = guarded(module.get_class_in_module)
+    module.input = answer
     return True
 
 

@@ -34,6 +34,15 @@ class ArchiveParams(Params):
         super().__init__(params, history)
         self.archive_source = archive_source
 
+    def pop_choice(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        """As `Params.pop_choice`, and says so where the choice is no string."""
+        value = self.params.get(key, "")
+        if not isinstance(value, str):
+            raise ConfigurationError(
+                f"the '{self.history}{key}' of its {CONFIG} is no string but {value!r:.100}"
+            )
+        return super().pop_choice(key, *args, **kwargs)
+
     def _check_is_dict(self, new_history: str, value: Any) -> Any:
         if isinstance(value, dict):
             return ArchiveParams(value, f"{self.history}{new_history}.", self.archive_source)
@@ -118,6 +127,8 @@ def _check_sections(config: dict[str, Any]) -> None:
             raise ConfigurationError(f"its {CONFIG} has no '{section}'")
         if not isinstance(config[section], kinds):
             raise ConfigurationError(f"the '{section}' of its {CONFIG} is no JSON object")
+    if not isinstance(config.get("vocabulary", {}), dict):
+        raise ConfigurationError(f"the 'vocabulary' of its {CONFIG} is no JSON object")
     model = config["model"]
     if isinstance(model, dict) and not isinstance(model.get("type"), str):
         raise ConfigurationError(f"the 'model' of its {CONFIG} has no 'type'")

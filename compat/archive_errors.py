@@ -27,7 +27,7 @@ def errors_named(name: str, folder: str) -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        error.message = _named(_without(folder, error.message), name)
+        error.message = _named(error.message, name, folder)
         raise
     except MemoryError:
         raise
@@ -36,23 +36,24 @@ def errors_named(name: str, folder: str) -> Iterator[None]:
         if member is None:
             error.add_note(f"This happened while the archive {name} was loaded.")
             raise
-        raise ConfigurationError(_named(f"it has no member '{member}'", name)) from None
+        raise ConfigurationError(_named(f"it has no member {member!r}", name, folder)) from None
     except UnpicklingError as error:
         reason = f"a weights file that it names holds more than tensors ({_first_line(error)})"
-        raise ConfigurationError(_named(reason, name)) from error
+        raise ConfigurationError(_named(reason, name, folder)) from error
     except Exception as error:
         text = str(error)
         if _without(folder, text) == text:
             error.add_note(f"This happened while the archive {name} was loaded.")
             raise
-        reason = f"{type(error).__name__}: {_without(folder, text)}"
-        raise ConfigurationError(_named(reason, name)) from error
+        reason = f"{type(error).__name__}: {text}"
+        raise ConfigurationError(_named(reason, name, folder)) from error
 
 
-def _named(reason: str, name: str) -> str:
-    if f"The archive {name} was not loaded" in reason:
-        return reason
-    return f"The archive {name} was not loaded: {reason}"
+def _named(reason: str, name: str, folder: str) -> str:
+    """The reason behind the archive's name, which may be the folder's and is said once."""
+    start = f"The archive {name} was not loaded: "
+    before, _, rest = reason.rpartition(start)
+    return f"{_without(folder, before)}{start}{_without(folder, rest)}"
 
 
 def _member(error: FileNotFoundError, folder: str) -> str | None:

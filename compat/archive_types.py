@@ -57,12 +57,20 @@ def _imported_class(base: Any, name: str, source: ArchiveSource, registered: Any
         base in found.__mro__ or any(found is one for one, _ in registered.values())
     ):
         raise ConfigurationError(
-            f"{refused}that is no subclass of {base.__name__}, but "
-            f"{'nothing' if found is None else repr(found)[:80]}. The configuration of an archive "
-            "names classes of the kind that is wanted and nothing else. Look at it before you "
-            "trust its author."
+            f"{refused}that is no subclass of {base.__name__} but {_described(found)}. The "
+            "configuration of an archive names classes of the kind that is wanted and nothing "
+            "else. Look at it before you trust its author."
         )
     return found
+
+
+def _described(found: Any) -> str:
+    """What kind of thing it is, without what it holds."""
+    if found is None:
+        return "nothing"
+    if issubclass(type(found), type):
+        return f"the class {found.__module__}.{found.__qualname__}"
+    return f"a {type(found).__name__}"
 
 
 @after(

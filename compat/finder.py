@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from .registry import NOT_NEEDED, NOT_YET_IMPORTED, Shim, shims, shims_for
+from .registry import NOT_NEEDED, NOT_YET_IMPORTED, Shim, is_mended, shims, shims_for
 
 _lock = threading.Lock()
 
@@ -52,8 +52,8 @@ class AllenNLPFinder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec of an AllenNLP module that has shims; None for any other module."""
-        if fullname != "allennlp" and not fullname.startswith("allennlp."):
+        """The spec of a mended package's module that has shims; None for any other module."""
+        if not is_mended(fullname):
             return None
         module_shims = shims_for(fullname)
         # The `.pth` hook asks this finder again, hence the guard.

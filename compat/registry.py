@@ -1,4 +1,4 @@
-"""The register of shims: which AllenNLP module each one mends, why, and what became of it."""
+"""The register of shims: which module of AllenNLP each one mends, why, and what became of it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ NOT_YET_IMPORTED = "not yet imported"
 NOT_NEEDED = "not needed"
 ACTIVE = "active"
 FAILED = "failed"
+
+# The packages whose modules are mended. Nothing here imports the second: it may not be installed.
+# The others are what the two import, for the mends of what those import in turn.
+PACKAGES = ("allennlp", "allennlp_models", "cached_path", "rouge", "transformers")
+
+
+def is_mended(module: str) -> bool:
+    """Whether the module of this full name belongs to a package that is mended."""
+    return module.partition(".")[0] in PACKAGES
 
 
 @dataclass
@@ -115,7 +124,7 @@ def replace(module: ModuleType, name: str, new: Any) -> None:
     old = getattr(module, name)
     setattr(module, name, new)
     for other_name, other in list(sys.modules.items()):
-        if other_name.startswith("allennlp.") and other is not None:
+        if is_mended(other_name) and other is not None:
             namespace = vars(other)
             for key, value in list(namespace.items()):
                 if value is old:

@@ -76,6 +76,10 @@ DAMAGED: dict[str, tuple[Damage, str]] = {
         _write("config.json", b'{"model": {"type": "x"}, "dataset_reader": {"type": "x"}}'),
         "x not in acceptable choices for dataset_reader.type",
     ),
+    "a number as a type": (
+        _write("config.json", b'{"model": {"type": "x"}, "dataset_reader": {"type": 5}}'),
+        "the 'dataset_reader.type' of its config.json is no string but 5",
+    ),
     "empty weights": (_write("weights.th", b""), "The weights file weights.th was not loaded"),
     "two bytes": (_write("weights.th", b"\x80\x02."), "weights.th was not loaded: it is damaged"),
     "a page of HTML": (_write("weights.th", b"<html>"), "weights.th was not loaded: it is damaged"),

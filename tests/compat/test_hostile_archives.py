@@ -194,6 +194,26 @@ def the_vocabulary(attempt: Attempt) -> None:
 
 
 @case
+def the_vocabulary_as_a_shorthand(attempt: Attempt) -> None:
+    attempt.config["vocabulary"] = "evil_module.Evil"
+
+
+@case
+def a_list_of_types(attempt: Attempt) -> None:
+    attempt.reader["tokenizer"] = {"type": ["evil_module.Evil"]}
+
+
+@case
+def a_type_in_a_type(attempt: Attempt) -> None:
+    attempt.reader["tokenizer"] = {"type": {"type": "evil_module.Evil"}}
+
+
+@case
+def the_secrets_of_the_process(attempt: Attempt) -> None:
+    attempt.reader["tokenizer"] = {"type": "os.environ"}
+
+
+@case
 def an_indexer(attempt: Attempt) -> None:
     attempt.reader["token_indexers"] = {"tokens": {"type": "evil_module.Evil"}}
 
@@ -488,8 +508,10 @@ def test_hostile_archive_is_refused(
 def test_hostile_folder_is_refused(attempt: Attempt, name: str) -> None:
     CASES[name](attempt)
     _finish(attempt)
-    with pytest.raises(ConfigurationError, match=f"{attempt.folder} was not loaded"):
+    with pytest.raises(ConfigurationError) as caught:
         load_archive(attempt.folder)
+    assert str(caught.value).count("The archive") == 1
+    assert f"The archive {attempt.folder} was not loaded: " in str(caught.value)
 
 
 def test_there_are_forty() -> None:
