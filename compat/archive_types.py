@@ -52,7 +52,7 @@ def _imported_class(base: Any, name: str, source: ArchiveSource, registered: Any
             f"(`import {module_name}`, or `--include-package {module_name}` on the command line)."
         )
     # Not getattr: a module may import something when it is asked for a name that it lacks.
-    found = vars(module).get(class_name)
+    found: Any = vars(module).get(class_name)
     if not issubclass(type(found), type) or not (
         base in found.__mro__ or any(found is one for one, _ in registered.values())
     ):

@@ -76,7 +76,7 @@ class _Unfit(Exception):
 class _Counted:
     """A decompressed stream that ends with an error where the archive would grow too large."""
 
-    def __init__(self, stream: IO[bytes], most: int) -> None:
+    def __init__(self, stream: gzip.GzipFile, most: int) -> None:
         self._stream = stream
         self.most = most
 

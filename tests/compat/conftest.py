@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import tarfile
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.compat.attempts import Attempt
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "good", "bad", "film", "##s"]
 
@@ -140,3 +144,41 @@ def _plain_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plain_archive(_plain_archive: Path, tmp_path: Path) -> Path:
     """A copy of it, to be changed at will."""
     return Path(shutil.copytree(_plain_archive, tmp_path / "archive"))
+
+
+@pytest.fixture
+def attempt(
+    plain_archive: Path,
+    transformer_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Attempt]:
+    """An archive to be made hostile, and a working folder with modules that touch the canary."""
+    work = tmp_path / "work"
+    (work / "evil_package").mkdir(parents=True)
+    canary = tmp_path / "canary"
+    made = Attempt(
+        plain_archive,
+        canary,
+        json.loads((plain_archive / "config.json").read_text()),
+        work,
+        transformer_folder,
+    )
+    body = made.code() + "class Evil:\n    pass\n"
+    (work / "evil_module.py").write_text(body)
+    (work / "evil_package" / "__init__.py").write_text(body)
+    (work / "evil_package" / "part.py").write_text(body)
+    (tmp_path / "canary.py").write_text(body)
+    monkeypatch.chdir(work)
+    monkeypatch.syspath_prepend(str(work))
+    monkeypatch.setenv("SECRET", "s3cret")
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "hf-modules"))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield made
+    assert not canary.exists()
+    assert "evil_module" not in sys.modules
+    assert "evil_package" not in sys.modules
+    assert list(folder.iterdir()) == []
