@@ -140,7 +140,8 @@ def unpack(
     except MemoryError:
         raise
     except Exception as error:
-        reason = _reason(error, Path(archive), progress).replace(f"{os.fspath(folder)}/", "")
+        reason = _reason(error, Path(archive), progress)
+        reason = reason.replace(f"{os.fspath(folder)}/", "").replace(f"'{folder}'", "'.'")
         raise ConfigurationError(f"The archive {shown} was not loaded: {reason}.") from error
 
 
