@@ -9,6 +9,8 @@ and nothing is imported before AllenNLP is. Every shim names its module and its 
 from __future__ import annotations
 
 from . import (
+    archive_code,
+    archive_types,
     archives,
     imports,
     languages,
@@ -28,6 +30,8 @@ __all__ = ["Shim", "activate", "find_spec", "shims"]
 find_spec = FINDER.find_spec
 
 _SHIM_MODULES = (
+    archive_code,
+    archive_types,
     archives,
     imports,
     languages,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +35,21 @@ def own_transformers(config: Any, serialization_dir: Any) -> Iterator[Any]:
         config: the archive's `Params`, overrides included.
         serialization_dir: the extracted archive, or the folder that is used as one.
     """
-    from allennlp.common.params import Params
-
     folders: set[str] = set()
     located = _locate(config.as_dict(quiet=True), Path(serialization_dir), folders)
     token = _own_folders.set(_own_folders.get() | folders)
     try:
-        yield Params(located) if folders else config
+        yield _with(config, located) if folders else config
     finally:
         _own_folders.reset(token)
         _forget(folders)
+
+
+def _with(config: Any, located: dict[str, Any]) -> Any:
+    """The same kind of parameters, which may remember where they are from."""
+    changed = copy(config)
+    changed.params = located
+    return changed
 
 
 def _locate(value: Any, root: Path, folders: set[str]) -> Any:

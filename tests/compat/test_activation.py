@@ -76,8 +76,9 @@ print(json.dumps({
 
 def test_every_module_of_allennlp_imports_and_every_shim_decides(run: Run) -> None:
     found = run(EVERYTHING)
-    undecided = [s for s in found["states"] if s[2] not in ("active", "not needed")]
-    assert undecided == []
+    undecided = [s[1] for s in found["states"] if s[2] not in ("active", "not needed")]
+    # It need not be installed.
+    assert [name for name in undecided if not name.startswith("allennlp_models.")] == []
     assert found["modules"] > 250
     # Without a plugins file: the working folder and nothing in it.
     assert found["plugin"]
