@@ -41,9 +41,9 @@ def tree_files(module: Any) -> bool:
         def __str__(self) -> str:
             return self.path
 
-    original = module.BracketParseCorpusReader
+    original: Any = module.BracketParseCorpusReader
 
-    class GivenTreesReader(original):  # type: ignore[misc]
+    class GivenTreesReader(original):
         """Reads the files that it is given in the folder that it is given."""
 
         def __init__(self, root: str, fileids: list[str], **kwargs: Any) -> None:
