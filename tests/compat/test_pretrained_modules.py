@@ -95,3 +95,29 @@ def test_the_folder_of_an_archive_needs_no_weights(model: Any, tmp_path: Path) -
         assert T5.from_pretrained_module(str(tmp_path)).model_dim == 8
     finally:
         _own_folders.reset(token)
+
+
+def test_a_model_of_the_hub_without_the_old_file(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from allennlp.common import file_utils
+    from transformers import AutoConfig
+
+    model.save_pretrained(tmp_path)
+    asked: list[str] = []
+
+    def cached_path(url: str) -> str:
+        asked.append(url)
+        if not url.endswith(".safetensors") or "absent" in url:
+            raise FileNotFoundError(url)
+        return str(tmp_path / "model.safetensors")
+
+    monkeypatch.setattr(file_utils, "cached_path", cached_path)
+    monkeypatch.setattr(AutoConfig, "from_pretrained", lambda name, **kwargs: model.config)
+    found = T5.from_pretrained_module("somebody/t5").state_dict()
+    assert asked == [
+        f"hf://somebody/t5/{name}" for name in ("pytorch_model.bin", "model.safetensors")
+    ]
+    assert torch.equal(found["token_embeddings.weight"], model.shared.weight)
+    with pytest.raises(FileNotFoundError, match=r"absent/pytorch_model\.bin"):
+        T5.from_pretrained_module("somebody/absent")
