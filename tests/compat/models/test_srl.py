@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +159,29 @@ def test_an_archives_own_bert_needs_no_weights(folder: str) -> None:
         assert _model(folder).bert_model.config.hidden_size == 8
     finally:
         _own_folders.reset(token)
+
+
+def test_an_archive_that_carries_its_bert(folder: str, tmp_path: Path) -> None:
+    import allennlp_models.structured_prediction  # noqa: F401
+    from allennlp.models import load_archive
+
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    shutil.copytree(folder, archive / "bert")
+    model = _model(_config().to_dict())
+    state = model.state_dict()
+    state["bert_model.embeddings.position_ids"] = torch.arange(512).expand(1, -1)
+    torch.save(state, archive / "weights.th")
+    model.vocab.save_to_files(str(archive / "vocabulary"))
+    config = {
+        "dataset_reader": {"type": "srl", "bert_model_name": "bert"},
+        "model": {"type": "srl_bert", "bert_model": "bert", "srl_eval_path": None},
+    }
+    (archive / "config.json").write_text(json.dumps(config))
+    loaded = load_archive(archive)
+    tokens = [Token("breads"), Token("un")]
+    instance = loaded.dataset_reader.text_to_instance(tokens, [0, 1])
+    found = loaded.model.eval().forward_on_instance(instance)["logits"]
+    expected = model.eval().forward_on_instance(instance)["logits"]
+    assert found.shape == (5, 3)
+    assert (found == expected).all()
