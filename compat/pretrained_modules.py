@@ -29,6 +29,8 @@ _WEIGHTS = (
 )
 def folder_weights(module: Any) -> bool:
     """Read what a folder or the hub holds, in whichever of the forms it is."""
+    from huggingface_hub.errors import EntryNotFoundError
+
     cls = module.TransformerModule
     original, read = cls._get_pretrained_state_dict.__func__, module.read_state_dict
 
@@ -40,8 +42,8 @@ def folder_weights(module: Any) -> bool:
             weights_path = _weights_file(Path(model_name))
         try:
             return original(cls, model_name, weights_path, *args, **kwargs)
-        except OSError:
-            found = None if weights_path is not None else _hub_safetensors(model_name)
+        except (OSError, EntryNotFoundError):
+            found = None if weights_path is not None else _hub_weights(model_name)
             if found is None:
                 raise
         return original(cls, model_name, found, *args, **kwargs)
@@ -79,14 +81,16 @@ def _weights_file(folder: Path) -> Path:
     )
 
 
-def _hub_safetensors(model_name: str) -> Any:
-    """The file of a model on the hub, in one part, or None."""
-    from allennlp.common.file_utils import cached_path
+def _hub_weights(model_name: str) -> str | None:
+    """The file of a model on the hub, in one part, from where transformers keeps it; or None."""
+    from transformers.utils.hub import cached_file
 
-    try:
-        return cached_path(f"hf://{model_name}/model.safetensors")
-    except OSError:
-        return None
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        try:
+            return cached_file(model_name, name)
+        except OSError:
+            continue
+    return None
 
 
 def _read_safetensors(path: Any, ignore: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:

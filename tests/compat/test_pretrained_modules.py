@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from allennlp.common import file_utils
 from allennlp.common.checks import ConfigurationError
 from allennlp.modules.transformer.t5 import T5
+from huggingface_hub.errors import EntryNotFoundError
 from torch.testing import assert_close
-from transformers import T5Config, T5ForConditionalGeneration
+from transformers import AutoConfig, T5Config, T5ForConditionalGeneration
+from transformers.utils import hub
 
 from allennlp_saliency.compat.own_transformers import _own_folders
 
@@ -97,27 +100,25 @@ def test_the_folder_of_an_archive_needs_no_weights(model: Any, tmp_path: Path) -
         _own_folders.reset(token)
 
 
+@pytest.mark.parametrize("error", [FileNotFoundError, EntryNotFoundError])
 def test_a_model_of_the_hub_without_the_old_file(
-    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    from allennlp.common import file_utils
-    from transformers import AutoConfig
-
     model.save_pretrained(tmp_path)
-    asked: list[str] = []
 
     def cached_path(url: str) -> str:
-        asked.append(url)
-        if not url.endswith(".safetensors") or "absent" in url:
-            raise FileNotFoundError(url)
-        return str(tmp_path / "model.safetensors")
+        raise error(url)
+
+    def cached_file(model_name: str, name: str) -> str:
+        if "absent" in model_name or not (tmp_path / name).is_file():
+            raise OSError(f"no {name} in {model_name}")
+        return str(tmp_path / name)
 
     monkeypatch.setattr(file_utils, "cached_path", cached_path)
+    monkeypatch.setattr(hub, "cached_file", cached_file)
     monkeypatch.setattr(AutoConfig, "from_pretrained", lambda name, **kwargs: model.config)
     found = T5.from_pretrained_module("somebody/t5").state_dict()
-    assert asked == [
-        f"hf://somebody/t5/{name}" for name in ("pytorch_model.bin", "model.safetensors")
-    ]
     assert torch.equal(found["token_embeddings.weight"], model.shared.weight)
-    with pytest.raises(FileNotFoundError, match=r"absent/pytorch_model\.bin"):
+    # What AllenNLP says of a model that has neither.
+    with pytest.raises(error, match=r"hf://somebody/absent/pytorch_model\.bin"):
         T5.from_pretrained_module("somebody/absent")
