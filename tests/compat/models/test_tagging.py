@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import spacy
+import torch
 from allennlp.data.token_indexers import SingleIdTokenIndexer
 from allennlp.data.tokenizers import SpacyTokenizer
 
@@ -38,7 +38,9 @@ class Reader:
 def _predictor(name: str, language: str, **model: Any) -> Any:
     from allennlp_models.structured_prediction import predictors
 
-    given = SimpleNamespace(vocab=None, eval=lambda: None, **model)
+    given = torch.nn.Linear(1, 1)
+    for attribute, value in {"vocab": None, **model}.items():
+        setattr(given, attribute, value)
     return getattr(predictors, name)(given, Reader(), language=language)
 
 
