@@ -8,6 +8,10 @@ from typing import Any
 
 from .registry import after, replace
 
+_STAND_IN = "allennlp_saliency_stand_in"
+# What AllenNLP's tokens have of spaCy's annotations.
+_ANNOTATIONS = ("lemma_", "pos_", "tag_", "dep_", "ent_type_")
+
 
 @after(
     "allennlp.common.util",
@@ -42,10 +46,33 @@ def spacy_models(module: Any) -> bool:
             UserWarning,
             stacklevel=2,
         )
-        module.LOADED_SPACY_MODELS[options] = module.spacy.blank(language)
-        return module.LOADED_SPACY_MODELS[options]
+        stand_in = module.spacy.blank(language, meta={_STAND_IN: True})
+        module.LOADED_SPACY_MODELS[options] = stand_in
+        return stand_in
 
     replace(module, "get_spacy_model", get_spacy_model)
+    return True
+
+
+@after(
+    "allennlp.data.tokenizers.spacy_tokenizer",
+    why="the stand-in's tokens have empty annotations, which indexers take for values",
+)
+def missing_annotations(module: Any) -> bool:
+    """Give the stand-in's tokens no annotations at all, so that an indexer of them says so."""
+    tokenizer = module.SpacyTokenizer
+    original = tokenizer._sanitize
+
+    @wraps(original)
+    def _sanitize(self: Any, tokens: Any) -> Any:
+        sanitized = original(self, tokens)
+        if self.spacy.meta.get(_STAND_IN) and not self._keep_spacy_tokens:
+            for token in sanitized:
+                for name in _ANNOTATIONS:
+                    setattr(token, name, None)
+        return sanitized
+
+    tokenizer._sanitize = _sanitize
     return True
 
 

@@ -95,6 +95,34 @@ def _drop_gone_buffers(embedder: Any, state_dict: dict[str, Any], prefix: str, *
 
 
 @after(
+    "allennlp.models.model",
+    why="a model may hold a Hugging Face model without an embedder, as SRL-BERT does; its archives "
+    "carry the same buffers",
+)
+def models_gone_buffers(module: Any) -> bool:
+    """Drop those buffers from the state dict of any model that holds a Hugging Face model."""
+    original = module.Model.__init__
+
+    @wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self.register_load_state_dict_pre_hook(_drop_held_gone_buffers)
+
+    module.Model.__init__ = __init__
+    return True
+
+
+def _drop_held_gone_buffers(
+    model: Any, state_dict: dict[str, Any], prefix: str, *args: Any
+) -> None:
+    from transformers import PreTrainedModel
+
+    for name, held in model.named_modules():
+        if isinstance(held, PreTrainedModel):
+            _drop_gone_buffers(held, state_dict, f"{prefix}{name}." if name else prefix)
+
+
+@after(
     "allennlp.data.data_loaders.data_collator",
     why="the third positional argument of DataCollatorForLanguageModeling changed its meaning",
 )

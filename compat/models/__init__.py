@@ -1,0 +1,7 @@
+"""allennlp-models 2.10.1 on today's libraries; nothing here imports it, so it may be absent."""
+
+from __future__ import annotations
+
+from . import bart, imports, srl, tagging, trees, weights
+
+__all__ = ["bart", "imports", "srl", "tagging", "trees", "weights"]

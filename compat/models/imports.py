@@ -1,0 +1,42 @@
+"""What allennlp-models does, and asks for, while it is imported."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import wraps
+from typing import Any
+
+from ..lazy_imports import wanted
+from ..registry import around
+
+_NARRATIVE_QA = "allennlp_models.rc.tools.narrativeqa"
+
+
+@around(
+    _NARRATIVE_QA,
+    why="its import downloads nltk's data, and every command of AllenNLP imports it",
+)
+def nltk_download() -> Iterator[bool]:
+    """Download nothing during the import; where the data is missing, nltk says so when asked.
+
+    Where imports wait until they are used, `lazy_models` sees to it.
+    """
+    if wanted():
+        yield False
+        return
+    import nltk
+
+    original, importer = nltk.download, threading.get_ident()
+
+    @wraps(original)
+    def download(*args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() == importer:
+            return False
+        return original(*args, **kwargs)
+
+    nltk.download = download
+    try:
+        yield True
+    finally:
+        nltk.download = original
