@@ -18,6 +18,8 @@ from torch import nn
 
 from .alignment import text_items
 from .errors import InterpretationError
+from .input_keys import InputKeys, misses
+from .packing import let_go
 from .tag_spans import tag_spans
 
 
@@ -84,44 +86,61 @@ def label_instances(
     ]
 
 
-def _isolated(predictor: Predictor, label: Callable[[], Labelled]) -> Labelled:
+def _isolated(predictor: Predictor, label: Callable[[Labelled], None]) -> Labelled:
+    """What a function writes into the result that it is given; if it fails, what it had written of
+    the prediction until then, and the error."""
+    labelled = Labelled()
     try:
-        labelled = label()
+        label(labelled)
         for instance in labelled.instances:
             predictor._dataset_reader.apply_token_indexers(instance)
         return labelled
-    except InterpretationError as error:
-        return Labelled(error=error)
     except Exception as error:
-        return Labelled(error=_explained(predictor, error))
+        let_go(error)
+        return Labelled(labelled.prediction, error=_explained(predictor, error))
 
 
-def _label_json(predictor: Predictor, json: JsonDict, predict: bool) -> Labelled:
+def _label_json(predictor: Predictor, json: JsonDict, predict: bool, labelled: Labelled) -> None:
     own = Predictor
     if _overrides(predictor, own.json_to_labeled_instances) or (
         predict
         and (_overrides(predictor, own.predict_json) or _overrides(predictor, own.predict_instance))
     ):
-        prediction = predictor.predict_json(dict(json)) if predict else None
-        return Labelled(prediction, predictor.json_to_labeled_instances(dict(json)))
-    return _label_instance(predictor, _instance(predictor, json), predict)
+        labelled.prediction = _reading(predictor, predictor.predict_json, json) if predict else None
+        labelled.instances = _reading(predictor, predictor.json_to_labeled_instances, json)
+    else:
+        instance = _reading(predictor, predictor._json_to_instance, json)
+        _label_instance(predictor, instance, predict, labelled)
 
 
-def _instance(predictor: Predictor, json: JsonDict) -> Instance:
+def _reading(predictor: Predictor, read: Callable[[JsonDict], Any], json: JsonDict) -> Any:
+    """What a predictor makes of a copy of an input.
+
+    Raises:
+        InterpretationError: If it fails by what is in the input, or by what is not.
+    """
+    given = json.copy() if isinstance(json, InputKeys) else InputKeys(json)
     try:
-        return predictor._json_to_instance(dict(json))
+        return read(given)
     except KeyError as error:
-        if error.args and error.args[0] in json:
+        if not misses(given, error):
             raise
         raise InterpretationError(
             f"the input lacks the key {error} that {type(predictor).__name__} reads; it has "
             f"{', '.join(map(repr, json)) or 'none'}"
         ) from error
     except (TypeError, ValueError, AttributeError) as error:
+        own = {key: value for key, value in json.items() if key in given.read}
+        what = "; ".join(no_texts(own))
+        if not what and read != predictor._json_to_instance:
+            raise  # the model's own, as far as one knows
+        if not what:
+            what = (
+                f"{_other_types(own)}it says {type(error).__name__}: {error}; look whether each "
+                "key holds what it should, mostly a text"
+            )
         raise InterpretationError(
-            f"{type(predictor).__name__} cannot read the input: {_suspects(json)}it says "
-            f"{type(error).__name__}: {error}; look whether each key holds what it should, mostly "
-            "a text"
+            f"{type(predictor).__name__} cannot read the input: {what}"
         ) from error
 
 
@@ -130,40 +149,60 @@ def lone_surrogate(text: str) -> int | None:
     return next((n for n, one in enumerate(text) if "\ud800" <= one <= "\udfff"), None)
 
 
-def _suspects(json: JsonDict) -> str:
-    """What about an input may have made a predictor fail: keys that hold no text."""
-    problems = [
+def no_texts(json: JsonDict) -> Iterator[str]:
+    """What in an input is no text, and nothing else either: null, and halves of characters.
+
+    Args:
+        json: The input, or the part of it that was read.
+    """
+    for key, value in json.items():
+        for name, one in _leaves(repr(key), value):
+            place = lone_surrogate(one) if isinstance(one, str) else None
+            if one is None:
+                yield f"{name} is null, and a text is wanted"
+            elif place is not None:
+                yield f"{name} has half a character, {one[place]!r} at place {place}"
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _leaves(f"{name}[{number}]", one)
+    else:
+        yield name, value
+
+
+def _other_types(json: JsonDict) -> str:
+    """What in an input may be no text where one is wanted."""
+    return "".join(
         f"{key!r} is {reprlib.repr(value)} of type {type(value).__name__}, no text; "
         for key, value in json.items()
         if not isinstance(value, str)
-    ]
-    for key, value in json.items():
-        place = lone_surrogate(value) if isinstance(value, str) else None
-        if place is not None:
-            problems.append(f"{key!r} has half a character, {value[place]!r} at place {place}; ")
-    return "".join(problems)
+    )
 
 
-def _label_instance(predictor: Predictor, instance: Instance, predict: bool) -> Labelled:
+def _label_instance(
+    predictor: Predictor, instance: Instance, predict: bool, labelled: Labelled
+) -> None:
     predictor._dataset_reader.apply_token_indexers(instance)
-    labelled = _labelled(predictor, instance, predict)
+    _label(predictor, instance, predict, labelled)
     if isinstance(predictor, AddsDetails):
         labelled.details = predictor.explanation_details(instance)
-    return labelled
 
 
-def _labelled(predictor: Predictor, instance: Instance, predict: bool) -> Labelled:
+def _label(predictor: Predictor, instance: Instance, predict: bool, labelled: Labelled) -> None:
     if not predict and isinstance(predictor, LabelsUnpredicted):
         known = predictor.labeled_instances(instance)
         if known is not None:
-            return Labelled(None, known)
+            labelled.instances = known
+            return
     outputs = _predict(predictor, instance)
-    prediction = sanitize(outputs) if predict else None
+    labelled.prediction = sanitize(outputs) if predict else None
     if _is_plain_tagger(predictor):
-        instances = _label_spans(predictor, instance, outputs["tags"])
+        labelled.instances = _label_spans(predictor, instance, outputs["tags"])
     else:
-        instances = predictor.predictions_to_labeled_instances(instance, outputs)
-    return Labelled(prediction, instances, outputs=outputs)
+        labelled.instances = predictor.predictions_to_labeled_instances(instance, outputs)
+    labelled.outputs = outputs
 
 
 def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:

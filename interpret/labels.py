@@ -22,7 +22,7 @@ from allennlp.data.fields import (
 from allennlp.models import Model
 from torch import Tensor
 
-from .errors import InterpretationError
+from .errors import InterpretationError, SettingError
 
 LabelLike = LabelField | SequenceLabelField
 _OUTSIDE = "O"
@@ -92,7 +92,7 @@ def label_index(vocab: Vocabulary, namespace: str, label: str) -> int:
     """The index of a label by its name, or by its number where labels have none.
 
     Raises:
-        InterpretationError: If there is no such label.
+        SettingError: If there is no such label.
     """
     known = vocab.get_token_to_index_vocabulary(namespace)
     if label in known:
@@ -100,7 +100,7 @@ def label_index(vocab: Vocabulary, namespace: str, label: str) -> int:
     if not known and label.isdecimal():
         return int(label)
     close = difflib.get_close_matches(label, known) or sorted(known)[:20]
-    raise InterpretationError(
+    raise SettingError(
         f"the model has no label {label!r} in its namespace {namespace!r}; did you mean "
         f"{', '.join(map(repr, close)) or 'a number (its labels have no names)'}?"
     )
@@ -198,7 +198,7 @@ def every_label(instance: Instance, model: Model) -> list[str]:
     namespace = label_namespace(cast(LabelLike, instance.fields[name]), model)
     labels = model.vocab.get_token_to_index_vocabulary(namespace)
     if not labels:
-        raise InterpretationError(f"the labels of namespace {namespace!r} have no names")
+        raise SettingError(f"the labels of namespace {namespace!r} have no names")
     return sorted(labels, key=labels.__getitem__)
 
 

@@ -26,6 +26,7 @@ from allennlp.data import Instance
 from allennlp.models import Model
 from torch import Tensor
 
+from . import checks
 from .construct import construct
 from .errors import InterpretationError
 from .explanation import JsonDict
@@ -234,12 +235,19 @@ class Span(Target):
         start: First position of the span, as the model counts; None for the predicted one.
         end: Last position of the span; None for the predicted one. Of a text that is read in
             windows both are positions in the window that the answer is in.
+
+    Raises:
+        ConfigurationError: If a position is no number, or the end lies before the start.
     """
 
     def __init__(self, start: int | None = None, end: int | None = None) -> None:
         super().__init__()
-        self.start = start
-        self.end = end
+        self.start = checks.optional_integer("start", start, least=0)
+        self.end = checks.optional_integer("end", end, least=0)
+        if start is not None and end is not None and end < start:
+            raise ConfigurationError(
+                f"end is the last position of a span, not {end} before {start}"
+            )
         self._spans: Tensor | None = None
 
     def at_input(self, outputs: ModelOutputs) -> Target:
@@ -288,7 +296,7 @@ class AllLabels(Target):
 
     def __init__(self, of: Target | str | dict[str, Any] = "logit") -> None:
         super().__init__()
-        self.of = construct(Target, of)
+        self.of = construct(Target, of, parameter="of")
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         return self.of(outputs)

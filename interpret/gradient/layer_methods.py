@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
+from allennlp.common.checks import ConfigurationError
 from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from torch import Tensor
@@ -31,11 +33,18 @@ class AtLayer(SaliencyInterpreter):
         common: What the method takes itself.
 
     Raises:
+        ConfigurationError: If the layer is neither a name nor a number.
         InterpretationError: When interpreting, if no layer has that name.
     """
 
     def __init__(self, predictor: Predictor, layer: str | int | None = None, **common: Any) -> None:
         super().__init__(predictor, **common)
+        named = isinstance(layer, (str, Integral)) and not isinstance(layer, bool)
+        if layer is not None and not named:
+            raise ConfigurationError(
+                f"layer is the name of a layer or a block's number, not {layer!r:.100} of type "
+                f"{type(layer).__name__}"
+            )
         self.layer = layer
 
     def space(
