@@ -8,7 +8,7 @@ from typing import Any
 
 
 class InputKeys(dict[str, Any]):
-    """An input that remembers which of its keys were read: a `dict` to whoever reads it.
+    """An input that remembers which keys were looked for: a `dict` to whoever reads it.
 
     So a `KeyError` can be told apart that is about the input from one of the model's own. Copies
     made by `copy` and `deepcopy` share what is remembered.
@@ -17,29 +17,30 @@ class InputKeys(dict[str, Any]):
         given: The input.
 
     Attributes:
-        read: Keys that were read by name and are there.
-        missing: Keys that were read by name and are not, without a default.
+        read: Keys that were looked for and are there.
+        missing: Keys that were looked for and are not there.
     """
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         super().__init__(given)
-        self.read: set[str] = set()
-        self.missing: set[str] = set()
+        self.read: set[Any] = set()
+        self.missing: set[Any] = set()
 
     def __getitem__(self, key: str) -> Any:
         self._note(key)
         return super().__getitem__(key)
 
+    def __contains__(self, key: object) -> bool:
+        return self._note(key)
+
     def get(self, key: str, default: Any = None) -> Any:
         """As `dict.get`."""
-        if key in self:
-            self.read.add(key)
+        self._note(key)
         return super().get(key, default)
 
     def pop(self, key: str, *default: Any) -> Any:
         """As `dict.pop`."""
-        if key in self or not default:
-            self._note(key)
+        self._note(key)
         return super().pop(key, *default)
 
     def __copy__(self) -> InputKeys:
@@ -61,8 +62,12 @@ class InputKeys(dict[str, Any]):
         other.read, other.missing = self.read, self.missing
         return other
 
-    def _note(self, key: str) -> None:
-        (self.read if key in self else self.missing).add(key)
+    def _note(self, key: Any) -> bool:
+        there = super().__contains__(key)
+        # What was taken out was there.
+        if there or key not in self.read:
+            (self.read if there else self.missing).add(key)
+        return there
 
 
 def misses(given: Any, error: BaseException) -> bool:

@@ -18,7 +18,7 @@ from torch import nn
 
 from .alignment import text_items
 from .errors import InterpretationError
-from .input_keys import InputKeys, misses
+from .input_keys import InputKeys, misses, place_of
 from .packing import let_go
 from .tag_spans import tag_spans
 
@@ -135,10 +135,7 @@ def _reading(predictor: Predictor, read: Callable[[JsonDict], Any], json: JsonDi
         if not what and read != predictor._json_to_instance:
             raise  # the model's own, as far as one knows
         if not what:
-            what = (
-                f"{_other_types(own)}it says {type(error).__name__}: {error}; look whether each "
-                "key holds what it should, mostly a text"
-            )
+            what = _cause(predictor, own, error)
         raise InterpretationError(
             f"{type(predictor).__name__} cannot read the input: {what}"
         ) from error
@@ -172,13 +169,20 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def _other_types(json: JsonDict) -> str:
-    """What in an input may be no text where one is wanted."""
-    return "".join(
-        f"{key!r} is {reprlib.repr(value)} of type {type(value).__name__}, no text; "
-        for key, value in json.items()
+def _cause(predictor: Predictor, read: JsonDict, error: Exception) -> str:
+    """What about the part of an input that was read may be the cause of an error."""
+    types = ", ".join(
+        f"{key!r} is {reprlib.repr(value)} of type {type(value).__name__}"
+        for key, value in read.items()
         if not isinstance(value, str)
     )
+    place = place_of(error)
+    own = {type(predictor).__module__, type(predictor._dataset_reader).__module__}
+    if types and place.rpartition(".")[0] not in own:
+        # What a tokenizer advises, it advises those who call it.
+        return f"{types}, where mostly a text is wanted ({type(error).__name__})"
+    says = f"it says {type(error).__name__}: {error}"
+    return f"{types}; {says}" if types else f"{says}; look whether each key holds what it should"
 
 
 def _label_instance(

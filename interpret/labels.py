@@ -106,6 +106,28 @@ def label_index(vocab: Vocabulary, namespace: str, label: str) -> int:
     )
 
 
+def check_label(parameter: str, label: str, model: Model) -> None:
+    """Refuses a label that a model knows nowhere, whatever field an instance carries it in.
+
+    Args:
+        parameter: The parameter that names it.
+        label: Its name.
+        model: The model. Where its labels have no names, nothing is known of them.
+
+    Raises:
+        SettingError: If no namespace of the model's vocabulary has it.
+    """
+    own, vocab = namespace_of(model), model.vocab
+    # Asked for one that it does not have, a vocabulary would make it.
+    known = {space: vocab.get_token_to_index_vocabulary(space) for space in vocab.get_namespaces()}
+    if not known.get(own) or any(label in names for names in known.values()):
+        return
+    try:
+        label_index(model.vocab, own, label)
+    except SettingError as error:
+        raise SettingError(f"{parameter} {label!r}: {error}") from error
+
+
 def label_field(instance: Instance) -> str | None:
     """The name of the field that holds an instance's label, None if there is none or no saying."""
     names = [name for name, field in instance.fields.items() if isinstance(field, LabelLike)]

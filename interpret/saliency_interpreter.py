@@ -210,6 +210,14 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
                 labelled = label_instances(twin.predictor, instances, predict)
             return self._interpret(twin, labelled, progress)
 
+    def check_settings(self) -> None:
+        """Makes sure that the settings fit the model, as far as that is known without an input.
+
+        Raises:
+            SettingError: If one does not.
+        """
+        self.target.check(self.predictor._model)
+
     def config(self) -> JsonDict:
         """The interpreter's name and parameters, as they would stand in a config."""
         told_elsewhere = {"predictor", "target", "token_budget"}

@@ -30,7 +30,7 @@ from . import checks
 from .construct import construct
 from .errors import InterpretationError
 from .explanation import JsonDict
-from .labels import every_label, relabelled
+from .labels import check_label, every_label, relabelled
 from .outputs import ModelOutputs
 
 _SATURATED = 0.999
@@ -74,6 +74,18 @@ class Target(Registrable):
             outputs: What the model returned for the instances as they are, one row each.
         """
         return self
+
+    def check(self, model: Model) -> None:
+        """Makes sure that the target fits a model, as far as that is known without an input.
+
+        Args:
+            model: The model.
+
+        Raises:
+            SettingError: If it has no label of a name that the target was given.
+        """
+        if self.label is not None:
+            check_label("label", self.label, model)
 
     def instances(self, instance: Instance, model: Model) -> list[Instance]:
         """The labelled instances to explain in the place of one.
@@ -185,6 +197,10 @@ class LogitDifference(LabelTarget):
         super().__init__(label)
         _check_name("against", against)
         self.against = against
+
+    def check(self, model: Model) -> None:
+        super().check(model)
+        check_label("against", self.against, model)
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         logits = outputs.logits
@@ -303,6 +319,9 @@ class AllLabels(Target):
 
     def at_input(self, outputs: ModelOutputs) -> Target:
         return self.of.at_input(outputs)
+
+    def check(self, model: Model) -> None:
+        self.of.check(model)
 
     def instances(self, instance: Instance, model: Model) -> list[Instance]:
         return [relabelled(instance, label, model) for label in every_label(instance, model)]

@@ -11,6 +11,7 @@ from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from torch import Tensor
 
+from ..embedding_layers import inner_layer_name
 from ..embedding_space import EmbeddingSpace
 from ..inner_space import InnerSpace
 from ..packing import TokenBudget
@@ -46,6 +47,11 @@ class AtLayer(SaliencyInterpreter):
                 f"{type(layer).__name__}"
             )
         self.layer = layer
+
+    def check_settings(self) -> None:
+        super().check_settings()
+        if self.layer is not None:
+            inner_layer_name(self.predictor._model, self.layer)
 
     def space(
         self, twin: Twin, instances: Sequence[Instance], budget: TokenBudget, row_loss: RowLoss
