@@ -71,10 +71,11 @@ def number(
     Raises:
         ConfigurationError: If it is no number, not finite, or out of range.
     """
-    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
-        inside = (least is None or value >= least) and (most is None or value <= most)
-        if inside and (above is None or value > above):
-            return int(value) if isinstance(value, Integral) else float(value)
+    found = _float(value)
+    if math.isfinite(found):
+        inside = (least is None or found >= least) and (most is None or found <= most)
+        if inside and (above is None or found > above):
+            return int(value) if isinstance(value, Integral) else found
     what = f"a finite number{_range(least, most)}"
     raise _wrong(name, what if above is None else f"{what} above {above}", value)
 
@@ -128,6 +129,16 @@ def choice_or_integer(name: str, value: Any, known: Collection[str]) -> str | in
     if isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
     raise _wrong(name, " or ".join([*map(repr, known), "a number"]), value)
+
+
+def _float(value: Any) -> float:
+    """A number as a float; NaN for what is none, or larger than any."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
 
 
 def _range(least: float | None, most: float | None) -> str:

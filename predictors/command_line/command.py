@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from allennlp.commands import predict as allennlp_predict
 from allennlp.common import logging as allennlp_logging
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import lazy_groups_of
 from allennlp.data import Instance
+from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.errors import InterpretationError, SettingError
 from allennlp_saliency.interpret.explanation import JsonDict
@@ -123,7 +124,7 @@ class _Run:
             return lines.read(args.input_file, self._predictor.load_numbered_line)
         # It reads a reader's instances, for several tasks, too, and opens no output of its own.
         manager = allennlp_predict._PredictManager(
-            self._predictor, args.input_file, None, args.batch_size, False, True,
+            cast(Predictor, self._predictor), args.input_file, None, args.batch_size, False, True,
             args.multitask_head,
         )  # fmt: skip
         return manager._get_instance_data()
@@ -155,10 +156,9 @@ class _Run:
                 self._console.show(self._tally.inputs, shown, text)
             except ConsoleClosed:
                 self._closed()
-        failed = isinstance(line, ErrorLine)
-        if failed and not self._first:
+        if isinstance(line, ErrorLine) and not self._first:
             self._first = line.message
-        self._tally.add(failed)
+        self._tally.add(isinstance(line, ErrorLine))
 
     def _flush(self) -> None:
         try:

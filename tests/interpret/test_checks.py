@@ -22,7 +22,7 @@ NOTHING = [2.5j, b"bytes", object()]
 # Beside it, what a parameter is not for whose annotation allows the type on the left alone.
 WRONG: dict[str, list[Any]] = {
     "int": ["x", "3", 2.5, True, float("nan"), [3], {"a": 1}, 2**70 * 1.0],
-    "float": ["x", "0.5", True, float("nan"), float("inf"), -float("inf"), [0.5], {}],
+    "float": ["x", "0.5", True, 10**400, float("nan"), float("inf"), -float("inf"), [0.5], {}],
     "bool": ["no", "true", 0, 1, 1.0, [True], {}],
     "str": [3, 1.0, True, ["zero"], {"a": 1}],
 }
