@@ -253,17 +253,13 @@ class Span(Target):
             windows both are positions in the window that the answer is in.
 
     Raises:
-        ConfigurationError: If a position is no number, or the end lies before the start.
+        ConfigurationError: If a position is no number, or negative.
     """
 
     def __init__(self, start: int | None = None, end: int | None = None) -> None:
         super().__init__()
         self.start = checks.optional_integer("start", start, least=0)
         self.end = checks.optional_integer("end", end, least=0)
-        if start is not None and end is not None and end < start:
-            raise ConfigurationError(
-                f"end is the last position of a span, not {end} before {start}"
-            )
         self._spans: Tensor | None = None
 
     def at_input(self, outputs: ModelOutputs) -> Target:

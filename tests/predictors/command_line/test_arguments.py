@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allennlp.common.checks import ConfigurationError
+
+from allennlp_saliency.predictors.saliency import SaliencyPredictor
 
 from .conftest import GOOD, Run
 
@@ -160,3 +163,19 @@ def test_an_input_that_is_not_there(run: Run) -> None:
     assert done.status == 1
     assert "in.jsonl" in done.error
     assert done.text is None
+
+
+@pytest.mark.parametrize(
+    ("fixture", "known", "unknown"),
+    [("topics", "law", "lawn"), ("copy-lm", "violet", "violets of spring")],
+)
+def test_labels_of_hugging_face_models(fixture: str, known: str, unknown: str) -> None:
+    """Of a class's name, and of a token as the text that it is."""
+    path = Path(__file__).parents[3] / "fixtures" / fixture / "model.tar.gz"
+    for label in (known, unknown):
+        settings = {"type": "gradient", "target": {"type": "logit", "label": label}}
+        if label == known:
+            SaliencyPredictor.from_path(path, interpreter=settings)
+        else:
+            with pytest.raises(ConfigurationError, match=f"no label '{unknown}'"):
+                SaliencyPredictor.from_path(path, interpreter=settings)
