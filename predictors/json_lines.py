@@ -37,26 +37,6 @@ class InputLine(dict[str, Any]):
         self.given = given
 
 
-class ErrorLine(dict[str, Any]):
-    """The line of an input that cannot be interpreted: what it is in JSON, and the error.
-
-    Args:
-        error: The error.
-        message: What it says.
-        number: The number of the input's line, None if unknown.
-
-    Attributes:
-        error: The error.
-        message: `line 3: KeyError: …`.
-    """
-
-    def __init__(self, error: Exception, message: str, number: int | None) -> None:
-        kind = type(error).__name__
-        super().__init__(error={"type": kind, "message": message, "line": number})
-        self.error = error
-        self.message = f"{'' if number is None else f'line {number}: '}{kind}: {message}"
-
-
 def read_line(line: str, number: int | None, parse: Callable[[str], Any]) -> InputLine:
     """Reads a line; what is wrong with it comes back in the result, nothing is raised.
 

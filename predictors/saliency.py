@@ -24,12 +24,12 @@ import allennlp_saliency.interpret  # noqa: F401  registers the interpreters und
 from allennlp_saliency.interpret import checks
 from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explanation import Explanation, JsonDict
-from allennlp_saliency.interpret.input_keys import InputKeys, misses, place_of
-from allennlp_saliency.interpret.packing import let_go, out_of_memory
+from allennlp_saliency.interpret.input_keys import InputKeys
+from allennlp_saliency.interpret.packing import let_go
 from allennlp_saliency.predictors.bare_scores import bare_scores
 from allennlp_saliency.predictors.by_name import interpreter_of, unknown, wrapped
+from allennlp_saliency.predictors.error_lines import ErrorLine, error_line, message
 from allennlp_saliency.predictors.json_lines import (
-    ErrorLine,
     InputLine,
     read_line,
     to_json_line,
@@ -287,7 +287,7 @@ class SaliencyPredictor(Predictor):
             return to_json_line(outputs)
         except Exception as error:  # such as the end of memory, which is one line's affair
             let_go(error)
-            return to_json_line(ErrorLine(error, _message(error, None), None))
+            return to_json_line(ErrorLine(error, message(error, None), None))
 
     def json_to_labeled_instances(self, inputs: JsonDict) -> list[Instance]:
         """The wrapped predictor's."""
@@ -380,17 +380,13 @@ class SaliencyPredictor(Predictor):
     def _failure(
         self, given: Any, read: Any, error: Exception, prediction: JsonDict | None
     ) -> ErrorLine:
-        number = given.number if isinstance(given, InputLine) else None
-        line = ErrorLine(error, _message(error, read), number)
+        line = error_line(given, read, error, prediction)
         if self._on_error == "raise":
-            text = json.dumps(_shown(_content(given)), ensure_ascii=False)
+            text = json.dumps(line["input"], ensure_ascii=False)
             if len(text) > _MAX_SHOWN:
                 text = text[:_MAX_SHOWN] + " […]"
             raise InterpretationError(f"{line.message}; the input is {text}") from error
         logger.warning("%s", line.message)
-        if prediction is not None:
-            line.update(_copied("prediction", prediction))
-        line.update(_copied("input", given))
         return line
 
 
@@ -401,44 +397,3 @@ def _problem(given: Any) -> Exception | None:
     if not isinstance(given, Mapping):
         return TypeError(f"an input is a dict such as {{'sentence': '…'}}, got {given!r:.100}")
     return None
-
-
-def _message(error: Exception, read: Any) -> str:
-    """What an error says, about an input or about the model's own.
-
-    Args:
-        error: The error.
-        read: The input as the predictor got it.
-    """
-    if not isinstance(error, KeyError):
-        return str(error) or repr(error)
-    if misses(read, error):
-        keys = ", ".join(repr(key) for key in read) or "none"
-        return f"no key {error}; the keys of the input are: {keys}"
-    place = place_of(error)
-    return f"no key {error}, looked for in {place or 'the model'}; it is none of the input's"
-
-
-def _copied(name: str, value: Any) -> JsonDict:
-    """A part of an error's line; without it where memory does not suffice for a copy."""
-    try:
-        return {name: _shown(_content(value))}
-    except Exception as error:
-        if not out_of_memory(error):
-            raise
-        let_go(error)
-        return {name: None}
-
-
-def _content(given: Any) -> Any:
-    return given.given if isinstance(given, InputLine) else given
-
-
-def _shown(given: Any) -> Any:
-    """An input as JSON, for people to find it."""
-    if isinstance(given, Instance):
-        try:
-            return to_jsonable(given.human_readable_dict())
-        except Exception:  # fields of other people's may have no readable form
-            return str(given)
-    return to_jsonable(given)
