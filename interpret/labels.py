@@ -257,7 +257,7 @@ def relabelled(instance: Instance, label: str, model: Model) -> Instance:
     if isinstance(field, LabelField):
         copy.fields[name] = LabelField(index, namespace, skip_indexing=True)
     else:
-        tags = [
+        tags: list[Any] = [
             label if explained else tag
             for tag, explained in zip(field.labels, _explained_tags(instance, field), strict=True)
         ]

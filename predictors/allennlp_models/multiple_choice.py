@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from allennlp.data import Instance
-from allennlp.data.fields import LabelField, ListField, MetadataField, TextField
+from allennlp.data.fields import LabelField, MetadataField, TextField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
@@ -40,8 +40,9 @@ class AlternativeLabels(PredictionLabels):
         given = instance.fields.get(_TEXTS)
         texts = given.metadata if isinstance(given, MetadataField) else None
         choices = []
-        for number, one in enumerate(cast(ListField, instance["alternatives"])):
-            own = _own_tokens(cast(TextField, one))
+        alternatives = cast(Sequence[TextField], instance["alternatives"])
+        for number, one in enumerate(alternatives):
+            own = _own_tokens(one)
             text = texts[number] if texts else text_of_tokens(one.tokens[own.start : own.stop])
             field = f"alternatives[{number}]"
             choices.append({"alternative": text, "field": field, "positions": list(own)})
