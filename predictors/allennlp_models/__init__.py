@@ -9,6 +9,7 @@ from . import (
     coreference,
     dependencies,
     multiple_choice,
+    random_fields,
     semantic_roles,
 )
 
@@ -18,5 +19,6 @@ __all__ = [
     "coreference",
     "dependencies",
     "multiple_choice",
+    "random_fields",
     "semantic_roles",
 ]

@@ -10,6 +10,7 @@ from . import (  # noqa: F401
     dependencies,
     multiple_choice,
     semantic_roles,
+    tagging,
 )
 from .archives import ARCHIVES, Archives, Folders, Parts, SmallArchive, archive
 
