@@ -145,9 +145,9 @@ def _label_json_by(
     outputs = [_indexed_and_predicted(predictor, one) for one in instances]
     prediction = labels.prediction(predictor, dict(json), instances, outputs) if predict else None
     labelled = [
-        LabelledInstance(explained, own, labels)
-        for one, own in zip(instances, outputs, strict=True)
-        for explained in labels.labelled(predictor, one, own)
+        LabelledInstance(explained, outputs[number], labels)
+        for number in labels.chosen(outputs)
+        for explained in labels.labelled(predictor, instances[number], outputs[number])
     ]
     details = labels.details(predictor, outputs[0]) if len(outputs) == 1 else {}
     return Labelled(prediction, labelled, details=details)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -23,7 +23,7 @@ from allennlp.models import Model
 from torch import Tensor
 
 from .errors import InterpretationError
-from .explained import explained_by
+from .explained import EXPLAINED, explained_by
 
 LabelLike = LabelField | SequenceLabelField
 _OUTSIDE = "O"
@@ -262,6 +262,10 @@ def relabelled(instance: Instance, label: str, model: Model) -> Instance:
             for tag, explained in zip(field.labels, _explained_tags(instance, field), strict=True)
         ]
         copy.fields[name] = SequenceLabelField(tags, field.sequence_field, namespace)
+    what = explained_by(instance)
+    if what is not None and what.label is not None:
+        other = replace(what, label={**what.label, "label": label})
+        copy.fields[EXPLAINED] = MetadataField(other)
     copy.indexed = False
     return copy
 

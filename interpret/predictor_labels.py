@@ -66,6 +66,14 @@ class PredictionLabels:
         """
         return replayed_prediction(predictor, inputs, instances, outputs)
 
+    def chosen(self, outputs: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+        """Which of an input's instances have predictions to explain; all by default.
+
+        Args:
+            outputs: What the model returned for each.
+        """
+        return range(len(outputs))
+
     def labelled(
         self, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]
     ) -> list[Instance]:

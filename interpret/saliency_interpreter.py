@@ -201,8 +201,9 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         """
         with _differentiating():
             twin = Twin(self.predictor, self._checked)
+            labels = _labels(twin)
             with _remembering(twin, self._kept_graphs(twin, inputs)):
-                labelled = label_json(twin.predictor, inputs, predict, _labels(twin))
+                labelled = label_json(twin.predictor, inputs, predict, labels)
             return self._interpret(twin, labelled, progress)
 
     def interpret_each_instance(
@@ -211,8 +212,9 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         """As `interpret_each`, for a dataset reader's instances; they are left as they are."""
         with _differentiating():
             twin = Twin(self.predictor, self._checked)
+            labels = _labels(twin)
             with _remembering(twin, self._kept_graphs(twin, instances)):
-                labelled = label_instances(twin.predictor, instances, predict, _labels(twin))
+                labelled = label_instances(twin.predictor, instances, predict, labels)
             return self._interpret(twin, labelled, progress)
 
     def config(self) -> JsonDict:

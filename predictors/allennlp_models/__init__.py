@@ -8,9 +8,14 @@ from . import (
     constituents,
     coreference,
     dependencies,
+    dialog_qa,
+    language_models,
     multiple_choice,
     random_fields,
+    reading_comprehension,
     semantic_roles,
+    seq2seq,
+    transformer_qa,
 )
 
 __all__ = [
@@ -18,7 +23,12 @@ __all__ = [
     "constituents",
     "coreference",
     "dependencies",
+    "dialog_qa",
+    "language_models",
     "multiple_choice",
     "random_fields",
+    "reading_comprehension",
     "semantic_roles",
+    "seq2seq",
+    "transformer_qa",
 ]

@@ -81,6 +81,20 @@ def explanations(line: dict[str, Any]) -> list[Explanation]:
     return [Explanation.from_json(line[key]["explanation"]) for key in found]
 
 
+def same(found: Any, expected: Any) -> bool:
+    """Whether two predictions differ by rounding alone: a copy of a model may add up in another
+    order. (Transformer QA counts the questions that it is asked, as `id`.)"""
+    if isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(
+            same(found[key], expected[key]) for key in expected if key != "id"
+        )
+    if isinstance(expected, list):
+        return len(found) == len(expected) and all(map(same, found, expected))
+    if isinstance(expected, float):
+        return bool(found == pytest.approx(expected, rel=1e-5, abs=1e-6))
+    return bool(found == expected)
+
+
 def scores(explanation: Explanation) -> list[float]:
     return [score for one in explanation.inputs for score in one.attributions]
 
@@ -96,7 +110,7 @@ def test_every_prediction_is_explained(explained: Explained, name: str) -> None:
         found = explanations(line)
         assert len(found) == about.count(line["prediction"])
         for one in found:
-            assert one.target["label"]
+            assert one.target["label"] or one.target["no_answer"]
             assert all(map(math.isfinite, scores(one)))
             assert any(scores(one))
             if about.tokens_labelled:
@@ -104,7 +118,7 @@ def test_every_prediction_is_explained(explained: Explained, name: str) -> None:
                 (text,) = [i for i in one.inputs if field in (None, i.field)][:1]
                 assert one.target["positions"]
                 assert all(0 <= n < len(text.tokens) for n in one.target["positions"])
-        assert line["prediction"] == explained.predictor(name).predict_json(dict(given))
+        assert same(line["prediction"], explained.predictor(name).predict_json(dict(given)))
     assert sum(about.count(line["prediction"]) for line in lines) > 1
 
 
@@ -123,7 +137,7 @@ def test_a_batch_is_each_alone(explained: Explained, name: str) -> None:
     predictor = explained.saliency(name, {"type": "input-x-gradient"})
     for given, line in zip(ARCHIVES[name].inputs, together, strict=True):
         alone = predictor.predict_json(dict(given))
-        assert alone["prediction"] == line["prediction"]
+        assert same(alone["prediction"], line["prediction"])
         for one, other in zip(explanations(line), explanations(alone), strict=True):
             assert one.target["label"] == other.target["label"]
             assert one.target["value"] == pytest.approx(other.target["value"], rel=1e-5, abs=1e-6)

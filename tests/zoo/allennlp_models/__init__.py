@@ -8,9 +8,14 @@ from . import (  # noqa: F401
     constituents,
     coreference,
     dependencies,
+    dialogs,
+    language_models,
     multiple_choice,
+    reading,
     semantic_roles,
+    seq2seq,
     tagging,
+    transformer_qa,
 )
 from .archives import ARCHIVES, Archives, Folders, Parts, SmallArchive, archive
 
