@@ -28,10 +28,13 @@ from .random_attribution import Random
 from .reduction import Aggregation, Normalization, Reduction
 from .saliency_interpreter import Interpretation, SaliencyInterpreter
 from .targets import Target
+from .targets_of_each import AllLabels, Arguments
 from .to_words import to_words
 
 __all__ = [
     "Aggregation",
+    "AllLabels",
+    "Arguments",
     "Attention",
     "AttentionMatrix",
     "AttentionRollout",

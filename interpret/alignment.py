@@ -131,8 +131,8 @@ def special_tokens(
             own = (fields[row] == place) & (tokens[row] >= 0)
             added: list[bool] = []
             for item in text_items(instance.fields[name]):
-                ids = _added_ids(next(iter(item.text.token_indexers.values()), None))
-                added += [_is_added(token, ids) for token in item.text.tokens]
+                ids = added_ids(next(iter(item.text.token_indexers.values()), None))
+                added += [is_added(token, ids) for token in item.text.tokens]
             special[row, own] = torch.tensor(added, dtype=torch.bool)[tokens[row, own]]
     return special
 
@@ -206,11 +206,11 @@ class _Source:
         for position in self._real(row, item):
             tokens[position] = UNASSIGNED
             special[position] = True
-        added = _added_ids(self._indexer(item))
+        added = added_ids(self._indexer(item))
         for number, span in enumerate(self._spans(row, item, count)):
             for position in span:
                 tokens[position] = first + number
-                special[position] = _is_added(item.text.tokens[number], added)
+                special[position] = is_added(item.text.tokens[number], added)
 
     def _real(self, row: int, item: TextItem) -> Iterator[int]:
         """The positions that hold something."""
@@ -297,7 +297,7 @@ def _affixes(indexer: Any) -> tuple[int, int]:
     return len(start), len(end)
 
 
-def _added_ids(indexer: Any) -> frozenset[int]:
+def added_ids(indexer: Any) -> frozenset[int]:
     """Indices of the tokens that a transformer's tokenizer adds to every text."""
     tokenizer = getattr(indexer, "_tokenizer", None)
     names = ("cls", "sep", "bos", "eos", "pad")
@@ -305,7 +305,8 @@ def _added_ids(indexer: Any) -> frozenset[int]:
     return frozenset(number for number in ids if number is not None)
 
 
-def _is_added(token: Token, added: frozenset[int]) -> bool:
+def is_added(token: Token, added: frozenset[int]) -> bool:
+    """Whether a token is one of those that a tokenizer adds to every text."""
     # What the user typed has a place in the text.
     return getattr(token, "text_id", None) in added and token.idx is None
 
@@ -324,7 +325,9 @@ def token_spans(tokens: Sequence[Token]) -> list[tuple[int, int] | None]:
 __all__ = [
     "FieldTensors",
     "TextItem",
+    "added_ids",
     "align",
+    "is_added",
     "text_items",
     "token_spans",
 ]

@@ -83,7 +83,7 @@ def _explanation(
     inputs = _inputs(space, scores, row, aggregation)
     described: JsonDict = {
         **target,
-        **space.target.explained_label(_label(space, row)),
+        **_explained_label(space, row),
         "value": float(space.values[row]),
     }
     if attribution.baseline_values is not None:
@@ -170,11 +170,30 @@ def _with_text(space: EmbeddingSpace, row: int) -> frozenset[str]:
     )
 
 
+def _explained_label(space: EmbeddingSpace, row: int) -> JsonDict:
+    """What of an instance's label the target explains."""
+    found = space.target.explained_label(_label(space, row))
+    what = explained_by(space.instances[row])
+    if found.get("label") is not None or what is None:
+        return found
+    # It is of no single choice.
+    of_choices = {key for choice in what.choices for key in choice}
+    return {key: one for key, one in found.items() if key == "label" or key not in of_choices}
+
+
 def _label(space: EmbeddingSpace, row: int) -> JsonDict:
+    what = explained_by(space.instances[row])
+    if what is None:
+        return _carried_label(space, row)
+    known = what.label or {}
+    if what.choices and space.labels is not None:
+        known = {**known, **what.choices[int(space.labels.indices[row])]}
+    return known if "label" in known else {**_carried_label(space, row), **known}
+
+
+def _carried_label(space: EmbeddingSpace, row: int) -> JsonDict:
+    """What the fields of an instance say of its label."""
     instance = space.instances[row]
-    what = explained_by(instance)
-    if what is not None and what.label is not None:
-        return what.label
     if space.labels is None:
         return labelled_span(instance) or {"label": None}
     label: dict[str, Any] = {"label": space.labels.name(row)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from allennlp.modules import TextFieldEmbedder
 from allennlp.modules.text_field_embedders import BasicTextFieldEmbedder
@@ -17,6 +17,7 @@ from allennlp.modules.token_embedders import (
 )
 from allennlp.predictors import Predictor
 from torch import nn
+from transformers import PreTrainedModel
 
 from .errors import InterpretationError, SettingError
 from .joined_texts import JoinsTexts
@@ -59,13 +60,22 @@ class EmbeddingLayers:
     backbone: nn.Module | None = None
 
 
+@runtime_checkable
+class NamesLayers(Protocol):
+    """A model that embeds texts beside its first text field embedder, or without any."""
+
+    def text_layers(self) -> EmbeddingLayers:
+        """The layers that embed its text fields."""
+
+
 def find_embedding_layers(twin: Twin) -> EmbeddingLayers:
     """Finds the layers to interpret.
 
     A model that joins its texts names them itself. A predictor that overrides
-    `get_interpretable_layer` has the say. Otherwise every token embedder of the predictor's text
-    field embedder counts: the input embeddings of a transformer, whatever its architecture, and
-    the output of any other token embedder.
+    `get_interpretable_layer` has the say, and then a model that names its layers. Otherwise every
+    token embedder of the predictor's text field embedder counts: the input embeddings of a
+    transformer, whatever its architecture, and the output of any other token embedder. Of a model
+    without text field embedder, they are the input embeddings of its only Hugging Face model.
 
     Args:
         twin: The predictor's twin.
@@ -78,9 +88,15 @@ def find_embedding_layers(twin: Twin) -> EmbeddingLayers:
         modules = tuple(twin.model.embedding_layers)
         layers = tuple(EmbeddingLayer(module) for module in modules)
         return EmbeddingLayers(modules, layers, twin.model.backbone)
+    if isinstance(twin.model, NamesLayers) and not _names_layers(twin.predictor):
+        return twin.model.text_layers()
+    bare = _bare_transformer(twin)
+    if bare is not None:
+        module = input_embeddings(bare)
+        return EmbeddingLayers((module,), (EmbeddingLayer(module),), bare)
     text_field_embedder = _text_field_embedder(twin)
     embedders = (text_field_embedder,)
-    layers = tuple(_layers_of(text_field_embedder))
+    layers = tuple(layers_of(text_field_embedder))
     if _overrides(twin.predictor, "get_interpretable_layer"):
         module = twin.counterpart(twin.predictor.get_interpretable_layer())
         known = tuple(layer for layer in layers if layer.module is module)
@@ -193,6 +209,20 @@ def _contains(outer: nn.Module, inner: nn.Module) -> bool:
     return any(module is inner for module in outer.modules())
 
 
+def _bare_transformer(twin: Twin) -> nn.Module | None:
+    """The only Hugging Face model of a model without text field embedder, where the predictor does
+    not say what to interpret."""
+    if _names_layers(twin.predictor):
+        return None
+    modules = list(twin.model.modules())
+    if any(isinstance(module, TextFieldEmbedder) for module in modules):
+        return None
+    whole = [module for module in modules if isinstance(module, PreTrainedModel)]
+    inner = {id(part) for one in whole for part in one.modules() if part is not one}
+    outer = [module for module in whole if id(module) not in inner]
+    return outer[0] if len(outer) == 1 else None
+
+
 def _text_field_embedder(twin: Twin) -> nn.Module:
     if not _overrides(twin.predictor, "get_interpretable_text_field_embedder"):
         for module in twin.model.modules():
@@ -208,12 +238,18 @@ def _text_field_embedder(twin: Twin) -> nn.Module:
     return twin.counterpart(twin.predictor.get_interpretable_text_field_embedder())
 
 
+def _names_layers(predictor: Predictor) -> bool:
+    names = ("get_interpretable_layer", "get_interpretable_text_field_embedder")
+    return any(_overrides(predictor, name) for name in names)
+
+
 def _overrides(predictor: Predictor, method: str) -> bool:
     own = getattr(predictor, method)
     return getattr(own, "__func__", own) is not getattr(Predictor, method)
 
 
-def _layers_of(text_field_embedder: nn.Module) -> list[EmbeddingLayer]:
+def layers_of(text_field_embedder: nn.Module) -> list[EmbeddingLayer]:
+    """The layers of a text field embedder: of each token embedder the one to attribute to."""
     if not isinstance(text_field_embedder, BasicTextFieldEmbedder):
         return [EmbeddingLayer(text_field_embedder)]
     embedders: dict[str, Any] = {

@@ -21,6 +21,7 @@ from .errors import InterpretationError
 from .input_keys import InputKeys, misses, place_of
 from .packing import let_go
 from .predictor_labels import PredictionLabels
+from .replayed import without_explained
 from .tag_spans import tag_spans
 
 
@@ -32,10 +33,12 @@ class LabelledInstance:
         instance: The instance with its label, token indexers applied.
         outputs: The model's outputs that it was labelled by; empty where something else labelled
             it.
+        labels: What labelled it, None if the predictor did.
     """
 
     instance: Instance
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    labels: PredictionLabels | None = None
 
 
 @dataclass
@@ -149,15 +152,15 @@ def _label_json_by(
     instances = _reading(predictor, partial(labels.instances, predictor), json, reads=True)
     outputs = [_indexed_and_predicted(predictor, one) for one in instances]
     if predict:
-        found = labels.prediction(predictor, dict(json), outputs)
-        labelled.prediction = (
-            predictor.predict_json(dict(json)) if found is None else sanitize(found)
-        )
+        given = dict(json)
+        labelled.prediction = labels.prediction(predictor, given, instances, outputs)
     labelled.instances = [
-        LabelledInstance(explained, own)
-        for one, own in zip(instances, outputs, strict=True)
-        for explained in labels.labelled(predictor, one, own)
+        LabelledInstance(explained, outputs[number], labels)
+        for number in labels.chosen(outputs)
+        for explained in labels.labelled(predictor, instances[number], outputs[number])
     ]
+    if len(outputs) == 1:
+        labelled.details = labels.details(predictor, outputs[0])
 
 
 def _label_instance_by(
@@ -168,9 +171,10 @@ def _label_instance_by(
     labelled: Labelled,
 ) -> None:
     outputs = _indexed_and_predicted(predictor, instance)
-    labelled.prediction = sanitize(outputs) if predict else None
-    explained = labels.labelled(predictor, instance, outputs)
-    labelled.instances = [LabelledInstance(one, outputs) for one in explained]
+    labelled.prediction = without_explained(outputs) if predict else None
+    found = labels.labelled(predictor, instance, outputs)
+    labelled.instances = [LabelledInstance(one, outputs, labels) for one in found]
+    labelled.details = labels.details(predictor, outputs)
 
 
 def _indexed_and_predicted(predictor: Predictor, instance: Instance) -> dict[str, Any]:

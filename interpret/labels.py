@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -23,7 +23,7 @@ from allennlp.models import Model
 from torch import Tensor
 
 from .errors import InterpretationError, SettingError
-from .explained import explained_by
+from .explained import EXPLAINED, explained_by
 
 LabelLike = LabelField | SequenceLabelField
 _OUTSIDE = "O"
@@ -63,9 +63,16 @@ class Labels:
         indices, mask = _padded([_indices(field) for field in fields])
         if isinstance(fields[0], LabelField):
             indices, mask = indices.squeeze(1), mask.squeeze(1)
-        elif _only_spans(instances[0]):
+            return cls(name, namespace, model.vocab, indices, mask)
+        if _only_spans(instances[0]):
             names = model.vocab.get_token_to_index_vocabulary(namespace)
             mask = mask & (indices != names.get(_OUTSIDE, -1))
+        for row, instance in enumerate(instances):
+            what = explained_by(instance)
+            if what is not None and what.positions is not None:
+                only = torch.zeros_like(mask[row])
+                only[list(what.positions)] = True
+                mask[row] &= only
         return cls(name, namespace, model.vocab, indices, mask)
 
     def name(self, row: int) -> str:
@@ -223,9 +230,32 @@ def every_label(instance: Instance, model: Model) -> list[str]:
         )
     namespace = label_namespace(cast(LabelLike, instance.fields[name]), model)
     labels = model.vocab.get_token_to_index_vocabulary(namespace)
+    what = explained_by(instance)
+    if what is not None and what.choices:
+        return [str(number) for number in range(len(what.choices))]
     if not labels:
         raise SettingError(f"the labels of namespace {namespace!r} have no names")
     return sorted(labels, key=labels.__getitem__)
+
+
+def check_label_of(instance: Instance, label: str, model: Model) -> None:
+    """Makes sure that an instance may be labelled so.
+
+    Raises:
+        InterpretationError: If its label field has no such label.
+    """
+    name = label_field(instance)
+    if name is None:
+        return
+    what = explained_by(instance)
+    if what is None or not what.choices:
+        namespace = label_namespace(cast(LabelLike, instance.fields[name]), model)
+        label_index(model.vocab, namespace, label)
+    elif not label.isdecimal() or int(label) >= len(what.choices):
+        raise InterpretationError(
+            f"there is no label {label!r}: the input has {len(what.choices)}, which are numbers "
+            f"from '0' to '{len(what.choices) - 1}'"
+        )
 
 
 def relabelled(instance: Instance, label: str, model: Model) -> Instance:
@@ -243,16 +273,32 @@ def relabelled(instance: Instance, label: str, model: Model) -> Instance:
     field = instance.fields[name]
     assert isinstance(field, LabelLike)
     namespace = label_namespace(field, model)
+    check_label_of(instance, label, model)
     index = label_index(model.vocab, namespace, label)
     copy = instance.duplicate()
     if isinstance(field, LabelField):
         copy.fields[name] = LabelField(index, namespace, skip_indexing=True)
     else:
-        explained = not _only_spans(instance)
-        tags = [label if explained or tag != _OUTSIDE else tag for tag in field.labels]
+        tags: list[Any] = [
+            label if explained else tag
+            for tag, explained in zip(field.labels, _explained_tags(instance, field), strict=True)
+        ]
         copy.fields[name] = SequenceLabelField(tags, field.sequence_field, namespace)
+    what = explained_by(instance)
+    if what is not None and what.label is not None:
+        other = replace(what, label={**what.label, "label": label})
+        copy.fields[EXPLAINED] = MetadataField(other)
     copy.indexed = False
     return copy
+
+
+def _explained_tags(instance: Instance, field: SequenceLabelField) -> list[bool]:
+    """Which of the tags in the label field are explained."""
+    what = explained_by(instance)
+    if what is not None and what.positions is not None:
+        return [number in what.positions for number in range(len(field.labels))]
+    all_of_them = not _only_spans(instance)
+    return [all_of_them or tag != _OUTSIDE for tag in field.labels]
 
 
 def _only_spans(instance: Instance) -> bool:

@@ -16,12 +16,18 @@ from allennlp.data import Instance
 from torch import Tensor
 
 from .errors import InterpretationError
+from .explained import LOG_LIKELIHOOD
 from .outputs import LOGITS, PROBABILITIES, SPAN_LOGITS
 
 # Attention that is computed in another way, or in a batch of another size, rounds otherwise.
 _SAME = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
 _SAME_OTHERWISE = 3e-4
-_COMPARED = (*LOGITS, *PROBABILITIES, *(name for names in SPAN_LOGITS for name in names))
+_COMPARED = (
+    LOG_LIKELIHOOD,
+    *LOGITS,
+    *PROBABILITIES,
+    *(name for names in SPAN_LOGITS for name in names),
+)
 
 Expected = Mapping[str, Any]
 """By the name of an output what it is to be for an instance, without the dimension of the rows."""
@@ -121,7 +127,7 @@ def _scale(name: str, found: Tensor, predicted: Tensor) -> float:
     of a probability is a share of the probability, however small the logarithm.
     """
     least = 1e-6 if found.numel() > 1 else 1e-2
-    if "log_prob" in name:
+    if "log_prob" in name or name == LOG_LIKELIHOOD:
         least = 1.0
     # What is not finite differs from all that is.
     finite = torch.cat([found, predicted]).nan_to_num(0.0, 0.0, 0.0)

@@ -22,8 +22,10 @@ from allennlp.data import Instance
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
-from .explained import EXPLAINED, Explained
+from .explained import EXPLAINED, PRIVATE, Explained
 from .explanation import JsonDict
+from .prediction_check import Expected, expected_outputs
+from .replayed import replayed_prediction
 
 Forward = Callable[..., dict[str, Any]]
 
@@ -47,17 +49,30 @@ class PredictionLabels:
         return [predictor._json_to_instance(inputs)]
 
     def prediction(
-        self, predictor: Predictor, inputs: JsonDict, outputs: Sequence[dict[str, Any]]
-    ) -> JsonDict | None:
-        """What `predict_json` returns for an input, where the outputs of its instances say so; None
-        to ask the predictor.
+        self,
+        predictor: Predictor,
+        inputs: JsonDict,
+        instances: Sequence[Instance],
+        outputs: Sequence[dict[str, Any]],
+    ) -> JsonDict:
+        """What `predict_json` returns for an input: by default it is asked, and the model's outputs
+        for its instances stand for those that it would compute again.
 
         Args:
             predictor: The predictor, a private copy.
-            inputs: What its `predict_json` takes.
-            outputs: What the model returned, in the order of `instances`.
+            inputs: What its `predict_json` takes; it may be changed.
+            instances: The instances that were made of it.
+            outputs: What the model returned for each.
         """
-        return outputs[0] if len(outputs) == 1 else None
+        return replayed_prediction(predictor, inputs, instances, outputs)
+
+    def chosen(self, outputs: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+        """Which of an input's instances have predictions to explain; all by default.
+
+        Args:
+            outputs: What the model returned for each.
+        """
+        return range(len(outputs))
 
     def labelled(
         self, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]
@@ -77,6 +92,27 @@ class PredictionLabels:
         """
         raise NotImplementedError
 
+    def details(self, predictor: Predictor, outputs: Mapping[str, Any]) -> JsonDict:
+        """What there is to say about all explanations of an instance, as a method has it in
+        `Explanation.details`.
+
+        Args:
+            predictor: The predictor, a private copy.
+            outputs: What the model returned for the instance.
+        """
+        return {}
+
+    def expected(self, model: Model, instance: Instance, outputs: Mapping[str, Any]) -> Expected:
+        """What the model must return for a labelled instance, by the name of the output and
+        without the dimension of the rows: else the explanation would be of another number.
+
+        Args:
+            model: A private copy of the model.
+            instance: A labelled instance, maybe with another label than `labelled` gave it.
+            outputs: What the model returned when it predicted.
+        """
+        return expected_outputs(model, instance, outputs)
+
     def forward(
         self, model: Model, run: Forward, what: Sequence[Explained] | None, inputs: dict[str, Any]
     ) -> dict[str, Any]:
@@ -86,7 +122,8 @@ class PredictionLabels:
             model: A private copy of the model.
             run: Its own `forward`.
             what: What each row stands for; None where the instances do not say.
-            inputs: The arguments of `forward`.
+            inputs: The arguments of `forward`. Those of fields that are named `explained_…` are
+                not for the model; where it predicts, they are left out.
 
         Returns:
             The model's outputs; `explained_log_likelihood` among them, `(rows,)`, is what the
@@ -99,22 +136,30 @@ class PredictionLabels:
         run = model.forward
 
         def forward(*args: Any, **inputs: Any) -> dict[str, Any]:
-            return self.forward(model, run, inputs.pop(EXPLAINED, None), inputs)
+            what = inputs.pop(EXPLAINED, None)
+            if what is None:
+                inputs = {name: one for name, one in inputs.items() if not name.startswith(PRIVATE)}
+            return self.forward(model, run, what, inputs)
 
         model.forward = forward  # type: ignore[method-assign]
 
 
-_LABELS: dict[str, type[PredictionLabels]] = {}
+_LABELS: dict[tuple[str, str | None], type[PredictionLabels]] = {}
 
 
 def labels_for(
-    *predictors: str,
+    *predictors: str, model: str | None = None
 ) -> Callable[[type[PredictionLabels]], type[PredictionLabels]]:
     """Registers labels for predictors by their classes' full names, so that these need not be
-    imported."""
+    imported.
+
+    Args:
+        predictors: The classes.
+        model: The class of the model, where the labels are for predictors of that alone.
+    """
 
     def register(labels: type[PredictionLabels]) -> type[PredictionLabels]:
-        _LABELS.update(dict.fromkeys(predictors, labels))
+        _LABELS.update({(name, model): labels for name in predictors})
         return labels
 
     return register
@@ -124,11 +169,19 @@ def labels_of(predictor: Predictor) -> PredictionLabels | None:
     """The labels that are registered for a predictor, None where it has labels of its own."""
     for name in _DEFAULT:
         importlib.import_module(name)
-    own = Predictor.predictions_to_labeled_instances.__name__
+    own = (
+        Predictor.predictions_to_labeled_instances.__name__,
+        Predictor.json_to_labeled_instances.__name__,
+    )
+    models = [*map(_name, type(predictor._model).__mro__), None]
     for kind in type(predictor).__mro__:
-        found = _LABELS.get(f"{kind.__module__}.{kind.__qualname__}")
-        if found is not None:
-            return found()
-        if own in vars(kind):
+        found = [_LABELS[_name(kind), one] for one in models if (_name(kind), one) in _LABELS]
+        if found:
+            return found[0]()
+        if any(name in vars(kind) for name in own):
             return None
     return None
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,7 +26,7 @@ from .embedding_layers import find_embedding_layers
 from .embedding_space import EmbeddingSpace, RowLossError
 from .errors import InterpretationError
 from .explanation import Explanation
-from .labelling import Labelled, label_instances, label_json
+from .labelling import Labelled, LabelledInstance, label_instances, label_json
 from .model_checks import RANDOM_WARNING
 from .nested_space import space_of
 from .packing import TokenBudget, let_go
@@ -197,8 +197,9 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         """
         with _differentiating():
             twin = Twin(self.predictor, self._checked)
+            labels = _labels(twin)
             with _remembering(twin, self._kept_graphs(twin, inputs)):
-                labelled = label_json(twin.predictor, inputs, predict, _labels(twin))
+                labelled = label_json(twin.predictor, inputs, predict, labels)
             return self._interpret(twin, labelled, progress)
 
     def interpret_each_instance(
@@ -207,8 +208,9 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         """As `interpret_each`, for a dataset reader's instances; they are left as they are."""
         with _differentiating():
             twin = Twin(self.predictor, self._checked)
+            labels = _labels(twin)
             with _remembering(twin, self._kept_graphs(twin, instances)):
-                labelled = label_instances(twin.predictor, instances, predict, _labels(twin))
+                labelled = label_instances(twin.predictor, instances, predict, labels)
             return self._interpret(twin, labelled, progress)
 
     def check_settings(self) -> None:
@@ -238,7 +240,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         for owner, one in enumerate(labelled):
             try:
                 prepared = [
-                    (whole, self._expected(twin, whole, found.outputs))
+                    (whole, self._expected(twin, whole, found))
                     for found in one.instances
                     for whole in self._prepared(twin, found.instance)
                 ]
@@ -272,11 +274,13 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
                 one.index_fields(twin.model.vocab)
         return prepared
 
-    def _expected(self, twin: Twin, whole: Whole, outputs: Mapping[str, Any]) -> Expected | None:
+    def _expected(self, twin: Twin, whole: Whole, found: LabelledInstance) -> Expected | None:
         """What the model must return for an instance; None for the parts of one."""
-        if whole.cut is not None or not outputs:
+        if whole.cut is not None or not found.outputs:
             return None
-        return expected_outputs(twin.model, whole.instance, outputs)
+        if found.labels is not None:
+            return found.labels.expected(twin.model, whole.instance, found.outputs)
+        return expected_outputs(twin.model, whole.instance, found.outputs)
 
     def _told(
         self, whole: Whole, results: Sequence[Explanation | Exception], details: JsonDict

@@ -27,10 +27,9 @@ from allennlp.models import Model
 from torch import Tensor
 
 from . import checks
-from .construct import construct
 from .errors import InterpretationError
 from .explanation import JsonDict
-from .labels import check_label, every_label, relabelled
+from .labels import check_label, check_label_of, relabelled
 from .outputs import ModelOutputs
 
 _SATURATED = 0.999
@@ -202,6 +201,10 @@ class LogitDifference(LabelTarget):
         super().check(model)
         check_label("against", self.against, model)
 
+    def instances(self, instance: Instance, model: Model) -> list[Instance]:
+        check_label_of(instance, self.against, model)
+        return super().instances(instance, model)
+
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         logits = outputs.logits
         return outputs.at(logits) - outputs.at(logits, self.against)
@@ -296,40 +299,6 @@ class Span(Target):
         start = best // width if self.start is None else torch.full_like(best, self.start)
         end = best % width if self.end is None else torch.full_like(best, self.end)
         return torch.stack([start, end], dim=1)
-
-
-@Target.register("all-labels")
-class AllLabels(Target):
-    """Another target, for every label of the model: one explanation each, packed together.
-
-    Args:
-        of: The target: an object, a registered name or a params dict.
-    """
-
-    def __init__(self, of: Target | str | dict[str, Any] = "logit") -> None:
-        super().__init__()
-        self.of = construct(Target, of, parameter="of")
-
-    def __call__(self, outputs: ModelOutputs) -> Tensor:
-        return self.of(outputs)
-
-    def at_input(self, outputs: ModelOutputs) -> Target:
-        return self.of.at_input(outputs)
-
-    def check(self, model: Model) -> None:
-        self.of.check(model)
-
-    def instances(self, instance: Instance, model: Model) -> list[Instance]:
-        return [relabelled(instance, label, model) for label in every_label(instance, model)]
-
-    def explained_label(self, label: JsonDict) -> JsonDict:
-        return label
-
-    def saturated(self, value: float) -> bool:
-        return self.of.saturated(value)
-
-    def unsaturated(self, outputs: ModelOutputs) -> str | None:
-        return self.of.unsaturated(outputs)
 
 
 class FunctionTarget(Target):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import fsum
 
-from allennlp.data import Instance
+from allennlp.data import Instance, Token
 
-from .alignment import text_items
+from .alignment import text_items, token_spans
 from .explanation import Explanation, InputAttribution, JsonDict, Span
 from .words import word_spans
 
@@ -41,9 +42,7 @@ def to_words(explanation: Explanation, texts: Mapping[str, str] | None = None) -
             there is put together from its tokens, as far as they say where they stand.
     """
     texts = texts or {}
-    units = {
-        one.field: _units(one, texts.get(one.field) or _text_of(one)) for one in explanation.inputs
-    }
+    units = {one.field: _units_of(one, texts.get(one.field)) for one in explanation.inputs}
     inputs = [_by_unit(one, units[one.field], texts.get(one.field)) for one in explanation.inputs]
     return replace(explanation, inputs=inputs, target=_target(explanation, units))
 
@@ -82,24 +81,51 @@ def _bare(token: str) -> str:
     return token
 
 
-def _units(one: InputAttribution, text: str) -> list[_Unit]:
+def text_of_tokens(tokens: Sequence[Token]) -> str:
+    """A text with each token where it says it stands, from its first character on; where tokens do
+    not say, one after the other."""
+    spans = token_spans(tokens)
+    names = [token.text or "" for token in tokens]
+    if any(span is None for span in spans):
+        return " ".join(map(_bare, names))
+    return _text_of(names, spans).strip()
+
+
+def _units_of(one: InputAttribution, text: str | None) -> list[_Unit]:
+    """The words of an input, which may be several texts that a reader has put together: then each
+    counts its characters from 0."""
+    starts = [0]
+    last = -1
+    for number, span in enumerate(one.offsets):
+        if span is not None and text is None and span[0] < last:
+            starts.append(number)
+        last = last if span is None else span[0]
+    units = []
+    for start, end in pairwise([*starts, len(one.tokens)]):
+        offsets = one.offsets[start:end]
+        own = _units(offsets, text or _text_of(one.tokens[start:end], offsets))
+        units += [_Unit([start + number for number in unit.tokens], unit.span) for unit in own]
+    return units
+
+
+def _units(offsets: Sequence[Span | None], text: str) -> list[_Unit]:
     words = word_spans(text)
     owners: dict[int, int] = {}
     # Each word's number, or that of an earlier word that a token makes one with it.
     same = list(range(len(words)))
-    for number, span in enumerate(one.offsets):
+    for number, span in enumerate(offsets):
         touched = [] if span is None else _touched(words, span)
         for word in touched:
             same[word] = min(same[touched[0]], same[word])
         if touched:
             owners[number] = touched[0]
     grouped: dict[tuple[str, int], list[int]] = {}
-    for number in range(len(one.tokens)):
+    for number in range(len(offsets)):
         owner = owners.get(number)
         key = ("token", number) if owner is None else ("word", same[owner])
         grouped.setdefault(key, []).append(number)
     return [
-        _Unit(tokens, _extent(words, same, key[1]) if key[0] == "word" else one.offsets[tokens[0]])
+        _Unit(tokens, _extent(words, same, key[1]) if key[0] == "word" else offsets[tokens[0]])
         for key, tokens in grouped.items()
     ]
 
@@ -120,11 +146,11 @@ def _extent(words: Sequence[Span], same: Sequence[int], first: int) -> Span:
     return together[0][0], together[-1][1]
 
 
-def _text_of(one: InputAttribution) -> str:
+def _text_of(tokens: Sequence[str], offsets: Sequence[Span | None]) -> str:
     """A text with each token where it says it stands, as far as it fits there."""
-    length = max((span[1] for span in one.offsets if span is not None), default=0)
+    length = max((span[1] for span in offsets if span is not None), default=0)
     text = [" "] * length
-    for token, span in zip(one.tokens, one.offsets, strict=True):
+    for token, span in zip(tokens, offsets, strict=True):
         if span is not None:
             start, end = span
             fits = len(_bare(token)) == end - start
@@ -135,11 +161,14 @@ def _text_of(one: InputAttribution) -> str:
 def _target(explanation: Explanation, units: Mapping[str, Sequence[_Unit]]) -> JsonDict:
     """The target, whose positions are those of words now."""
     target = explanation.target
-    positions = target.get("positions")
     only = explanation.inputs[0].field if len(explanation.inputs) == 1 else ""
     field: str = target.get("field", only)
-    if positions is None or field not in units:
+    if field not in units:
         return target
-    wanted = set(positions)
-    found = [n for n, unit in enumerate(units[field]) if not wanted.isdisjoint(unit.tokens)]
-    return {**target, "positions": found}
+    found = {}
+    for key, positions in target.items():
+        if key == "positions" or key.endswith("_positions"):
+            wanted = set(positions)
+            own = [n for n, unit in enumerate(units[field]) if not wanted.isdisjoint(unit.tokens)]
+            found[key] = own
+    return {**target, **found}

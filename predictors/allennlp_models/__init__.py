@@ -2,3 +2,33 @@
 
 Nothing here imports allennlp-models: its predictors are known by their classes' names.
 """
+
+from . import (
+    classification,
+    constituents,
+    coreference,
+    dependencies,
+    dialog_qa,
+    language_models,
+    multiple_choice,
+    random_fields,
+    reading_comprehension,
+    semantic_roles,
+    seq2seq,
+    transformer_qa,
+)
+
+__all__ = [
+    "classification",
+    "constituents",
+    "coreference",
+    "dependencies",
+    "dialog_qa",
+    "language_models",
+    "multiple_choice",
+    "random_fields",
+    "reading_comprehension",
+    "semantic_roles",
+    "seq2seq",
+    "transformer_qa",
+]

@@ -102,3 +102,36 @@ def test_the_users_model_is_untouched(zoo: Zoo, registered: None) -> None:
     predictor = predictor_of(zoo, EachClass)
     InputXGradient(predictor).interpret_json(TEXT)
     assert "forward" not in vars(predictor._model)
+
+
+class Twice(EachClass):
+    """One that predicts another text, too, and adds to its output."""
+
+    def predict_json(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        other = super().predict_json({"sentence": f"not {inputs['sentence']}"})
+        return {**super().predict_json(inputs), "negated": other["probs"]}
+
+
+def test_a_prediction_is_the_predictors_own(zoo: Zoo, registered: None) -> None:
+    predictor = predictor_of(zoo, Twice)
+    (found,) = InputXGradient(predictor).interpret_each([TEXT], predict=True)
+    assert found.prediction == predictor.predict_json(TEXT)
+    assert found.prediction["negated"] != found.prediction["probs"]
+
+
+def test_the_model_predicts_once(
+    zoo: Zoo, registered: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = predictor_of(zoo, EachClass)
+    passes: list[int] = []
+    original = type(predictor._model).forward
+
+    def counted(self: Model, **inputs: Any) -> Any:
+        passes.append(1)
+        return original(self, **inputs)
+
+    monkeypatch.setattr(type(predictor._model), "forward", counted)
+    (found,) = InputXGradient(predictor).interpret_each([TEXT], predict=True)
+    assert found.error is None
+    # One that predicts, one that explains.
+    assert len(passes) == 2

@@ -162,7 +162,8 @@ class TestAllLabels:
             return outputs.at(outputs.logits)
 
         target = {"type": "all-labels", "of": counting}
-        from allennlp_saliency.interpret.targets import AllLabels, FunctionTarget
+        from allennlp_saliency.interpret.targets import FunctionTarget
+        from allennlp_saliency.interpret.targets_of_each import AllLabels
 
         interpreter = Gradient(
             zoo.predictor("lstm"), target=AllLabels(FunctionTarget(target["of"]))
