@@ -99,6 +99,9 @@ def _by_hand(predictor: Any, inputs: JsonDict) -> list[list[float]]:
     inputs=DIALOGS,
     count=lambda prediction: len(prediction["best_span_str"]),
     by_hand=_by_hand,
+    refused=dict.fromkeys(
+        ("discretized-integrated-gradients", "one-hot-gradient"), "is no matrix of word vectors"
+    ),
 )
 def dialog_qa(folders: Folders) -> Parts:
     indexers = {

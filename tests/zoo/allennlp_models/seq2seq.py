@@ -25,6 +25,11 @@ SOURCES = (
 )
 # What `Vocabulary` puts first, and what stands first in both namespaces here.
 END = 3
+# A decoder that takes its steps one by one attends from one position at a time.
+_STEPS = dict.fromkeys(
+    ("attention", "attention-x-gradient", "attention-rollout", "value-zeroing"),
+    "this form of attention is not supported",
+)
 _SYMBOLS = (START_SYMBOL, END_SYMBOL)
 _BEAM = {"beam_size": 3, "max_steps": 6}
 _LSTM = {"type": "lstm", "input_size": 8, "hidden_size": 6, "bidirectional": True}
@@ -293,6 +298,7 @@ def seq2seq_composed_lstm(folders: Folders) -> Parts:
     count=_count,
     expected_total=_of_best("class_log_probabilities"),
     by_hand=_by_loss("_source_text_embedder", "_decoder.target_embedder", whole=False),
+    refused=_STEPS,
     tokens_labelled=False,
 )
 def seq2seq_composed_attention(folders: Folders) -> Parts:
@@ -428,6 +434,7 @@ def _t5_logits(model: Any, source: Tensor, target: Tensor) -> Tensor:
         "bart.model.decoder.embed_tokens",
         generated_first=False,
     ),
+    refused=_STEPS,
     tokens_labelled=False,
 )
 def seq2seq_bart(folders: Folders) -> Parts:
@@ -448,6 +455,7 @@ def seq2seq_bart(folders: Folders) -> Parts:
         "t5.decoder.token_embeddings",
         generated_first=True,
     ),
+    refused=_STEPS,
     tokens_labelled=False,
 )
 def seq2seq_t5(folders: Folders) -> Parts:
