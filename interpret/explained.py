@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from allennlp.data import Instance
-from allennlp.data.fields import MetadataField
+from allennlp.data.fields import LabelField, MetadataField
 from allennlp.data.fields.field import Field
 
 from .explanation import JsonDict
@@ -47,19 +47,22 @@ class Explained:
 
 
 def explained(instance: Instance, what: Explained, **labels: Field) -> Instance:
-    """A copy of an instance that stands for one prediction; the original stays as it is.
+    """An instance with the same fields that stands for one prediction; the original stays as it is.
 
     Args:
         instance: The instance.
         what: What it stands for.
         labels: Label fields to add.
     """
-    copy = instance.duplicate()
-    copy.add_field(EXPLAINED, MetadataField(what))
-    for name, field in labels.items():
-        copy.add_field(name, field)
-        copy.indexed = False
+    # Fields are shared: a document has thousands of spans, and maybe hundreds of predictions.
+    copy = Instance({**instance.fields, **labels, EXPLAINED: MetadataField(what)})
+    copy.indexed = instance.indexed and all(map(_is_index, labels.values()))
     return copy
+
+
+def _is_index(field: Field) -> bool:
+    """Whether a label is an index already."""
+    return isinstance(field, LabelField) and field._skip_indexing
 
 
 def explained_by(instance: Instance) -> Explained | None:

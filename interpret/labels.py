@@ -216,7 +216,7 @@ def every_label(instance: Instance, model: Model) -> list[str]:
     return sorted(labels, key=labels.__getitem__)
 
 
-def check_label(instance: Instance, label: str, model: Model) -> None:
+def check_label_of(instance: Instance, label: str, model: Model) -> None:
     """Makes sure that an instance may be labelled so.
 
     Raises:
@@ -251,13 +251,13 @@ def relabelled(instance: Instance, label: str, model: Model) -> Instance:
     field = instance.fields[name]
     assert isinstance(field, LabelLike)
     namespace = label_namespace(field, model)
-    check_label(instance, label, model)
+    check_label_of(instance, label, model)
     index = label_index(model.vocab, namespace, label)
     copy = instance.duplicate()
     if isinstance(field, LabelField):
         copy.fields[name] = LabelField(index, namespace, skip_indexing=True)
     else:
-        tags = [
+        tags: list[Any] = [
             label if explained else tag
             for tag, explained in zip(field.labels, _explained_tags(instance, field), strict=True)
         ]

@@ -144,17 +144,22 @@ class PredictionLabels:
         model.forward = forward  # type: ignore[method-assign]
 
 
-_LABELS: dict[str, type[PredictionLabels]] = {}
+_LABELS: dict[tuple[str, str | None], type[PredictionLabels]] = {}
 
 
 def labels_for(
-    *predictors: str,
+    *predictors: str, model: str | None = None
 ) -> Callable[[type[PredictionLabels]], type[PredictionLabels]]:
     """Registers labels for predictors by their classes' full names, so that these need not be
-    imported."""
+    imported.
+
+    Args:
+        predictors: The classes.
+        model: The class of the model, where the labels are for predictors of that alone.
+    """
 
     def register(labels: type[PredictionLabels]) -> type[PredictionLabels]:
-        _LABELS.update(dict.fromkeys(predictors, labels))
+        _LABELS.update({(name, model): labels for name in predictors})
         return labels
 
     return register
@@ -168,10 +173,15 @@ def labels_of(predictor: Predictor) -> PredictionLabels | None:
         Predictor.predictions_to_labeled_instances.__name__,
         Predictor.json_to_labeled_instances.__name__,
     )
+    models = [*map(_name, type(predictor._model).__mro__), None]
     for kind in type(predictor).__mro__:
-        found = _LABELS.get(f"{kind.__module__}.{kind.__qualname__}")
-        if found is not None:
-            return found()
+        found = [_LABELS[_name(kind), one] for one in models if (_name(kind), one) in _LABELS]
+        if found:
+            return found[0]()
         if any(name in vars(kind) for name in own):
             return None
     return None
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from .errors import InterpretationError
 from .explanation import JsonDict
-from .labels import check_label, relabelled
+from .labels import check_label_of, relabelled
 from .outputs import ModelOutputs
 
 _SATURATED = 0.999
@@ -185,7 +185,7 @@ class LogitDifference(LabelTarget):
         self.against = against
 
     def instances(self, instance: Instance, model: Model) -> list[Instance]:
-        check_label(instance, self.against, model)
+        check_label_of(instance, self.against, model)
         return super().instances(instance, model)
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:

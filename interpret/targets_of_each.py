@@ -87,8 +87,9 @@ class Arguments(TargetOfEach):
             )
         what = explained_by(instance) or Explained(label_field=name)
         wanted = []
-        for start, end in tag_spans(tags.labels):
-            role = tags.labels[start].partition("-")[2]
+        names = list(map(str, tags.labels))
+        for start, end in tag_spans(names):
+            role = names[start].partition("-")[2]
             if role == self.role or (self.role is None and role != "V"):
                 label = {**(what.label or {}), "role": role}
                 positions = range(start, end)

@@ -58,7 +58,9 @@ class ArcLabels(PredictionLabels):
             }
             # Before the words, the model puts one that stands for the root.
             what = Explained(label, choice=(child + 1, int(head)), label_field=_LABEL)
-            labelled.append(explained(instance, what, **{_LABEL: LabelField(tag, _NAMESPACE)}))
+            index = predictor._model.vocab.get_token_index(tag, _NAMESPACE)
+            field = LabelField(index, _NAMESPACE, skip_indexing=True)
+            labelled.append(explained(instance, what, **{_LABEL: field}))
         return labelled
 
     def expected(self, model: Model, instance: Instance, outputs: Mapping[str, Any]) -> Expected:

@@ -23,7 +23,8 @@ from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.prediction_check import Expected
 from allennlp_saliency.interpret.predictor_labels import Forward, PredictionLabels, labels_for
 
-from .listening import heard, replaced
+from .listening import heard
+from .replaced import replaced
 
 _SPANS = f"{EXPLAINED}_spans"
 _NUMBERS = f"{EXPLAINED}_log_likelihoods"

@@ -34,7 +34,8 @@ from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.prediction_check import Expected
 from allennlp_saliency.interpret.predictor_labels import Forward, PredictionLabels, labels_for
 
-from .listening import heard, replaced
+from .listening import heard
+from .replaced import replaced
 
 _PREDICTORS = "allennlp_models.lm.predictors"
 _LABEL = "label"

@@ -29,14 +29,3 @@ def heard(*modules: nn.Module) -> Iterator[list[list[Any]]]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-@contextmanager
-def replaced(owner: nn.Module, name: str, other: Any) -> Iterator[None]:
-    """Another object in the place of an attribute of a module of a private copy."""
-    own = getattr(owner, name)
-    setattr(owner, name, other)
-    try:
-        yield
-    finally:
-        setattr(owner, name, own)

@@ -8,11 +8,12 @@ from typing import Any, cast
 import numpy as np
 import torch
 from allennlp.data import Instance
-from allennlp.data.fields import LabelField, ListField, MetadataField, TextField
+from allennlp.data.fields import LabelField, MetadataField, TextField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.alignment import added_ids, is_added
+from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explained import LOG_LIKELIHOOD, Explained, explained
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.predictor_labels import Forward, PredictionLabels, labels_for
@@ -40,8 +41,15 @@ class AlternativeLabels(PredictionLabels):
         given = instance.fields.get(_TEXTS)
         texts = given.metadata if isinstance(given, MetadataField) else None
         choices = []
-        for number, one in enumerate(cast(ListField, instance["alternatives"])):
-            own = _own_tokens(cast(TextField, one))
+        alternatives = cast(Sequence[Any], instance["alternatives"])
+        for number, one in enumerate(alternatives):
+            if not isinstance(one, TextField):
+                raise InterpretationError(
+                    f"the alternatives are each a {type(one).__name__}, which has ids and no "
+                    "tokens to score; take a reader and a model for text fields ('piqa' and "
+                    "'transformer_mc', not those that end with '_tt')"
+                )
+            own = _own_tokens(one)
             text = texts[number] if texts else text_of_tokens(one.tokens[own.start : own.stop])
             field = f"alternatives[{number}]"
             choices.append({"alternative": text, "field": field, "positions": list(own)})

@@ -1,26 +1,29 @@
-"""Another function in the place of a method of a private copy, for a while."""
+"""Another object in the place of a part of a private copy, for a while."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 
 @contextmanager
-def replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """Puts a function in the place of a method of one object.
+def replaced(owner: Any, name: str, other: Any) -> Iterator[None]:
+    """Puts something in the place of what one object has under a name.
 
     Args:
         owner: The object, a private copy.
-        name: The method.
-        function: What is called in its place, with the method's own arguments.
+        name: The name of a method, an attribute or a layer.
+        other: What stands in its place.
     """
-    held = vars(owner)
+    layers = vars(owner).get("_modules", {})
+    held = layers if name in layers else vars(owner)
     own = {name: held[name]} if name in held else {}
-    held[name] = function
+    held[name] = other
     try:
         yield
     finally:
-        del held[name]
-        held.update(own)
+        if own:
+            held.update(own)
+        else:
+            del held[name]

@@ -27,7 +27,7 @@ from allennlp_saliency.interpret.predictor_labels import Forward, PredictionLabe
 
 from ..transformers.token_indexer import TransformersIndexer
 from .forced_search import ForcedSearch
-from .listening import replaced
+from .replaced import replaced
 from .writers import Writer, part, writer_of
 
 _GENERATED, _LABEL = "generated", "label"

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
+from allennlp.data import Instance
+from allennlp.data.fields import ListField, TransformerTextField
 
 from allennlp_saliency.interpret import InputXGradient, InterpretationError
+from allennlp_saliency.predictors.allennlp_models.multiple_choice import AlternativeLabels
 from tests.zoo.allennlp_models import Archives
 
 QUESTION = {
@@ -98,3 +102,10 @@ def test_the_words_of_prompt_and_alternative_stay_apart(predictor: Any) -> None:
     assert second.field == "alternatives[1]"
     prompt = QUESTION["prefix"].split()
     assert second.tokens == ["[CLS]", *prompt, "[SEP]", "mary", "[SEP]"]
+
+
+def test_fields_without_tokens_are_refused(predictor: Any) -> None:
+    ids = TransformerTextField(torch.tensor([1, 2]), None, torch.tensor([True, True]))
+    instance = Instance({"alternatives": ListField([ids, ids])})
+    with pytest.raises(InterpretationError, match="no tokens to score"):
+        AlternativeLabels().labelled(predictor, instance, {"logits": [0.0, 1.0]})

@@ -1,12 +1,12 @@
-"""A tagger with a conditional random field: one explanation for each entity."""
+"""Taggers with a conditional random field."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import allennlp_models.tagging  # noqa: F401  registers its classes
-from allennlp.data.fields import FlagField, SequenceLabelField
-from allennlp.modules.conditional_random_field import allowed_transitions
+import torch
 
 from .archives import Folders, JsonDict, Parts, archive
 from .by_hand import scores_of
@@ -14,55 +14,72 @@ from .language import WORDS
 
 TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 SENTENCES = (
-    {"sentence": "mary saw a great film in paris"},
+    {"sentence": "Mary saw a great film in Paris ."},
     {"sentence": "awful"},
-    {"sentence": "john knew the actor and the dog had a little book in paris but she was in"},
+    {"sentence": "the dog and the actor had a little book"},
 )
 
 
-def _entities(prediction: JsonDict) -> list[list[int]]:
-    """The tokens of each entity: a tag that begins one, and those that go on with it."""
-    found: list[list[int]] = []
-    for place, tag in enumerate(prediction["tags"]):
-        if tag.startswith("B-"):
-            found.append([place])
-        elif tag.startswith("I-"):
-            found[-1].append(place)
-    return found
+def _spans(tags: list[str]) -> list[tuple[int, int]]:
+    """Entities begin with a B, or with an I of another type than what comes before."""
+    spans: list[tuple[int, int]] = []
+    for place, (before, tag) in enumerate(pairwise(["O", *tags])):
+        if tag[0] == "B" or (tag[0] == "I" and tag[2:] != before[2:]):
+            spans.append((place, place + 1))
+        elif tag[0] == "I":
+            spans[-1] = (spans[-1][0], place + 1)
+    return spans
+
+
+def _log_z(model: Any, logits: Any, only: dict[int, int]) -> Any:
+    """The logarithm of the sum over all sequences that have some tags at some places: the last tag
+    is summed out first."""
+    field = model.crf
+    choices = [[only[n]] if n in only else list(range(len(TAGS))) for n in range(len(logits))]
+    total = logits[-1][choices[-1]] + field.end_transitions[choices[-1]]
+    for place, (own, following) in reversed(list(enumerate(pairwise(choices)))):
+        steps = field.transitions[own][:, following]
+        total = logits[place][own] + (steps + total).logsumexp(1)
+    return (field.start_transitions[choices[0]] + total).logsumexp(0)
+
+
+def _numbers(predictor: Any, inputs: JsonDict) -> tuple[Any, Any, list[Any]]:
+    model = predictor._model
+    instance = predictor._json_to_instance(inputs)
+    predictor._dataset_reader.apply_token_indexers(instance)
+    tags = model.forward_on_instance(instance)["tags"]
+    return model, instance, [(start, tags[start:end]) for start, end in _spans(tags)]
+
+
+def _log_p(model: Any, logits: Any, entity: tuple[int, list[str]]) -> Any:
+    start, tags = entity
+    only = {start + n: TAGS.index(tag) for n, tag in enumerate(tags)}
+    return _log_z(model, logits, only) - _log_z(model, logits, {})
+
+
+def _values(predictor: Any, inputs: JsonDict) -> list[float]:
+    model, instance, entities = _numbers(predictor, inputs)
+    logits = torch.tensor(model.forward_on_instance(instance)["logits"])
+    return [_log_p(model, logits, one).item() for one in entities]
 
 
 def _by_hand(predictor: Any, inputs: JsonDict) -> list[list[float]]:
-    """By the model's loss where the other tags do not count."""
-    model = predictor._model
-    prediction = predictor.predict_json(dict(inputs))
-    scores = []
-    for places in _entities(prediction):
-        instance = predictor._json_to_instance(dict(inputs))
-        predictor._dataset_reader.apply_token_indexers(instance)
-        tags = [tag if n in places else "O" for n, tag in enumerate(prediction["tags"])]
-        instance.add_field("tags", SequenceLabelField(tags, instance["tokens"]))
-        instance.add_field("ignore_loss_on_o_tags", FlagField(True))
-        layer = model.text_field_embedder
-        ((found,),) = scores_of(model, layer, instance, lambda outputs: [-outputs["loss"]])
-        scores.append(found.flatten().tolist())
-    return scores
-
-
-def _constrained(model: Any) -> None:
-    """Sets which tags may follow each other, which is a parameter of the model's."""
-    names = model.vocab.get_index_to_token_vocabulary("labels")
-    mask = model.crf._constraint_mask
-    mask.fill_(0)
-    for one, other in allowed_transitions("BIO", names):
-        mask[one, other] = 1
+    model, instance, entities = _numbers(predictor, inputs)
+    found = scores_of(
+        model,
+        model.text_field_embedder,
+        instance,
+        lambda outputs: [_log_p(model, outputs["logits"][0], one) for one in entities],
+    )
+    return [scores[0].tolist() for (scores,) in found]
 
 
 @archive(
     "crf-tagger",
     inputs=SENTENCES,
-    count=lambda prediction: len(_entities(prediction)),
+    count=lambda prediction: len(_spans(prediction["tags"])),
+    values=_values,
     by_hand=_by_hand,
-    predictor="sentence_tagger",
 )
 def crf_tagger(folders: Folders) -> Parts:
     model = {
@@ -73,13 +90,14 @@ def crf_tagger(folders: Folders) -> Parts:
         "encoder": {"type": "lstm", "input_size": 8, "hidden_size": 8, "bidirectional": True},
         "label_encoding": "BIO",
         "constrain_crf_decoding": True,
-        "calculate_span_f1": False,
     }
     reader = {
-        "type": "sequence_tagging",
+        "type": "conll2003",
         "token_indexers": {"tokens": {"type": "single_id", "lowercase_tokens": True}},
     }
-    config = {"dataset_reader": reader, "model": model}
-    vocabulary = {"tokens": WORDS, "labels": TAGS}
-    args = {"language": folders.language}
-    return Parts(config, vocabulary, args, adjust=_constrained, scale=2.0)
+    return Parts(
+        {"dataset_reader": reader, "model": model},
+        {"tokens": WORDS, "labels": TAGS},
+        {"language": folders.language},
+        scale=2.0,
+    )
