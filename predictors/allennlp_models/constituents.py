@@ -16,13 +16,13 @@ from allennlp.data import Instance
 from allennlp.data.fields import LabelField, TextField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
-from torch import Tensor
 
 from allennlp_saliency.interpret.explained import LOG_LIKELIHOOD, Explained, explained, explained_by
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.prediction_check import Expected
 from allennlp_saliency.interpret.predictor_labels import Forward, PredictionLabels, labels_for
 
+from .listening import heard
 from .places import place_words
 
 _LABEL = "explained_span"
@@ -78,13 +78,9 @@ class ConstituentLabels(PredictionLabels):
             return run(**inputs)
         labels = inputs.pop(_LABEL)
         inputs.pop("span_labels", None)
-        seen: list[Tensor] = []
         layer: Any = model.tag_projection_layer
-        hook = layer.register_forward_hook(lambda module, given, output: seen.append(output))
-        try:
+        with heard(layer) as (seen,):
             outputs = run(**inputs)
-        finally:
-            hook.remove()
         rows = torch.arange(len(what), device=labels.device)
         spans = torch.tensor([one.choice for one in what], device=labels.device)
         logits = seen[-1][rows, spans]

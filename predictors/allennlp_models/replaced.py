@@ -1,4 +1,4 @@
-"""Another object in the place of a part of a private copy, for a while."""
+"""Another object in the place of an attribute of a private copy, for a while."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ from typing import Any
 
 @contextmanager
 def replaced(owner: Any, name: str, other: Any) -> Iterator[None]:
-    """Puts something in the place of what one object has under a name.
+    """Puts another object in the place of a method or a module that an object holds.
 
     Args:
-        owner: The object, a private copy.
-        name: The name of a method, an attribute or a layer.
-        other: What stands in its place.
+        owner: A private copy, or a module of it.
+        name: The attribute.
+        other: What is in its place.
     """
-    layers = vars(owner).get("_modules", {})
-    held = layers if name in layers else vars(owner)
+    held = vars(owner)
     own = {name: held[name]} if name in held else {}
     held[name] = other
     try:
         yield
     finally:
-        if own:
-            held.update(own)
-        else:
-            del held[name]
+        del held[name]
+        held.update(own)

@@ -7,6 +7,7 @@ from typing import Any
 
 import allennlp_models.tagging  # noqa: F401  registers its classes
 import torch
+from allennlp.modules.conditional_random_field import allowed_transitions
 
 from .archives import Folders, JsonDict, Parts, archive
 from .by_hand import scores_of
@@ -74,6 +75,15 @@ def _by_hand(predictor: Any, inputs: JsonDict) -> list[list[float]]:
     return [scores[0].tolist() for (scores,) in found]
 
 
+def _constrained(model: Any) -> None:
+    """Sets which tags may follow each other, which is a parameter of the model's."""
+    names = model.vocab.get_index_to_token_vocabulary("labels")
+    mask = model.crf._constraint_mask
+    mask.fill_(0)
+    for one, other in allowed_transitions("BIO", names):
+        mask[one, other] = 1
+
+
 @archive(
     "crf-tagger",
     inputs=SENTENCES,
@@ -99,5 +109,6 @@ def crf_tagger(folders: Folders) -> Parts:
         {"dataset_reader": reader, "model": model},
         {"tokens": WORDS, "labels": TAGS},
         {"language": folders.language},
+        adjust=_constrained,
         scale=2.0,
     )
