@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import numpy
 import torch
 from allennlp.data import Instance
 from allennlp.data.fields import IndexField, MetadataField, SpanField
@@ -67,14 +68,15 @@ class TransformerQALabels(PredictionLabels):
         first, last = (int(place) for place in outputs["best_span"])
         label: JsonDict = {"label": outputs["best_span_str"]}
         if first < 0:
-            # The model says so at its classification token.
-            place = instance.fields.get("cls_index")
-            first = last = place.sequence_index if isinstance(place, IndexField) else 0
-            label["no_answer"] = True
+            # The best span begins at the classification token, wherever it ends.
+            index = instance.fields.get("cls_index")
+            first = index.sequence_index if isinstance(index, IndexField) else 0
+            last = first + int(numpy.argmax(outputs["span_end_logits"][first:]))
+            label |= {"no_answer": True, "positions": [first]}
         else:
             before = cast(SpanField, instance["context_span"]).span_start
             first, last = before + first, before + last
-        label["positions"] = list(range(first, last + 1))
+            label["positions"] = list(range(first, last + 1))
         return [explained(instance, Explained(label, (first, last)))]
 
     def expected(self, model: Model, instance: Instance, outputs: Mapping[str, Any]) -> Expected:

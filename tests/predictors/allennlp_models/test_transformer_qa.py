@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -57,6 +58,18 @@ def test_no_answer_is_explained_at_the_classification_token(archives: Archives) 
     assert found.target["positions"] == [0]
     assert found.inputs[0].tokens[0] == "[CLS]"
     assert any(found.inputs[0].attributions)
+
+
+def test_no_answer_may_end_elsewhere(archives: Archives) -> None:
+    """The model takes a span that begins at the classification token for none, wherever it ends."""
+    predictor: Any = archives.predictor("transformer-qa")
+    inputs = {"question": "", "context": "mary saw"}
+    prediction = predictor.predict_json(inputs)
+    assert prediction["best_span"] == [-1, -1]
+    assert max(prediction["span_end_logits"]) > prediction["span_end_logits"][0]
+    (found,) = InputXGradient(predictor).interpret_json(inputs)
+    assert found.target["value"] == pytest.approx(math.log(prediction["best_span_probs"]), rel=1e-5)
+    assert found.target["positions"] == [0]
 
 
 def test_questions_are_counted_as_the_predictor_does(archives: Archives) -> None:

@@ -11,6 +11,7 @@ from . import (  # noqa: F401
     dialogs,
     language_models,
     multiple_choice,
+    pretrained_seq2seq,
     reading,
     semantic_roles,
     seq2seq,

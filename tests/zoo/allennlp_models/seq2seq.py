@@ -1,9 +1,8 @@
-"""Models that write: SimpleSeq2Seq, ComposedSeq2Seq, CopyNet, BART and T5."""
+"""Models that write words of a vocabulary: SimpleSeq2Seq, ComposedSeq2Seq and CopyNet."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import allennlp_models.generation  # noqa: F401  registers its classes
@@ -11,8 +10,6 @@ import torch
 from allennlp.common.util import END_SYMBOL, START_SYMBOL
 from allennlp.data import Batch, Instance
 from torch import Tensor, nn
-
-from tests.zoo.transformers import Architecture, write_transformer
 
 from .archives import Folders, JsonDict, Parts, archive
 from .language import WORDS
@@ -26,7 +23,7 @@ SOURCES = (
 # What `Vocabulary` puts first, and what stands first in both namespaces here.
 END = 3
 # A decoder that takes its steps one by one attends from one position at a time.
-_STEPS = dict.fromkeys(
+STEPWISE = dict.fromkeys(
     ("attention", "attention-x-gradient", "attention-rollout", "value-zeroing"),
     "this form of attention is not supported",
 )
@@ -36,7 +33,7 @@ _LSTM = {"type": "lstm", "input_size": 8, "hidden_size": 6, "bidirectional": Tru
 _VOCABULARY = {"tokens": (*_SYMBOLS, *WORDS), "target_tokens": (*_SYMBOLS, *WORDS[:12])}
 
 
-def _ids(prediction: JsonDict, end: int = END) -> list[int]:
+def ids_of(prediction: JsonDict, end: int = END) -> list[int]:
     """The ids of the best text, with the one that ends it."""
     ids = prediction["predictions"]
     ids = ids[0] if isinstance(ids[0], list) else ids
@@ -44,10 +41,10 @@ def _ids(prediction: JsonDict, end: int = END) -> list[int]:
 
 
 def _count(prediction: JsonDict) -> int:
-    return len(_ids(prediction))
+    return len(ids_of(prediction))
 
 
-def _of_best(key: str) -> Callable[[JsonDict], float]:
+def of_best(key: str) -> Callable[[JsonDict], float]:
     def best(prediction: JsonDict) -> float:
         found = prediction[key]
         return found[0] if isinstance(found, list) else found
@@ -98,7 +95,7 @@ def _source_embedder() -> JsonDict:
     return {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 8}}}
 
 
-def _gradients(
+def gradients(
     model: Any, layers: Sequence[nn.Module], run: Callable[[], Tensor]
 ) -> list[list[Tensor]]:
     """Σ embedding x gradient of a number, for each call of each layer that leads to it."""
@@ -128,7 +125,7 @@ def _gradients(
     ]
 
 
-def _tensors(predictor: Any, instance: Instance) -> dict[str, Any]:
+def tensors_of(predictor: Any, instance: Instance) -> dict[str, Any]:
     predictor._dataset_reader.apply_token_indexers(instance)
     batch = Batch([instance])
     batch.index_instances(predictor._model.vocab)
@@ -157,7 +154,7 @@ def _by_loss(source: str, target: str, whole: bool) -> Any:
         for count in range(1, _count(prediction) + 1):
             # The reader puts its end symbol behind a target.
             text = " ".join(written[:count])
-            tensors = _tensors(
+            tensors = tensors_of(
                 predictor, predictor._dataset_reader.text_to_instance(inputs["source"], text)
             )
             _shorten(tensors, count + 1)
@@ -166,7 +163,7 @@ def _by_loss(source: str, target: str, whole: bool) -> Any:
             def run(tensors: dict[str, Any] = tensors, factor: int = factor) -> Tensor:
                 return -factor * model(**tensors)["loss"]
 
-            ((own,), steps) = _gradients(model, layers, run)
+            ((own,), steps) = gradients(model, layers, run)
             total = [_read(steps, count), own[0]]
             if before is None:
                 added = total
@@ -204,7 +201,7 @@ def _shorten(tensors: dict[str, Any], length: int) -> None:
     "seq2seq-simple",
     inputs=SOURCES,
     count=_count,
-    expected_total=_of_best("class_log_probabilities"),
+    expected_total=of_best("class_log_probabilities"),
     by_hand=_by_loss("_source_embedder", "_target_embedder", whole=False),
     tokens_labelled=False,
 )
@@ -230,7 +227,7 @@ def seq2seq_simple(folders: Folders) -> Parts:
     "seq2seq-simple-layers",
     inputs=SOURCES,
     count=_count,
-    expected_total=_of_best("class_log_probabilities"),
+    expected_total=of_best("class_log_probabilities"),
     tokens_labelled=False,
 )
 def seq2seq_simple_layers(folders: Folders) -> Parts:
@@ -271,7 +268,7 @@ def _composed(decoder: JsonDict, width: int, **more: Any) -> JsonDict:
     "seq2seq-composed-lstm",
     inputs=SOURCES,
     count=_count,
-    expected_total=_of_best("class_log_probabilities"),
+    expected_total=of_best("class_log_probabilities"),
     by_hand=_by_loss("_source_text_embedder", "_decoder.target_embedder", whole=False),
     tokens_labelled=False,
 )
@@ -296,9 +293,9 @@ def seq2seq_composed_lstm(folders: Folders) -> Parts:
     "seq2seq-composed-attention",
     inputs=SOURCES,
     count=_count,
-    expected_total=_of_best("class_log_probabilities"),
+    expected_total=of_best("class_log_probabilities"),
     by_hand=_by_loss("_source_text_embedder", "_decoder.target_embedder", whole=False),
-    refused=_STEPS,
+    refused=STEPWISE,
     tokens_labelled=False,
 )
 def seq2seq_composed_attention(folders: Folders) -> Parts:
@@ -323,7 +320,7 @@ def seq2seq_composed_attention(folders: Folders) -> Parts:
     "seq2seq-copynet",
     inputs=SOURCES,
     count=_count,
-    expected_total=_of_best("predicted_log_probs"),
+    expected_total=of_best("predicted_log_probs"),
     by_hand=_by_loss("_source_embedder", "_target_embedder", whole=True),
     tokens_labelled=False,
 )
@@ -339,124 +336,3 @@ def seq2seq_copynet(folders: Folders) -> Parts:
     reader = _reader("copynet_seq2seq", target_namespace="target_tokens")
     vocabulary = {**_VOCABULARY, "target_tokens": (*_VOCABULARY["target_tokens"], "@COPY@")}
     return Parts({"dataset_reader": reader, "model": model}, vocabulary, adjust=_copies, scale=2.5)
-
-
-_BART = Architecture(
-    "bart",
-    "bytes",
-    {
-        "d_model": 16,
-        "encoder_layers": 2,
-        "decoder_layers": 2,
-        "encoder_attention_heads": 2,
-        "decoder_attention_heads": 2,
-        "encoder_ffn_dim": 32,
-        "decoder_ffn_dim": 32,
-        "max_position_embeddings": 128,
-        "scale_embedding": True,
-        "decoder_start_token_id": 2,
-        "forced_eos_token_id": 2,
-    },
-)
-
-
-def _pretrained(folder: str, kind: str, steps: int) -> JsonDict:
-    part = {"type": "pretrained_transformer", "model_name": folder}
-    return {
-        "dataset_reader": {
-            "type": "seq2seq",
-            "source_tokenizer": dict(part),
-            "source_token_indexers": {"tokens": {**part, "namespace": "tokens"}},
-            "source_add_start_token": False,
-            "source_add_end_token": False,
-            "target_add_start_token": False,
-            "target_add_end_token": False,
-        },
-        "model": {
-            "type": kind,
-            "model_name": folder,
-            "beam_search": {"beam_size": 2, "max_steps": steps},
-        },
-    }
-
-
-def _by_whole_text(
-    logits: Callable[[Any, Tensor, Tensor], Tensor],
-    end: int,
-    source: str,
-    target: str,
-    generated_first: bool,
-) -> Any:
-    """By one pass over the whole text, without a cache; an explanation lists the text first that
-    was embedded last."""
-
-    def by_hand(predictor: Any, inputs: JsonDict) -> list[list[float]]:
-        model = predictor._model
-        ids = _ids(predictor.predict_json(dict(inputs)), end)
-        tensors = _tensors(predictor, predictor._json_to_instance(dict(inputs)))
-        given = tensors["source_tokens"]["tokens"]["token_ids"]
-        layers = list(dict.fromkeys([model.get_submodule(source), model.get_submodule(target)]))
-        found = []
-        for number, own in enumerate(ids):
-
-            def run(number: int = number, own: int = own) -> Tensor:
-                after = logits(model, given, torch.tensor([ids]))
-                return after[0, number].log_softmax(-1)[own]
-
-            calls = [one[0] for layer in _gradients(model, layers, run) for one in layer]
-            found.append([*calls[0].tolist(), *calls[1][: number + 1].tolist()])
-            if generated_first:
-                found[-1] = [*calls[1][: number + 1].tolist(), *calls[0].tolist()]
-        return found
-
-    return by_hand
-
-
-def _bart_logits(model: Any, source: Tensor, target: Tensor) -> Tensor:
-    start = torch.tensor([[model._decoder_start_id]])
-    read = torch.cat([start, target[:, :-1]], dim=1)
-    return model.bart(input_ids=source, decoder_input_ids=read, use_cache=False).logits
-
-
-def _t5_logits(model: Any, source: Tensor, target: Tensor) -> Tensor:
-    return model.t5(input_ids=source, labels=target).logits
-
-
-@archive(
-    "seq2seq-bart",
-    inputs=SOURCES,
-    count=lambda prediction: len(_ids(prediction, 2)),
-    expected_total=_of_best("log_probabilities"),
-    by_hand=_by_whole_text(
-        _bart_logits,
-        2,
-        "bart.model.encoder.embed_tokens",
-        "bart.model.decoder.embed_tokens",
-        generated_first=False,
-    ),
-    refused=_STEPS,
-    tokens_labelled=False,
-)
-def seq2seq_bart(folders: Folders) -> Parts:
-    folder = Path(folders.language).parent / "bart"
-    write_transformer(folder, _BART)
-    return Parts(_pretrained(str(folder), "bart", steps=5))
-
-
-@archive(
-    "seq2seq-t5",
-    inputs=SOURCES,
-    count=lambda prediction: len(_ids(prediction, 2)),
-    expected_total=_of_best("predicted_log_probs"),
-    by_hand=_by_whole_text(
-        _t5_logits,
-        2,
-        "t5.encoder.token_embeddings",
-        "t5.decoder.token_embeddings",
-        generated_first=True,
-    ),
-    refused=_STEPS,
-    tokens_labelled=False,
-)
-def seq2seq_t5(folders: Folders) -> Parts:
-    return Parts(_pretrained(folders.transformer("t5"), "t5", steps=3))
