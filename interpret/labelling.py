@@ -149,7 +149,8 @@ def _label_json_by(
         for number in labels.chosen(outputs)
         for explained in labels.labelled(predictor, instances[number], outputs[number])
     ]
-    details = labels.details(predictor, outputs[0]) if len(outputs) == 1 else {}
+    alone = len(instances) == 1
+    details = _details_by(labels, predictor, instances[0], outputs[0]) if alone else {}
     return Labelled(prediction, labelled, details=details)
 
 
@@ -162,8 +163,15 @@ def _label_instance_by(
     return Labelled(
         prediction,
         [LabelledInstance(one, outputs, labels) for one in labelled],
-        details=labels.details(predictor, outputs),
+        details=_details_by(labels, predictor, instance, outputs),
     )
+
+
+def _details_by(
+    labels: PredictionLabels, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]
+) -> JsonDict:
+    own = predictor.explanation_details(instance) if isinstance(predictor, AddsDetails) else {}
+    return {**labels.details(predictor, outputs), **own}
 
 
 def _indexed_and_predicted(predictor: Predictor, instance: Instance) -> dict[str, Any]:
