@@ -9,7 +9,7 @@ TREE := build/tree
 FOLDERS := compat interpret predictors commands views
 # What is not installed but type-checked and linted with the rest, where it exists.
 BESIDE := $(wildcard fixtures benchmarks)
-ALLENNLP := allennlp==2.10.1
+ALLENNLP := allennlp==2.10.1 allennlp-models==2.10.1
 
 export HF_HUB_OFFLINE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -26,13 +26,14 @@ help: ## list the targets
 
 install: $(STAMP) ## make .venv with everything in it; quick when nothing changed
 
-# AllenNLP's own pins cannot be met, so it comes without its dependencies: setup.py declares them.
+# The pins of AllenNLP and its models cannot be met, so they come without their dependencies:
+# setup.py declares them.
 $(STAMP): setup.py pyproject.toml constraints.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@echo "Setting up $(VENV): about two minutes, and a download of the libraries ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,models]'
 	@$(BIN)/python -m pip install --quiet --no-deps $(ALLENNLP)
 	@$(BIN)/allennlp-saliency enable --no-plugins-file
 	@touch $@

@@ -44,6 +44,15 @@ ALLENNLP_NEEDS = [
     "typer>=0.9",
 ]
 
+# What allennlp-models 2.10.1 imports. It is installed with --no-deps, as AllenNLP is.
+MODELS_NEED = [
+    "conllu==4.4.2",
+    "ftfy>=6",
+    "py-rouge==1.1",
+    "regex>=2023.3",
+    "word2number>=1.1",
+]
+
 
 def version() -> str:
     """The version, read from the one place that states it."""
@@ -120,6 +129,7 @@ setup(
         "benchmark": ["captum>=0.8", "inseq>=0.7", "interpreto>=0.5"],
         # `make real` installs it on top of "dev" when it is first asked for.
         "real": ["captum>=0.8", "gguf>=0.10", "inseq>=0.7", "matplotlib>=3.8"],
+        "models": MODELS_NEED,
         "figures": ["matplotlib>=3.8"],
     },
     entry_points={

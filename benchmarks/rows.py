@@ -101,6 +101,9 @@ CAPTUM_OF_GENERATION = Entry("captum", "captum_language_model")
 INTERPRETO = Entry("interpreto", "interpreto", comparable=False)
 PLAIN_LOOP = Entry("plain loop", "plain_loop")
 
+OURS_FROM_THE_START = Entry("ours", "command")
+WITHOUT_LAZY_IMPORTS = Entry("without lazy imports", "command_eager")
+
 _AT_EQUAL_STEPS = (
     Goal("AllenNLP", "ours", at_least=3),
     Goal("captum", "ours", at_least=1),
@@ -123,6 +126,7 @@ def rows(model: str = BERT_BASE, trained: str = "sentiment") -> tuple[Row, ...]:
         *_of_classifiers(model, one, some, many),
         *_of_language_models(model),
         _accuracy(trained),
+        *_of_the_start(),
     )
 
 
@@ -282,4 +286,30 @@ def _accuracy(trained: str) -> Row:
             Goal("ours, Gauss-Legendre", "ours, tolerance", at_least=1),
         ),
         rounds=3,
+    )
+
+
+def _of_the_start() -> tuple[Row, ...]:
+    entries = (OURS_FROM_THE_START, WITHOUT_LAZY_IMPORTS)
+    goals = (Goal(WITHOUT_LAZY_IMPORTS.label, OURS_FROM_THE_START.label, at_least=2),)
+    return (
+        Row(
+            "start-help",
+            "CPU seconds of `allennlp --help`, from the start of the process to its end",
+            Case("topics", fixture_texts("topics", 1), method="--help"),
+            # There are no scores.
+            tuple(replace(entry, comparable=False) for entry in entries),
+            goals,
+        ),
+        *(
+            Row(
+                f"start-{fixture}",
+                "CPU seconds of `allennlp predict` of one line with the saliency predictor, from "
+                f"the start of the process to its end, on the fixture `{fixture}`",
+                Case(fixture, fixture_texts(fixture, 1), method="predict"),
+                entries,
+                goals,
+            )
+            for fixture in ("topics", "sentiment")
+        ),
     )

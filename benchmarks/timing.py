@@ -8,7 +8,6 @@ import gc
 import multiprocessing
 import os
 import resource
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,7 +29,7 @@ class Run:
     """One run of a job.
 
     Attributes:
-        seconds: Wall clock for all of the case's texts.
+        seconds: For all of the case's texts, by the job's clock.
         peak_bytes: What it took of memory at most beyond the loaded model; None if unknown.
         scores: What came out.
     """
@@ -100,10 +99,10 @@ class LocalStage:
         job = self._jobs[name]
         with _peak(self._device) as peak:
             _wait(self._device)
-            start = time.perf_counter()
+            start = job.clock()
             scores = job.run()
             _wait(self._device)
-            seconds = time.perf_counter() - start
+            seconds = job.clock() - start
         used = None if peak.bytes is None else max(peak.bytes - self._empty, 0)
         return Run(seconds / job.share, used, scores)
 

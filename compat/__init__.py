@@ -9,12 +9,18 @@ and nothing is imported before AllenNLP is. Every shim names its module and its 
 from __future__ import annotations
 
 from . import (
+    archive_code,
+    archive_types,
     archives,
     imports,
     languages,
+    lazy_imports,
+    lazy_models,
     models,
     plugins,
+    predict_command,
     pretrained_modules,
+    submodule_walk,
     tokenization,
     training,
     transformer_modules,
@@ -27,12 +33,18 @@ __all__ = ["Shim", "activate", "find_spec", "shims"]
 find_spec = FINDER.find_spec
 
 _SHIM_MODULES = (
+    archive_code,
+    archive_types,
     archives,
     imports,
     languages,
+    lazy_imports,
+    lazy_models,
     models,
     plugins,
+    predict_command,
     pretrained_modules,
+    submodule_walk,
     tokenization,
     training,
     transformer_modules,

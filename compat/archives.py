@@ -1,71 +1,37 @@
-"""Loading archives: safely, and with the transformer that they carry."""
+"""Loading archives: safely, with clear errors, and with the transformer that they carry."""
 
 from __future__ import annotations
 
+import os
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+from .archive_errors import errors_named
+from .archive_source import ArchiveSource, current_source, source_of, within
 from .own_transformers import own_transformers
 from .registry import after, replace
-
-
-def extract(archive_file: str, folder: str) -> None:
-    """Extract a `.tar.gz` archive into a folder and nowhere else.
-
-    Raises:
-        allennlp.common.checks.ConfigurationError: a member points outside the folder, or is
-            neither a file, nor a folder, nor a link within the folder.
-    """
-    from allennlp.common.checks import ConfigurationError
-
-    with tarfile.open(archive_file, "r:gz") as archive:
-        try:
-            if hasattr(tarfile, "data_filter"):
-                archive.extractall(folder, filter="data")
-            else:
-                for member in archive.getmembers():
-                    _check_member(member, folder)
-                archive.extractall(folder)
-        except (tarfile.TarError, _UnsafeMember) as error:
-            raise ConfigurationError(
-                f"The archive {archive_file} was not loaded, because it is not safe to extract: "
-                f"{error}. Get the archive from its author again, or look at it with "
-                f"`tar tzvf {archive_file}`."
-            ) from error
-
-
-class _UnsafeMember(Exception):
-    pass
-
-
-def _check_member(member: tarfile.TarInfo, folder: str) -> None:
-    """The same question in a Python without tarfile's filters: early 3.11 releases."""
-    root = Path(folder).resolve()
-    if not (member.isfile() or member.isdir()):
-        raise _UnsafeMember(f"{member.name!r} is neither a file nor a folder")
-    if not (root / member.name).resolve().is_relative_to(root):
-        raise _UnsafeMember(f"{member.name!r} would be written outside the destination")
+from .unpacking import unpack
 
 
 @after(
     "allennlp.models.archival",
-    why="load_archive extracts tar files without a filter: a member named ../x lands outside",
+    why="load_archive unpacks tar files without a limit, and a member named ../x lands outside",
 )
 def archive_extraction(module: Any) -> bool:
-    """Extract through tarfile's `data` filter, and leave nothing behind on failure."""
+    """Unpack files and folders alone, below one folder, and leave nothing behind on failure."""
 
     @contextmanager
     def extracted_archive(resolved_archive_file: Any, cleanup: bool = True) -> Iterator[str]:
         folder = tempfile.mkdtemp()
+        source = current_source()
         try:
-            extract(str(resolved_archive_file), folder)
+            unpack(resolved_archive_file, folder, source.name if source else None)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -77,6 +43,80 @@ def archive_extraction(module: Any) -> bool:
 
     replace(module, "extracted_archive", extracted_archive)
     return True
+
+
+@after(
+    "allennlp.models.archival",
+    why="an archive's configuration reads any file and the environment, and names any callable as "
+    "a type; errors name a temporary folder that is gone",
+)
+def archive_loading(module: Any) -> bool:
+    """Load an archive under the rules of `SECURITY.md`."""
+    from .archive_config import parsed_overrides, read_config
+
+    def load(
+        folder: str, source: ArchiveSource, given: dict[str, Any], device: int, weights: Any
+    ) -> Any:
+        _check_vocabulary(folder)
+        weights_path = weights or module.get_weights_path(folder)
+        config = read_config(folder, given, source)
+        readers = module._load_dataset_readers(config.duplicate(), folder)
+        model = module._load_model(config.duplicate(), weights_path, folder, device)
+        return module.Archive(model, config, *readers, _meta(module, folder))
+
+    @wraps(module.load_archive)
+    def load_archive(
+        archive_file: str | os.PathLike[str],
+        cuda_device: int = -1,
+        overrides: str | dict[str, Any] = "",
+        weights_file: str | None = None,
+    ) -> Any:
+        resolved = module.cached_path(archive_file)
+        given = parsed_overrides(overrides)
+        source = source_of(os.fspath(archive_file), given)
+        module.logger.info("loading archive file %s from %s", source.name, resolved)
+        with ExitStack() as stack:
+            stack.enter_context(within(source))
+            folder = resolved
+            if not os.path.isdir(resolved):
+                folder = stack.enter_context(module.extracted_archive(resolved))
+            stack.enter_context(errors_named(source.name, folder))
+            archive = load(folder, source, given, cuda_device, weights_file)
+            if archive.meta is not None:
+                module._check_version_compatibility(source.name, archive.meta)
+        return archive
+
+    replace(module, "load_archive", load_archive)
+    return True
+
+
+def _check_vocabulary(folder: str) -> None:
+    """AllenNLP would unpack a file in the vocabulary's place, and empty what a lock links to."""
+    from allennlp.common.checks import ConfigurationError
+
+    vocabulary = Path(folder) / "vocabulary"
+    if vocabulary.exists() and not vocabulary.is_dir():
+        raise ConfigurationError("its member 'vocabulary' is no folder")
+    lock = vocabulary / ".lock"
+    # In the cache of the hub every file is a link, and an empty one can lose nothing.
+    if lock.is_symlink() and not (lock.is_file() and lock.stat().st_size == 0):
+        raise ConfigurationError("its member 'vocabulary/.lock' is a link to something")
+
+
+def _meta(module: Any, folder: str) -> Any:
+    from allennlp.common.checks import ConfigurationError
+
+    path = os.path.join(folder, module.META_NAME)
+    if not os.path.exists(path):
+        return None
+    try:
+        meta = module.Meta.from_path(path)
+        module._parse_version(meta.version)
+    except Exception as error:
+        raise ConfigurationError(
+            f"its {module.META_NAME} cannot be read: {type(error).__name__}: {error}"
+        ) from error
+    return meta
 
 
 @after(
@@ -105,25 +145,48 @@ def archived_transformers(module: Any) -> bool:
 
 @after(
     "allennlp.nn.util",
-    why="torch's message about weights that are more than tensors recommends to run their code",
+    why="torch's message about weights that are more than tensors recommends to run their code, "
+    "and those about damaged weights name no file",
 )
 def refused_weights(module: Any) -> bool:
-    """Say that a weights file with pickled code was not loaded, and what to do."""
+    """Say that a weights file with pickled code, or a damaged one, was not loaded."""
     from allennlp.common.checks import ConfigurationError
+    from torch import OutOfMemoryError
 
     original = module.read_state_dict
 
     @wraps(original)
     def read_state_dict(path: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            return original(path, *args, **kwargs)
-        except UnpicklingError as error:
+            state = original(path, *args, **kwargs)
+        except (FileNotFoundError, MemoryError, OutOfMemoryError):
+            raise
+        except Exception as error:
+            if isinstance(error, ValueError) and (args or kwargs.keys() - {"cuda_device"}):
+                raise  # about the prefix or the names to leave out
+            raise ConfigurationError(_refusal(path, error)) from error
+        if not all(isinstance(key, str) for key in state):
             raise ConfigurationError(
-                f"The weights file {path} was not loaded: it holds pickled objects other than "
-                "tensors, and reading them could run code. Get the archive from its author again; "
-                "if it is your own, save `model.state_dict()` and nothing else with torch.save. "
-                f"(torch says: {str(error).splitlines()[-1]})"
-            ) from error
+                f"The weights file {path} was not loaded: it is no state dict, "
+                "its keys are no names."
+            )
+        return state
 
     replace(module, "read_state_dict", read_state_dict)
     return True
+
+
+def _refusal(path: Any, error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if "nsupported" in line] or lines[:1]
+    said = f"(torch says: {type(error).__name__}: {' '.join(telling):.300})"
+    if isinstance(error, UnpicklingError) and "Unsupported operand" not in said:
+        return (
+            f"The weights file {path} was not loaded: it holds pickled objects other than "
+            "tensors, and reading them could run code. Get the archive from its author again; "
+            f"if it is your own, save `model.state_dict()` and nothing else with torch.save. {said}"
+        )
+    return (
+        f"The weights file {path} was not loaded: it is damaged, or torch.save did not write it. "
+        f"Get it again. {said}"
+    )

@@ -7,33 +7,34 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from . import environment
+from .finding import Finding
+from .plugin_check import (
+    MODELS,
+    MODELS_DISTRIBUTION,
+    MODELS_EXTRA,
+    MODELS_VERSION,
+    check_plugins,
+)
 from .plugins import PLUGIN
 from .registry import FAILED, PACKAGES, shims
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 ALLENNLP_VERSION = "2.10.1"
 DISTRIBUTION = "allennlp-saliency"
 _SHOWN_FIRST = ("torch", "transformers", "numpy")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at: `advice` says what to do where it is not `ok`."""
-
-    section: str
-    what: str
-    ok: bool
-    detail: str
-    advice: str = ""
-
-
 def examine() -> Iterator[Finding]:
     """Everything that must be right for the plain `allennlp` command to work, one by one."""
     yield from _versions()
+    yield from _models_versions()
     yield from _torchvision()
     yield from _command()
     if _version("allennlp") == "":
@@ -44,6 +45,7 @@ def examine() -> Iterator[Finding]:
             warnings.simplefilter("ignore")
             yield from _shims()
             yield _plugin()
+            yield from check_plugins()
     finally:
         logging.disable(logging.NOTSET)
 
@@ -74,17 +76,51 @@ def _versions() -> Iterator[Finding]:
     needed = [Requirement(text) for text in (requires(DISTRIBUTION) if own else None) or ()]
     needed = [need for need in needed if need.marker is None or need.marker.evaluate()]
     needed.sort(key=lambda need: (need.name not in _SHOWN_FIRST, need.name.lower()))
+    yield from _requirements(needed)
+
+
+def _requirements(needed: list[Requirement], of: str = "") -> Iterator[Finding]:
+    """Those that are missing or do not fit, and the most important ones in any case."""
     for need in needed:
         found = _version(need.name)
         ok = bool(found) and need.specifier.contains(found, prereleases=True)
         if not ok or need.name in _SHOWN_FIRST:
+            wanted = f"{need.specifier or 'any version'} needed{of}"
             yield Finding(
                 "versions",
                 need.name,
                 ok,
-                f"{found or 'not installed'} ({need.specifier} needed)" if not ok else found,
+                f"{found or 'not installed'} ({wanted})" if not ok else found,
                 f'pip install "{need.name}{need.specifier}"',
             )
+
+
+def _models_versions() -> Iterator[Finding]:
+    """What allennlp-models imports, where it is installed; nothing where it is not."""
+    from packaging.requirements import Requirement
+
+    found = _version(MODELS_DISTRIBUTION)
+    if not found and find_spec(MODELS) is None:
+        return
+    yield Finding(
+        "versions",
+        MODELS_DISTRIBUTION,
+        found == MODELS_VERSION,
+        found or "not installed, though its package is there",
+        f"pip install --no-deps {MODELS_DISTRIBUTION}=={MODELS_VERSION}",
+    )
+    own = _version(DISTRIBUTION)
+    needed = [Requirement(text) for text in (requires(DISTRIBUTION) if own else None) or ()]
+    yield from _requirements(
+        [
+            need
+            for need in needed
+            if need.marker is not None
+            and need.marker.evaluate({"extra": MODELS_EXTRA})
+            and not need.marker.evaluate({"extra": ""})
+        ],
+        f" by {MODELS_DISTRIBUTION}",
+    )
 
 
 def _torchvision() -> Iterator[Finding]:
@@ -125,12 +161,16 @@ def _command() -> Iterator[Finding]:
 def _shims() -> Iterator[Finding]:
     absent = {name for name in PACKAGES if find_spec(name) is None}
     for shim in shims():
-        if shim.module.partition(".")[0] in absent:
+        skipped = shim.optional and shim.state != FAILED
+        if skipped or shim.module.partition(".")[0] in absent:
             continue
         error = ""
         try:
             importlib.import_module(shim.module)
         except Exception as problem:
+            # Of what else is missing in allennlp-models, the section of the plugins tells.
+            if shim.module.partition(".")[0] == MODELS and shim.state != FAILED:
+                continue
             error = f"{type(problem).__name__}: {problem}"
         ok = not error and shim.state != FAILED
         yield Finding(

@@ -19,8 +19,6 @@ _ANNOTATIONS = ("lemma_", "pos_", "tag_", "dep_", "ent_type_")
 )
 def spacy_models(module: Any) -> bool:
     """Tokenise with a blank model, and say what to install where more than tokens is asked."""
-    import spacy
-
     original = module.get_spacy_model
 
     @wraps(original)
@@ -48,7 +46,7 @@ def spacy_models(module: Any) -> bool:
             UserWarning,
             stacklevel=2,
         )
-        stand_in = spacy.blank(language, meta={_STAND_IN: True})
+        stand_in = module.spacy.blank(language, meta={_STAND_IN: True})
         module.LOADED_SPACY_MODELS[options] = stand_in
         return stand_in
 

@@ -7,13 +7,16 @@ weights, so that folder needs none.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from pathlib import Path
 from typing import Any
 
-_FIELD = "model_name"
+# `model_name`, or as models of allennlp-models call it: `bert_model`, `transformer_model_name`.
+_FIELD = re.compile(r"(^|_)model(_name)?$")
 # The folders whose weights come from the archive's own weights file, while that is being loaded.
 _own_folders: ContextVar[frozenset[str]] = ContextVar("own_folders", default=frozenset())
 
@@ -25,7 +28,7 @@ def is_own_folder(model_name: str) -> bool:
 
 @contextmanager
 def own_transformers(config: Any, serialization_dir: Any) -> Iterator[Any]:
-    """The archive's config with every `model_name` that names a folder of the archive located.
+    """The archive's config with every field that names a folder of the archive located.
 
     AllenNLP removes the extracted archive afterwards, so nothing may stay in its caches under a
     name that no longer exists, or that names something else by then.
@@ -34,23 +37,28 @@ def own_transformers(config: Any, serialization_dir: Any) -> Iterator[Any]:
         config: the archive's `Params`, overrides included.
         serialization_dir: the extracted archive, or the folder that is used as one.
     """
-    from allennlp.common.params import Params
-
     folders: set[str] = set()
     located = _locate(config.as_dict(quiet=True), Path(serialization_dir), folders)
     token = _own_folders.set(_own_folders.get() | folders)
     try:
-        yield Params(located) if folders else config
+        yield _with(config, located) if folders else config
     finally:
         _own_folders.reset(token)
         _forget(folders)
+
+
+def _with(config: Any, located: dict[str, Any]) -> Any:
+    """The same kind of parameters, which may remember where they are from."""
+    changed = copy(config)
+    changed.params = located
+    return changed
 
 
 def _locate(value: Any, root: Path, folders: set[str]) -> Any:
     if isinstance(value, dict):
         return {
             key: _folder(item, root, folders)
-            if key == _FIELD and isinstance(item, str)
+            if isinstance(item, str) and _FIELD.search(key)
             else _locate(item, root, folders)
             for key, item in value.items()
         }

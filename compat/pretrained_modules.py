@@ -28,7 +28,9 @@ _WEIGHTS = (
     "pytorch_model.bin and asks the hub where a folder has none",
 )
 def folder_weights(module: Any) -> bool:
-    """Read what a folder holds, in whichever of the forms it is."""
+    """Read what a folder or the hub holds, in whichever of the forms it is."""
+    from huggingface_hub.errors import EntryNotFoundError
+
     cls = module.TransformerModule
     original, read = cls._get_pretrained_state_dict.__func__, module.read_state_dict
 
@@ -38,7 +40,13 @@ def folder_weights(module: Any) -> bool:
     ) -> Any:
         if weights_path is None and os.path.isdir(model_name):
             weights_path = _weights_file(Path(model_name))
-        return original(cls, model_name, weights_path, *args, **kwargs)
+        try:
+            return original(cls, model_name, weights_path, *args, **kwargs)
+        except (OSError, EntryNotFoundError):
+            found = None if weights_path is not None else _hub_weights(model_name)
+            if found is None:
+                raise
+        return original(cls, model_name, found, *args, **kwargs)
 
     @wraps(read)
     def read_state_dict(path: Any, *args: Any, **kwargs: Any) -> Any:
@@ -71,6 +79,18 @@ def _weights_file(folder: Path) -> Path:
         f"The folder {folder} holds no weights ({' or '.join(_WEIGHTS[:2])}). Save the model into "
         "it with `model.save_pretrained(folder)`, or give `weights_path`."
     )
+
+
+def _hub_weights(model_name: str) -> str | None:
+    """The file of a model on the hub, in one part, from where transformers keeps it; or None."""
+    from transformers.utils.hub import cached_file
+
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        try:
+            return cached_file(model_name, name)
+        except OSError:
+            continue
+    return None
 
 
 def _read_safetensors(path: Any, ignore: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:

@@ -16,7 +16,8 @@ ACTIVE = "active"
 FAILED = "failed"
 
 # The packages whose modules are mended. Nothing here imports the second: it may not be installed.
-PACKAGES = ("allennlp", "allennlp_models")
+# The others are what the two import, for the mends of what those import in turn.
+PACKAGES = ("allennlp", "allennlp_models", "cached_path", "rouge", "transformers")
 
 
 def is_mended(module: str) -> bool:
@@ -30,14 +31,16 @@ class Shim:
 
     Exactly one of `after` and `around` is set. `after` gets the module once it has been executed
     and returns whether it changed anything. `around` is a generator function that runs up to its
-    `yield` before the module is executed and goes on afterwards; it yields whether it acts.
+    `yield` before the module is executed and goes on afterwards; it yields whether it acts. An
+    `optional` one only saves time, or mends a library that may be absent.
     """
 
     name: str
     module: str
     why: str
     after: Callable[[Any], bool] | None = None
-    around: Callable[[], Iterator[bool]] | None = None
+    around: Callable[[], Iterator[Any]] | None = None
+    optional: bool = False
     state: str = NOT_YET_IMPORTED
     error: str = ""
 
@@ -104,11 +107,16 @@ def after(module: str, why: str) -> Callable[[Callable[[Any], bool]], Shim]:
     return register
 
 
-def around(*modules: str, why: str) -> Callable[[Callable[[], Iterator[bool]]], list[Shim]]:
+def around(
+    *modules: str, why: str, optional: bool = False
+) -> Callable[[Callable[[], Iterator[Any]]], list[Shim]]:
     """Register a generator function that is held in place while each of `modules` is executed."""
 
-    def register(function: Callable[[], Iterator[bool]]) -> list[Shim]:
-        added = [Shim(_name(function), module, why, around=function) for module in modules]
+    def register(function: Callable[[], Iterator[Any]]) -> list[Shim]:
+        added = [
+            Shim(_name(function), module, why, around=function, optional=optional)
+            for module in modules
+        ]
         _shims.extend(added)
         return added
 

@@ -3,7 +3,7 @@
 from .assembly import Attribution
 from .baselines import Baseline
 from .embedding_space import EmbeddingSpace
-from .errors import InterpretationError, NotApplicableError
+from .errors import InterpretationError, NotApplicableError, SettingError
 from .explanation import AttentionMatrix, Explanation, InputAttribution
 from .gradient import (
     DeepLift,
@@ -64,6 +64,7 @@ __all__ = [
     "Reduction",
     "SaliencyInterpreter",
     "SequentialIntegratedGradients",
+    "SettingError",
     "SmoothGradients",
     "SquareGradients",
     "Target",

@@ -17,6 +17,7 @@ from allennlp.data import TokenIndexer, Vocabulary
 from allennlp.data.token_indexers import SingleIdTokenIndexer
 from torch import Tensor
 
+from . import checks
 from .construct import construct
 from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError
@@ -30,12 +31,15 @@ class Baseline(Registrable):
         keep_special_tokens: Whether tokens that a tokenizer adds to every text (`[CLS]`,
             `[SEP]`, `@start@`) stay as they are: they are not the text's, and nothing of the
             prediction is put down to them.
+
+    Raises:
+        ConfigurationError: If a parameter has the wrong type.
     """
 
     default_implementation = "zero"
 
     def __init__(self, keep_special_tokens: bool = True) -> None:
-        self.keep_special_tokens = keep_special_tokens
+        self.keep_special_tokens = checks.boolean("keep_special_tokens", keep_special_tokens)
 
     def __call__(self, space: EmbeddingSpace) -> Tensor:
         """The baseline of each instance, `(instances, size)`.
@@ -107,7 +111,7 @@ class TokenBaseline(Baseline):
 
     def __init__(self, token: str, keep_special_tokens: bool = True) -> None:
         super().__init__(keep_special_tokens)
-        self.token = token
+        self.token = checks.text("token", token)
 
     def vectors(self, space: EmbeddingSpace, call: EmbeddingCall, part: Tensor) -> Tensor:
         indexer = space.indexer(call)
@@ -189,7 +193,7 @@ class TextBaseline(Baseline):
 
     def __init__(self, text: str, keep_special_tokens: bool = True) -> None:
         super().__init__(keep_special_tokens)
-        self.text = text
+        self.text = checks.text("text", text)
 
     def vectors(self, space: EmbeddingSpace, call: EmbeddingCall, part: Tensor) -> Tensor:
         indices = self._indices(space, call)
@@ -230,11 +234,16 @@ class AverageBaseline(Baseline):
         baselines: The baselines: objects, registered names or params dicts.
 
     Raises:
-        ConfigurationError: If there are none.
+        ConfigurationError: If there are none, or they are in no list.
     """
 
     def __init__(self, baselines: list[Any]) -> None:
         super().__init__()
+        if not isinstance(baselines, (list, tuple)):
+            raise ConfigurationError(
+                f"baselines is a list of baselines, not {baselines!r:.100} of type "
+                f"{type(baselines).__name__}"
+            )
         if not baselines:
             raise ConfigurationError("an average of baselines needs at least one")
         self.baselines: list[Baseline] = [construct(Baseline, one) for one in baselines]

@@ -12,7 +12,7 @@ from allennlp.common.checks import ConfigurationError
 R = TypeVar("R", bound=Registrable)
 
 
-def construct(base: type[R], given: Any) -> R:
+def construct(base: type[R], given: Any, parameter: str | None = None) -> R:
     """An object of a registered class.
 
     Args:
@@ -20,10 +20,12 @@ def construct(base: type[R], given: Any) -> R:
         given: An object, a registered name (`"logit"`), a params dict (`{"type": "logit",
             "label": "negative"}`), which is left as it is, or what the base class has a
             constructor for: `of_function`, `of_list`.
+        parameter: What it was given for, where that has another name than the base class.
 
     Raises:
         ConfigurationError: If there is no such name, or the parameters do not fit.
     """
+    where = f"{parameter!r}: " if parameter else ""
     if isinstance(given, base):
         return given
     if isinstance(given, str):
@@ -37,12 +39,13 @@ def construct(base: type[R], given: Any) -> R:
         given = given.as_dict(quiet=True)
     if not isinstance(given, Mapping):
         raise ConfigurationError(
-            f"a {base.__name__.lower()} is an object, a name or a dict with a 'type', not {given!r}"
+            f"{where}a {base.__name__.lower()} is an object, a name or a dict with a 'type', not "
+            f"{given!r:.100}"
         )
     name = given.get("type", base.default_implementation)
     if name not in base.list_available():
         raise ConfigurationError(
-            f"there is no {base.__name__.lower()} {name!r}; there are "
+            f"{where}there is no {base.__name__.lower()} {name!r}; there are "
             f"{', '.join(sorted(base.list_available()))}"
         )
     return base.from_params(Params({"type": name, **_copied(given)}))

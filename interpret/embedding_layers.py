@@ -19,7 +19,7 @@ from allennlp.predictors import Predictor
 from torch import nn
 from transformers import PreTrainedModel
 
-from .errors import InterpretationError
+from .errors import InterpretationError, SettingError
 from .joined_texts import JoinsTexts
 from .twin import Twin
 
@@ -137,7 +137,7 @@ def inner_layer_name(model: nn.Module, name: str | int) -> str:
         name: As in `find_inner_layer`.
 
     Raises:
-        InterpretationError: If no layer has that name, or several have.
+        SettingError: If no layer has that name, or several have.
     """
     modules = dict(model.named_modules())
     if not isinstance(name, str):
@@ -152,13 +152,13 @@ def inner_layer_name(model: nn.Module, name: str | int) -> str:
         if len(found) == 1:
             return found[0]
     if ending:
-        raise InterpretationError(
+        raise SettingError(
             f"{type(model).__name__} has several layers that end with {name!r}; name one of "
             f"{', '.join(map(repr, ending[:8]))}"
         )
     close = difflib.get_close_matches(name, modules, n=8, cutoff=0.4)
     known = close or [path for path in modules if path and path.count(".") < 2]
-    raise InterpretationError(
+    raise SettingError(
         f"{type(model).__name__} has no layer {name!r}; did you mean {', '.join(map(repr, known))}?"
     )
 
@@ -168,14 +168,14 @@ def _block_name(model: nn.Module, modules: Mapping[str, nn.Module], number: int)
     stacks = block_stacks(modules)
     if len(stacks) != 1:
         found = ", ".join(f"'{path}.{number}'" for path in stacks) or "no stack of blocks"
-        raise InterpretationError(
+        raise SettingError(
             f"{type(model).__name__} has {len(stacks)} stacks of blocks, so the number {number} "
             f"names no layer; name it: {found}"
         )
     (path,) = stacks
     count = len(stacks[path])
     if not -count <= number < count:
-        raise InterpretationError(
+        raise SettingError(
             f"{type(model).__name__} has {count} blocks, numbered from 0, and no number {number}"
         )
     return f"{path}.{number % count}"

@@ -39,6 +39,10 @@ _TELLING_LOSS = 1e-2
 Points = Tensor | Callable[[Tensor], Tensor]
 """Points `(rows, size)`, or a function of row numbers `(chunk,)` that makes them as needed."""
 
+Made = Callable[[Tensor, Tensor], Tensor]
+"""What a method makes of the gradients of some rows: of their numbers `(chunk,)` and `(chunk,
+size)` something of `(chunk, …)`."""
+
 
 @dataclass(frozen=True)
 class FirstPass:
@@ -126,21 +130,27 @@ class EmbeddingSpace(RecordedInstances):
                 values[chunk.rows] = self._values(at, rows[chunk.rows]).double().cpu()
         return values
 
-    def gradients(self, points: Points, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def gradients(
+        self, points: Points, rows: Tensor, made: Made | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """The gradients of the target at points, a batch at a time.
 
         Args:
             points: `(rows, size)`, or a function that makes them.
             rows: The instance that each point stands in for, `(rows,)`.
+            made: What to make of a batch's gradients, a function of the numbers of its rows and
+                the gradients that changes nothing. It runs where the end of memory halves the
+                batch, so that what it allocates does not fail the input.
 
         Yields:
-            The numbers of the rows in the batch, `(chunk,)`, and their gradients `(chunk, size)`.
+            The numbers of the rows in the batch, `(chunk,)`, and their gradients `(chunk, size)`,
+            or what was made of them.
         """
-        for numbers, _, gradients in self.values_and_gradients(points, rows):
+        for numbers, _, gradients in self.values_and_gradients(points, rows, made):
             yield numbers, gradients
 
     def values_and_gradients(
-        self, points: Points, rows: Tensor
+        self, points: Points, rows: Tensor, made: Made | None = None
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
         """As `gradients`, with the target at the points, `(chunk,)`, float64, on the CPU: the same
         forward pass gives it. None where the values of a batch's rows are not known apart."""
@@ -149,8 +159,9 @@ class EmbeddingSpace(RecordedInstances):
             with chunk.guard(), torch.enable_grad():
                 leaf = self._points(points, chunk.rows).detach().requires_grad_()
                 values = self._forward(leaf, rows[chunk.rows])
-                gradients = self._gradient(values, [leaf])[0]
+                found = self._gradient(values, [leaf])[0]
                 values = None if self._row_loss.mixed else values.detach().double().cpu()
+                gradients = self._made(made, chunk.rows, found)
             if gradients is not None:
                 yield chunk.rows, values, gradients
 
@@ -184,9 +195,12 @@ class EmbeddingSpace(RecordedInstances):
             `(instances, size)`.
         """
         total = torch.zeros_like(self.embeddings)
-        for numbers, gradients in self.gradients(points, rows):
-            weighted = gradients * weights[numbers].to(gradients).unsqueeze(-1)
-            total.index_add_(0, rows[numbers].to(self.device), weighted)
+
+        def weighted(numbers: Tensor, gradients: Tensor) -> Tensor:
+            return gradients * weights[numbers].to(gradients).unsqueeze(-1)
+
+        for numbers, some in self.gradients(points, rows, weighted):
+            total.index_add_(0, rows[numbers].to(self.device), some)
         return total
 
     @cached_property
@@ -343,6 +357,12 @@ class EmbeddingSpace(RecordedInstances):
     def _chunks(self, rows: int) -> Iterator[Chunk]:
         self._forget_graph()
         return self._budget.chunks(rows, self.tokens_per_row)
+
+    def _made(self, made: Made | None, numbers: Tensor, gradients: Tensor) -> Tensor:
+        if made is None:
+            return gradients
+        with torch.no_grad():
+            return made(numbers, gradients)
 
     def _forget_graph(self) -> None:
         self._graph: tuple[Tensor, list[Tensor]] = (torch.empty(0), [])

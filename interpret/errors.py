@@ -7,6 +7,11 @@ class InterpretationError(RuntimeError):
     """An input cannot be explained; the message names what is wrong and the way out."""
 
 
-class NotApplicableError(InterpretationError):
+class SettingError(InterpretationError):
+    """A setting does not fit the model, whatever the input: a label or a layer that it does not
+    have, an output that it does not return."""
+
+
+class NotApplicableError(SettingError):
     """The method has nothing to say of this model, whatever the input; the message names another
     that has."""

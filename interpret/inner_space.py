@@ -11,7 +11,7 @@ from allennlp.data import Instance
 from torch import Tensor, nn
 
 from .embedding_layers import find_inner_layer, inner_layer_name
-from .embedding_space import EmbeddingSpace, Points
+from .embedding_space import EmbeddingSpace, Made, Points
 from .errors import InterpretationError
 from .interventions import instead
 from .packing import TokenBudget
@@ -61,10 +61,10 @@ class InnerSpace(EmbeddingSpace):
         return super().evaluate(points, rows)
 
     def values_and_gradients(
-        self, points: Points, rows: Tensor
+        self, points: Points, rows: Tensor, made: Made | None = None
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
         self._try_out()
-        return super().values_and_gradients(points, rows)
+        return super().values_and_gradients(points, rows, made)
 
     def _check_differentiable(self, values: Tensor) -> None:
         self._twin.gradient_paths.check()

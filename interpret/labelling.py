@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, cast, runtime_checkable
@@ -19,6 +18,8 @@ from torch import nn
 
 from .alignment import text_items
 from .errors import InterpretationError
+from .input_keys import InputKeys, misses, place_of
+from .packing import let_go
 from .predictor_labels import PredictionLabels
 from .replayed import without_explained
 from .tag_spans import tag_spans
@@ -112,59 +113,68 @@ def label_instances(
     ]
 
 
-def _isolated(predictor: Predictor, label: Callable[[], Labelled]) -> Labelled:
+def _isolated(predictor: Predictor, label: Callable[[Labelled], None]) -> Labelled:
+    """What a function writes into the result that it is given; if it fails, what it had written of
+    the prediction until then, and the error."""
+    labelled = Labelled()
     try:
-        labelled = label()
+        label(labelled)
         for one in labelled.instances:
             predictor._dataset_reader.apply_token_indexers(one.instance)
         return labelled
-    except InterpretationError as error:
-        return Labelled(error=error)
     except Exception as error:
-        return Labelled(error=_explained(predictor, error))
+        let_go(error)
+        return Labelled(labelled.prediction, error=_explained(predictor, error))
 
 
-def _label_json(predictor: Predictor, json: JsonDict, predict: bool) -> Labelled:
+def _label_json(predictor: Predictor, json: JsonDict, predict: bool, labelled: Labelled) -> None:
     own = Predictor
     if _overrides(predictor, own.json_to_labeled_instances) or (
         predict
         and (_overrides(predictor, own.predict_json) or _overrides(predictor, own.predict_instance))
     ):
-        prediction = predictor.predict_json(dict(json)) if predict else None
-        instances = predictor.json_to_labeled_instances(dict(json))
-        return Labelled(prediction, [LabelledInstance(one) for one in instances])
-    return _label_instance(predictor, _instance(predictor, json), predict)
+        labelled.prediction = _reading(predictor, predictor.predict_json, json) if predict else None
+        instances = _reading(predictor, predictor.json_to_labeled_instances, json)
+        labelled.instances = [LabelledInstance(one) for one in instances]
+    else:
+        instance = _reading(predictor, predictor._json_to_instance, json)
+        _label_instance(predictor, instance, predict, labelled)
 
 
 def _label_json_by(
-    labels: PredictionLabels, predictor: Predictor, json: JsonDict, predict: bool
-) -> Labelled:
+    labels: PredictionLabels,
+    predictor: Predictor,
+    json: JsonDict,
+    predict: bool,
+    labelled: Labelled,
+) -> None:
     """As `_label_json`, where the labels are not the predictor's own."""
-    with _reading(predictor, json):
-        instances = labels.instances(predictor, dict(json))
+    instances = _reading(predictor, partial(labels.instances, predictor), json, reads=True)
     outputs = [_indexed_and_predicted(predictor, one) for one in instances]
-    prediction = labels.prediction(predictor, dict(json), instances, outputs) if predict else None
-    labelled = [
+    if predict:
+        given = dict(json)
+        labelled.prediction = labels.prediction(predictor, given, instances, outputs)
+    labelled.instances = [
         LabelledInstance(explained, outputs[number], labels)
         for number in labels.chosen(outputs)
         for explained in labels.labelled(predictor, instances[number], outputs[number])
     ]
-    alone = len(instances) == 1
-    details = _details_by(labels, predictor, instances[0], outputs[0]) if alone else {}
-    return Labelled(prediction, labelled, details=details)
+    if len(outputs) == 1:
+        labelled.details = _details_by(labels, predictor, instances[0], outputs[0])
 
 
 def _label_instance_by(
-    labels: PredictionLabels, predictor: Predictor, instance: Instance, predict: bool
-) -> Labelled:
+    labels: PredictionLabels,
+    predictor: Predictor,
+    instance: Instance,
+    predict: bool,
+    labelled: Labelled,
+) -> None:
     outputs = _indexed_and_predicted(predictor, instance)
-    labelled = labels.labelled(predictor, instance, outputs)
-    prediction = without_explained(outputs) if predict else None
-    return Labelled(
-        prediction,
-        [LabelledInstance(one, outputs, labels) for one in labelled],
-        details=_details_by(labels, predictor, instance, outputs),
-    )
+    labelled.prediction = without_explained(outputs) if predict else None
+    found = labels.labelled(predictor, instance, outputs)
+    labelled.instances = [LabelledInstance(one, outputs, labels) for one in found]
+    labelled.details = _details_by(labels, predictor, instance, outputs)
 
 
 def _details_by(
@@ -179,28 +189,39 @@ def _indexed_and_predicted(predictor: Predictor, instance: Instance) -> dict[str
     return _predict(predictor, instance)
 
 
-def _instance(predictor: Predictor, json: JsonDict) -> Instance:
-    with _reading(predictor, json):
-        return predictor._json_to_instance(dict(json))
+def _reading(
+    predictor: Predictor, read: Callable[[JsonDict], Any], json: JsonDict, reads: bool = False
+) -> Any:
+    """What a predictor makes of a copy of an input.
 
+    Args:
+        predictor: The predictor.
+        read: What it does with the copy.
+        json: The input.
+        reads: Whether that is nothing but reading, as `_json_to_instance` is: no model runs.
 
-@contextmanager
-def _reading(predictor: Predictor, json: JsonDict) -> Iterator[None]:
-    """Says of what goes wrong while a predictor reads an input what may be wrong with that."""
+    Raises:
+        InterpretationError: If it fails by what is in the input, or by what is not.
+    """
+    given = json.copy() if isinstance(json, InputKeys) else InputKeys(json)
     try:
-        yield
+        return read(given)
     except KeyError as error:
-        if error.args and error.args[0] in json:
+        if not misses(given, error):
             raise
         raise InterpretationError(
             f"the input lacks the key {error} that {type(predictor).__name__} reads; it has "
             f"{', '.join(map(repr, json)) or 'none'}"
         ) from error
     except (TypeError, ValueError, AttributeError) as error:
+        own = {key: value for key, value in json.items() if key in given.read}
+        what = "; ".join(no_texts(own))
+        if not what and not reads and read != predictor._json_to_instance:
+            raise  # the model's own, as far as one knows
+        if not what:
+            what = _cause(predictor, own, error)
         raise InterpretationError(
-            f"{type(predictor).__name__} cannot read the input: {_suspects(json)}it says "
-            f"{type(error).__name__}: {error}; look whether each key holds what it should, mostly "
-            "a text"
+            f"{type(predictor).__name__} cannot read the input: {what}"
         ) from error
 
 
@@ -209,40 +230,67 @@ def lone_surrogate(text: str) -> int | None:
     return next((n for n, one in enumerate(text) if "\ud800" <= one <= "\udfff"), None)
 
 
-def _suspects(json: JsonDict) -> str:
-    """What about an input may have made a predictor fail: keys that hold no text."""
-    problems = [
-        f"{key!r} is {reprlib.repr(value)} of type {type(value).__name__}, no text; "
-        for key, value in json.items()
-        if not isinstance(value, str)
-    ]
+def no_texts(json: JsonDict) -> Iterator[str]:
+    """What in an input is no text, and nothing else either: null, and halves of characters.
+
+    Args:
+        json: The input, or the part of it that was read.
+    """
     for key, value in json.items():
-        place = lone_surrogate(value) if isinstance(value, str) else None
-        if place is not None:
-            problems.append(f"{key!r} has half a character, {value[place]!r} at place {place}; ")
-    return "".join(problems)
+        for name, one in _leaves(repr(key), value):
+            place = lone_surrogate(one) if isinstance(one, str) else None
+            if one is None:
+                yield f"{name} is null, and a text is wanted"
+            elif place is not None:
+                yield f"{name} has half a character, {one[place]!r} at place {place}"
 
 
-def _label_instance(predictor: Predictor, instance: Instance, predict: bool) -> Labelled:
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _leaves(f"{name}[{number}]", one)
+    else:
+        yield name, value
+
+
+def _cause(predictor: Predictor, read: JsonDict, error: Exception) -> str:
+    """What about the part of an input that was read may be the cause of an error."""
+    types = ", ".join(
+        f"{key!r} is {reprlib.repr(value)} of type {type(value).__name__}"
+        for key, value in read.items()
+        if not isinstance(value, str)
+    )
+    place = place_of(error)
+    own = {type(predictor).__module__, type(predictor._dataset_reader).__module__}
+    if types and place.rpartition(".")[0] not in own:
+        # What a tokenizer advises, it advises those who call it.
+        return f"{types}, where mostly a text is wanted ({type(error).__name__})"
+    says = f"it says {type(error).__name__}: {error}"
+    return f"{types}; {says}" if types else f"{says}; look whether each key holds what it should"
+
+
+def _label_instance(
+    predictor: Predictor, instance: Instance, predict: bool, labelled: Labelled
+) -> None:
     predictor._dataset_reader.apply_token_indexers(instance)
-    labelled = _labelled(predictor, instance, predict)
+    _label(predictor, instance, predict, labelled)
     if isinstance(predictor, AddsDetails):
         labelled.details = predictor.explanation_details(instance)
-    return labelled
 
 
-def _labelled(predictor: Predictor, instance: Instance, predict: bool) -> Labelled:
+def _label(predictor: Predictor, instance: Instance, predict: bool, labelled: Labelled) -> None:
     if not predict and isinstance(predictor, LabelsUnpredicted):
         known = predictor.labeled_instances(instance)
         if known is not None:
-            return Labelled(None, [LabelledInstance(one) for one in known])
+            labelled.instances = [LabelledInstance(one) for one in known]
+            return
     outputs = _predict(predictor, instance)
-    prediction = sanitize(outputs) if predict else None
+    labelled.prediction = sanitize(outputs) if predict else None
     if _is_plain_tagger(predictor):
         instances = _label_spans(predictor, instance, outputs["tags"])
     else:
         instances = predictor.predictions_to_labeled_instances(instance, outputs)
-    return Labelled(prediction, [LabelledInstance(one, outputs) for one in instances])
+    labelled.instances = [LabelledInstance(one, outputs) for one in instances]
 
 
 def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from allennlp.data.fields import (
 from allennlp.models import Model
 from torch import Tensor
 
-from .errors import InterpretationError
+from .errors import InterpretationError, SettingError
 from .explained import EXPLAINED, explained_by
 
 LabelLike = LabelField | SequenceLabelField
@@ -100,7 +100,7 @@ def label_index(vocab: Vocabulary, namespace: str, label: str) -> int:
     """The index of a label by its name, or by its number where labels have none.
 
     Raises:
-        InterpretationError: If there is no such label.
+        SettingError: If there is no such label.
     """
     known = vocab.get_token_to_index_vocabulary(namespace)
     if label in known:
@@ -108,10 +108,32 @@ def label_index(vocab: Vocabulary, namespace: str, label: str) -> int:
     if not known and label.isdecimal():
         return int(label)
     close = difflib.get_close_matches(label, known) or sorted(known)[:20]
-    raise InterpretationError(
+    raise SettingError(
         f"the model has no label {label!r} in its namespace {namespace!r}; did you mean "
         f"{', '.join(map(repr, close)) or 'a number (its labels have no names)'}?"
     )
+
+
+def check_label(parameter: str, label: str, model: Model) -> None:
+    """Refuses a label that a model knows nowhere, whatever field an instance carries it in.
+
+    Args:
+        parameter: The parameter that names it.
+        label: Its name.
+        model: The model. Where its labels have no names, nothing is known of them.
+
+    Raises:
+        SettingError: If no namespace of the model's vocabulary has it.
+    """
+    own, vocab = namespace_of(model), model.vocab
+    # Asked for one that it does not have, a vocabulary would make it.
+    known = {space: vocab.get_token_to_index_vocabulary(space) for space in vocab.get_namespaces()}
+    if not known.get(own) or any(label in names for names in known.values()):
+        return
+    try:
+        label_index(model.vocab, own, label)
+    except SettingError as error:
+        raise SettingError(f"{parameter} {label!r}: {error}") from error
 
 
 def label_field(instance: Instance) -> str | None:
@@ -212,7 +234,7 @@ def every_label(instance: Instance, model: Model) -> list[str]:
     if what is not None and what.choices:
         return [str(number) for number in range(len(what.choices))]
     if not labels:
-        raise InterpretationError(f"the labels of namespace {namespace!r} have no names")
+        raise SettingError(f"the labels of namespace {namespace!r} have no names")
     return sorted(labels, key=labels.__getitem__)
 
 

@@ -27,7 +27,7 @@ from .beginnings import (
 )
 from .collation import collate, select_rows
 from .embedding_layers import EmbeddingLayers
-from .embedding_space import EmbeddingSpace, FirstPass, Points
+from .embedding_space import EmbeddingSpace, FirstPass, Made, Points
 from .interventions import Origin, Recording, Replacement, hooked
 from .joined_texts import TracedCall
 from .layout import PADDING
@@ -102,7 +102,7 @@ class NestedSpace(EmbeddingSpace):
         return values
 
     def values_and_gradients(
-        self, points: Points, rows: Tensor
+        self, points: Points, rows: Tensor, made: Made | None = None
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
         for chunk, groups in self._batches(points, rows, _GRADIENTS_PER_ROW):
             gradients = values = None
@@ -113,14 +113,15 @@ class NestedSpace(EmbeddingSpace):
                 if len(heads) == len(of):
                     leaf = at.requires_grad_()
                     values = self._forward(leaf, of)
-                    gradients = self._gradient(values, [leaf])[0]
+                    found = self._gradient(values, [leaf])[0]
                 else:
                     leaf = at[heads].requires_grad_()
                     with batched_backward():
                         outputs = self._run_whole(of, leaf, heads, row)
                     values = self._explained(outputs, of)
-                    gradients = self._of_targets(values, outputs, [leaf])[0]
+                    found = self._of_targets(values, outputs, [leaf])[0]
                 values = values.detach().double().cpu()
+                gradients = self._made(made, chunk.rows, found)
             if gradients is not None:
                 yield chunk.rows, values, gradients
 

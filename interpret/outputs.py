@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from allennlp.models import Model
 from torch import Tensor
 
-from .errors import InterpretationError
+from .errors import InterpretationError, SettingError
 from .explained import LOG_LIKELIHOOD
 from .labels import Labels, label_index, namespace_of
 from .row_loss import RowLoss
@@ -50,7 +50,7 @@ class ModelOutputs(Mapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         if key not in self._outputs:
-            raise InterpretationError(
+            raise SettingError(
                 f"{type(self._model).__name__} returns no {key!r}, only {sorted(self._outputs)}; "
                 "name another output or another target"
             )
@@ -85,7 +85,7 @@ class ModelOutputs(Mapping[str, Any]):
         for key in LOGITS:
             if key in self._outputs:
                 return self._outputs[key]
-        raise InterpretationError(
+        raise SettingError(
             f"{type(self._model).__name__} returns no logits (looked for {', '.join(LOGITS)}), "
             f"only {sorted(self._outputs)}; use the target 'log-likelihood' or 'probability'"
         )
@@ -112,7 +112,7 @@ class ModelOutputs(Mapping[str, Any]):
         for start, end in SPAN_LOGITS:
             if start in self._outputs and end in self._outputs:
                 return self._outputs[start], self._outputs[end]
-        raise InterpretationError(
+        raise SettingError(
             f"{type(self._model).__name__} returns no span logits, only {sorted(self._outputs)}; "
             "the target 'span' is for extractive question answering"
         )

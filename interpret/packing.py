@@ -7,6 +7,7 @@ and when memory runs out the budget is halved and the work goes on where it stop
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -132,9 +133,32 @@ class Chunk:
                 torch.cuda.empty_cache()
 
 
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",  # torch's allocator for the CPU, elsewhere "not enough memory"
+    "cannot allocate memory",  # the system's own words
+    "not enough memory",
+    "unable to allocate",  # numpy
+    "bad_alloc",  # C++, "bad allocation" on Windows
+    "bad allocation",
+    "alloc_failed",  # cuBLAS and its like
+)
+
+
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory does not suffice."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text
+    """Whether an error, or one that it was raised from, says that memory does not suffice."""
+    cause: BaseException | None = error
+    while cause is not None:
+        text = str(cause).lower()
+        if isinstance(cause, (torch.OutOfMemoryError, MemoryError)):
+            return True
+        if any(words in text for words in _OUT_OF_MEMORY):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def let_go(error: BaseException) -> None:
+    """Frees what the frames of an out-of-memory error hold, so that the error can be kept."""
+    if out_of_memory(error):
+        traceback.clear_frames(error.__traceback__)

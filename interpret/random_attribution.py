@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from allennlp.predictors import Predictor
 
+from . import checks
 from .assembly import Attribution
 from .embedding_space import EmbeddingSpace
 from .layout import PADDING
@@ -21,11 +22,14 @@ class Random(SaliencyInterpreter):
         predictor: The predictor whose predictions are "explained".
         seed: Seed of the scores; the same seed gives the same scores in any batch.
         common: What every interpreter takes; see `SaliencyInterpreter`.
+
+    Raises:
+        ConfigurationError: If the seed is no integer of 64 bits.
     """
 
     def __init__(self, predictor: Predictor, seed: int = 0, **common: Any) -> None:
         super().__init__(predictor, **common)
-        self.seed = seed
+        self.seed = checks.seed("seed", seed)
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         scores = torch.zeros(space.layout.tokens.shape)

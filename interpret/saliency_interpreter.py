@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 import allennlp.interpret.saliency_interpreters as allennlp_interpreters
 import torch
 from allennlp.common import Registrable
-from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import JsonDict
 from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from tqdm import tqdm
 
+from . import checks
 from .alignment import text_items
 from .assembly import Attribution, assemble
 from .batch_sharing import BatchSharing, Job
@@ -29,7 +29,7 @@ from .explanation import Explanation
 from .labelling import Labelled, LabelledInstance, label_instances, label_json
 from .model_checks import RANDOM_WARNING
 from .nested_space import space_of
-from .packing import TokenBudget
+from .packing import TokenBudget, let_go
 from .prediction_cache import PredictionCache
 from .prediction_check import Expected, Mismatch, expected_outputs
 from .predictor_labels import PredictionLabels, labels_of
@@ -76,7 +76,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             scores are added up.
 
     Raises:
-        ConfigurationError: If a parameter names nothing that there is.
+        ConfigurationError: If a parameter names nothing that there is, or has the wrong type.
     """
 
     complete: ClassVar[bool] = False
@@ -101,12 +101,8 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         self.target = construct(Target, target)
         self.aggregation = construct(Aggregation, aggregation)
         self.normalization = construct(Normalization, normalization)
-        if token_budget is not None:
-            TokenBudget(token_budget)
-        self.token_budget = token_budget
-        if granularity not in ("token", "word"):
-            raise ConfigurationError(f"granularity is 'token' or 'word', not {granularity!r}")
-        self.granularity = granularity
+        self.token_budget = checks.optional_integer("token_budget", token_budget, least=1)
+        self.granularity = checks.choice("granularity", granularity, ("token", "word"))
         self._sharing = BatchSharing()
         self._checked: set[int] = set()
 
@@ -216,6 +212,14 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             with _remembering(twin, self._kept_graphs(twin, instances)):
                 labelled = label_instances(twin.predictor, instances, predict, labels)
             return self._interpret(twin, labelled, progress)
+
+    def check_settings(self) -> None:
+        """Makes sure that the settings fit the model, as far as that is known without an input.
+
+        Raises:
+            SettingError: If one does not.
+        """
+        self.target.check(self.predictor._model)
 
     def config(self) -> JsonDict:
         """The interpreter's name and parameters, as they would stand in a config."""
@@ -349,6 +353,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
                 self._sharing.refuse(jobs)
                 return self._explain_group(twin, jobs, budget)
         except Exception as error:
+            let_go(error)
             if len(jobs) == 1:
                 return [error]
         return self._explain_apart(twin, jobs, [[n] for n in range(len(jobs))], budget)

@@ -26,9 +26,10 @@ from allennlp.data import Instance
 from allennlp.models import Model
 from torch import Tensor
 
+from . import checks
 from .errors import InterpretationError
 from .explanation import JsonDict
-from .labels import check_label_of, relabelled
+from .labels import check_label, check_label_of, relabelled
 from .outputs import ModelOutputs
 
 _SATURATED = 0.999
@@ -72,6 +73,18 @@ class Target(Registrable):
             outputs: What the model returned for the instances as they are, one row each.
         """
         return self
+
+    def check(self, model: Model) -> None:
+        """Makes sure that the target fits a model, as far as that is known without an input.
+
+        Args:
+            model: The model.
+
+        Raises:
+            SettingError: If it has no label of a name that the target was given.
+        """
+        if self.label is not None:
+            check_label("label", self.label, model)
 
     def instances(self, instance: Instance, model: Model) -> list[Instance]:
         """The labelled instances to explain in the place of one.
@@ -184,6 +197,10 @@ class LogitDifference(LabelTarget):
         _check_name("against", against)
         self.against = against
 
+    def check(self, model: Model) -> None:
+        super().check(model)
+        check_label("against", self.against, model)
+
     def instances(self, instance: Instance, model: Model) -> list[Instance]:
         check_label_of(instance, self.against, model)
         return super().instances(instance, model)
@@ -237,12 +254,15 @@ class Span(Target):
         start: First position of the span, as the model counts; None for the predicted one.
         end: Last position of the span; None for the predicted one. Of a text that is read in
             windows both are positions in the window that the answer is in.
+
+    Raises:
+        ConfigurationError: If a position is no number, or negative.
     """
 
     def __init__(self, start: int | None = None, end: int | None = None) -> None:
         super().__init__()
-        self.start = start
-        self.end = end
+        self.start = checks.optional_integer("start", start, least=0)
+        self.end = checks.optional_integer("end", end, least=0)
         self._spans: Tensor | None = None
 
     def at_input(self, outputs: ModelOutputs) -> Target:

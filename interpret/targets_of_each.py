@@ -10,6 +10,7 @@ from allennlp.data.fields import SequenceLabelField
 from allennlp.models import Model
 from torch import Tensor
 
+from . import checks
 from .construct import construct
 from .errors import InterpretationError
 from .explained import Explained, explained, explained_by
@@ -29,13 +30,16 @@ class TargetOfEach(Target):
 
     def __init__(self, of: Target | str | dict[str, Any] = "logit") -> None:
         super().__init__()
-        self.of = construct(Target, of)
+        self.of = construct(Target, of, parameter="of")
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         return self.of(outputs)
 
     def at_input(self, outputs: ModelOutputs) -> Target:
         return self.of.at_input(outputs)
+
+    def check(self, model: Model) -> None:
+        self.of.check(model)
 
     def explained_label(self, label: JsonDict) -> JsonDict:
         return label
@@ -75,7 +79,7 @@ class Arguments(TargetOfEach):
         self, role: str | None = None, of: Target | str | dict[str, Any] = "log-likelihood"
     ) -> None:
         super().__init__(of)
-        self.role = role
+        self.role = None if role is None else checks.text("role", role)
 
     def instances(self, instance: Instance, model: Model) -> list[Instance]:
         name = label_field(instance)

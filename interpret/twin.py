@@ -18,7 +18,6 @@ from allennlp.modules.encoder_base import _EncoderBase
 from allennlp.predictors import Predictor
 from allennlp.training.metrics import Metric
 from torch import Tensor, nn
-from transformers.activations import FastGELUActivation, NewGELUActivation
 
 from .errors import InterpretationError
 from .gradient_paths import GradientPaths
@@ -29,7 +28,11 @@ from .stray_calls import refuse_stray_calls
 if TYPE_CHECKING:
     from .prediction_cache import PredictionCache
 
-_TANH_GELUS = (NewGELUActivation, FastGELUActivation)
+# Named, not imported: their module brings most of transformers with it.
+_TANH_GELUS = (
+    "transformers.activations.NewGELUActivation",
+    "transformers.activations.FastGELUActivation",
+)
 
 
 class Twin:
@@ -66,7 +69,7 @@ class Twin:
         for module in model.modules():
             if isinstance(module, _EncoderBase):
                 _hold_state(module)
-            elif type(module) in _TANH_GELUS and "forward" not in vars(module):
+            elif _full_name(type(module)) in _TANH_GELUS and "forward" not in vars(module):
                 _fuse(module)
         _mute([value for value in self._memo.values() if isinstance(value, Metric)])
         refuse_stray_calls(predictor._model, copied)
@@ -104,6 +107,10 @@ class Twin:
 def name_of(model: nn.Module) -> str:
     """What a model is called in messages: by its transformer where it is one with a head."""
     return type(getattr(model, "transformer", model)).__name__
+
+
+def _full_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _fuse(gelu: nn.Module) -> None:

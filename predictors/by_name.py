@@ -6,7 +6,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
@@ -18,6 +18,18 @@ from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explanation import JsonDict
+
+
+@runtime_checkable
+class ChecksSettings(Protocol):
+    """An interpreter that knows of some settings without an input whether they fit the model."""
+
+    def check_settings(self) -> None:
+        """Makes sure of it.
+
+        Raises:
+            SettingError: If one does not fit.
+        """
 
 
 def wrapped(
@@ -93,7 +105,10 @@ def interpreter_of(given: str | JsonDict, predictor: Predictor) -> AnyInterprete
     if extra:
         raise ConfigurationError(unknown(f"parameter of the interpreter {name!r}", extra, known))
     try:
-        return AnyInterpreter.from_params(Params(deepcopy(dict(parameters))), predictor=predictor)
+        made = AnyInterpreter.from_params(Params(deepcopy(dict(parameters))), predictor=predictor)
+        if isinstance(made, ChecksSettings):
+            made.check_settings()
+        return made
     except (ConfigurationError, TypeError, ValueError, InterpretationError) as error:
         raise ConfigurationError(f"interpreter {json.dumps(parameters)}: {error}") from error
 

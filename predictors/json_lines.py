@@ -10,12 +10,10 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy
 from torch import Tensor
-
-from allennlp_saliency.interpret.explanation import JsonDict
 
 # Valid in JSON, but some readers end a line at them, and a terminal acts upon C1 controls.
 _UNSAFE_IN_LINES = re.compile("[\x7f-\x9f\u2028\u2029]")
@@ -65,50 +63,12 @@ def read_line(line: str, number: int | None, parse: Callable[[str], Any]) -> Inp
         return InputLine(line.rstrip("\r\n"), number, error)
 
 
-@runtime_checkable
-class ReadsNumberedLines(Protocol):
-    """A predictor that wants to know where in the file a line stood."""
-
-    def load_numbered_line(self, line: str, number: int) -> JsonDict:
-        """As `Predictor.load_line`, with the line's number from 1."""
-
-
 def numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, each with its number in the file."""
     for number, line in enumerate(lines, start=1):
         text = line.removeprefix("\ufeff") if number == 1 else line
         if text and not text.isspace():
             yield number, text
-
-
-def number_lines_of_predict_command() -> None:
-    """Lets `allennlp predict` tell the line numbers to a predictor that `ReadsNumberedLines`.
-
-    The command skips blank lines before a predictor sees them and stops at a byte that is not
-    UTF-8, so that a predictor alone can name neither the line nor go on. Nothing changes for other
-    predictors, nor where the command has not been imported.
-    """
-    command: Any = sys.modules.get("allennlp.commands.predict")
-    if command is None or getattr(command, "_lines_are_numbered", False):
-        return
-    original = command._PredictManager._get_json_data
-
-    def get_json_data(self: Any) -> Iterator[JsonDict]:
-        if not isinstance(self._predictor, ReadsNumberedLines):
-            yield from original(self)
-        elif self._input_file == "-":
-            if hasattr(sys.stdin, "reconfigure"):
-                sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
-            for number, line in numbered(sys.stdin):
-                yield self._predictor.load_numbered_line(line, number)
-        else:
-            path = command.cached_path(self._input_file)
-            with command.open_compressed(path, errors="surrogateescape") as lines:
-                for number, line in numbered(lines):
-                    yield self._predictor.load_numbered_line(line, number)
-
-    command._PredictManager._get_json_data = get_json_data
-    command._lines_are_numbered = True
 
 
 def to_json_line(content: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -20,13 +21,16 @@ from allennlp.models.archival import Archive, load_archive
 from allennlp.predictors import Predictor
 
 import allennlp_saliency.interpret  # noqa: F401  registers the interpreters under their names
+from allennlp_saliency.interpret import checks
 from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explanation import Explanation, JsonDict
+from allennlp_saliency.interpret.input_keys import InputKeys
+from allennlp_saliency.interpret.packing import let_go
 from allennlp_saliency.predictors.bare_scores import bare_scores
 from allennlp_saliency.predictors.by_name import interpreter_of, unknown, wrapped
+from allennlp_saliency.predictors.error_lines import ErrorLine, error_line, message
 from allennlp_saliency.predictors.json_lines import (
     InputLine,
-    number_lines_of_predict_command,
     read_line,
     to_json_line,
     to_jsonable,
@@ -89,7 +93,8 @@ class SaliencyPredictor(Predictor):
         frozen: Whether to put the model into evaluation mode. If not, its mode is left alone.
 
     Raises:
-        ConfigurationError: If a name is not registered or an argument not understood.
+        ConfigurationError: If a name is not registered, an argument not understood or of the wrong
+            type, or a setting does not fit the model, as far as that is known without an input.
     """
 
     def __init__(
@@ -103,19 +108,19 @@ class SaliencyPredictor(Predictor):
         frozen: bool = True,
         **others: Any,
     ) -> None:
-        super().__init__(model, dataset_reader, frozen=frozen)
         if others:
             known = ("interpreter", "predictor", "predictor_args", "on_error", "frozen")
             raise ConfigurationError(unknown(f"argument of the predictor {NAME!r}", others, known))
-        if on_error not in ("line", "raise"):
-            raise ConfigurationError(f"on_error is 'line' or 'raise', got {on_error!r}")
-        self._on_error = on_error
+        self._on_error = checks.choice("on_error", on_error, ("line", "raise"))
+        frozen = checks.boolean("frozen", frozen)
+        if predictor_args is not None and not isinstance(predictor_args, Mapping):
+            raise ConfigurationError(f"predictor_args is an object, not {predictor_args!r:.100}")
+        super().__init__(model, dataset_reader, frozen=frozen)
         self._predictor = wrapped(
             model, dataset_reader, predictor, predictor_args, frozen, own_name=NAME
         )
         self._interpreter = interpreter_of(interpreter, self._predictor)
         self._explains = self._interpreter if isinstance(self._interpreter, Explains) else None
-        number_lines_of_predict_command()
 
     @classmethod
     def from_path(
@@ -149,6 +154,20 @@ class SaliencyPredictor(Predictor):
         return Predictor.from_archive(
             archive, predictor_name or NAME, dataset_reader_to_load, frozen, arguments
         )
+
+    @classmethod
+    def run_predict_command(cls, args: argparse.Namespace) -> None:
+        """Runs `allennlp predict` with this predictor.
+
+        Args:
+            args: The parsed arguments of the command.
+
+        Raises:
+            SystemExit: With a status that is not 0, as `command_line.run` says.
+        """
+        from allennlp_saliency.predictors import command_line
+
+        command_line.run(args)
 
     @property
     def predictor(self) -> Predictor:
@@ -184,20 +203,23 @@ class SaliencyPredictor(Predictor):
         problems = [_problem(given) for given in inputs]
         readable = [
             # Predictors may take their input apart; the line must still show it as it was.
-            deepcopy(dict(given))
+            InputKeys(deepcopy(dict(given)))
             for given, problem in zip(inputs, problems, strict=True)
             if problem is None
         ]
         explains = self._explains
-        outcomes = iter(
+        outcomes = (
             [self._scored_json(given) for given in readable]
             if explains is None
             else self._together(
                 readable, lambda some: explains.interpret_each(some, predict=True, progress=False)
             )
         )
+        done = iter(zip(readable, outcomes, strict=True))
         return [
-            self._line(given, next(outcomes) if problem is None else _Outcome(error=problem))
+            self._line(given, *next(done))
+            if problem is None
+            else self._line(given, given, _Outcome(error=problem))
             for given, problem in zip(inputs, problems, strict=True)
         ]
 
@@ -233,7 +255,10 @@ class SaliencyPredictor(Predictor):
             instances,
             lambda some: explains.interpret_each_instance(some, predict=True, progress=False),
         )
-        return [self._line(*pair) for pair in zip(instances, outcomes, strict=True)]
+        return [
+            self._line(instance, instance, outcome)
+            for instance, outcome in zip(instances, outcomes, strict=True)
+        ]
 
     def load_line(self, line: str) -> JsonDict:
         """The wrapped predictor's; a line that it cannot read becomes an error in the output.
@@ -258,7 +283,11 @@ class SaliencyPredictor(Predictor):
         Args:
             outputs: What `predict_json` returned.
         """
-        return to_json_line(outputs)
+        try:
+            return to_json_line(outputs)
+        except Exception as error:  # such as the end of memory, which is one line's affair
+            let_go(error)
+            return to_json_line(ErrorLine(error, message(error, None), None))
 
     def json_to_labeled_instances(self, inputs: JsonDict) -> list[Instance]:
         """The wrapped predictor's."""
@@ -303,6 +332,7 @@ class SaliencyPredictor(Predictor):
         try:
             return [self._explained(interpretation) for interpretation in interpret(inputs)]
         except Exception as error:
+            let_go(error)
             if len(inputs) == 1:
                 return [_Outcome(error=error)]
             logger.warning("interpreting %d inputs together failed: %s", len(inputs), error)
@@ -323,34 +353,40 @@ class SaliencyPredictor(Predictor):
             prediction = self._predictor.predict_json(deepcopy(inputs))
             instances = bare_scores(self._interpreter, self._predictor, inputs)
         except Exception as error:
+            let_go(error)
             return _Outcome(prediction, [], error)
         return _Outcome(prediction, instances)
 
-    def _line(self, given: Any, outcome: _Outcome) -> JsonDict:
-        if outcome.error is not None:
-            return self._failure(given, outcome)
-        line: JsonDict = {"prediction": outcome.prediction}
-        for number, instance in enumerate(outcome.instances, start=1):
-            line[f"instance_{number}"] = instance
-        return to_jsonable(line)
+    def _line(self, given: Any, read: Any, outcome: _Outcome) -> JsonDict:
+        """The line of an input.
 
-    def _failure(self, given: Any, outcome: _Outcome) -> JsonDict:
+        Args:
+            given: The input as it was given.
+            read: The copy of it that was interpreted.
+            outcome: What became of it.
+        """
         error = outcome.error
-        assert error is not None
-        number = given.number if isinstance(given, InputLine) else None
-        shown = _shown(given.given if isinstance(given, InputLine) else given)
-        kind, message = type(error).__name__, _message(error, given)
-        where = f"line {number}: " if number is not None else ""
+        if error is None:
+            line: JsonDict = {"prediction": outcome.prediction}
+            for number, instance in enumerate(outcome.instances, start=1):
+                line[f"instance_{number}"] = instance
+            try:
+                return to_jsonable(line)
+            except Exception as failure:  # such as the end of memory, which is one line's affair
+                let_go(failure)
+                error = failure
+        return self._failure(given, read, error, outcome.prediction)
+
+    def _failure(
+        self, given: Any, read: Any, error: Exception, prediction: JsonDict | None
+    ) -> ErrorLine:
+        line = error_line(given, read, error, prediction)
         if self._on_error == "raise":
-            text = json.dumps(shown, ensure_ascii=False)
+            text = json.dumps(line["input"], ensure_ascii=False)
             if len(text) > _MAX_SHOWN:
                 text = text[:_MAX_SHOWN] + " […]"
-            raise InterpretationError(f"{where}{kind}: {message}; the input is {text}") from error
-        logger.warning("%s%s: %s", where, kind, message)
-        line: JsonDict = {"error": {"type": kind, "message": message, "line": number}}
-        if outcome.prediction is not None:
-            line["prediction"] = to_jsonable(outcome.prediction)
-        line["input"] = shown
+            raise InterpretationError(f"{line.message}; the input is {text}") from error
+        logger.warning("%s", line.message)
         return line
 
 
@@ -361,20 +397,3 @@ def _problem(given: Any) -> Exception | None:
     if not isinstance(given, Mapping):
         return TypeError(f"an input is a dict such as {{'sentence': '…'}}, got {given!r:.100}")
     return None
-
-
-def _message(error: Exception, given: Any) -> str:
-    if isinstance(error, KeyError) and isinstance(given, Mapping):
-        keys = ", ".join(repr(key) for key in given) or "none"
-        return f"no key {error}; the keys of the input are: {keys}"
-    return str(error) or repr(error)
-
-
-def _shown(given: Any) -> Any:
-    """An input as JSON, for people to find it."""
-    if isinstance(given, Instance):
-        try:
-            return to_jsonable(given.human_readable_dict())
-        except Exception:  # fields of other people's may have no readable form
-            return str(given)
-    return to_jsonable(given)

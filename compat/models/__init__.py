@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import bart, imports, srl, tagging, weights
+from . import bart, imports, srl, tagging, trees, weights
 
-__all__ = ["bart", "imports", "srl", "tagging", "weights"]
+__all__ = ["bart", "imports", "srl", "tagging", "trees", "weights"]

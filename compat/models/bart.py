@@ -21,11 +21,11 @@ def bart_cache(module: Any) -> bool:
     def _decoder_cache_to_dict(decoder_cache: Any) -> dict[str, Any]:
         if not isinstance(decoder_cache, EncoderDecoderCache):
             return original_to_dict(decoder_cache)
-        layers = zip(
-            decoder_cache.self_attention_cache.layers,
-            decoder_cache.cross_attention_cache.layers,
-            strict=True,
+        caches: tuple[Any, Any] = (
+            decoder_cache.self_attention_cache,
+            decoder_cache.cross_attention_cache,
         )
+        layers = zip(*(cache.layers for cache in caches), strict=True)
         return original_to_dict(
             tuple((own.keys, own.values, cross.keys, cross.values) for own, cross in layers)
         )

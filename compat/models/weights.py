@@ -43,7 +43,7 @@ class WeightlessClass:
 def weightless_models(module: Any) -> bool:
     """Change what the module's own names do, and nobody else's."""
     for name in _LOADERS[module.__name__]:
-        setattr(module, name, WeightlessClass(getattr(module, name)))
+        setattr(module, name, WeightlessClass(vars(module)[name]))
     return True
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 from torch import Tensor
 
+from .. import checks
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
 from ..errors import InterpretationError
@@ -52,7 +52,7 @@ class DeepLift(AgainstBaseline):
         common: The baseline, and what every interpreter takes; see `AgainstBaseline`.
 
     Raises:
-        ConfigurationError: If the number of segments is not positive.
+        ConfigurationError: If the number of segments is no positive integer.
     """
 
     complete: ClassVar[bool] = True
@@ -60,9 +60,7 @@ class DeepLift(AgainstBaseline):
 
     def __init__(self, predictor: Predictor, segments: int = 1, **common: Any) -> None:
         super().__init__(predictor, **common)
-        if segments < 1:
-            raise ConfigurationError(f"segments must be positive, not {segments}")
-        self.segments = segments
+        self.segments = checks.integer("segments", segments, least=1)
 
     @property
     def rows_per_instance(self) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 from torch import Tensor
 
+from .. import checks
 from ..assembly import Attribution
 from ..baselines import Baseline
 from ..content_cache import ContentCache
@@ -40,7 +40,7 @@ class DiscretizedIntegratedGradients(AgainstBaseline):
         common: What every interpreter takes; see `SaliencyInterpreter`.
 
     Raises:
-        ConfigurationError: If the strategy is unknown or a number not positive.
+        ConfigurationError: If the strategy is unknown or a number no positive integer.
     """
 
     def __init__(
@@ -54,19 +54,10 @@ class DiscretizedIntegratedGradients(AgainstBaseline):
         **common: Any,
     ) -> None:
         super().__init__(predictor, baseline, **common)
-        if strategy not in STRATEGIES:
-            raise ConfigurationError(
-                f"there is no strategy {strategy!r}; there are {', '.join(STRATEGIES)}"
-            )
-        if min(steps, neighbours, factor) < 1:
-            raise ConfigurationError(
-                f"steps, neighbours and factor must be positive, not {steps}, {neighbours} and "
-                f"{factor}"
-            )
-        self.steps = steps
-        self.strategy = strategy
-        self.neighbours = neighbours
-        self.factor = factor
+        self.steps = checks.integer("steps", steps, least=1)
+        self.strategy = checks.choice("strategy", strategy, STRATEGIES)
+        self.neighbours = checks.integer("neighbours", neighbours, least=1)
+        self.factor = checks.integer("factor", factor, least=1)
         self._graphs: ContentCache[Neighbours] = ContentCache(
             lambda matrix: Neighbours(matrix, self.neighbours)
         )
@@ -83,10 +74,13 @@ class DiscretizedIntegratedGradients(AgainstBaseline):
         def points(numbers: Tensor) -> Tensor:
             return z[rows[numbers], numbers % n]
 
-        total = torch.zeros_like(baseline)
-        for numbers, g in space.gradients(points, rows):
+        def products(numbers: Tensor, g: Tensor) -> Tensor:
             row, k = rows[numbers], numbers % n
-            total.index_add_(0, row.to(z.device), (z[row, k + 1] - z[row, k]) * g)
+            return (z[row, k + 1] - z[row, k]) * g
+
+        total = torch.zeros_like(baseline)
+        for numbers, some in space.gradients(points, rows, products):
+            total.index_add_(0, rows[numbers].to(z.device), some)
         scores = reduce_coordinates(total, space.layout, Sum())
         values = space.evaluate(baseline, torch.arange(len(z)))
         remedy = f"raise factor (now {self.factor}), or use 'integrated-gradients'"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
 from ..explanation_warnings import saturated
@@ -36,9 +38,12 @@ class VarGradients(NoisyGradients):
         # Shifted by one of the gradients, so that the difference of the moments loses nothing.
         shift = space.input_gradients.double()
         first, second = (shift.new_zeros(shift.shape) for _ in range(2))
-        for rows, g in self.noisy_gradients(space):
-            rows = rows.to(g.device)
-            deviation = g.double() - shift[rows]
+
+        def deviations(rows: Tensor, g: Tensor) -> Tensor:
+            return g.double() - shift[rows.to(g.device)]
+
+        for rows, deviation in self.noisy_gradients(space, deviations):
+            rows = rows.to(deviation.device)
             first.index_add_(0, rows, deviation / self.num_samples)
             second.index_add_(0, rows, deviation**2 / self.num_samples)
         variance = (second - first**2).clamp_min(0)

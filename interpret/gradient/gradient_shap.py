@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 from torch import Tensor
 
+from .. import checks
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
 from ..explanation_warnings import noisy
@@ -40,7 +40,7 @@ class GradientShap(AgainstBaseline):
         common: The baselines, and what every interpreter takes; see `AgainstBaseline`.
 
     Raises:
-        ConfigurationError: If a number is out of range.
+        ConfigurationError: If a parameter has the wrong type, or is out of range.
     """
 
     def __init__(
@@ -52,13 +52,9 @@ class GradientShap(AgainstBaseline):
         **common: Any,
     ) -> None:
         super().__init__(predictor, **common)
-        if num_samples < 1:
-            raise ConfigurationError(f"num_samples must be positive, not {num_samples}")
-        if stdev < 0:
-            raise ConfigurationError(f"stdev must not be negative, not {stdev}")
-        self.num_samples = num_samples
-        self.stdev = stdev
-        self.seed = seed
+        self.num_samples = checks.integer("num_samples", num_samples, least=1)
+        self.stdev = checks.number("stdev", stdev, least=0)
+        self.seed = checks.seed("seed", seed)
 
     @property
     def rows_per_instance(self) -> int:
@@ -99,13 +95,15 @@ class GradientShap(AgainstBaseline):
             b, x_k = ends(numbers)
             return torch.lerp(b, x_k, alphas[samples[numbers]].to(x).unsqueeze(-1))
 
+        def products(numbers: Tensor, g: Tensor) -> Tensor:
+            b, x_k = ends(numbers)
+            return (x_k - b) * g
+
         total = torch.zeros_like(x)
         sums = torch.zeros(len(rows), dtype=torch.float64)
-        for numbers, g in space.gradients(points, rows):
-            b, x_k = ends(numbers)
-            products = (x_k - b) * g
-            total.index_add_(0, rows[numbers].to(x.device), products / n)
-            sums[numbers] = products.sum(-1).double().cpu()
+        for numbers, some in space.gradients(points, rows, products):
+            total.index_add_(0, rows[numbers].to(x.device), some, alpha=1 / n)
+            sums[numbers] = some.sum(-1).double().cpu()
         warnings = [noisy(own, n) for own in sums.view(len(x), n)]
         at_zero = self.zero_warning(space)
         return Attribution(

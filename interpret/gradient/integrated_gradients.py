@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 from torch import Tensor
 
+from .. import checks
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
 from ..explanation import JsonDict
@@ -44,7 +44,7 @@ class IntegratedGradients(AgainstBaseline):
         common: The baseline, and what every interpreter takes; see `AgainstBaseline`.
 
     Raises:
-        ConfigurationError: If the rule is unknown or a number is out of range.
+        ConfigurationError: If the rule is unknown, or a number is none or out of range.
     """
 
     complete: ClassVar[bool] = True
@@ -64,27 +64,19 @@ class IntegratedGradients(AgainstBaseline):
         if self._by_default:
             relative_tolerance = _RELATIVE_TOLERANCE
         refines = tolerance is not None or relative_tolerance is not None
-        self.steps = steps if steps is not None else (9 if refines else 32)
-        self.rule = rule or ("boole" if refines else "gauss-legendre")
-        self.tolerance = tolerance
-        self.relative_tolerance = relative_tolerance
-        self.max_steps = max_steps
+        if steps is None:
+            steps = 9 if refines else 32
+        if rule is None:
+            rule = "boole" if refines else "gauss-legendre"
+        self.steps = checks.integer("steps", steps, least=1)
+        self.rule = checks.choice("rule", rule, RULES)
+        self.tolerance = checks.optional_number("tolerance", tolerance, above=0)
+        self.relative_tolerance = checks.optional_number(
+            "relative_tolerance", relative_tolerance, above=0
+        )
+        # Fewer than there are to begin with would be none.
+        self.max_steps = checks.integer("max_steps", max_steps, least=self.steps)
         self._refines = refines
-        self._check()
-
-    def _check(self) -> None:
-        if self.rule not in RULES:
-            raise ConfigurationError(
-                f"there is no rule {self.rule!r}; there are {', '.join(RULES)}"
-            )
-        if self.steps < 1 or self.max_steps < self.steps:
-            raise ConfigurationError(
-                f"steps must be between 1 and max_steps ({self.max_steps}), not {self.steps}"
-            )
-        for name in ("tolerance", "relative_tolerance"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigurationError(f"{name} must be positive, not {value}")
 
     @property
     def rows_per_instance(self) -> int:

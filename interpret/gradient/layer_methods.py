@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
+from allennlp.common.checks import ConfigurationError
 from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from torch import Tensor
 
+from ..embedding_layers import inner_layer_name
 from ..embedding_space import EmbeddingSpace
 from ..inner_space import InnerSpace
 from ..packing import TokenBudget
@@ -31,12 +34,24 @@ class AtLayer(SaliencyInterpreter):
         common: What the method takes itself.
 
     Raises:
+        ConfigurationError: If the layer is neither a name nor a number.
         InterpretationError: When interpreting, if no layer has that name.
     """
 
     def __init__(self, predictor: Predictor, layer: str | int | None = None, **common: Any) -> None:
         super().__init__(predictor, **common)
+        named = isinstance(layer, (str, Integral)) and not isinstance(layer, bool)
+        if layer is not None and not named:
+            raise ConfigurationError(
+                f"layer is the name of a layer or a block's number, not {layer!r:.100} of type "
+                f"{type(layer).__name__}"
+            )
         self.layer = layer
+
+    def check_settings(self) -> None:
+        super().check_settings()
+        if self.layer is not None:
+            inner_layer_name(self.predictor._model, self.layer)
 
     def space(
         self, twin: Twin, instances: Sequence[Instance], budget: TokenBudget, row_loss: RowLoss

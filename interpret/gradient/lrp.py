@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 
+from .. import checks
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
 from ..errors import InterpretationError
@@ -33,16 +33,14 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
         common: What every interpreter takes; see `SaliencyInterpreter`.
 
     Raises:
-        ConfigurationError: If epsilon is negative.
+        ConfigurationError: If epsilon is no finite number, or negative.
     """
 
     padded: ClassVar[bool] = False
 
     def __init__(self, predictor: Predictor, epsilon: float = 1e-6, **common: Any) -> None:
         super().__init__(predictor, **common)
-        if epsilon < 0:
-            raise ConfigurationError(f"epsilon must not be negative, not {epsilon}")
-        self.epsilon = epsilon
+        self.epsilon = checks.number("epsilon", epsilon, least=0)
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         x = space.embeddings

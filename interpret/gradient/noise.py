@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 from torch import Tensor
 
-from ..embedding_space import EmbeddingSpace
+from .. import checks
+from ..embedding_space import EmbeddingSpace, Made
 from ..saliency_interpreter import SaliencyInterpreter
 
 
@@ -25,7 +25,7 @@ class NoisyGradients(SaliencyInterpreter):
         common: What every interpreter takes; see `SaliencyInterpreter`.
 
     Raises:
-        ConfigurationError: If a number is out of range.
+        ConfigurationError: If a parameter has the wrong type, or is out of range.
     """
 
     def __init__(
@@ -37,13 +37,9 @@ class NoisyGradients(SaliencyInterpreter):
         **common: Any,
     ) -> None:
         super().__init__(predictor, **common)
-        if num_samples < 1:
-            raise ConfigurationError(f"num_samples must be positive, not {num_samples}")
-        if stdev < 0:
-            raise ConfigurationError(f"stdev must not be negative, not {stdev}")
-        self.num_samples = num_samples
-        self.stdev = stdev
-        self.seed = seed
+        self.num_samples = checks.integer("num_samples", num_samples, least=1)
+        self.stdev = checks.number("stdev", stdev, least=0)
+        self.seed = checks.seed("seed", seed)
 
     @property
     def rows_per_instance(self) -> int:
@@ -52,12 +48,20 @@ class NoisyGradients(SaliencyInterpreter):
     def moment(self, space: EmbeddingSpace, power: int) -> Tensor:
         """The mean of ∇F(x + ε_k)^power over the noisy copies, `(instances, size)`, float64."""
         total = torch.zeros_like(space.embeddings, dtype=torch.float64)
-        for rows, g in self.noisy_gradients(space):
-            total.index_add_(0, rows.to(total.device), g.double() ** power)
+        for rows, some in self.noisy_gradients(space, lambda _, g: g.double() ** power):
+            total.index_add_(0, rows.to(total.device), some)
         return total / self.num_samples
 
-    def noisy_gradients(self, space: EmbeddingSpace) -> Iterator[tuple[Tensor, Tensor]]:
-        """Gradients at all noisy copies: the instances `(chunk,)`, gradients `(chunk, size)`."""
+    def noisy_gradients(self, space: EmbeddingSpace, made: Made) -> Iterator[tuple[Tensor, Tensor]]:
+        """What is made of the gradients at all noisy copies.
+
+        Args:
+            space: The instances.
+            made: A function of the instances, `(chunk,)`, and the gradients, `(chunk, size)`.
+
+        Yields:
+            The instances `(chunk,)`, and what was made of the gradients.
+        """
         x = space.embeddings
         sigma = self.stdev * value_range(space)
         noise = standard_normal(space, self.num_samples, self.seed).flatten(0, 1)
@@ -67,8 +71,8 @@ class NoisyGradients(SaliencyInterpreter):
             of = rows[numbers].to(x.device)
             return x[of] + sigma[of].unsqueeze(-1) * noise[numbers.to(x.device)]
 
-        for numbers, g in space.gradients(noisy, rows):
-            yield rows[numbers], g
+        for numbers, some in space.gradients(noisy, rows, lambda of, g: made(rows[of], g)):
+            yield rows[numbers], some
 
 
 def standard_normal(space: EmbeddingSpace, samples: int, seed: int) -> Tensor:

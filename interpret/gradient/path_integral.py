@@ -184,11 +184,14 @@ class StraightPaths:
             for alpha in self._paths[row].missing(self._rule.points(self._paths[row].edges))
         ]
         rows, alphas = _columns(todo)
-        for numbers, values, g in self._space.values_and_gradients(
-            lambda numbers: self._points(rows, alphas, numbers), rows
-        ):
+
+        def scored(numbers: Tensor, g: Tensor) -> Tensor:
             products = self._direction[rows[numbers].to(g.device)] * g
-            scores = reduce_coordinates(products, self._space.layout, Sum()).cpu()
+            return reduce_coordinates(products, self._space.layout, Sum()).cpu()
+
+        for numbers, values, scores in self._space.values_and_gradients(
+            lambda numbers: self._points(rows, alphas, numbers), rows, scored
+        ):
             for number, score in zip(numbers.tolist(), scores, strict=True):
                 row, alpha = todo[number]
                 self._paths[row].add(alpha, score)

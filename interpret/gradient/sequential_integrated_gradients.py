@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 from torch import Tensor
 
+from .. import checks
 from ..assembly import Attribution
 from ..embedding_space import EmbeddingSpace
 from ..explanation_warnings import token_incomplete
@@ -43,7 +43,7 @@ class SequentialIntegratedGradients(AgainstBaseline):
         common: The baseline, and what every interpreter takes; see `AgainstBaseline`.
 
     Raises:
-        ConfigurationError: If the rule is unknown or the number of steps not positive.
+        ConfigurationError: If the rule is unknown or the number of steps no positive integer.
     """
 
     def __init__(
@@ -54,12 +54,8 @@ class SequentialIntegratedGradients(AgainstBaseline):
             rule = "gauss-legendre"
         elif steps is None:
             steps = _STEPS
-        if rule not in RULES:
-            raise ConfigurationError(f"there is no rule {rule!r}; there are {', '.join(RULES)}")
-        if steps is not None and steps < 1:
-            raise ConfigurationError(f"steps must be positive, not {steps}")
-        self.steps = steps
-        self.rule = rule
+        self.steps = checks.optional_integer("steps", steps, least=1)
+        self.rule = checks.choice("rule", rule, RULES)
 
     @property
     def rows_per_instance(self) -> int:
@@ -85,17 +81,21 @@ class SequentialIntegratedGradients(AgainstBaseline):
             return torch.where(own, torch.lerp(baseline[row], x[row], alpha), x[row])
 
         k = len(alphas)
-        scores = torch.zeros(layout.tokens.shape, dtype=torch.float64, device=x.device)
-        paths = rows.repeat_interleave(k)
-        for numbers, g in space.gradients(
-            lambda n: points(n // k, alphas[n % k].to(x).unsqueeze(-1)), paths
-        ):
+
+        def contributions(numbers: Tensor, g: Tensor) -> Tensor:
+            """What a point contributes to the score of its token, by position."""
             at = (numbers // k).to(x.device)
             row = rows.to(x.device)[at]
             products = layout.position_sums((x[row] - baseline[row]) * g).double()
             own = moved.to(x.device)[row, units.to(x.device)[at]]
-            w = weights.to(x.device)[(numbers % k).to(x.device)].unsqueeze(-1)
-            scores.index_add_(0, row, w * own * products)
+            return weights.to(x.device)[(numbers % k).to(x.device)].unsqueeze(-1) * own * products
+
+        scores = torch.zeros(layout.tokens.shape, dtype=torch.float64, device=x.device)
+        paths = rows.repeat_interleave(k)
+        for numbers, some in space.gradients(
+            lambda n: points(n // k, alphas[n % k].to(x).unsqueeze(-1)), paths, contributions
+        ):
+            scores.index_add_(0, rows.to(x.device)[(numbers // k).to(x.device)], some)
         without = space.evaluate(lambda n: points(n, torch.zeros(len(n), 1).to(x)), rows)
         by_unit = (scores.cpu().unsqueeze(1) * moved).sum(-1)[rows, units]
         dues = space.values[rows] - without

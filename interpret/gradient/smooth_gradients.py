@@ -7,6 +7,7 @@ from typing import Any
 from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 
+from .. import checks
 from ..assembly import Attribution
 from ..construct import construct
 from ..embedding_space import EmbeddingSpace
@@ -30,7 +31,7 @@ class SmoothGradients(NoisyGradients):
         common: The noise, and what every interpreter takes; see `NoisyGradients`.
 
     Raises:
-        ConfigurationError: If the reduction is a plain sum.
+        ConfigurationError: If the reduction is a plain sum, or `times_input` no boolean.
     """
 
     def __init__(
@@ -41,9 +42,9 @@ class SmoothGradients(NoisyGradients):
         **common: Any,
     ) -> None:
         super().__init__(predictor, **common)
-        self.times_input = times_input
+        self.times_input = checks.boolean("times_input", times_input)
         self.reduction = construct(Reduction, reduction)
-        if not times_input and isinstance(self.reduction, Sum):
+        if not self.times_input and isinstance(self.reduction, Sum):
             raise ConfigurationError(
                 "the plain sum of a gradient says nothing behind a LayerNorm; use the reduction "
                 "'l2', 'mean-abs' or 'l1', or times_input"

@@ -9,10 +9,11 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 from torch import Tensor
 
+from .. import checks
 from ..saliency_interpreter import SaliencyInterpreter
 from .attention_interpreter import AttentionInterpreter, View, sinks
 from .attention_space import AttentionSpace, Stack
-from .weighing import REDUCTIONS, between_real, checked, reduced
+from .weighing import REDUCTIONS, between_real, reduced
 
 
 class ByLayerAndHead(AttentionInterpreter):
@@ -38,10 +39,8 @@ class ByLayerAndHead(AttentionInterpreter):
         **common: Any,
     ) -> None:
         super().__init__(predictor, **common)
-        checked("layers", layers, REDUCTIONS)
-        checked("heads", heads, REDUCTIONS)
-        self.layers = layers
-        self.heads = heads
+        self.layers = checks.choice_or_integer("layers", layers, REDUCTIONS)
+        self.heads = checks.choice_or_integer("heads", heads, REDUCTIONS)
 
     def views(self, space: AttentionSpace) -> list[View]:
         stacks = space.stacks(self.kind)

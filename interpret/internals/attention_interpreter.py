@@ -13,6 +13,7 @@ from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from torch import Tensor
 
+from .. import checks
 from ..assembly import Attribution
 from ..beginnings import texts
 from ..embedding_space import EmbeddingSpace
@@ -26,7 +27,7 @@ from ..twin import Twin
 from .attention_space import AttentionSpace, NestedAttentionSpace, Stack
 from .matrices import matrices_of, written
 from .recorder import KINDS
-from .weighing import QUERIES, checked, token_scores
+from .weighing import QUERIES, token_scores
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,11 @@ class AttentionInterpreter(SaliencyInterpreter):
         **common: Any,
     ) -> None:
         super().__init__(predictor, **common)
-        if kind is not None and kind not in KINDS:
-            raise ConfigurationError(f"kind is {', '.join(map(repr, KINDS))}, not {kind!r}")
         query = self.default_query if query is None else query
-        checked("query", query, QUERIES, optional=True)
         if not isinstance(matrices, (bool, str)):
             raise ConfigurationError(f"matrices is true, false or a folder, not {matrices!r}")
-        self.kind = kind
-        self.query = query
+        self.kind = None if kind is None else checks.choice("kind", kind, KINDS)
+        self.query = None if query is None else checks.choice_or_integer("query", query, QUERIES)
         self.matrices = matrices
 
     def space(

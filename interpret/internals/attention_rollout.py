@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 from torch import Tensor
 
+from .. import checks
 from ..saliency_interpreter import SaliencyInterpreter
 from .attention_interpreter import AttentionInterpreter, View, sinks
 from .attention_space import AttentionSpace, Stack
 from .recorder import CROSS, AttentionCall, Run
-from .weighing import between_real, checked, reduced
+from .weighing import between_real, reduced
 
 _HEADS = ("mean", "max")
 
@@ -49,13 +49,9 @@ class AttentionRollout(AttentionInterpreter):
         **common: Any,
     ) -> None:
         super().__init__(predictor, **common)
-        checked("layer", layer, ())
-        checked("heads", heads, _HEADS)
-        if not 0 <= residual <= 1:
-            raise ConfigurationError(f"residual is a share, from 0 to 1, not {residual!r}")
-        self.layer = layer
-        self.heads = heads
-        self.residual = residual
+        self.layer = checks.integer("layer", layer)
+        self.heads = checks.choice_or_integer("heads", heads, _HEADS)
+        self.residual = checks.number("residual", residual, least=0, most=1)
 
     def views(self, space: AttentionSpace) -> list[View]:
         known: dict[int, dict[str, Tensor]] = {}

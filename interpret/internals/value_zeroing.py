@@ -10,13 +10,14 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 from torch import Tensor
 
+from .. import checks
 from ..errors import InterpretationError
 from ..saliency_interpreter import SaliencyInterpreter
 from .attention_interpreter import AttentionInterpreter, View
 from .attention_space import AttentionSpace, Stack
 from .recorder import CROSS
 from .rerun import Rerun
-from .weighing import between_real, checked, reduced
+from .weighing import between_real, reduced
 
 _LAYERS = ("mean", "max", "rollout")
 # Of a cosine in double precision between states in single precision.
@@ -58,14 +59,11 @@ class ValueZeroing(AttentionInterpreter):
         **common: Any,
     ) -> None:
         super().__init__(predictor, **common)
-        checked("layers", layers, _LAYERS)
-        if threshold < 0:
-            raise ConfigurationError(f"threshold must not be negative, not {threshold}")
+        self.layers = checks.choice_or_integer("layers", layers, _LAYERS)
+        self.final_norm = checks.boolean("final_norm", final_norm)
+        self.threshold = checks.number("threshold", threshold, least=0)
         if layers == "rollout" and self.kind == CROSS:
             raise ConfigurationError("there is no rollout of cross attention alone; name a layer")
-        self.layers = layers
-        self.final_norm = final_norm
-        self.threshold = threshold
 
     def views(self, space: AttentionSpace) -> list[View]:
         views = []

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from allennlp.common.checks import ConfigurationError
 from torch import Tensor
 
-from ..errors import InterpretationError
+from ..errors import InterpretationError, SettingError
 from .attention_space import AttentionSpace, Stack
 from .recorder import ENCODER
 from .sequences import Sequences
@@ -17,28 +14,16 @@ REDUCTIONS = ("mean", "max", "sum")
 QUERIES = ("mean", "sum", "first", "last")
 
 
-def checked(name: str, value: object, words: Sequence[str], optional: bool = False) -> None:
-    """Makes sure that a parameter is one of some words, or a number.
-
-    Raises:
-        ConfigurationError: If it is neither.
-    """
-    number = isinstance(value, int) and not isinstance(value, bool)
-    if not (number or value in words or (optional and value is None)):
-        known = " or ".join([*map(repr, words), "a number"])
-        raise ConfigurationError(f"{name} is {known}, not {value!r}")
-
-
 def reduced(values: Tensor, how: str | int, dim: int, name: str) -> Tensor:
     """A dimension of layers or heads as one value, or as one of them.
 
     Raises:
-        InterpretationError: If there is no such layer or head.
+        SettingError: If there is no such layer or head.
     """
     if isinstance(how, int):
         count = values.shape[dim]
         if not -count <= how < count:
-            raise InterpretationError(
+            raise SettingError(
                 f"the model has {count} {name}s, so there is no {name} {how}; count from 0, or "
                 "from the last with -1"
             )

@@ -31,6 +31,10 @@ class LabelVocabulary(Vocabulary):
         """The tokens of a tokenizer as labels: there are too many of them to copy."""
         return cls(_TokenNames(tokenizer), _TokenIndices(tokenizer))
 
+    def get_namespaces(self) -> set[str]:
+        """The names of all namespaces."""
+        return {*super().get_namespaces(), NAMESPACE}
+
     def get_index_to_token_vocabulary(self, namespace: str = "tokens") -> Any:
         """Names by index."""
         if namespace == NAMESPACE:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from allennlp.common.checks import ConfigurationError
 from torch import Tensor
 
-from allennlp_saliency.interpret import InterpretationError, Target
+from allennlp_saliency.interpret import InterpretationError, Target, checks
 from allennlp_saliency.interpret.outputs import ModelOutputs
 from allennlp_saliency.interpret.targets import LabelTarget
 
@@ -29,9 +28,7 @@ class FoilDifference(LabelTarget):
 
     def __init__(self, of: Literal["logit", "probability"] = "logit") -> None:
         super().__init__()
-        if of not in ("logit", "probability"):
-            raise ConfigurationError(f"a foil is compared by 'logit' or 'probability', not {of!r}")
-        self.of = of
+        self.of = checks.choice("of", of, ("logit", "probability"))
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         foil = _given(outputs, "foil", "foil")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import tarfile
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.compat.attempts import Attempt
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "good", "bad", "film", "##s"]
 
@@ -102,3 +106,79 @@ def make_archive(tmp_path: Path, transformer_folder: Path) -> Callable[..., Path
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _plain_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bag-of-embeddings classifier: the folder of an archive."""
+    import torch
+    from allennlp.common import Params
+    from allennlp.data import Vocabulary
+    from allennlp.models import Model
+
+    folder = tmp_path_factory.mktemp("plain") / "archive"
+    folder.mkdir()
+    config = {
+        "dataset_reader": {"type": "text_classification_json", "tokenizer": {"type": "whitespace"}},
+        "model": {
+            "type": "basic_classifier",
+            "text_field_embedder": {
+                "token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 4}}
+            },
+            "seq2vec_encoder": {"type": "bag_of_embeddings", "embedding_dim": 4},
+        },
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    vocab = Vocabulary()
+    for name, namespace in (("good", "tokens"), ("pos", "labels"), ("neg", "labels")):
+        vocab.add_token_to_namespace(name, namespace)
+    torch.manual_seed(1)
+    model = Model.from_params(Params(config["model"]), vocab=vocab)
+    vocab.save_to_files(str(folder / "vocabulary"))
+    torch.save(model.state_dict(), folder / "weights.th")
+    (folder / "meta.json").write_text('{"version": "2.10.1"}')
+    return folder
+
+
+@pytest.fixture
+def plain_archive(_plain_archive: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed at will."""
+    return Path(shutil.copytree(_plain_archive, tmp_path / "archive"))
+
+
+@pytest.fixture
+def attempt(
+    plain_archive: Path,
+    transformer_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Attempt]:
+    """An archive to be made hostile, and a working folder with modules that touch the canary."""
+    work = tmp_path / "work"
+    (work / "evil_package").mkdir(parents=True)
+    canary = tmp_path / "canary"
+    made = Attempt(
+        plain_archive,
+        canary,
+        json.loads((plain_archive / "config.json").read_text()),
+        work,
+        transformer_folder,
+    )
+    body = made.code() + "class Evil:\n    pass\n"
+    (work / "evil_module.py").write_text(body)
+    (work / "evil_package" / "__init__.py").write_text(body)
+    (work / "evil_package" / "part.py").write_text(body)
+    (tmp_path / "canary.py").write_text(body)
+    monkeypatch.chdir(work)
+    monkeypatch.syspath_prepend(str(work))
+    monkeypatch.setenv("SECRET", "s3cret")
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "hf-modules"))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield made
+    assert not canary.exists()
+    assert "evil_module" not in sys.modules
+    assert "evil_package" not in sys.modules
+    assert list(folder.iterdir()) == []

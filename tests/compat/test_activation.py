@@ -64,7 +64,8 @@ from allennlp.common.plugins import import_plugins
 import_plugins()
 import transformers, huggingface_hub
 print(json.dumps({
-    "states": [[s.name, s.module, s.state, s.error] for s in allennlp_saliency.compat.shims()],
+    "states": [[s.name, s.module, s.state, s.error] for s in allennlp_saliency.compat.shims()
+               if s.state == "failed" or not s.optional],
     "plugin": "allennlp_saliency.plugin" in sys.modules,
     "torchvision": [n for n in sys.modules if n.startswith("torchvision")],
     "left": [hasattr(transformers, "AdamW"), hasattr(huggingface_hub, "HfFolder")],
@@ -75,8 +76,9 @@ print(json.dumps({
 
 def test_every_module_of_allennlp_imports_and_every_shim_decides(run: Run) -> None:
     found = run(EVERYTHING)
-    undecided = [s for s in found["states"] if s[2] not in ("active", "not needed")]
-    assert undecided == []
+    undecided = [s[1] for s in found["states"] if s[2] not in ("active", "not needed")]
+    # It need not be installed.
+    assert [name for name in undecided if not name.startswith("allennlp_models.")] == []
     assert found["modules"] > 250
     # Without a plugins file: the working folder and nothing in it.
     assert found["plugin"]
@@ -144,7 +146,7 @@ def test_allennlp_imported_before_this_package(run: Run) -> None:
         "import allennlp_saliency\n"
         "from allennlp.predictors import Predictor\n"
         "shims = allennlp_saliency.compat.shims()\n"
-        "state = next(s.state for s in shims if s.module == 'allennlp')\n"
+        "state = next(s.state for s in shims if s.module == 'allennlp' and not s.optional)\n"
         "print(json.dumps([before, hasattr(base, 'encode_plus'), state]))"
     )
     assert found in ([False, True, "active"], [True, True, "not needed"])
@@ -233,6 +235,6 @@ def test_an_around_shim_is_undone_even_if_the_module_fails(tmp_path: Path) -> No
 
 def test_every_shim_says_why_in_one_line() -> None:
     for shim in compat.shims():
-        assert shim.module.partition(".")[0] in ("allennlp", "allennlp_models")
+        assert registry.is_mended(shim.module)
         assert "\n" not in shim.why
         assert len(shim.why) > 20

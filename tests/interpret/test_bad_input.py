@@ -285,3 +285,62 @@ class TestModels:
         (result,) = make("gradient", predictor).interpret_each([GOOD])
         assert isinstance(result.error, InterpretationError)
         assert "get_interpretable_layer" in str(result.error)
+
+
+class TestWhoseFault:
+    """An error says whose it is: the input's, or the model's own."""
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            ({"sentence": None}, "'sentence' is null, and a text is wanted"),
+            ({"sentence": "a \ud800"}, "'sentence' has half a character, '\\ud800' at place 2"),
+        ],
+    )
+    @pytest.mark.parametrize("family", ["bert", "roberta", "lstm"])
+    def test_the_input(self, zoo: Zoo, family: str, given: dict[str, Any], told: str) -> None:
+        given = {**given, "rationale": [[1, 2]], "note": None}
+        (result,) = make("gradient", zoo.predictor(family)).interpret_each([given])
+        if family == "lstm" and given["sentence"]:
+            assert result.error is None  # its tokenizer takes any string
+            return
+        assert isinstance(result.error, InterpretationError)
+        assert told in str(result.error)
+        # Nothing of keys that nobody reads, nor advice about other libraries' methods.
+        assert not any(word in str(result.error) for word in ("rationale", "note", "encode"))
+
+    def test_a_key_error_of_the_models_is_its_own_and_the_prediction_stays(self, zoo: Zoo) -> None:
+        known = zoo.predictor("lstm")
+
+        class Mistaken(TextClassifierPredictor):
+            def predictions_to_labeled_instances(self, instance: Any, outputs: Any) -> Any:
+                return outputs["label_logits"]
+
+        class MistakenEarlier(TextClassifierPredictor):
+            def _json_to_instance(self, json_dict: Any) -> Any:
+                return {}[json_dict["sentence"]]
+
+        predictor = Mistaken(known._model, known._dataset_reader)
+        (result,) = make("gradient", predictor).interpret_each([GOOD], predict=True)
+        assert isinstance(result.error, KeyError)
+        assert result.prediction == known.predict_json(GOOD)
+        assert result.explanations == []
+        predictor = MistakenEarlier(known._model, known._dataset_reader)
+        (result,) = make("gradient", predictor).interpret_each([GOOD], predict=True)
+        assert isinstance(result.error, KeyError)
+        assert result.prediction is None
+
+    def test_keys_that_are_taken_out_are_missed_too(self, zoo: Zoo) -> None:
+        known = zoo.predictor("lstm")
+
+        class Takes(TextClassifierPredictor):
+            def _json_to_instance(self, json_dict: Any) -> Any:
+                json_dict.pop("id", None)
+                return self._dataset_reader.text_to_instance(json_dict.pop("sentence"))
+
+        interpreter = make("gradient", Takes(known._model, known._dataset_reader))
+        given = {"id": 3, **GOOD}
+        assert interpreter.interpret_each([given])[0].error is None
+        assert given == {"id": 3, **GOOD}
+        (result,) = interpreter.interpret_each([{"id": 3}])
+        assert "lacks the key 'sentence'" in str(result.error)

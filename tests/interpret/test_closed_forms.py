@@ -286,7 +286,7 @@ class TestConstructors:
 
     @pytest.mark.parametrize("budget", [0, -1])
     def test_budget(self, zoo: Zoo, budget: int) -> None:
-        with pytest.raises(ValueError, match="budget"):
+        with pytest.raises(ConfigurationError, match="token_budget"):
             Gradient(zoo.predictor("boe"), token_budget=budget)
 
     def test_a_params_dict_stays_as_it_is(self, zoo: Zoo) -> None:

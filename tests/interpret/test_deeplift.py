@@ -157,7 +157,7 @@ class TestEveryArchitecture:
         assert apart[2] < apart[1] < apart[0]
 
     def test_no_segments(self, zoo: Zoo) -> None:
-        with pytest.raises(ConfigurationError, match="segments must be positive, not 0"):
+        with pytest.raises(ConfigurationError, match="segments is an integer of at least 1, not 0"):
             DeepLift(zoo.predictor("bert"), segments=0)
 
     def test_against_itself_is_nothing(self, zoo: Zoo) -> None:

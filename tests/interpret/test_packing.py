@@ -15,8 +15,10 @@ from allennlp_saliency.interpret import (
     Explanation,
     InputXGradient,
     IntegratedGradients,
+    SaliencyInterpreter,
     SmoothGradients,
 )
+from allennlp_saliency.interpret.embedding_space import EmbeddingSpace
 from allennlp_saliency.interpret.packing import TokenBudget
 from tests.zoo import Zoo
 
@@ -26,8 +28,20 @@ ERRORS: dict[str, Callable[[], Exception]] = {
         "[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried "
         "to allocate 8589934592 bytes."
     ),
+    "windows": lambda: RuntimeError(
+        "DefaultCPUAllocator: not enough memory: you tried to allocate"
+    ),
     "python": MemoryError,
+    "c++": lambda: RuntimeError("std::bad_alloc"),
+    "system": lambda: OSError(12, "Cannot allocate memory"),
+    "cublas": lambda: RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublas"),
+    "wrapped": lambda: _raised_from(ValueError("the layer failed"), MemoryError()),
 }
+
+
+def _raised_from(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
 
 
 class Narrow:
@@ -148,6 +162,42 @@ class TestChunks:
 class TestOutOfMemory:
     texts = ("a film", "the plot", "a great actor", "the very long awful film was not good at all")
     inputs = tuple({"sentence": text} for text in texts)
+
+    @pytest.mark.parametrize(
+        ("method", "settings"),
+        [
+            ("integrated-gradients", {"steps": 8}),
+            ("discretized-integrated-gradients", {"steps": 4}),
+            ("sequential-integrated-gradients", {"steps": 3}),
+            ("gradient-shap", {"num_samples": 6}),
+            ("smooth-gradients", {"num_samples": 6}),
+            ("var-gradients", {"num_samples": 6}),
+        ],
+    )
+    def test_what_a_method_makes_of_the_gradients_halves_the_batch_too(
+        self,
+        zoo: Zoo,
+        method: str,
+        settings: dict[str, Any],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        make = SaliencyInterpreter.by_name(method)
+        expected = make(zoo.predictor("lstm"), **settings).interpret_json(self.inputs[3])
+        original, refused = EmbeddingSpace._made, []
+
+        def little(self: Any, made: Any, numbers: Tensor, gradients: Tensor) -> Tensor:
+            if made is not None and len(numbers) > 2:
+                refused.append(len(numbers))
+                raise MemoryError
+            return original(self, made, numbers, gradients)
+
+        monkeypatch.setattr(EmbeddingSpace, "_made", little)
+        found = make(zoo.predictor("lstm"), **settings).interpret_json(self.inputs[3])
+        assert refused
+        # Other batches, other sums: single precision.
+        assert found[0].inputs[0].attributions == pytest.approx(
+            expected[0].inputs[0].attributions, rel=1e-4, abs=1e-6
+        )
 
     @pytest.mark.parametrize("kind", ERRORS)
     @pytest.mark.parametrize("limit", [1, 2, 5])

@@ -88,6 +88,10 @@ def make(method: str, predictor: Predictor, **settings: Any) -> SaliencyInterpre
     return made
 
 
+# T5's states are large and the 113 gradients along the path cancel: float32 lies 3e-6 from float64
+# here whatever the batch, and matrix products round by how their operands lie in memory.
+ROUNDING = {("layer-integrated-gradients", "t5"): 5e-5}
+
 _INTERPRETED: dict[tuple[int, str, str], list[list[Explanation]]] = {}
 
 
@@ -238,11 +242,13 @@ class TestBatches:
         single = [interpreter.interpret_json(given) for given in inputs]
         together = interpreted(zoo, method, family)
         assert [len(es) for es in together] == [len(es) for es in single]
-        assert close(flat(together), flat(single))
+        tolerance = ROUNDING.get((method, family), 1e-5)
+        assert close(flat(together), flat(single), tolerance)
         # All in one batch, whatever the padding costs, and hardly anything in a batch.
         for budget in (10**6, 60) if method in COMMON else (60,):
             packed = make(method, predictor, token_budget=budget)
-            assert close(flat(packed.interpret_batch_json(inputs[::-1])), flat(single[::-1]))
+            found = flat(packed.interpret_batch_json(inputs[::-1]))
+            assert close(found, flat(single[::-1]), tolerance)
 
     @each_method
     def test_instances_that_are_padded_much_share_a_batch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -44,6 +45,26 @@ class Environment:
     def uninstall(self) -> None:
         """Take the package away, as `pip uninstall` does, and leave the `.pth` file of `enable`."""
         (self.packages / "tree.pth").unlink()
+
+    def without(self, *distributions: str) -> Path:
+        """See the libraries but these distributions, and return the folder of what is seen."""
+        hidden = {name for given in distributions for name in _entries(given)}
+        seen = self.packages.parent / "seen"
+        seen.mkdir()
+        listed = self.packages / "libraries.pth"
+        for folder in listed.read_text().splitlines():
+            for path in Path(folder).iterdir():
+                link = seen / path.name
+                if path.name not in hidden and path.suffix != ".pth" and not link.exists():
+                    link.symlink_to(path)
+        listed.write_text(f"{seen}\n")
+        return seen
+
+
+def _entries(distribution: str) -> set[str]:
+    """What a distribution has put directly into the site-packages."""
+    files = importlib.metadata.files(distribution) or ()
+    return {file.parts[0] for file in files if file.parts[0] != ".."}
 
 
 @pytest.fixture

@@ -1,0 +1,189 @@
+"""The command itself: from its arguments to its exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, cast
+
+from allennlp.commands import predict as allennlp_predict
+from allennlp.common import logging as allennlp_logging
+from allennlp.common.checks import ConfigurationError
+from allennlp.common.util import lazy_groups_of
+from allennlp.data import Instance
+from allennlp.predictors import Predictor
+
+from allennlp_saliency.interpret.errors import InterpretationError, SettingError
+from allennlp_saliency.interpret.explanation import JsonDict
+from allennlp_saliency.predictors.error_lines import ErrorLine
+from allennlp_saliency.predictors.json_lines import InputLine
+
+from . import lines
+from .arguments import check
+from .output import Console, ConsoleClosed, OutputError, OutputFile
+from .signals import CLOSED, INTERRUPTED, TERMINATED, Terminated, quiet, terminating
+from .tally import Progress, Tally, say
+
+
+class Served(Protocol):
+    """What the command needs of a predictor: an input that fails is an `ErrorLine`."""
+
+    def load_numbered_line(self, line: str, number: int) -> InputLine:
+        """An input of a line of the file; `number` counts from 1."""
+
+    def predict_batch_json(self, inputs: list[JsonDict]) -> list[JsonDict]:
+        """A line for each input."""
+
+    def predict_batch_instance(self, instances: list[Instance]) -> list[JsonDict]:
+        """A line for each instance."""
+
+    def dump_line(self, outputs: JsonDict) -> str:
+        """The line as text."""
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs `allennlp predict`.
+
+    Args:
+        args: The parsed arguments of the command.
+
+    Raises:
+        SystemExit: With a message and status 1 if the arguments are wrong, a setting fits no
+            input, every input failed, or the output cannot be written; with 130 after Ctrl-C, 143
+            after SIGTERM, 141 if the standard output was closed.
+    """
+    tally = Tally()
+    output = OutputFile(args.output_file) if args.output_file else None
+    try:
+        with quiet(args.silent), terminating():
+            allennlp_logging.FILE_FRIENDLY_LOGGING = args.file_friendly_logging
+            check(args)
+            predictor: Any = allennlp_predict._get_predictor(args)
+            first = _Run(args, predictor, output, tally).to_the_end()
+    except KeyboardInterrupt as stop:
+        _close(output)
+        terminated = isinstance(stop, Terminated)
+        how = "terminated" if terminated else "interrupted"
+        say(f"{how} after {tally.summary(with_total=True)}{_kept(output)}")
+        raise SystemExit(TERMINATED if terminated else INTERRUPTED) from None
+    except ConsoleClosed:
+        say(f"the standard output was closed after {tally.summary(with_total=True)}")
+        raise SystemExit(CLOSED) from None
+    except (ConfigurationError, InterpretationError, OutputError, FileNotFoundError) as error:
+        _close(output)
+        if tally.inputs:
+            say(f"stopped after {tally.summary(with_total=True)}{_kept(output)}")
+        raise SystemExit(f"allennlp predict: error: {error}") from error
+    except BaseException:
+        _close(output)
+        say(f"failed after {tally.summary(with_total=True)}{_kept(output)}")
+        raise
+    say(f"{tally.summary()}{_kept(output)}")
+    if tally.inputs and tally.errors == tally.inputs:
+        raise SystemExit(f"allennlp predict: error: every input failed; the first: {first}")
+
+
+class _Run:
+    """From the predictor on."""
+
+    def __init__(
+        self, args: argparse.Namespace, predictor: Served, output: OutputFile | None, tally: Tally
+    ) -> None:
+        self._args = args
+        self._predictor = predictor
+        self._output = output
+        self._console = None if args.silent else Console()
+        self._tally = tally
+        self._first = ""
+
+    def to_the_end(self) -> str:
+        """Does all inputs; what is wrong with the first that failed, empty if none did."""
+        args = self._args
+        if not args.use_dataset_reader:
+            self._tally.total = lines.count(args.input_file)
+        progress = Progress(self._tally, args.silent, args.file_friendly_logging)
+        try:
+            for batch in lazy_groups_of(self._inputs(), args.batch_size):
+                found = self._predicted(batch)
+                self._check_settings(found)
+                progress.hide()
+                for given, line in zip(batch, found, strict=True):
+                    self._write(given, line)
+                self._flush()
+                progress.update()
+        finally:
+            progress.close()
+        if self._output is not None:
+            self._output.open()
+            self._output.close()
+        return self._first
+
+    def _inputs(self) -> Iterator[Any]:
+        args = self._args
+        if not args.use_dataset_reader:
+            return lines.read(args.input_file, self._predictor.load_numbered_line)
+        # It reads a reader's instances, for several tasks, too, and opens no output of its own.
+        manager = allennlp_predict._PredictManager(
+            cast(Predictor, self._predictor), args.input_file, None, args.batch_size, False, True,
+            args.multitask_head,
+        )  # fmt: skip
+        return manager._get_instance_data()
+
+    def _predicted(self, batch: list[Any]) -> Sequence[JsonDict]:
+        if self._args.use_dataset_reader:
+            return self._predictor.predict_batch_instance(batch)
+        return self._predictor.predict_batch_json(batch)
+
+    def _check_settings(self, found: Sequence[JsonDict]) -> None:
+        """Stops a run that has failed at every input until now, by a setting that fits none."""
+        if self._tally.errors < self._tally.inputs:
+            return
+        errors = [line.error for line in found if isinstance(line, ErrorLine)]
+        unfit = [error for error in errors if isinstance(error, SettingError)]
+        if unfit and len(errors) == len(found):
+            raise ConfigurationError(
+                f"--predictor-args {self._args.predictor_args or '{}'} does not fit this model, "
+                f"whatever the input: {unfit[0]}"
+            ) from unfit[0]
+
+    def _write(self, given: Any, line: JsonDict) -> None:
+        text = self._predictor.dump_line(line)
+        if self._output is not None:
+            self._output.write(text)
+        if self._console is not None:
+            shown = str(given) if isinstance(given, Instance) else json.dumps(given)
+            try:
+                self._console.show(self._tally.inputs, shown, text)
+            except ConsoleClosed:
+                self._closed()
+        if isinstance(line, ErrorLine) and not self._first:
+            self._first = line.message
+        self._tally.add(isinstance(line, ErrorLine))
+
+    def _flush(self) -> None:
+        try:
+            if self._console is not None:
+                self._console.flush()
+        except ConsoleClosed:
+            self._closed()
+
+    def _closed(self) -> None:
+        """Goes on where there is a file to write."""
+        if self._output is None:
+            raise ConsoleClosed
+        self._console = None
+
+
+def _close(output: OutputFile | None) -> None:
+    try:
+        if output is not None:
+            output.close()
+    except OutputError as error:
+        say(str(error))
+
+
+def _kept(output: OutputFile | None) -> str:
+    if output is None:
+        return ""
+    return f"; output in {output.path}" if output.opened else "; no output was written"
