@@ -142,7 +142,7 @@ def _label_json_by(
         for explained in labels.labelled(predictor, instances[number], outputs[number])
     ]
     if len(outputs) == 1:
-        labelled.details = labels.details(predictor, outputs[0])
+        labelled.details = _details_by(labels, predictor, instances[0], outputs[0])
 
 
 def _label_instance_by(
@@ -156,7 +156,14 @@ def _label_instance_by(
     labelled.prediction = without_explained(outputs) if predict else None
     found = labels.labelled(predictor, instance, outputs)
     labelled.instances = [LabelledInstance(one, outputs, labels) for one in found]
-    labelled.details = labels.details(predictor, outputs)
+    labelled.details = _details_by(labels, predictor, instance, outputs)
+
+
+def _details_by(
+    labels: PredictionLabels, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]
+) -> JsonDict:
+    own = predictor.explanation_details(instance) if isinstance(predictor, AddsDetails) else {}
+    return {**labels.details(predictor, outputs), **own}
 
 
 def _indexed_and_predicted(predictor: Predictor, instance: Instance) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class RandomFieldLabels(PredictionLabels):
         with replaced(field, "viterbi_tags", _no_tags):
             outputs = run(**inputs)
         logits, mask = outputs["logits"], outputs["mask"]
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         others = torch.ones_like(logits, dtype=torch.bool).scatter(-1, tags.unsqueeze(-1), False)
         for row, one in enumerate(what):
             free = torch.ones_like(mask[row])

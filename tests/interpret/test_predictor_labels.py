@@ -135,3 +135,16 @@ def test_the_model_predicts_once(
     assert found.error is None
     # One that predicts, one that explains.
     assert len(passes) == 2
+
+
+class Noting(EachClass):
+    """One that has something to say about its explanations."""
+
+    def explanation_details(self, instance: Instance) -> dict[str, Any]:
+        return {"words": len(instance["tokens"])}  # type: ignore[arg-type]
+
+
+def test_details_of_the_predictor_are_kept(zoo: Zoo, registered: None) -> None:
+    predictor = predictor_of(zoo, Noting)
+    for one in InputXGradient(predictor).interpret_json(TEXT):
+        assert one.details["words"] == 3
