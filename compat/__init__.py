@@ -8,24 +8,21 @@ and nothing is imported before AllenNLP is. Every shim names its module and its 
 
 from __future__ import annotations
 
-from . import (
-    archive_code,
-    archive_types,
-    archives,
-    imports,
+from . import models, plugins
+from .archives import code as archive_code
+from .archives import loading as archives
+from .archives import types as archive_types
+from .finder import FINDER, install
+from .importing import gone_names as imports
+from .importing import lazy_imports, lazy_models, submodule_walk
+from .libraries import (
     languages,
-    lazy_imports,
-    lazy_models,
-    models,
-    plugins,
     predict_command,
     pretrained_modules,
-    submodule_walk,
     tokenization,
     training,
     transformer_modules,
 )
-from .finder import FINDER, install
 from .registry import Shim, shims
 
 __all__ = ["Shim", "activate", "find_spec", "shims"]

@@ -53,7 +53,7 @@ def interpreter(predictor: Predictor, name: str, **params: Any) -> Any:
 
 def takes_baseline(name: str) -> bool:
     """Whether a method compares with a baseline."""
-    from allennlp_saliency.interpret.gradient.against_baseline import AgainstBaseline
+    from allennlp_saliency.interpret.methods.path.baseline_method import AgainstBaseline
 
     return issubclass(SaliencyInterpreter.by_name(name), AgainstBaseline)
 

@@ -1,35 +1,32 @@
 """Interpreters: every way of giving the tokens of a prediction a score."""
 
-from .assembly import Attribution
-from .baselines import Baseline
-from .embedding_space import EmbeddingSpace
 from .errors import InterpretationError, NotApplicableError, SettingError
 from .explanation import AttentionMatrix, Explanation, InputAttribution
-from .gradient import (
-    DeepLift,
-    DiscretizedIntegratedGradients,
-    Gradient,
-    GradientNorm,
-    GradientShap,
-    InputXGradient,
-    IntegratedGradients,
-    LayerDeepLift,
-    LayerGradientXActivation,
-    LayerIntegratedGradients,
-    LayerwiseRelevancePropagation,
-    OneHotGradient,
-    SequentialIntegratedGradients,
-    SmoothGradients,
-    SquareGradients,
-    VarGradients,
-)
-from .internals import Attention, AttentionRollout, AttentionXGradient, ValueZeroing
-from .random_attribution import Random
+from .interpreter.assembly import Attribution
+from .interpreter.saliency_interpreter import Interpretation, SaliencyInterpreter
+from .interpreter.to_words import to_words
+from .methods.attention.attention import Attention
+from .methods.attention.attention_rollout import AttentionRollout
+from .methods.attention.attention_x_gradient import AttentionXGradient
+from .methods.attention.value_zeroing import ValueZeroing
+from .methods.gradient.gradient import Gradient, GradientNorm
+from .methods.gradient.gradient_moments import SquareGradients, VarGradients
+from .methods.gradient.input_x_gradient import InputXGradient
+from .methods.gradient.one_hot_gradient import OneHotGradient
+from .methods.gradient.smooth_gradients import SmoothGradients
+from .methods.layer_methods import LayerGradientXActivation, LayerIntegratedGradients
+from .methods.path.discretized_integrated_gradients import DiscretizedIntegratedGradients
+from .methods.path.gradient_shap import GradientShap
+from .methods.path.integrated_gradients import IntegratedGradients
+from .methods.path.sequential_integrated_gradients import SequentialIntegratedGradients
+from .methods.propagation.deeplift import DeepLift, LayerDeepLift
+from .methods.propagation.lrp import LayerwiseRelevancePropagation
+from .methods.random_attribution import Random
 from .reduction import Aggregation, Normalization, Reduction
-from .saliency_interpreter import Interpretation, SaliencyInterpreter
-from .targets import Target
-from .targets_of_each import AllLabels, Arguments
-from .to_words import to_words
+from .space.baselines import Baseline
+from .space.embedding_space import EmbeddingSpace
+from .target.each_target import AllLabels, Arguments
+from .target.targets import Target
 
 __all__ = [
     "Aggregation",

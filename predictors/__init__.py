@@ -1,5 +1,5 @@
 """Predictors that interpret, and Hugging Face models as AllenNLP predictors."""
 
 from . import text_pair as text_pair
-from .saliency import SaliencyPredictor as SaliencyPredictor
+from .saliency.predictor import SaliencyPredictor as SaliencyPredictor
 from .transformers import TransformersPredictor as TransformersPredictor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from allennlp.predictors import Predictor
 
-from allennlp_saliency.compat.lazy_imports import SWITCH
+from allennlp_saliency.compat.importing.lazy_imports import SWITCH
 
 from ..case import Case, Job
 from .command import job

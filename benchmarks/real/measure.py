@@ -13,7 +13,7 @@ from allennlp.common import Params
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret import Explanation, InterpretationError, SaliencyInterpreter
-from allennlp_saliency.interpret.gradient.layer_methods import AtLayer
+from allennlp_saliency.interpret.methods.layer_methods import AtLayer
 
 from .models import RealModel
 

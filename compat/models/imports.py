@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import wraps
 from typing import Any
 
-from ..lazy_imports import wanted
+from ..importing.lazy_imports import wanted
 from ..registry import around
 
 _NARRATIVE_QA = "allennlp_models.rc.tools.narrativeqa"

@@ -16,9 +16,9 @@ from allennlp.data.fields import LabelField
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.errors import InterpretationError
-from allennlp_saliency.interpret.explained import Explained, explained
-from allennlp_saliency.interpret.outputs import LOGITS, PROBABILITIES
-from allennlp_saliency.interpret.predictor_labels import PredictionLabels, labels_for
+from allennlp_saliency.interpret.inputs.explained import Explained, explained
+from allennlp_saliency.interpret.interpreter.predictor_labels import PredictionLabels, labels_for
+from allennlp_saliency.interpret.target.outputs import LOGITS, PROBABILITIES
 
 _LABEL = "label"
 # A model names its prediction by its probabilities.

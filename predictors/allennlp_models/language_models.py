@@ -24,15 +24,19 @@ from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Expected
-from allennlp_saliency.interpret.explained import (
+from allennlp_saliency.interpret.explanation import JsonDict
+from allennlp_saliency.interpret.inputs.explained import (
     EXPLAINED,
     LOG_LIKELIHOOD,
     Explained,
     explained,
     explained_by,
 )
-from allennlp_saliency.interpret.explanation import JsonDict
-from allennlp_saliency.interpret.predictor_labels import Forward, PredictionLabels, labels_for
+from allennlp_saliency.interpret.interpreter.predictor_labels import (
+    Forward,
+    PredictionLabels,
+    labels_for,
+)
 
 from .listening import heard
 from .replaced import replaced

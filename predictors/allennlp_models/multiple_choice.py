@@ -12,12 +12,16 @@ from allennlp.data.fields import LabelField, MetadataField, TextField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
-from allennlp_saliency.interpret.alignment import added_ids, is_added
 from allennlp_saliency.interpret.errors import InterpretationError
-from allennlp_saliency.interpret.explained import LOG_LIKELIHOOD, Explained, explained
 from allennlp_saliency.interpret.explanation import JsonDict
-from allennlp_saliency.interpret.predictor_labels import Forward, PredictionLabels, labels_for
-from allennlp_saliency.interpret.to_words import text_of_tokens
+from allennlp_saliency.interpret.inputs.explained import LOG_LIKELIHOOD, Explained, explained
+from allennlp_saliency.interpret.interpreter.predictor_labels import (
+    Forward,
+    PredictionLabels,
+    labels_for,
+)
+from allennlp_saliency.interpret.interpreter.to_words import text_of_tokens
+from allennlp_saliency.interpret.space.alignment import added_ids, is_added
 
 _LABEL = "explained_alternative"
 _TEXTS = "explained_texts"

@@ -16,8 +16,8 @@ from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.errors import InterpretationError, SettingError
 from allennlp_saliency.interpret.explanation import JsonDict
-from allennlp_saliency.predictors.error_lines import ErrorLine
-from allennlp_saliency.predictors.json_lines import InputLine
+from allennlp_saliency.predictors.saliency.error_lines import ErrorLine
+from allennlp_saliency.predictors.saliency.json_lines import InputLine
 
 from . import lines
 from .arguments import check

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path, open_compressed
 
-from allennlp_saliency.predictors.json_lines import InputLine, numbered
+from allennlp_saliency.predictors.saliency.json_lines import InputLine, numbered
 
 from .arguments import STANDARD_INPUT
 

@@ -13,7 +13,7 @@ from allennlp.data import Vocabulary
 from allennlp.models.archival import archive_model
 
 from .loading import find_task, load_model, load_tokenizer
-from .overlong import Overlong
+from .texts.overlong import Overlong
 
 _FOLDER = "transformer"
 

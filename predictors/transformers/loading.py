@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from allennlp_saliency.compat.own_transformers import is_own_folder
+from allennlp_saliency.compat.archives.own_transformers import is_own_folder
 from allennlp_saliency.interpret import InterpretationError
 
-from .tasks import auto_class, checked_task, tasks_of
+from .task import auto_class, checked_task, tasks_of
 
 
 def find_task(model: Any, task: str | None = None, **loading: Any) -> str:

@@ -15,13 +15,13 @@ from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import nn
 
-from allennlp_saliency.interpret.holders import within
-from allennlp_saliency.interpret.twin import Twin
+from allennlp_saliency.interpret.model.holders import within
+from allennlp_saliency.interpret.model.twin import Twin
 
-from .default_baseline import default_baseline
-from .json_input import Kind, taken
 from .loading import find_task, load_model, load_tokenizer
-from .model import TransformersModel
+from .model.default_baseline import default_baseline
+from .model.model import TransformersModel
+from .texts.json_input import Kind, taken
 
 
 class TransformersPredictor(Predictor):

@@ -7,8 +7,8 @@ from typing import Literal
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError, Target, checks
-from allennlp_saliency.interpret.outputs import ModelOutputs
-from allennlp_saliency.interpret.targets import LabelTarget
+from allennlp_saliency.interpret.target.outputs import ModelOutputs
+from allennlp_saliency.interpret.target.targets import LabelTarget
 
 
 @Target.register("foil-difference")

@@ -17,10 +17,14 @@ import torch
 from torch import Tensor
 
 from allennlp_saliency.interpret import IntegratedGradients
-from allennlp_saliency.interpret.baselines import ZeroBaseline
-from allennlp_saliency.interpret.embedding_space import EmbeddingSpace
-from allennlp_saliency.interpret.gradient.neighbours import STRATEGIES, Neighbours, monotonic_paths
-from allennlp_saliency.interpret.recording import EmbeddingCall
+from allennlp_saliency.interpret.methods.path.neighbours import (
+    STRATEGIES,
+    Neighbours,
+    monotonic_paths,
+)
+from allennlp_saliency.interpret.space.baselines import ZeroBaseline
+from allennlp_saliency.interpret.space.embedding_space import EmbeddingSpace
+from allennlp_saliency.interpret.space.recording import EmbeddingCall
 from benchmarks.__main__ import main
 from benchmarks.case import Case, Job, NotReachedError, fewest_steps, normalized
 from benchmarks.compare import compare

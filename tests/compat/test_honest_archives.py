@@ -21,8 +21,8 @@ from allennlp.models import load_archive
 from allennlp.models.archival import Archive
 
 from allennlp_saliency.compat import shims
-from allennlp_saliency.compat.archive_source import current_source
-from allennlp_saliency.compat.unpacking import unpack
+from allennlp_saliency.compat.archives.source import current_source
+from allennlp_saliency.compat.archives.unpacking import unpack
 
 Pack = Callable[[Path, Path], Path]
 Change = Callable[[dict[str, Any]], None]

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from allennlp_saliency.compat.lazy_imports import DEFERRED, SWITCH
-from allennlp_saliency.compat.stand_ins import Source
+from allennlp_saliency.compat.importing.lazy_imports import DEFERRED, SWITCH
+from allennlp_saliency.compat.importing.stand_ins import Source
 
 ROOT = Path(__file__).resolve().parents[2]
 NEVER_NEEDED = {

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from allennlp_saliency.compat.deferring_import import (
+from allennlp_saliency.compat.importing.deferring_import import (
     Deferred,
     DeferringImport,
     show_real_things,
 )
-from allennlp_saliency.compat.stand_ins import StandIn
+from allennlp_saliency.compat.importing.stand_ins import StandIn
 
 HEAVY = """
 from heavy import deep

@@ -56,7 +56,7 @@ LAYOUTS: dict[str, tuple[str, str, list[int], list[int]]] = {
 
 
 def _skip_unless_ours(method: Any) -> None:
-    if method.__module__ != "allennlp_saliency.compat.tokenization":
+    if method.__module__ != "allennlp_saliency.compat.libraries.tokenization":
         pytest.skip("this transformers has a method of its own, which stays")
 
 

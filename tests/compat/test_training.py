@@ -21,7 +21,7 @@ from allennlp.training.callbacks import TrainerCallback
 from allennlp.training.gradient_descent_trainer import clip_grad_norm_
 from allennlp.training.optimizers import HuggingfaceAdamWOptimizer, Optimizer
 
-from allennlp_saliency.compat.adamw import AdamW
+from allennlp_saliency.compat.libraries.adamw import AdamW
 
 
 def _steps(optimizer: Any, weight: torch.Tensor, count: int) -> list[float]:

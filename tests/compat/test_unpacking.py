@@ -15,8 +15,8 @@ import pytest
 from allennlp.common.checks import ConfigurationError
 from allennlp.models import load_archive
 
-from allennlp_saliency.compat import unpacking
-from allennlp_saliency.compat.unpacking import GIB, MAX_GIB, MAX_MEMBERS, Limits, unpack
+from allennlp_saliency.compat.archives import unpacking
+from allennlp_saliency.compat.archives.unpacking import GIB, MAX_GIB, MAX_MEMBERS, Limits, unpack
 
 Pack = Callable[[Path, Path], Path]
 

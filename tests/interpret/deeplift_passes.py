@@ -10,11 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from allennlp_saliency.interpret.propagation.deeplift_rules import (
-    Tape,
-    recording,
-    replaying,
-)
+from allennlp_saliency.interpret.rules.deeplift.rules import Tape, recording, replaying
 
 Function = Callable[..., Tensor]
 

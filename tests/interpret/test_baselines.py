@@ -15,10 +15,10 @@ from allennlp_saliency.interpret import (
     InterpretationError,
     Target,
 )
-from allennlp_saliency.interpret.construct import construct
-from allennlp_saliency.interpret.labelling import label_json
-from allennlp_saliency.interpret.session import Session
-from allennlp_saliency.interpret.twin import Twin
+from allennlp_saliency.interpret.interpreter.labelling import label_json
+from allennlp_saliency.interpret.model.twin import Twin
+from allennlp_saliency.interpret.registry import construct
+from allennlp_saliency.interpret.space.session import Session
 from tests.zoo import Zoo
 
 

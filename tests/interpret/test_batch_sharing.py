@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from allennlp_saliency.interpret.batch_sharing import BatchSharing, Job
+from allennlp_saliency.interpret.interpreter.batch_sharing import BatchSharing, Job
 
 
 def jobs(*lengths: int) -> list[Job]:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from allennlp_saliency.interpret.batched_backward import batched_backward, vjps
+from allennlp_saliency.interpret.space.prefix.batched_backward import batched_backward, vjps
 
 POSITIONS, DIM = 7, 8
 

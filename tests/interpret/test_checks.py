@@ -14,8 +14,8 @@ from allennlp.interpret.saliency_interpreters import SaliencyInterpreter as AnyI
 
 import allennlp_saliency.predictors.transformers  # noqa: F401  registers targets of its own
 from allennlp_saliency.interpret import Baseline, SaliencyInterpreter, Target, checks
-from allennlp_saliency.interpret.construct import _parameters, construct
 from allennlp_saliency.interpret.reduction import Aggregation, Normalization, Reduction
+from allennlp_saliency.interpret.registry import _parameters, construct
 
 # What no parameter of any class is for.
 NOTHING = [2.5j, b"bytes", object()]

@@ -12,8 +12,8 @@ from allennlp.common.checks import ConfigurationError
 from torch import Tensor
 
 from allennlp_saliency.interpret import DiscretizedIntegratedGradients, Explanation
-from allennlp_saliency.interpret.content_cache import ContentCache, fingerprint
-from allennlp_saliency.interpret.gradient.neighbours import (
+from allennlp_saliency.interpret.methods.content_cache import ContentCache, fingerprint
+from allennlp_saliency.interpret.methods.path.neighbours import (
     STRATEGIES,
     Neighbours,
     monotonic_paths,

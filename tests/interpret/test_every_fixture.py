@@ -13,7 +13,7 @@ import pytest
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret import Explanation, IntegratedGradients, SaliencyInterpreter
-from allennlp_saliency.interpret.internals import AttentionInterpreter
+from allennlp_saliency.interpret.methods.attention.attention_interpreter import AttentionInterpreter
 
 FOLDER = Path(__file__).parents[2] / "fixtures"
 FIXTURES = ("sentiment", "sentiment-lstm", "entailment", "ner", "topics")

@@ -25,7 +25,7 @@ from allennlp_saliency.interpret import (
     SaliencyInterpreter,
     SequentialIntegratedGradients,
 )
-from allennlp_saliency.interpret import explanation_warnings as conditions
+from allennlp_saliency.interpret.interpreter import explanation_warnings as conditions
 from tests.interpret.functions import predictor_of
 from tests.zoo import Zoo
 
@@ -104,7 +104,7 @@ class TestSaturation:
         class Outputs(dict[str, Any]):
             has_logits = has_span_logits = False
 
-        from allennlp_saliency.interpret.targets import LogLikelihood
+        from allennlp_saliency.interpret.target.targets import LogLikelihood
 
         assert LogLikelihood().unsaturated(Outputs()) is None  # type: ignore[arg-type]
 

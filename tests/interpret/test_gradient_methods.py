@@ -25,7 +25,8 @@ from allennlp_saliency.interpret import (
     SquareGradients,
     VarGradients,
 )
-from allennlp_saliency.interpret.gradient import gradient_shap, noise
+from allennlp_saliency.interpret.methods.gradient import noise
+from allennlp_saliency.interpret.methods.path import gradient_shap
 from tests.interpret.awkward_models import Reader, vocabulary, words_embedder
 from tests.interpret.functions import Opened, embedding_layer, predictor_of, spread_vectors
 from tests.zoo import LABELS, Zoo

@@ -26,7 +26,7 @@ from allennlp_saliency.interpret import (
     LayerIntegratedGradients,
     SaliencyInterpreter,
 )
-from allennlp_saliency.interpret.inner_space import blocks_below
+from allennlp_saliency.interpret.space.layer_space import blocks_below
 from tests.interpret.functions import Opened, embedding_layer, predictor_of, spread_vectors
 from tests.predictors.transformers.models import predictor
 from tests.zoo import FAMILIES, LABELS, Zoo
@@ -359,7 +359,9 @@ class TestBlocksBelow:
         method = LayerIntegratedGradients(predictor, layer=layer, steps=5)
         text = {"sentence": FAMILIES[family].sentences[0]}
         found = method.interpret_json(text)[0].inputs[0].attributions
-        monkeypatch.setattr("allennlp_saliency.interpret.inner_space.blocks_below", lambda *_: [])
+        monkeypatch.setattr(
+            "allennlp_saliency.interpret.space.layer_space.blocks_below", lambda *_: []
+        )
         expected = method.interpret_json(text)[0].inputs[0].attributions
         assert found == pytest.approx(expected, rel=1e-5, abs=1e-7)
 
@@ -399,14 +401,18 @@ class TestBlocksBelow:
             predictor, layer=f"{BERT}.encoder.layer.1", steps=5, target=TARGET
         )
         found = scores(method)
-        monkeypatch.setattr("allennlp_saliency.interpret.inner_space.blocks_below", lambda *_: [])
+        monkeypatch.setattr(
+            "allennlp_saliency.interpret.space.layer_space.blocks_below", lambda *_: []
+        )
         assert found == pytest.approx(scores(method), rel=1e-5, abs=1e-7)
 
     def test_a_model_that_fails_without_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
         predictor = predictor_of(Fussy(0), spread_vectors(("up",), 3))
         method = LayerIntegratedGradients(predictor, layer="function.stack.1", steps=5)
         found = explain(method, "up").inputs[0].attributions
-        monkeypatch.setattr("allennlp_saliency.interpret.inner_space.blocks_below", lambda *_: [])
+        monkeypatch.setattr(
+            "allennlp_saliency.interpret.space.layer_space.blocks_below", lambda *_: []
+        )
         assert found == explain(method, "up").inputs[0].attributions
         assert any(found)
 

@@ -17,8 +17,8 @@ from allennlp_saliency.interpret import (
     LayerGradientXActivation,
     LayerIntegratedGradients,
 )
-from allennlp_saliency.interpret.embedding_layers import block_stacks
-from allennlp_saliency.interpret.layer_output import states_of, with_states
+from allennlp_saliency.interpret.model.embedding_layers import block_stacks
+from allennlp_saliency.interpret.model.layer_output import states_of, with_states
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.predictors.transformers.word_level import (
     BOS,

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import Explanation, LayerwiseRelevancePropagation
-from allennlp_saliency.interpret.propagation.lrp_rules import Absorbed, lrp_rules
-from allennlp_saliency.interpret.propagation.mode import RuleMode
+from allennlp_saliency.interpret.rules.lrp_rules import Absorbed, lrp_rules
+from allennlp_saliency.interpret.rules.rule_mode import RuleMode
 from tests.interpret.functions import predictor_of, spread_vectors
 from tests.zoo import FAMILIES, Zoo
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from allennlp_saliency.interpret.model_checks import RandomPasses, differ
+from allennlp_saliency.interpret.model.model_checks import RandomPasses, differ
 
 X = torch.linspace(-1, 1, 50)
 

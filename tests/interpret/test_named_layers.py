@@ -13,17 +13,17 @@ from allennlp.predictors import Predictor, TextClassifierPredictor
 from torch import nn
 
 from allennlp_saliency.interpret import InputXGradient
-from allennlp_saliency.interpret import predictor_labels as registry
-from allennlp_saliency.interpret.embedding_layers import (
+from allennlp_saliency.interpret.inputs.explained import Explained, explained, explained_by
+from allennlp_saliency.interpret.inputs.labels import relabelled
+from allennlp_saliency.interpret.interpreter import predictor_labels as registry
+from allennlp_saliency.interpret.interpreter.predictor_labels import PredictionLabels, labels_for
+from allennlp_saliency.interpret.model.embedding_layers import (
     EmbeddingLayer,
     EmbeddingLayers,
     find_embedding_layers,
     layers_of,
 )
-from allennlp_saliency.interpret.explained import Explained, explained, explained_by
-from allennlp_saliency.interpret.labels import relabelled
-from allennlp_saliency.interpret.predictor_labels import PredictionLabels, labels_for
-from allennlp_saliency.interpret.twin import Twin
+from allennlp_saliency.interpret.model.twin import Twin
 from tests.zoo import Zoo
 
 TEXT = {"sentence": "a great film"}

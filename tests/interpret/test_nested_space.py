@@ -9,10 +9,11 @@ import torch
 from allennlp.common import Params
 from torch import nn
 
-from allennlp_saliency.interpret import Explanation, SaliencyInterpreter, nested_space
-from allennlp_saliency.interpret.beginnings import gradients_of_targets, nested
-from allennlp_saliency.interpret.nested_space import NestedSpace
+from allennlp_saliency.interpret import Explanation, SaliencyInterpreter
 from allennlp_saliency.interpret.positions import PADDING
+from allennlp_saliency.interpret.space.prefix import prefix_space as nested_space
+from allennlp_saliency.interpret.space.prefix.beginnings import gradients_of_targets, nested
+from allennlp_saliency.interpret.space.prefix.prefix_space import NestedSpace
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.predictors.transformers.models import KINDS, model, predictor, tokenizer
 

@@ -18,8 +18,8 @@ from allennlp_saliency.interpret import (
     SaliencyInterpreter,
     SmoothGradients,
 )
-from allennlp_saliency.interpret.embedding_space import EmbeddingSpace
-from allennlp_saliency.interpret.packing import TokenBudget
+from allennlp_saliency.interpret.space.embedding_space import EmbeddingSpace
+from allennlp_saliency.interpret.space.packing import TokenBudget
 from tests.zoo import Zoo
 
 ERRORS: dict[str, Callable[[], Exception]] = {

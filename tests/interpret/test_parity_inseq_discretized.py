@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from allennlp_saliency.interpret import DiscretizedIntegratedGradients
-from allennlp_saliency.interpret.gradient.neighbours import (
+from allennlp_saliency.interpret.methods.path.neighbours import (
     STRATEGIES,
     Neighbours,
     monotonic_paths,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from allennlp_saliency.interpret import InputXGradient, InterpretationError
-from allennlp_saliency.interpret.prediction_check import (
+from allennlp_saliency.interpret.target.prediction_check import (
     Mismatch,
     alike,
     check_predicted,

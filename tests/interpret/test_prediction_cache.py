@@ -19,11 +19,11 @@ from allennlp_saliency.interpret import (
     InterpretationError,
     SaliencyInterpreter,
 )
-from allennlp_saliency.interpret import saliency_interpreter as base
-from allennlp_saliency.interpret.embedding_layers import find_embedding_layers
-from allennlp_saliency.interpret.prediction_cache import PredictionCache
-from allennlp_saliency.interpret.recording import Recording
-from allennlp_saliency.interpret.twin import Twin
+from allennlp_saliency.interpret.interpreter import saliency_interpreter as base
+from allennlp_saliency.interpret.model.embedding_layers import find_embedding_layers
+from allennlp_saliency.interpret.model.prediction_cache import PredictionCache
+from allennlp_saliency.interpret.model.twin import Twin
+from allennlp_saliency.interpret.space.recording import Recording
 from benchmarks.workloads import FIXTURES, TINY, predictor, sentences
 from tests.predictors.transformers import models as transformers
 

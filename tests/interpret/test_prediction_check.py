@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from allennlp_saliency.interpret.prediction_check import Mismatch, check_predicted
+from allennlp_saliency.interpret.target.prediction_check import Mismatch, check_predicted
 
 
 def differ(name: str, predicted: list[float], found: list[float]) -> bool:

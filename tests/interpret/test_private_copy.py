@@ -20,8 +20,8 @@ from allennlp_saliency.interpret import (
     InterpretationError,
     LayerwiseRelevancePropagation,
 )
-from allennlp_saliency.interpret.private_copy import private_copy
-from allennlp_saliency.interpret.twin import Twin
+from allennlp_saliency.interpret.model.private_copy import private_copy
+from allennlp_saliency.interpret.model.twin import Twin
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.predictors.transformers.models import KINDS, model, tokenizer
 

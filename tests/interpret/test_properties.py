@@ -25,7 +25,7 @@ from allennlp_saliency.interpret import (
     SaliencyInterpreter,
     Target,
 )
-from allennlp_saliency.interpret.internals import AttentionInterpreter
+from allennlp_saliency.interpret.methods.attention.attention_interpreter import AttentionInterpreter
 from tests.zoo import FAMILIES, LABELS, Zoo
 
 METHODS = sorted(
@@ -254,7 +254,7 @@ class TestBatches:
     def test_instances_that_are_padded_much_share_a_batch(
         self, zoo: Zoo, method: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from allennlp_saliency.interpret.packing import TokenBudget
+        from allennlp_saliency.interpret.space.packing import TokenBudget
 
         def groups(self: Any, lengths: list[int], rows: int, shapes: Any = None) -> Any:
             numbers = list(range(len(lengths)))

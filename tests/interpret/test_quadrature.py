@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from allennlp_saliency.interpret import IntegratedGradients, Target
-from allennlp_saliency.interpret.gradient.quadrature import RULES, Quadrature
+from allennlp_saliency.interpret.methods.path.quadrature import RULES, Quadrature
 from tests.zoo import Zoo
 
 TEXT = "we never ever had a scene at"

@@ -10,7 +10,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import SaliencyInterpreter
-from allennlp_saliency.interpret.model_checks import RANDOM_WARNING
+from allennlp_saliency.interpret.model.model_checks import RANDOM_WARNING
 from tests.zoo import Zoo
 
 METHODS = {

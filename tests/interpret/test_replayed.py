@@ -9,7 +9,10 @@ import pytest
 from allennlp.data import Instance
 from allennlp.predictors import Predictor, TextClassifierPredictor
 
-from allennlp_saliency.interpret.replayed import replayed_prediction, without_explained
+from allennlp_saliency.interpret.interpreter.replayed_prediction import (
+    replayed_prediction,
+    without_explained,
+)
 from tests.zoo import Zoo
 
 TEXT = {"sentence": "a great film"}

@@ -25,8 +25,8 @@ from allennlp_saliency.interpret import (
     InterpretationError,
     SmoothGradients,
 )
-from allennlp_saliency.interpret.labelling import label_json
-from allennlp_saliency.interpret.row_loss import RowLoss
+from allennlp_saliency.interpret.interpreter.labelling import label_json
+from allennlp_saliency.interpret.target.row_loss import RowLoss
 from tests.zoo import Zoo
 
 TEXTS = (
@@ -139,7 +139,7 @@ def test_classifiers(zoo: Zoo, name: str) -> None:
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_all_instances_in_one_batch(zoo: Zoo, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from allennlp_saliency.interpret.packing import TokenBudget
+    from allennlp_saliency.interpret.space.packing import TokenBudget
 
     monkeypatch.setattr(
         TokenBudget, "groups", lambda self, lengths, *rest: [list(range(len(lengths)))]

@@ -9,7 +9,7 @@ import pytest
 from torch import Tensor
 
 from allennlp_saliency.interpret import Explanation, InputXGradient, Target
-from allennlp_saliency.interpret.targets import LabelTarget, Logit
+from allennlp_saliency.interpret.target.targets import LabelTarget, Logit
 from tests.interpret.functions import predictor_of
 
 VECTORS = {"a": (1.0, 2.0), "b": (3.0, -1.0)}

@@ -162,8 +162,8 @@ class TestAllLabels:
             return outputs.at(outputs.logits)
 
         target = {"type": "all-labels", "of": counting}
-        from allennlp_saliency.interpret.targets import FunctionTarget
-        from allennlp_saliency.interpret.targets_of_each import AllLabels
+        from allennlp_saliency.interpret.target.each_target import AllLabels
+        from allennlp_saliency.interpret.target.targets import FunctionTarget
 
         interpreter = Gradient(
             zoo.predictor("lstm"), target=AllLabels(FunctionTarget(target["of"]))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers.activations import ACT2FN, NewGELUActivation
 
-from allennlp_saliency.interpret.twin import Twin
+from allennlp_saliency.interpret.model.twin import Twin
 from tests.predictors.transformers.models import predictor
 
 

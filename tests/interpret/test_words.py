@@ -6,8 +6,9 @@ import random
 
 import pytest
 
-from allennlp_saliency.interpret import Explanation, InputAttribution, to_words
-from allennlp_saliency.interpret.words import word_spans
+from allennlp_saliency.interpret import Explanation, InputAttribution
+from allennlp_saliency.interpret.inputs.words import word_spans
+from allennlp_saliency.interpret.interpreter import to_words
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from allennlp_saliency.interpret.explanation import Explanation
-from allennlp_saliency.predictors.saliency import SaliencyPredictor
+from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs" / "explanation.schema.json").read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from allennlp_saliency.predictors.saliency import SaliencyPredictor
+from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 SCHEMA = Path(__file__).parents[2] / "docs" / "explanation.schema.json"
@@ -155,8 +155,8 @@ def test_an_error_line_has_no_prediction_of_memory_that_is_not_there(
     model: tuple[SaliencyPredictor, str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is copied into a line may be what ends the memory: it costs no other line."""
-    from allennlp_saliency.predictors import error_lines
-    from allennlp_saliency.predictors import saliency as module
+    from allennlp_saliency.predictors.saliency import error_lines
+    from allennlp_saliency.predictors.saliency import predictor as module
 
     predictor, key, good = model
     original = module.to_jsonable

@@ -14,7 +14,7 @@ from allennlp.data.tokenizers import Token
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allennlp_saliency.predictors.json_lines import numbered, to_json_line, to_jsonable
+from allennlp_saliency.predictors.saliency.json_lines import numbered, to_json_line, to_jsonable
 
 
 class HasJson:

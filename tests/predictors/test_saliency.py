@@ -24,7 +24,7 @@ from allennlp.predictors import Predictor, TextClassifierPredictor
 
 from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explanation import Explanation, InputAttribution
-from allennlp_saliency.predictors.saliency import SaliencyPredictor
+from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
 
 WORDS = ("a", "good", "bad", "film", "caf\u00e9", "\u6f22\u5b57", "<script>")
 

@@ -13,8 +13,8 @@ import torch
 from allennlp.data import Vocabulary
 from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel
 
+from allennlp_saliency.compat.archives.own_transformers import _own_folders
 from allennlp_saliency.compat.models.weights import _LOADERS, WeightlessClass
-from allennlp_saliency.compat.own_transformers import _own_folders
 
 SMALL_BERT = BertConfig(
     vocab_size=11, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from allennlp_saliency.interpret import AttentionMatrix, Explanation, SaliencyInterpreter
-from allennlp_saliency.interpret.packing import TokenBudget
+from allennlp_saliency.interpret.space.packing import TokenBudget
 from tests.predictors.transformers.models import KINDS, predictor, tokenizer
 
 SENTENCE = "john smith lives in london, but the plot was not very good !"

@@ -11,9 +11,9 @@ import torch
 from allennlp.common import Params
 
 from allennlp_saliency.interpret import InterpretationError, SaliencyInterpreter
-from allennlp_saliency.interpret.internals.frames import Frame
-from allennlp_saliency.interpret.internals.recorder import AttentionCall
-from allennlp_saliency.interpret.packing import TokenBudget
+from allennlp_saliency.interpret.attention.call_stack import Frame
+from allennlp_saliency.interpret.attention.recorder import AttentionCall
+from allennlp_saliency.interpret.space.packing import TokenBudget
 from tests.interpret.internals.models import (
     SENTENCE,
     SHORT,

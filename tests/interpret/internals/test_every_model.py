@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from allennlp_saliency.interpret import Explanation
-from allennlp_saliency.interpret.packing import TokenBudget
+from allennlp_saliency.interpret.space.packing import TokenBudget
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.interpret.internals.models import SENTENCE, explained, interpreter, one_group
 from tests.predictors.transformers.models import KINDS, inputs, model, supported, tokenizer

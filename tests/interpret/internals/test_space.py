@@ -19,8 +19,8 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from allennlp_saliency.interpret import Explanation, SaliencyInterpreter
-from allennlp_saliency.interpret.internals.recorder import Recorder
-from allennlp_saliency.interpret.packing import TokenBudget
+from allennlp_saliency.interpret.attention.recorder import Recorder
+from allennlp_saliency.interpret.space.packing import TokenBudget
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.interpret.internals.models import SENTENCE, of_kind, one_group, scores
 from tests.predictors.transformers.models import KINDS, model, tokenizer

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from allennlp_saliency.interpret import InterpretationError, ValueZeroing
-from allennlp_saliency.interpret.internals.rerun import Rerun
+from allennlp_saliency.interpret.attention.block_rerun import Rerun
 from tests.interpret.internals.models import (
     SENTENCE,
     eager,

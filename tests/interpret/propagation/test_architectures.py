@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from allennlp_saliency.interpret.propagation.deeplift_rules import Tape, recording, replaying
-from allennlp_saliency.interpret.propagation.experts import every_expert
-from allennlp_saliency.interpret.propagation.lrp_rules import Absorbed, lrp_rules
-from allennlp_saliency.interpret.propagation.mode import RuleMode
+from allennlp_saliency.interpret.rules.deeplift.rules import Tape, recording, replaying
+from allennlp_saliency.interpret.rules.experts import every_expert
+from allennlp_saliency.interpret.rules.lrp_rules import Absorbed, lrp_rules
+from allennlp_saliency.interpret.rules.rule_mode import RuleMode
 from tests.zoo.transformers import spread
 
 SMALL: dict[str, Any] = {

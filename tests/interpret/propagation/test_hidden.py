@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from allennlp_saliency.interpret.propagation.lrp_rules import Absorbed, lrp_rules
-from allennlp_saliency.interpret.propagation.mode import RuleMode
+from allennlp_saliency.interpret.rules.lrp_rules import Absorbed, lrp_rules
+from allennlp_saliency.interpret.rules.rule_mode import RuleMode
 from tests.interpret.deeplift_passes import Passes, tensors
 
 

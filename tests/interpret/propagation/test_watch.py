@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from allennlp_saliency.interpret.propagation.deeplift_rules import Tape, recording, replaying
-from allennlp_saliency.interpret.propagation.lrp_rules import Absorbed, lrp_rules
-from allennlp_saliency.interpret.propagation.mode import RuleMode
-from allennlp_saliency.interpret.propagation.watch import Losses, Values
+from allennlp_saliency.interpret.rules.deeplift.rules import Tape, recording, replaying
+from allennlp_saliency.interpret.rules.lrp_rules import Absorbed, lrp_rules
+from allennlp_saliency.interpret.rules.rule_mode import RuleMode
+from allennlp_saliency.interpret.rules.watch import Losses, Values
 from tests.interpret.deeplift_passes import tensors
 
 

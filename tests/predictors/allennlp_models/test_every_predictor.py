@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 from allennlp_saliency.interpret import SaliencyInterpreter
 from allennlp_saliency.interpret.explanation import Explanation
-from allennlp_saliency.predictors.saliency import SaliencyPredictor
+from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
 from tests.zoo.allennlp_models import ARCHIVES, Archives
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "explanation.schema.json"

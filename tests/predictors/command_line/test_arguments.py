@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from allennlp.common.checks import ConfigurationError
 
-from allennlp_saliency.predictors.saliency import SaliencyPredictor
+from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
 
 from .conftest import GOOD, Run
 

@@ -136,7 +136,7 @@ def test_memory_that_ends_costs_one_line(
 def test_another_error_leaves_whole_lines_and_says_what_was_done(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from allennlp_saliency.predictors.saliency import SaliencyPredictor
+    from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
 
     original, seen = SaliencyPredictor.dump_line, []
 

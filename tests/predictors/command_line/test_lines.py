@@ -55,7 +55,7 @@ def test_a_first_line_is_done_before_the_second_is_there(
 ) -> None:
     """Whoever feeds a pipe line by line gets line by line."""
     from allennlp_saliency.predictors.command_line import lines
-    from allennlp_saliency.predictors.json_lines import InputLine
+    from allennlp_saliency.predictors.saliency.json_lines import InputLine
 
     asked = []
 

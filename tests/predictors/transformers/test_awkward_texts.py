@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizer
 
 from allennlp_saliency.interpret import Explanation, InterpretationError, SaliencyInterpreter
 from allennlp_saliency.predictors import TransformersPredictor
-from allennlp_saliency.predictors.transformers.offsets import found_spans, generated_spans
-from allennlp_saliency.predictors.transformers.pieces import Pieces
+from allennlp_saliency.predictors.transformers.texts.hf_tokenizer import Pieces
+from allennlp_saliency.predictors.transformers.texts.offsets import found_spans, generated_spans
 from tests.predictors.transformers.models import KINDS, inputs, model, predictor, tokenizer
 
 KINDS_OF_TOKENIZERS = sorted({kind.tokenizer for kind in KINDS.values()})

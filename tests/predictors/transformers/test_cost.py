@@ -10,8 +10,8 @@ from allennlp.data import Instance
 from torch.utils.flop_counter import FlopCounterMode
 
 from allennlp_saliency.interpret import Explanation, Gradient, IntegratedGradients
-from allennlp_saliency.predictors.transformers.causal_lm import TransformersCausalLM
-from allennlp_saliency.predictors.transformers.seq2seq import TransformersSeq2Seq
+from allennlp_saliency.predictors.transformers.tasks.causal_lm import TransformersCausalLM
+from allennlp_saliency.predictors.transformers.tasks.seq2seq import TransformersSeq2Seq
 from tests.predictors.transformers.models import predictor
 
 GIVEN = {

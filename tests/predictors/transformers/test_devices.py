@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from allennlp_saliency.interpret import InterpretationError, SaliencyInterpreter
-from allennlp_saliency.interpret.collation import collate
-from allennlp_saliency.interpret.twin import Twin
+from allennlp_saliency.interpret.inputs.collation import collate
+from allennlp_saliency.interpret.model.twin import Twin
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.predictors.transformers.models import KINDS, inputs, model, predictor, tokenizer
 

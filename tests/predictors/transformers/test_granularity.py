@@ -9,7 +9,7 @@ from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 
 from allennlp_saliency.interpret import SaliencyInterpreter
-from allennlp_saliency.interpret.words import word_spans
+from allennlp_saliency.interpret.inputs.words import word_spans
 from tests.predictors.transformers.models import predictor
 
 TEXT = "the badly unbelievable 語 actor, привет 😀 שלום"

@@ -7,7 +7,7 @@ import torch
 from allennlp.data import Instance
 
 from allennlp_saliency.predictors import TransformersPredictor
-from allennlp_saliency.predictors.transformers.unpadded import Outputs, PaddingCheck
+from allennlp_saliency.predictors.transformers.model.unpadded import Outputs, PaddingCheck
 from tests.predictors.transformers.models import predictor
 from tests.zoo.architectures.build import build
 from tests.zoo.architectures.tables import chosen

@@ -17,10 +17,10 @@ from allennlp.common.checks import ConfigurationError
 from jsonschema import Draft202012Validator
 
 from allennlp_saliency.interpret import Explanation, InterpretationError, SaliencyInterpreter
-from allennlp_saliency.interpret.words import word_spans
+from allennlp_saliency.interpret.inputs.words import word_spans
 from allennlp_saliency.predictors import SaliencyPredictor, TransformersPredictor
 from allennlp_saliency.predictors.transformers.archive import write_archive
-from allennlp_saliency.predictors.transformers.overlong import (
+from allennlp_saliency.predictors.transformers.texts.overlong import (
     LongText,
     window_around,
     window_of_most_context,

@@ -11,12 +11,12 @@ import transformers as tf
 from allennlp_saliency.interpret import InputXGradient, InterpretationError
 from allennlp_saliency.interpret.positions import UNASSIGNED
 from allennlp_saliency.predictors import TransformersPredictor
-from allennlp_saliency.predictors.transformers.prepared_steps import (
+from allennlp_saliency.predictors.transformers.model.prepared_steps import (
     added_inputs,
     adds_tokens,
     with_added_tokens,
 )
-from allennlp_saliency.predictors.transformers.token_sequence import of_ids
+from allennlp_saliency.predictors.transformers.texts.token_sequence import of_ids
 from tests.predictors.transformers.word_level import MASK, PAD, WORDS, ready, words_tokenizer
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from allennlp_saliency.interpret.positions import UNASSIGNED
-from allennlp_saliency.predictors.transformers.token_sequence import (
+from allennlp_saliency.predictors.transformers.texts.token_sequence import (
     joined,
     of_ids,
     without_items,

@@ -10,7 +10,7 @@ import torch
 from allennlp.data import Instance, Token
 from allennlp.data.fields import TextField
 
-from allennlp_saliency.predictors.transformers.unpadded import PaddingCheck
+from allennlp_saliency.predictors.transformers.model.unpadded import PaddingCheck
 
 
 def instances(*lengths: int) -> list[Instance]:

@@ -1,0 +1,1 @@
+"""Archives: loaded by rules, with the transformer that they carry."""

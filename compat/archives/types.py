@@ -1,0 +1,128 @@
+"""The classes that an archive's configuration may name: none that it would have to import."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from functools import wraps
+from typing import Any
+
+from ..registry import after
+from .source import ArchiveSource, current_source, within
+
+
+@after(
+    "allennlp.common.registrable",
+    why="a dotted type in an archive's configuration imports any module and calls anything in it",
+)
+def archive_class_names(module: Any) -> bool:
+    """While an archive is loaded, take a dotted type from imported modules and of the right class.
+
+    What a user's own configuration names is looked up as before.
+    """
+    registrable = module.Registrable
+    original = registrable.resolve_class_name.__func__
+
+    @wraps(original)
+    def resolve_class_name(cls: Any, name: Any) -> tuple[Any, str | None]:
+        source = current_source()
+        if source is None or name in registrable._registry[cls] or "." not in name:
+            return original(cls, name)
+        if name in source.named_by_user:
+            return original(cls, name)
+        return _imported_class(cls, name, source, registrable._registry[cls]), None
+
+    registrable.resolve_class_name = classmethod(resolve_class_name)
+    return True
+
+
+def _imported_class(base: Any, name: str, source: ArchiveSource, registered: Any) -> Any:
+    from allennlp.common.checks import ConfigurationError
+
+    module_name, _, class_name = name.rpartition(".")
+    module = sys.modules.get(module_name)
+    refused = (
+        f"The archive {source.name} was not loaded: its configuration asks for a {base.__name__} "
+        f"of the type {name!r}, and "
+    )
+    if module is None:
+        raise ConfigurationError(
+            f"{refused}there is no imported module {module_name!r}. The configuration of an "
+            "archive imports nothing itself. If the module is yours, import it first "
+            f"(`import {module_name}`, or `--include-package {module_name}` on the command line)."
+        )
+    # Not getattr: a module may import something when it is asked for a name that it lacks.
+    found: Any = vars(module).get(class_name)
+    if not issubclass(type(found), type) or not (
+        base in found.__mro__ or any(found is one for one, _ in registered.values())
+    ):
+        raise ConfigurationError(
+            f"{refused}that is no subclass of {base.__name__} but {_described(found)}. The "
+            "configuration of an archive names classes of the kind that is wanted and nothing "
+            "else. Look at it before you trust its author."
+        )
+    return found
+
+
+def _described(found: Any) -> str:
+    """What kind of thing it is, without what it holds."""
+    if found is None:
+        return "nothing"
+    if issubclass(type(found), type):
+        return f"the class {found.__module__}.{found.__qualname__}"
+    return f"a {type(found).__name__}"
+
+
+@after(
+    "allennlp.common.from_params",
+    why="what an archive's configuration describes may be built long after the archive was loaded: "
+    "`allennlp evaluate` builds its data loader",
+)
+def archive_parameters(module: Any) -> bool:
+    """Hold what is built from an archive's parameters to the archive's rules, whenever it is."""
+    original = module.FromParams.from_params.__func__
+
+    @wraps(original)
+    def from_params(cls: Any, params: Any, *args: Any, **kwargs: Any) -> Any:
+        source = getattr(params, "archive_source", None)
+        if source is None or source == current_source():
+            return original(cls, params, *args, **kwargs)
+        with within(source):
+            return original(cls, params, *args, **kwargs)
+
+    module.FromParams.from_params = classmethod(from_params)
+    return True
+
+
+@after(
+    "allennlp.common.lazy",
+    why="an object that holds a Lazy builds its part later, when no archive is being loaded",
+)
+def archive_lazies(module: Any) -> bool:
+    """Remember which archive the parameters of a Lazy are from, and build under its rules."""
+    lazy = module.Lazy
+    original, constructor = lazy.__init__, lazy.constructor.fget
+
+    @wraps(original)
+    def __init__(self: Any, constructor: Any, params: Any = None, *args: Any, **more: Any) -> None:
+        original(self, constructor, params, *args, **more)
+        # What has no parameters is a default in somebody's code.
+        self._archive_source = current_source() if params else None
+
+    @wraps(constructor)
+    def guarded(self: Any) -> Any:
+        construct = constructor(self)
+        source = getattr(self, "_archive_source", None)
+        if source is None:
+            return construct
+
+        @wraps(construct)
+        def construct_under_rules(*args: Any, **kwargs: Any) -> Any:
+            with nullcontext() if source == current_source() else within(source):
+                return construct(*args, **kwargs)
+
+        return construct_under_rules
+
+    lazy.__init__ = __init__
+    lazy.constructor = property(guarded, doc=lazy.constructor.__doc__)
+    return True

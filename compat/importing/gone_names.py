@@ -1,0 +1,125 @@
+"""Names that AllenNLP imports and that today's libraries no longer have."""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
+from types import ModuleType, SimpleNamespace
+from typing import Any, NoReturn
+
+from ..registry import after, around
+
+_HUB_ADVICE = {
+    "HfFolder": "huggingface_hub.get_token() and huggingface_hub.login()",
+    "Repository": "huggingface_hub.HfApi().create_repo() and .upload_folder()",
+}
+
+
+def _gone_class(name: str, advice: str) -> type:
+    def refuse(*args: Any, **kwargs: Any) -> NoReturn:
+        raise ImportError(
+            f"huggingface_hub.{name} is gone since huggingface_hub 1.0, so `allennlp push-to-hf` "
+            f"does not work here; use {advice} instead."
+        )
+
+    return type(name, (), {"__init__": refuse, "get_token": staticmethod(refuse)})
+
+
+@around(
+    "allennlp.common.push_to_hf",
+    why="huggingface_hub 1.x has no HfFolder and no Repository to import",
+)
+def hub_placeholders() -> Iterator[bool]:
+    """Placeholders that say what to use instead, there only while the module is imported."""
+    import huggingface_hub
+
+    missing = [name for name in _HUB_ADVICE if not hasattr(huggingface_hub, name)]
+    for name in missing:
+        setattr(huggingface_hub, name, _gone_class(name, _HUB_ADVICE[name]))
+    try:
+        yield bool(missing)
+    finally:
+        for name in missing:
+            delattr(huggingface_hub, name)
+
+
+class _VisionStandIn(ModuleType):
+    """Stands for torchvision while a vision module of AllenNLP is imported; useless otherwise."""
+
+    def __init__(self, name: str, cause: str) -> None:
+        super().__init__(name)
+        self.__dict__["__path__"] = []
+        self.__dict__["__spec__"] = ModuleSpec(name, None, is_package=True)
+        self.__dict__["_cause"] = cause
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise ImportError(
+            f"{self.__name__}.{name} is needed for images, and torchvision cannot be imported "
+            f"({self._cause}). Install the torchvision that matches this torch, for example "
+            "`pip install torchvision`; everything that is text works without it."
+        )
+
+
+_STAND_INS = ("torchvision", "torchvision.ops", "torchvision.ops.boxes")
+
+
+def _why_torchvision_fails() -> str:
+    """Why `import torchvision` fails here; empty where it does not.
+
+    The import itself is the test: a torchvision built for another torch is installed and fails.
+    """
+    before = set(sys.modules)
+    try:
+        import torchvision.ops.boxes  # noqa: F401
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        for name in set(sys.modules) - before:
+            if name.partition(".")[0] == "torchvision":
+                del sys.modules[name]
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+@around(
+    "allennlp.data.image_loader",
+    "allennlp.modules.vision.grid_embedder",
+    "allennlp.modules.vision.region_detector",
+    why="torchvision is imported at the top, and is absent or does not fit this torch",
+)
+def torchvision_stand_in() -> Iterator[bool]:
+    """A stand-in for torchvision during the import only, so that transformers never sees it."""
+    cause = _why_torchvision_fails()
+    if not cause:
+        yield False
+        return
+    # What the three modules import beside torchvision comes first, outside the stand-in's reach.
+    import allennlp.common.file_utils
+    import allennlp.common.registrable  # noqa: F401
+
+    modules = {name: _VisionStandIn(name, cause) for name in _STAND_INS}
+    modules["torchvision"].__dict__["ops"] = modules["torchvision.ops"]
+    modules["torchvision.ops"].__dict__["boxes"] = modules["torchvision.ops.boxes"]
+    sys.modules.update(modules)
+    try:
+        yield True
+    finally:
+        for name in modules:
+            sys.modules.pop(name, None)
+
+
+@after(
+    "allennlp.common.util",
+    why="its search for submodules imports folders of the working directory under bare names",
+)
+def submodule_search(module: Any) -> bool:
+    """Look for the immediate children of a package only; the search goes on from them by itself.
+
+    `pkgutil.walk_packages` without a prefix imports every package that it finds by its last name,
+    so that in a folder with an `interpret/` of its own that one is imported in the place of
+    `allennlp.interpret`.
+    """
+    module.pkgutil = SimpleNamespace(walk_packages=pkgutil.iter_modules)
+    return True

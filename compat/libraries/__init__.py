@@ -1,0 +1,1 @@
+"""AllenNLP on the interfaces of today's libraries."""

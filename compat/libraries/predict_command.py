@@ -1,0 +1,105 @@
+"""`allennlp predict` as a predictor wants it that runs the command itself."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from ..registry import after, replace
+
+RUN = "run_predict_command"
+"""The class method by which a predictor runs the command: it takes the parsed arguments."""
+
+
+def own_command(name: str | None) -> Callable[[Any], None] | None:
+    """The class method by which the predictor of this name runs the command.
+
+    Args:
+        name: What stands behind `--predictor`; None where the archive names the predictor.
+
+    Returns:
+        None for all predictors that leave the command as it is.
+    """
+    if name is None:
+        return None
+    from allennlp.common.checks import ConfigurationError
+    from allennlp.predictors import Predictor
+
+    try:
+        predictor = Predictor.by_name(name)
+    except ConfigurationError:
+        return None  # the command itself says so
+    return getattr(predictor, RUN, None)
+
+
+@after(
+    "allennlp.commands.predict",
+    why="it empties an input that is also its output, shows no progress, and ends with status 0 "
+    "when every input failed; a predictor that asks for it runs the command itself",
+)
+def predict_command(module: Any) -> bool:
+    """Leave the command to a predictor that has `run_predict_command`; others see no change."""
+    original = module._predict
+
+    @wraps(original)
+    def _predict(args: Any) -> None:
+        run = own_command(args.predictor) or original
+        run(args)
+
+    module._predict = _predict
+    return True
+
+
+@after(
+    "allennlp.commands",
+    why="with --silent, a predictor that runs the command itself wants no line about plugins",
+)
+def silent_plugins(module: Any) -> bool:
+    """Hold back what is logged about plugins until it is known whose command it is."""
+    original = module.import_plugins
+
+    @wraps(original)
+    def import_plugins() -> None:
+        words = sys.argv[1:]
+        if words[:1] != ["predict"] or "--silent" not in words:
+            original()
+            return
+        with _held("allennlp.common.plugins") as records:
+            original()
+        if own_command(_predictor_of(words)) is None:
+            for record in records:
+                logging.getLogger(record.name).handle(record)
+
+    replace(module, "import_plugins", import_plugins)
+    return True
+
+
+def _predictor_of(words: list[str]) -> str | None:
+    for number, word in enumerate(words):
+        if word.startswith("--predictor="):
+            return word.partition("=")[2]
+        if word == "--predictor":
+            return next(iter(words[number + 1 :]), None)
+    return None
+
+
+@contextmanager
+def _held(name: str) -> Iterator[list[logging.LogRecord]]:
+    """Collects what a logger would say below the level of errors."""
+    records: list[logging.LogRecord] = []
+
+    def hold(record: logging.LogRecord) -> bool:
+        if record.levelno < logging.ERROR:
+            records.append(record)
+        return record.levelno >= logging.ERROR
+
+    logger = logging.getLogger(name)
+    logger.addFilter(hold)
+    try:
+        yield records
+    finally:
+        logger.removeFilter(hold)

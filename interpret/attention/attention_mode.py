@@ -1,0 +1,58 @@
+"""Attention weights as a forward pass makes them, in whatever form the model computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ..errors import InterpretationError
+from ..operations.calls import CallMode, operation
+from ..operations.decompositions import attention, multi_head_attention
+
+Seen = Callable[[Tensor], Tensor]
+"""Takes attention weights, `(sequences, heads, queries, keys)`, and returns those to go on with."""
+
+
+class AttentionMode(CallMode):
+    """Shows the attention weights of a forward pass to somebody, who may give others back.
+
+    What a model computes in one call (`scaled_dot_product_attention`, the attention of
+    `torch.nn.MultiheadAttention`) is computed step by step; what it computes step by step is known
+    by its softmax over the last of four dimensions. So no model has to be asked for its weights,
+    nor set to another implementation.
+
+    Args:
+        seen: Who is shown the weights.
+    """
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__()
+        self._seen = seen
+
+    def call(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        name = operation(func)
+        if name == "scaled_dot_product_attention":
+            return attention(*args, **{**kwargs, "weighted": self._show})
+        if name == "multi_head_attention_forward":
+            try:
+                with self:
+                    return multi_head_attention(*args, **kwargs)
+            except NotImplementedError as error:
+                raise InterpretationError(f"no reading the attention of {error}") from error
+        result = func(*args, **kwargs)
+        if name == "softmax" and result.dim() == 4 and _dim(args, kwargs) in (-1, 3):
+            return self._seen(result)
+        return result
+
+    def _show(self, weights: Tensor) -> Tensor:
+        if weights.dim() == 3:
+            return self._seen(weights.unsqueeze(1)).squeeze(1)
+        return self._seen(weights) if weights.dim() == 4 else weights
+
+
+def _dim(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    return kwargs.get("dim", args[1] if len(args) > 1 else None)

@@ -1,0 +1,237 @@
+"""The attentions of a forward pass: their weights, their kind, their layer, their block."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .attention_mode import AttentionMode
+from .call_stack import Frame, Frames
+
+ENCODER, DECODER, CROSS = KINDS = ("encoder", "decoder", "cross")
+_READABLE = ("eager", "sdpa")
+
+
+@dataclass(eq=False)
+class AttentionCall:
+    """One attention, as it was computed.
+
+    Attributes:
+        made: Its weights as they went on through the model: the graph leads through them.
+        frame: The call of the module that computed it: the innermost that was given states.
+        given: The states that the module was given, `(sequences, positions, dim)` or
+            `(positions, sequences, dim)`.
+        block: The call of the transformer block that it is part of, None where there is no such.
+        place: How many attentions the block computed before.
+        kind: "encoder", "decoder" or "cross".
+    """
+
+    made: Tensor
+    frame: Frame
+    given: Tensor
+    block: Frame | None
+    place: int
+    kind: str = ""
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """`(sequences, heads, queries, keys)`."""
+        return self.shaped(self.made)
+
+    def shaped(self, values: Tensor) -> Tensor:
+        """Something of the form in which the weights were computed, a head for every head."""
+        # transformers computes a single query of grouped heads as if these were its positions.
+        if self.given.shape[0 if self.transposed else 1] == 1 and values.shape[2] > 1:
+            return values.flatten(1, 2).unsqueeze(2)
+        return values
+
+    @property
+    def transposed(self) -> bool:
+        """Whether the second dimension of the states counts the sequences."""
+        return self.given.shape[0] != self.made.shape[0]
+
+
+@dataclass(eq=False)
+class Run:
+    """One call of a stack of transformer blocks.
+
+    Attributes:
+        calls: Its attentions, in order.
+        reads: The run whose output its cross attentions read, None for none.
+    """
+
+    calls: list[AttentionCall] = field(default_factory=list)
+    reads: Run | None = None
+
+    def of_kind(self, kind: str) -> list[AttentionCall]:
+        """Its attentions of one kind, the first layer first."""
+        return [call for call in self.calls if call.kind == kind]
+
+    @property
+    def own_kind(self) -> str:
+        """What its attention to itself is called."""
+        return next((call.kind for call in self.calls if call.kind != CROSS), CROSS)
+
+
+class Recorder:
+    """Takes note of all attentions of a model while it runs.
+
+    Args:
+        model: The twin's model.
+        layers: Its layers that embed.
+    """
+
+    def __init__(self, model: nn.Module, layers: Sequence[nn.Module] = ()) -> None:
+        self._model = model
+        names = {id(module): name for name, module in model.named_modules()}
+        modules = dict(model.named_modules())
+        self._lists = {
+            key: owner
+            for key, name in names.items()
+            if isinstance(owner := modules.get(name.rpartition(".")[0]), nn.ModuleList)
+        }
+        self._encoders = frozenset(map(id, _encoders(model)))
+        self._frames = Frames(self._encoders, frozenset(self._lists), frozenset(map(id, layers)))
+        self._calls: list[AttentionCall] = []
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """For as long as the model runs."""
+        with self._frames.of(self._model), AttentionMode(self._note):
+            yield
+
+    @property
+    def embedded(self) -> list[Tensor | None]:
+        """The indices that the layers that embed were given, call by call, None for others."""
+        return self._frames.embedded
+
+    def runs(self) -> list[Run]:
+        """What was seen, by the stacks of blocks that computed it."""
+        runs: dict[int, Run] = {}
+        encoded: dict[int, Run] = {}
+        for call in self._calls:
+            stack = self._stack(call)
+            run = runs.setdefault(id(stack), Run())
+            around = call.frame.outwards()
+            encoder = next((f for f in around if id(f.module) in self._encoders), None)
+            source = self._source(call)
+            if encoder is not None:
+                call.kind = ENCODER
+                encoded[id(encoder)] = run
+            elif source is not None and id(source) in encoded:
+                call.kind = CROSS
+                run.reads = encoded[id(source)]
+            else:
+                call.kind = DECODER if self._causal(call) else ENCODER
+            run.calls.append(call)
+        return list(runs.values())
+
+    def _note(self, weights: Tensor) -> Tensor:
+        # What is only checked has no graph.
+        frame = self._frames.running if torch.is_grad_enabled() else None
+        while frame is not None:
+            given = _states(frame, len(weights))
+            if given is not None:
+                block = self._block(frame)
+                place = sum(block is not None and call.block is block for call in self._calls)
+                self._calls.append(AttentionCall(weights, frame, given, block, place))
+                break
+            frame = frame.parent
+        return weights
+
+    def _block(self, frame: Frame) -> Frame | None:
+        """The innermost call of a module in a list of its like, or else of any in a list."""
+        listed = [one for one in frame.outwards() if id(one.module) in self._lists]
+        # T5's blocks are lists themselves, of an attention and what follows it.
+        alike = (one for one in listed if len(set(map(type, self._lists[id(one.module)]))) == 1)
+        return next(alike, listed[-1] if listed else None)
+
+    def _stack(self, call: AttentionCall) -> Frame:
+        """The call that called the blocks; ALBERT's are lists of groups of blocks."""
+        frame = call.block
+        while frame is not None and id(frame.module) in self._lists and frame.parent is not None:
+            frame = frame.parent
+        return frame or list(call.frame.outwards())[-1]
+
+    def _source(self, call: AttentionCall) -> Frame | None:
+        """The call of an encoder whose states the attention was given."""
+        given = [id(value) for value in (*call.frame.args, *call.frame.kwargs.values())]
+        return next((f for f in self._frames.encoded if id(f.states) in given), None)
+
+    def _causal(self, call: AttentionCall) -> bool:
+        """Whether no position looks at one behind it."""
+        told = getattr(call.frame.module, "is_causal", None)
+        if told is None and hasattr(call.frame.module, "is_decoder"):
+            told = call.frame.module.is_decoder
+        if isinstance(told, bool):
+            return told or self._decodes(call)
+        weights = call.weights
+        square = weights.shape[2] == weights.shape[3] > 1
+        return square and not bool(weights.detach().triu(1).any())
+
+    def _decodes(self, call: AttentionCall) -> bool:
+        """Whether it is in a model that has an encoder, but not in that."""
+        return bool(self._encoders) and any(
+            _is_encoder_decoder(frame.module) for frame in call.frame.outwards()
+        )
+
+
+def made_readable(model: nn.Module) -> None:
+    """Has a twin's modules compute attention in a way that can be read.
+
+    Flash and flex attention never have the weights; eager attention, which has, is the same
+    function. Configs are shared with the user's model, so they are replaced, not changed.
+    """
+    replaced: dict[int, Any] = {}
+    for module in model.modules():
+        config = vars(module).get("config")
+        name = getattr(config, "_attn_implementation", None)
+        if isinstance(name, str) and name not in _READABLE:
+            if id(config) not in replaced:
+                replaced[id(config)] = copy.deepcopy(config)
+                replaced[id(config)]._attn_implementation = "eager"
+            module.config = replaced[id(config)]
+
+
+def _encoders(model: nn.Module) -> Iterator[nn.Module]:
+    for module in model.modules():
+        if _is_encoder_decoder(module):
+            encoder = module.get_encoder()  # type: ignore[operator]
+            if isinstance(encoder, nn.Module):
+                yield encoder
+
+
+def _is_encoder_decoder(module: nn.Module) -> bool:
+    config = getattr(module, "config", None)
+    # Encoders have the config of the whole.
+    return bool(getattr(config, "is_encoder_decoder", False)) and (
+        callable(getattr(module, "get_encoder", None)) and _has_decoder(module)
+    )
+
+
+def _has_decoder(module: nn.Module) -> bool:
+    base = getattr(module, "base_model", module)
+    return any(isinstance(getattr(one, "decoder", None), nn.Module) for one in (module, base))
+
+
+def _states(frame: Frame, sequences: int) -> Tensor | None:
+    """The vectors of as many sequences that a module was given."""
+    for value in (*frame.args, *frame.kwargs.values()):
+        if (
+            isinstance(value, Tensor)
+            and value.dim() == 3
+            and value.is_floating_point()
+            and sequences in value.shape[:2]
+        ):
+            return value
+    return None
+
+
+__all__ = ["CROSS", "DECODER", "ENCODER", "KINDS", "AttentionCall", "Recorder", "Run"]

@@ -1,0 +1,1 @@
+"""What an instance holds: texts, tokens, words, tags and labels. No model is known here."""

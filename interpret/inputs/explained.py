@@ -1,0 +1,72 @@
+"""What of a model's outputs a labelled instance stands for, where no label field can say it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from allennlp.data import Instance
+from allennlp.data.fields import LabelField, MetadataField
+from allennlp.data.fields.field import Field
+
+from ..explanation import JsonDict
+
+EXPLAINED = "explained"
+"""The name of the field, and of the argument that a wrapped `forward` takes it from."""
+
+PRIVATE = "explained_"
+"""How the names of fields and outputs begin that are there for explanations alone."""
+
+LOG_LIKELIHOOD = "explained_log_likelihood"
+"""The output that holds the log-likelihood of what is explained, `(rows,)`."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One prediction of several that a model makes for an input.
+
+    Attributes:
+        label: What an explanation's `target` says of it: `label`, its name; where it belongs to
+            tokens, their `positions`, and `field`, the text field that they are in. What is not
+            there is what the label field says.
+        choice: Where in the model's outputs it is, in the terms of the `PredictionLabels` that
+            made it.
+        label_field: The instance's label field that carries it, None if none does.
+        choices: By the index in the label field what `target` says besides, where labels are
+            numbers that mean something else for every input (an alternative, an antecedent).
+        positions: Which tags are explained, where the label field holds a sequence of tags; None
+            for all.
+    """
+
+    label: JsonDict | None = None
+    choice: Any = None
+    label_field: str | None = None
+    choices: Sequence[JsonDict] = ()
+    positions: Sequence[int] | None = None
+
+
+def explained(instance: Instance, what: Explained, **labels: Field) -> Instance:
+    """An instance with the same fields that stands for one prediction; the original stays as it is.
+
+    Args:
+        instance: The instance.
+        what: What it stands for.
+        labels: Label fields to add.
+    """
+    # Fields are shared: a document has thousands of spans, and maybe hundreds of predictions.
+    copy = Instance({**instance.fields, **labels, EXPLAINED: MetadataField(what)})
+    copy.indexed = instance.indexed and all(map(_is_index, labels.values()))
+    return copy
+
+
+def _is_index(field: Field) -> bool:
+    """Whether a label is an index already."""
+    return isinstance(field, LabelField) and field._skip_indexing
+
+
+def explained_by(instance: Instance) -> Explained | None:
+    """The prediction that an instance stands for, None where its label field says it."""
+    found = instance.fields.get(EXPLAINED)
+    what = found.metadata if isinstance(found, MetadataField) else None
+    return what if isinstance(what, Explained) else None

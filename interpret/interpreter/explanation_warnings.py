@@ -1,0 +1,217 @@
+"""What a reader of scores should know: one function a condition.
+
+Each returns the sentence, None where there is nothing to say. Advice names what the caller's method
+takes: where it differs from method to method, the method hands it in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..explanation import InputAttribution
+
+if TYPE_CHECKING:
+    from ..space.embedding_space import EmbeddingSpace
+
+LARGE_DELTA = 0.05
+_ROUNDING = 1e-4
+_ONE_POSITION = 0.95
+_NOISE = 0.5
+
+
+def incomplete(delta: float, due: float, what: str, remedy: str) -> str | None:
+    """That the attributions lack more than 5 % of what they should add up to.
+
+    Args:
+        delta: What they lack.
+        due: What they should add up to.
+        what: What that is: "difference", "value".
+        remedy: What to do about it, in the method's own parameters; "" for nothing.
+    """
+    if not lacks(delta, due):
+        return None
+    said = f"the attributions lack {delta:.3g} of the {what} {due:.3g} that they should add up to"
+    return f"{said}; {remedy}" if remedy else said
+
+
+def lacks(delta: float, due: float) -> bool:
+    """Whether more than 5 % of what attributions should add up to is missing."""
+    return abs(delta) > LARGE_DELTA * abs(due) and abs(delta) > _ROUNDING
+
+
+def lost_by(lost: Mapping[str, float], without_rule: Collection[str]) -> str:
+    """What to do where DeepLIFT lacks much: by which operations.
+
+    Args:
+        lost: How much the operations lost that lost most; empty where none did.
+        without_rule: The operations that DeepLIFT has no rule for.
+    """
+    unruled = {name: amount for name, amount in lost.items() if name in without_rule}
+    if unruled:
+        return f"DeepLIFT has no rule for {_amounts(unruled)}; use 'integrated-gradients'"
+    if lost:
+        return f"most was lost by {_amounts(lost)}; use 'integrated-gradients'"
+    return "name another baseline, or use 'integrated-gradients'"
+
+
+def absorbed_more(
+    value: float, absorbed: Mapping[str, float], without_rule: Collection[str], instead: str | None
+) -> str | None:
+    """That LRP hands more of a target's value to nothing of the input than there was, or much of it
+    to an operation that it has no rule for.
+
+    Args:
+        value: The target's value.
+        absorbed: What was handed to nothing of the input, by what took it.
+        without_rule: The operations that LRP has no rule for.
+        instead: The name of a target that is not next to nothing where the model is sure.
+    """
+    unruled = {
+        name: amount
+        for name, amount in absorbed.items()
+        if name in without_rule and lacks(amount, value)
+    }
+    if unruled:
+        return (
+            f"LRP has no rule for {_amounts(unruled)}, which absorbed that much of the value "
+            f"{value:.3g}; use 'integrated-gradients'"
+        )
+    total = sum(absorbed.values())
+    if abs(total) <= abs(value) or abs(total) <= _ROUNDING:
+        return None
+    advice = "use 'deeplift'" if instead is None else f"use the target {instead!r}, or 'deeplift'"
+    return (
+        f"biases, softmax and non-linearities absorbed {total:.3g}, more than the value "
+        f"{value:.3g} that is explained (see 'absorbed'), so the attributions mostly balance that; "
+        f"{advice}"
+    )
+
+
+def _amounts(of: Mapping[str, float]) -> str:
+    return ", ".join(f"{name!r} ({amount:.3g})" for name, amount in of.items())
+
+
+def zero(one: InputAttribution, with_text: frozenset[str]) -> str | None:
+    """That all attributions of a field are zero.
+
+    Args:
+        one: The scores of a field.
+        with_text: The fields that have tokens of their own.
+    """
+    if one.field.partition("[")[0] not in with_text or not one.tokens or any(one.attributions):
+        return None
+    return (
+        f"all attributions of field {one.field!r} are zero: at the points that were looked at the "
+        "target does not depend on it"
+    )
+
+
+def saturated(space: EmbeddingSpace) -> list[list[str]]:
+    """That the target is so flat at an input that its gradient there says little; for methods that
+    look at the input alone.
+
+    Returns:
+        Per instance of the space what to warn of.
+    """
+    target, instead = space.target, space.unsaturated_target
+    advice = f"use the target {instead!r}" if instead else "use a target that does not saturate"
+    return [
+        [
+            f"the target is saturated at the input (its value is {value:.3g}, the end of its "
+            f"range): the gradient all but vanishes there and may point anywhere; {advice}"
+        ]
+        if target.saturated(value)
+        else []
+        for value in space.values.tolist()
+    ]
+
+
+def one_position(scores: Tensor, names: Sequence[str]) -> str | None:
+    """That one position has over 95 % of the attention.
+
+    Args:
+        scores: Of the positions of an instance, padding left out, `(positions,)`.
+        names: What stands there.
+    """
+    total = float(scores.abs().sum())
+    if len(scores) < 2 or total == 0:
+        return None
+    highest = int(scores.abs().argmax())
+    share = abs(float(scores[highest])) / total
+    if share <= _ONE_POSITION:
+        return None
+    return (
+        f"{share:.1%} of the attention is on one position, {highest} ({names[highest]!r}): an "
+        "attention sink, which says nothing about the other tokens; use 'value-zeroing' or a "
+        "gradient method"
+    )
+
+
+def jump(height: float, place: float, width: float) -> str:
+    """That the target jumps along a path, where an integral of its gradient cannot be complete.
+
+    Args:
+        height: By how much.
+        place: Where, as a share of the path.
+        width: The width in which it still does.
+    """
+    return (
+        f"the target jumps by {height:.3g} at {place:.3g} of the way from the baseline (within "
+        f"{width:.1g} of the path), which no integral of its gradient has, however many steps it "
+        "takes; name another baseline, or use a method without a path, such as DeepLIFT"
+    )
+
+
+def unconverged(lacking: float, asked: float, steps: int, max_steps: int) -> str:
+    """That an integral was not refined to the tolerance.
+
+    Args:
+        lacking: What the panels of the path lack, added up without regard to sign.
+        asked: The tolerance.
+        steps: Points that were evaluated.
+        max_steps: Points that there may be.
+    """
+    return (
+        f"not converged after {steps} points: the panels of the path lack {lacking:.3g}, and "
+        f"{asked:.3g} was asked for; raise max_steps (now {max_steps}), or name another baseline"
+    )
+
+
+def noisy(sums: Tensor, samples: int) -> str | None:
+    """That the sum of scores that are a mean over random samples is mostly chance.
+
+    Args:
+        sums: The sum of the scores at each sample, `(samples,)`.
+        samples: How many there are.
+    """
+    if samples < 2:
+        return None
+    mean, error = float(sums.mean()), float(sums.std()) / samples**0.5
+    if error <= _NOISE * abs(mean) or error <= _ROUNDING:
+        return None
+    return (
+        f"over {samples} random points the scores add up to {mean:.3g} with a standard error of "
+        f"{error:.2g}; raise num_samples, or name another baseline"
+    )
+
+
+def token_incomplete(deltas: Tensor, dues: Tensor, remedy: str) -> str | None:
+    """That the score of a token lacks more than 5 % of what the token makes of a difference.
+
+    Args:
+        deltas: What the score of each token lacks, `(tokens,)`.
+        dues: What it should be, `(tokens,)`.
+        remedy: What to do about it.
+    """
+    # Of a token that makes next to no difference the largest of all is the measure.
+    scale = LARGE_DELTA * dues.abs().amax() if len(dues) else torch.zeros(())
+    worst = deltas.abs().amax() if len(deltas) else torch.zeros(())
+    if worst <= scale or worst <= _ROUNDING:
+        return None
+    return (
+        f"the score of a token lacks {float(worst):.3g} of the difference that it makes; {remedy}"
+    )

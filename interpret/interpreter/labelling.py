@@ -1,0 +1,370 @@
+"""From a predictor's JSON to its prediction and the labelled instances that explain it."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+
+from allennlp.common.util import JsonDict, sanitize
+from allennlp.data import Instance
+from allennlp.data.fields import FlagField, SequenceLabelField
+from allennlp.data.fields.sequence_field import SequenceField
+from allennlp.modules.token_embedders import PretrainedTransformerEmbedder
+from allennlp.predictors import Predictor, SentenceTaggerPredictor
+from torch import nn
+
+from ..contracts import AddsDetails, LabelsUnpredicted
+from ..errors import InterpretationError
+from ..inputs.tag_spans import tag_spans
+from ..inputs.texts import text_items
+from ..space.packing import let_go
+from .input_keys import InputKeys, misses, place_of
+from .predictor_labels import PredictionLabels
+from .replayed_prediction import without_explained
+
+
+@dataclass(frozen=True)
+class LabelledInstance:
+    """One prediction to explain.
+
+    Attributes:
+        instance: The instance with its label, token indexers applied.
+        outputs: The model's outputs that it was labelled by; empty where something else labelled
+            it.
+        labels: What labelled it, None if the predictor did.
+    """
+
+    instance: Instance
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    labels: PredictionLabels | None = None
+
+
+@dataclass
+class Labelled:
+    """An input with what the model made of it.
+
+    Attributes:
+        prediction: What `predict_json` returns, None where it was not asked for.
+        instances: One labelled instance per prediction to explain.
+        error: Why there are none.
+        details: What the predictor adds to the details of their explanations.
+    """
+
+    prediction: JsonDict | None = None
+    instances: list[LabelledInstance] = field(default_factory=list)
+    error: Exception | None = None
+    details: JsonDict = field(default_factory=dict)
+
+
+def label_json(
+    predictor: Predictor,
+    inputs: Sequence[JsonDict],
+    predict: bool,
+    labels: PredictionLabels | None = None,
+) -> list[Labelled]:
+    """Predicts and labels inputs, with one forward pass for both where the predictor allows it.
+
+    Args:
+        predictor: A predictor that may be run freely (a twin's).
+        inputs: The inputs, as for `predict_json`.
+        predict: Whether the predictions are wanted.
+        labels: What labels the predictions, attached to the predictor's model; None for the
+            predictor itself.
+
+    Returns:
+        One per input, in order; an input that fails carries its error.
+    """
+    label = _label_json if labels is None else partial(_label_json_by, labels)
+    return [_isolated(predictor, partial(label, predictor, one, predict)) for one in inputs]
+
+
+def label_instances(
+    predictor: Predictor,
+    instances: Sequence[Instance],
+    predict: bool,
+    labels: PredictionLabels | None = None,
+) -> list[Labelled]:
+    """As `label_json`, for instances that a dataset reader made; they are left as they are."""
+    label = _label_instance if labels is None else partial(_label_instance_by, labels)
+    return [
+        _isolated(predictor, partial(label, predictor, one.duplicate(), predict))
+        for one in instances
+    ]
+
+
+def _isolated(predictor: Predictor, label: Callable[[Labelled], None]) -> Labelled:
+    """What a function writes into the result that it is given; if it fails, what it had written of
+    the prediction until then, and the error."""
+    labelled = Labelled()
+    try:
+        label(labelled)
+        for one in labelled.instances:
+            predictor._dataset_reader.apply_token_indexers(one.instance)
+        return labelled
+    except Exception as error:
+        let_go(error)
+        return Labelled(labelled.prediction, error=_explained(predictor, error))
+
+
+def _label_json(predictor: Predictor, json: JsonDict, predict: bool, labelled: Labelled) -> None:
+    own = Predictor
+    if _overrides(predictor, own.json_to_labeled_instances) or (
+        predict
+        and (_overrides(predictor, own.predict_json) or _overrides(predictor, own.predict_instance))
+    ):
+        labelled.prediction = _reading(predictor, predictor.predict_json, json) if predict else None
+        instances = _reading(predictor, predictor.json_to_labeled_instances, json)
+        labelled.instances = [LabelledInstance(one) for one in instances]
+    else:
+        instance = _reading(predictor, predictor._json_to_instance, json)
+        _label_instance(predictor, instance, predict, labelled)
+
+
+def _label_json_by(
+    labels: PredictionLabels,
+    predictor: Predictor,
+    json: JsonDict,
+    predict: bool,
+    labelled: Labelled,
+) -> None:
+    """As `_label_json`, where the labels are not the predictor's own."""
+    instances = _reading(predictor, partial(labels.instances, predictor), json, reads=True)
+    outputs = [_indexed_and_predicted(predictor, one) for one in instances]
+    if predict:
+        given = dict(json)
+        labelled.prediction = labels.prediction(predictor, given, instances, outputs)
+    labelled.instances = [
+        LabelledInstance(explained, outputs[number], labels)
+        for number in labels.chosen(outputs)
+        for explained in labels.labelled(predictor, instances[number], outputs[number])
+    ]
+    if len(outputs) == 1:
+        labelled.details = _details_by(labels, predictor, instances[0], outputs[0])
+
+
+def _label_instance_by(
+    labels: PredictionLabels,
+    predictor: Predictor,
+    instance: Instance,
+    predict: bool,
+    labelled: Labelled,
+) -> None:
+    outputs = _indexed_and_predicted(predictor, instance)
+    labelled.prediction = without_explained(outputs) if predict else None
+    found = labels.labelled(predictor, instance, outputs)
+    labelled.instances = [LabelledInstance(one, outputs, labels) for one in found]
+    labelled.details = _details_by(labels, predictor, instance, outputs)
+
+
+def _details_by(
+    labels: PredictionLabels, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]
+) -> JsonDict:
+    own = predictor.explanation_details(instance) if isinstance(predictor, AddsDetails) else {}
+    return {**labels.details(predictor, outputs), **own}
+
+
+def _indexed_and_predicted(predictor: Predictor, instance: Instance) -> dict[str, Any]:
+    predictor._dataset_reader.apply_token_indexers(instance)
+    return _predict(predictor, instance)
+
+
+def _reading(
+    predictor: Predictor, read: Callable[[JsonDict], Any], json: JsonDict, reads: bool = False
+) -> Any:
+    """What a predictor makes of a copy of an input.
+
+    Args:
+        predictor: The predictor.
+        read: What it does with the copy.
+        json: The input.
+        reads: Whether that is nothing but reading, as `_json_to_instance` is: no model runs.
+
+    Raises:
+        InterpretationError: If it fails by what is in the input, or by what is not.
+    """
+    given = json.copy() if isinstance(json, InputKeys) else InputKeys(json)
+    try:
+        return read(given)
+    except KeyError as error:
+        if not misses(given, error):
+            raise
+        raise InterpretationError(
+            f"the input lacks the key {error} that {type(predictor).__name__} reads; it has "
+            f"{', '.join(map(repr, json)) or 'none'}"
+        ) from error
+    except (TypeError, ValueError, AttributeError) as error:
+        own = {key: value for key, value in json.items() if key in given.read}
+        what = "; ".join(no_texts(own))
+        if not what and not reads and read != predictor._json_to_instance:
+            raise  # the model's own, as far as one knows
+        if not what:
+            what = _cause(predictor, own, error)
+        raise InterpretationError(
+            f"{type(predictor).__name__} cannot read the input: {what}"
+        ) from error
+
+
+def lone_surrogate(text: str) -> int | None:
+    """The place of the first half of a character in a text, which no tokenizer takes."""
+    return next((n for n, one in enumerate(text) if "\ud800" <= one <= "\udfff"), None)
+
+
+def no_texts(json: JsonDict) -> Iterator[str]:
+    """What in an input is no text, and nothing else either: null, and halves of characters.
+
+    Args:
+        json: The input, or the part of it that was read.
+    """
+    for key, value in json.items():
+        for name, one in _leaves(repr(key), value):
+            place = lone_surrogate(one) if isinstance(one, str) else None
+            if one is None:
+                yield f"{name} is null, and a text is wanted"
+            elif place is not None:
+                yield f"{name} has half a character, {one[place]!r} at place {place}"
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _leaves(f"{name}[{number}]", one)
+    else:
+        yield name, value
+
+
+def _cause(predictor: Predictor, read: JsonDict, error: Exception) -> str:
+    """What about the part of an input that was read may be the cause of an error."""
+    types = ", ".join(
+        f"{key!r} is {reprlib.repr(value)} of type {type(value).__name__}"
+        for key, value in read.items()
+        if not isinstance(value, str)
+    )
+    place = place_of(error)
+    own = {type(predictor).__module__, type(predictor._dataset_reader).__module__}
+    if types and place.rpartition(".")[0] not in own:
+        # What a tokenizer advises, it advises those who call it.
+        return f"{types}, where mostly a text is wanted ({type(error).__name__})"
+    says = f"it says {type(error).__name__}: {error}"
+    return f"{types}; {says}" if types else f"{says}; look whether each key holds what it should"
+
+
+def _label_instance(
+    predictor: Predictor, instance: Instance, predict: bool, labelled: Labelled
+) -> None:
+    predictor._dataset_reader.apply_token_indexers(instance)
+    _label(predictor, instance, predict, labelled)
+    if isinstance(predictor, AddsDetails):
+        labelled.details = predictor.explanation_details(instance)
+
+
+def _label(predictor: Predictor, instance: Instance, predict: bool, labelled: Labelled) -> None:
+    if not predict and isinstance(predictor, LabelsUnpredicted):
+        known = predictor.labeled_instances(instance)
+        if known is not None:
+            labelled.instances = [LabelledInstance(one) for one in known]
+            return
+    outputs = _predict(predictor, instance)
+    labelled.prediction = sanitize(outputs) if predict else None
+    if _is_plain_tagger(predictor):
+        instances = _label_spans(predictor, instance, outputs["tags"])
+    else:
+        instances = predictor.predictions_to_labeled_instances(instance, outputs)
+    labelled.instances = [LabelledInstance(one, outputs) for one in instances]
+
+
+def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:
+    _check_length(predictor, instance)
+    try:
+        return predictor._model.forward_on_instance(instance)
+    except InterpretationError:
+        raise
+    except Exception as error:
+        # What a model is to write has no tokens yet.
+        unwritten = getattr(predictor._model, "growing", None)
+        empty = [
+            item.name(name)
+            for name, field in instance.fields.items()
+            for item in text_items(field)
+            if not item.text.tokens and name != unwritten
+        ]
+        if not empty:
+            raise
+        raise InterpretationError(
+            f"field {empty[0]!r} has no tokens, and {type(predictor._model).__name__} cannot take "
+            f"that ({error}); leave the input out or give it a text"
+        ) from error
+
+
+def _overrides(predictor: Predictor, method: Any) -> bool:
+    own = getattr(predictor, method.__name__)
+    return getattr(own, "__func__", own) is not method
+
+
+def _is_plain_tagger(predictor: Predictor) -> bool:
+    return isinstance(predictor, SentenceTaggerPredictor) and not (
+        _overrides(predictor, SentenceTaggerPredictor.predictions_to_labeled_instances)
+    )
+
+
+def _label_spans(predictor: Predictor, instance: Instance, tags: list[str]) -> list[Instance]:
+    """One instance per entity, whatever the tags' scheme (AllenNLP's own takes BIOUL alone)."""
+    labelled = []
+    for start, end in tag_spans(tags):
+        only = [tag if start <= i < end else "O" for i, tag in enumerate(tags)]
+        copy = instance.duplicate()
+        tokens = cast(SequenceField, copy["tokens"])
+        copy.add_field("tags", SequenceLabelField(only, tokens), predictor._model.vocab)
+        copy.add_field("ignore_loss_on_o_tags", FlagField(True))
+        labelled.append(copy)
+    return labelled
+
+
+def _explained(predictor: Predictor, error: Exception) -> Exception:
+    """The error, as one that says what to do where that is known."""
+    name = type(predictor).__name__
+    if isinstance(error, RuntimeError) and "implement this method" in str(error):
+        return InterpretationError(
+            f"predictor {name!r} did not label the instance, so there is no prediction to explain; "
+            "override predictions_to_labeled_instances in it"
+        )
+    return error
+
+
+def _check_length(predictor: Predictor, instance: Instance) -> None:
+    """Refuses a text with more wordpieces than the model has positions.
+
+    The model would fail itself, on a GPU beyond repair.
+    """
+    limit = min(map(_positions, _unfolded_transformers(predictor)), default=None)
+    if limit is None:
+        return
+    instance.index_fields(predictor._model.vocab)
+    for name, lengths in instance.get_padding_lengths().items():
+        longest = max((lengths[key] for key in lengths if key.endswith("token_ids")), default=0)
+        if longest > limit:
+            raise InterpretationError(
+                f"field {name!r} has {longest} wordpieces, and the model takes at most {limit}: "
+                "shorten the text, or set max_length in the archive's tokenizer (cuts), or in its "
+                "indexer and embedder (folds)"
+            )
+
+
+def _unfolded_transformers(predictor: Predictor) -> Iterator[nn.Module]:
+    for module in predictor._model.modules():
+        if isinstance(module, PretrainedTransformerEmbedder) and module._max_length is None:
+            yield module.transformer_model
+
+
+def _positions(transformer: nn.Module) -> float:
+    """How many positions a transformer has learned; infinite where it has learned none."""
+    for name, module in transformer.named_modules():
+        last = name.rpartition(".")[2]
+        if last in ("position_embeddings", "wpe") and isinstance(module, nn.Embedding):
+            # RoBERTa's positions begin after that of padding.
+            return module.num_embeddings - (
+                0 if module.padding_idx is None else module.padding_idx + 1
+            )
+    return float("inf")

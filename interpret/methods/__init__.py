@@ -1,0 +1,1 @@
+"""One file a method, with the paper's equation in it."""

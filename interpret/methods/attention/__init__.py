@@ -1,0 +1,1 @@
+"""Methods that look inside a transformer: its attention, and what that does."""

@@ -1,0 +1,1 @@
+"""Methods that take the gradient at the input or around it."""

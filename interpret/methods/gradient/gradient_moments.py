@@ -1,0 +1,52 @@
+"""The second moments of the gradient over noisy copies of the input."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ...interpreter.assembly import Attribution
+from ...interpreter.explanation_warnings import saturated
+from ...interpreter.saliency_interpreter import SaliencyInterpreter
+from ...reduction import MeanAbsolute
+from ...space.embedding_space import EmbeddingSpace
+from ...space.layout import reduce_coordinates
+from .noise import NoisyGradients
+
+
+@SaliencyInterpreter.register("square-gradients")
+class SquareGradients(NoisyGradients):
+    """score_t = mean over the hidden dimension of 1/n Σ g_k², g_k = ∇F(x + ε_k).
+
+    Hooker et al. 2019, "A Benchmark for Interpretability Methods in Deep Neural Networks",
+    section 3 (SmoothGrad²).
+    """
+
+    def attribute(self, space: EmbeddingSpace) -> Attribution:
+        square = self.moment(space, 2)
+        scores = reduce_coordinates(square, space.layout, MeanAbsolute())
+        return Attribution(scores, warnings=saturated(space))
+
+
+@SaliencyInterpreter.register("var-gradients")
+class VarGradients(NoisyGradients):
+    """score_t = mean over the hidden dimension of 1/n Σ (g_k - ḡ)², g_k = ∇F(x + ε_k).
+
+    Adebayo et al. 2018, "Local Explanation Methods for Deep Neural Networks Lack Sensitivity to
+    Parameter Values", section 2.2 (VarGrad).
+    """
+
+    def attribute(self, space: EmbeddingSpace) -> Attribution:
+        # Shifted by one of the gradients, so that the difference of the moments loses nothing.
+        shift = space.input_gradients.double()
+        first, second = (shift.new_zeros(shift.shape) for _ in range(2))
+
+        def deviations(rows: Tensor, g: Tensor) -> Tensor:
+            return g.double() - shift[rows.to(g.device)]
+
+        for rows, deviation in self.noisy_gradients(space, deviations):
+            rows = rows.to(deviation.device)
+            first.index_add_(0, rows, deviation / self.num_samples)
+            second.index_add_(0, rows, deviation**2 / self.num_samples)
+        variance = (second - first**2).clamp_min(0)
+        scores = reduce_coordinates(variance, space.layout, MeanAbsolute())
+        return Attribution(scores, warnings=saturated(space))

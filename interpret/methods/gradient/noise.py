@@ -1,0 +1,108 @@
+"""Noise around an embedding that is the same in whatever batch an instance comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from allennlp.predictors import Predictor
+from torch import Tensor
+
+from ... import checks
+from ...interpreter.saliency_interpreter import SaliencyInterpreter
+from ...space.embedding_space import EmbeddingSpace, Made
+
+
+class NoisyGradients(SaliencyInterpreter):
+    """A method that looks at the gradient at noisy copies of the input, x + ε, ε ~ N(0, σ²).
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        num_samples: Noisy copies, n.
+        stdev: σ as a share of the instance's own range of values, max(x) - min(x).
+        seed: Seed of the noise; the same seed gives the same scores in any batch.
+        common: What every interpreter takes; see `SaliencyInterpreter`.
+
+    Raises:
+        ConfigurationError: If a parameter has the wrong type, or is out of range.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        num_samples: int = 25,
+        stdev: float = 0.1,
+        seed: int = 0,
+        **common: Any,
+    ) -> None:
+        super().__init__(predictor, **common)
+        self.num_samples = checks.integer("num_samples", num_samples, least=1)
+        self.stdev = checks.number("stdev", stdev, least=0)
+        self.seed = checks.seed("seed", seed)
+
+    @property
+    def rows_per_instance(self) -> int:
+        return self.num_samples
+
+    def moment(self, space: EmbeddingSpace, power: int) -> Tensor:
+        """The mean of ∇F(x + ε_k)^power over the noisy copies, `(instances, size)`, float64."""
+        total = torch.zeros_like(space.embeddings, dtype=torch.float64)
+        for rows, some in self.noisy_gradients(space, lambda _, g: g.double() ** power):
+            total.index_add_(0, rows.to(total.device), some)
+        return total / self.num_samples
+
+    def noisy_gradients(self, space: EmbeddingSpace, made: Made) -> Iterator[tuple[Tensor, Tensor]]:
+        """What is made of the gradients at all noisy copies.
+
+        Args:
+            space: The instances.
+            made: A function of the instances, `(chunk,)`, and the gradients, `(chunk, size)`.
+
+        Yields:
+            The instances `(chunk,)`, and what was made of the gradients.
+        """
+        x = space.embeddings
+        sigma = self.stdev * value_range(space)
+        noise = standard_normal(space, self.num_samples, self.seed).flatten(0, 1)
+        rows = torch.arange(len(x)).repeat_interleave(self.num_samples)
+
+        def noisy(numbers: Tensor) -> Tensor:
+            of = rows[numbers].to(x.device)
+            return x[of] + sigma[of].unsqueeze(-1) * noise[numbers.to(x.device)]
+
+        for numbers, some in space.gradients(noisy, rows, lambda of, g: made(rows[of], g)):
+            yield rows[numbers], some
+
+
+def standard_normal(space: EmbeddingSpace, samples: int, seed: int) -> Tensor:
+    """Standard normal noise, drawn for each instance as if it were alone.
+
+    Args:
+        space: The instances.
+        samples: Noisy copies per instance.
+        seed: Seed of the generator; nobody else's random state changes.
+
+    Returns:
+        `(instances, samples, size)`; zero at padding.
+    """
+    layout = space.layout
+    noise = torch.zeros(len(space.embeddings), samples, space.embeddings.shape[1])
+    parts = layout.split(noise)
+    for row in range(len(noise)):
+        generator = torch.Generator().manual_seed(seed)
+        for number, call in enumerate(layout.calls):
+            present = layout.present[row, layout.positions_of(number)]
+            drawn = torch.randn(samples, int(present.sum()), call.dim, generator=generator)
+            parts[number][row][:, present] = drawn
+    return noise.to(space.device)
+
+
+def value_range(space: EmbeddingSpace) -> Tensor:
+    """max - min of each instance's embeddings, padding left out, `(instances,)`; 0 without any."""
+    if space.embeddings.shape[1] == 0:
+        return space.embeddings.sum(1)
+    present = space.layout.expand(space.layout.present.to(space.device))
+    highest = space.embeddings.masked_fill(~present, -torch.inf).amax(1)
+    lowest = space.embeddings.masked_fill(~present, torch.inf).amin(1)
+    return (highest - lowest).clamp_min(0).nan_to_num(0, 0, 0)

@@ -1,0 +1,256 @@
+"""The integral of the gradient along straight paths, as exactly as one asks for.
+
+What a panel of the path must add up to is known: the difference of the target at its ends. So
+it is also known which panels are too coarse, and only those are cut; a path on which a saturated
+model changes its mind within a hair's breadth needs its many points there alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...reduction import Sum
+from ...space.embedding_space import EmbeddingSpace
+from ...space.layout import reduce_coordinates
+from .quadrature import Floats, Quadrature
+
+_BITS = 45
+_NARROWEST = 1e-12
+# As wide as a point in single precision, and where the path starts as wide as the narrowest panels.
+_POINT = 1e-6
+_NARROW_AT_START = 2e-12
+
+
+class StraightPath:
+    """The straight path from a baseline to one instance's embeddings, as far as it was walked.
+
+    Attributes:
+        edges: Its panels, `(panels, 2)`.
+    """
+
+    def __init__(self, edges: Floats) -> None:
+        self.edges = edges
+        self._numbers: dict[float, int] = {}
+        self._scores: list[Tensor] = []
+        self._values: dict[float, float] = {}
+
+    @property
+    def steps(self) -> int:
+        """How many points the gradient was evaluated at."""
+        return len(self._scores)
+
+    def missing(self, alphas: Floats) -> list[float]:
+        """Those of some points where the gradient is not known, each once."""
+        rounded = dict.fromkeys(_rounded(alphas).ravel().tolist())
+        return [alpha for alpha in rounded if alpha not in self._numbers]
+
+    def missing_values(self, alphas: Sequence[float] | None = None) -> list[float]:
+        """Those of some points, or of the ends of the panels, where the target is not known, each
+        once."""
+        points = self.edges if alphas is None else np.asarray(alphas)
+        rounded = dict.fromkeys(_rounded(points).ravel().tolist())
+        return [alpha for alpha in rounded if alpha not in self._values]
+
+    def add(self, alpha: float, scores: Tensor) -> None:
+        """Takes note of (x - x') · g at a point, by position, `(positions,)`."""
+        self._numbers[alpha] = len(self._scores)
+        self._scores.append(scores)
+
+    def add_value(self, alpha: float, value: float) -> None:
+        """Takes note of the target at a point."""
+        self._values[alpha] = value
+
+    def value(self, alpha: float) -> float:
+        """The target at a point where it is known."""
+        return self._values[alpha]
+
+    def integrals(self, rule: Quadrature) -> Tensor:
+        """What each panel contributes, by position, `(panels, positions)`."""
+        points = _rounded(rule.points(self.edges))
+        numbers = [[self._numbers[alpha] for alpha in panel] for panel in points.tolist()]
+        scores = torch.stack(self._scores)[torch.tensor(numbers)]
+        widths = torch.from_numpy(self.edges[:, 1] - self.edges[:, 0])
+        weights = torch.from_numpy(rule.weights)[None] * widths[:, None]
+        return torch.einsum("pn,pnt->pt", weights, scores.double())
+
+    def errors(self, rule: Quadrature) -> Floats:
+        """What each panel lacks of the difference of the target at its ends, `(panels,)`."""
+        ends = np.vectorize(self._values.__getitem__)(_rounded(self.edges))
+        return ends[:, 1] - ends[:, 0] - self.integrals(rule).sum(1).numpy()
+
+
+class StraightPaths:
+    """The paths of all instances of a space.
+
+    Args:
+        space: The instances.
+        baseline: Where their paths begin, `(instances, size)`.
+        rule: The rule for the integral.
+
+    Attributes:
+        baseline_values: The target there, `(instances,)`.
+    """
+
+    def __init__(self, space: EmbeddingSpace, baseline: Tensor, rule: Quadrature) -> None:
+        self._space = space
+        self._baseline = baseline
+        self._rule = rule
+        self._direction = space.embeddings - baseline
+        self._paths = [StraightPath(rule.edges()) for _ in range(len(baseline))]
+        self._walk(range(len(baseline)))
+        self._evaluate({row: path.missing_values([0.0]) for row, path in enumerate(self._paths)})
+        starts = [path.value(0.0) for path in self._paths]
+        self.baseline_values = torch.tensor(starts, dtype=torch.float64)
+
+    @property
+    def steps(self) -> list[int]:
+        """Per instance how many points the gradient was evaluated at."""
+        return [path.steps for path in self._paths]
+
+    def scores(self) -> Tensor:
+        """(x - x') · ∫ g, by position, `(instances, positions)`."""
+        return torch.stack([path.integrals(self._rule).sum(0) for path in self._paths])
+
+    def refine(self, tolerances: Tensor, max_steps: int) -> list[bool]:
+        """Cuts panels until what they lack adds up, without regard to sign, to no more than a
+        tolerance.
+
+        Args:
+            tolerances: Per instance, in units of the target, `(instances,)`.
+            max_steps: Points per instance at which to give up.
+
+        Returns:
+            Per instance whether the tolerance was reached.
+        """
+        for path, end in zip(self._paths, self._space.values.tolist(), strict=True):
+            path.add_value(1.0, end)
+        reached = [False] * len(self._paths)
+        left = list(range(len(self._paths)))
+        while left:
+            self._evaluate({row: self._paths[row].missing_values() for row in left})
+            going_on = []
+            for number in left:
+                path = self._paths[number]
+                errors = path.errors(self._rule)
+                coarse = _coarse(path, errors, float(tolerances[number]))
+                reached[number] = coarse is None
+                if coarse is not None and self._cut(path, errors, coarse, max_steps):
+                    going_on.append(number)
+            self._walk(going_on)
+            left = going_on
+        return reached
+
+    def _cut(
+        self, path: StraightPath, errors: Floats, coarse: NDArray[np.bool_], max_steps: int
+    ) -> bool:
+        """Cuts the panels of a path that are too coarse, or as many of the worst as there are steps
+        left for; whether there were any."""
+        left = max_steps - path.steps
+        wanted = len(path.missing(self._rule.points(self._rule.cut(path.edges[coarse]))))
+        if wanted > left:
+            coarse = _worst(errors, coarse, int(coarse.sum()) * max(left, 0) // wanted)
+        if not coarse.any():
+            return False
+        path.edges = np.concatenate([path.edges[~coarse], self._rule.cut(path.edges[coarse])])
+        return True
+
+    def lacking(self) -> list[float]:
+        """Per instance what the panels of its path lack, added up without regard to sign."""
+        return [float(np.abs(path.errors(self._rule)).sum()) for path in self._paths]
+
+    def jumps(self) -> list[tuple[float, float, float] | None]:
+        """Where the target jumps along each path, if it does: its height, its place and the width
+        of the panel that it is in.
+
+        A panel over which F is smooth lacks the less the narrower it is; one that is narrower than
+        points can be told apart and still lacks most of what the path does has a jump in it.
+        """
+        return [_jump(path, path.errors(self._rule)) for path in self._paths]
+
+    def _points(self, rows: Tensor, alphas: Tensor, numbers: Tensor) -> Tensor:
+        at = rows[numbers].to(self._baseline.device)
+        alpha = alphas[numbers].to(self._baseline).unsqueeze(-1)
+        return torch.addcmul(self._baseline[at], alpha, self._direction[at])
+
+    def _walk(self, which: Sequence[int]) -> None:
+        """Evaluates the gradient where panels of some instances lack it."""
+        todo = [
+            (row, alpha)
+            for row in which
+            for alpha in self._paths[row].missing(self._rule.points(self._paths[row].edges))
+        ]
+        rows, alphas = _columns(todo)
+
+        def scored(numbers: Tensor, g: Tensor) -> Tensor:
+            products = self._direction[rows[numbers].to(g.device)] * g
+            return reduce_coordinates(products, self._space.layout, Sum()).cpu()
+
+        for numbers, values, scores in self._space.values_and_gradients(
+            lambda numbers: self._points(rows, alphas, numbers), rows, scored
+        ):
+            for number, score in zip(numbers.tolist(), scores, strict=True):
+                row, alpha = todo[number]
+                self._paths[row].add(alpha, score)
+            if values is not None:
+                for number, value in zip(numbers.tolist(), values.tolist(), strict=True):
+                    row, alpha = todo[number]
+                    self._paths[row].add_value(alpha, value)
+
+    def _evaluate(self, missing: Mapping[int, Sequence[float]]) -> None:
+        """Evaluates the target at points of some instances."""
+        todo = [(row, alpha) for row, points in missing.items() for alpha in points]
+        rows, alphas = _columns(todo)
+        values = self._space.evaluate(
+            lambda numbers: self._points(rows, alphas, numbers), rows
+        ).tolist()
+        for (row, alpha), value in zip(todo, values, strict=True):
+            self._paths[row].add_value(alpha, value)
+
+
+def _coarse(path: StraightPath, errors: Floats, tolerance: float) -> NDArray[np.bool_] | None:
+    """The panels to cut: the fewest without which the rest lack at most half of the tolerance.
+    None where there is nothing to improve."""
+    sizes = np.abs(errors)
+    if sizes.sum() <= tolerance:
+        return None
+    coarse = path.edges[:, 1] - path.edges[:, 0] > _NARROWEST
+    if not np.isfinite(sizes).all():
+        # No cut makes up for a gradient that overflows.
+        return np.zeros_like(coarse)
+    smallest_first = np.argsort(sizes)
+    coarse[smallest_first[np.cumsum(sizes[smallest_first]) <= tolerance / 2]] = False
+    return coarse
+
+
+def _worst(errors: Floats, coarse: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+    """Of the panels to cut those that lack most."""
+    chosen = np.zeros_like(coarse)
+    sizes = np.where(coarse, np.abs(errors), -1.0)
+    chosen[np.argsort(-sizes)[: min(count, int(coarse.sum()))]] = True
+    return chosen
+
+
+def _jump(path: StraightPath, errors: Floats) -> tuple[float, float, float] | None:
+    worst = int(np.abs(errors).argmax())
+    start, end = path.edges[worst]
+    width = float(end - start)
+    narrow = width <= max(_POINT * end, _NARROW_AT_START)
+    if not narrow or not abs(errors[worst]) >= np.abs(errors).sum() / 2:
+        return None
+    return float(errors[worst]), float(start), width
+
+
+def _rounded(alphas: Floats) -> Floats:
+    """The same points by the same numbers, also where they were come by differently."""
+    mantissas, exponents = np.frexp(alphas)
+    return np.ldexp(np.round(np.ldexp(mantissas, _BITS)), exponents - _BITS)
+
+
+def _columns(pairs: list[tuple[int, float]]) -> tuple[Tensor, Tensor]:
+    rows = torch.tensor([row for row, _ in pairs], dtype=torch.long)
+    return rows, torch.tensor([alpha for _, alpha in pairs], dtype=torch.float64)

@@ -1,0 +1,1 @@
+"""Methods that hand the prediction back through the model by rules."""

@@ -1,0 +1,73 @@
+"""Relevance, handed back from the target to the embeddings operation by operation."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from allennlp.predictors import Predictor
+
+from ... import checks
+from ...errors import InterpretationError
+from ...explanation import JsonDict
+from ...interpreter.assembly import Attribution
+from ...interpreter.explanation_warnings import absorbed_more, saturated
+from ...interpreter.saliency_interpreter import SaliencyInterpreter
+from ...reduction import Sum
+from ...rules.lrp_rules import Absorbed, lrp_rules
+from ...rules.rule_mode import RuleMode
+from ...space.embedding_space import EmbeddingSpace
+from ...space.layout import reduce_coordinates
+
+
+@SaliencyInterpreter.register("lrp")
+class LayerwiseRelevancePropagation(SaliencyInterpreter):
+    """score_t = Σ R over the embedding e_t, R(F) = F at the output.
+
+    Achtibat et al. 2024, "AttnLRP", with the ε rule for linear layers. Which operation gets which
+    rule stands in `propagation/lrp_rules.py`. The scores and what was absorbed on the way (by
+    biases, softmax, nonlinearities, ε: `absorbed`) add up to F(x).
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        epsilon: ε of the rule for linear layers, in units of their outputs.
+        common: What every interpreter takes; see `SaliencyInterpreter`.
+
+    Raises:
+        ConfigurationError: If epsilon is no finite number, or negative.
+    """
+
+    padded: ClassVar[bool] = False
+
+    def __init__(self, predictor: Predictor, epsilon: float = 1e-6, **common: Any) -> None:
+        super().__init__(predictor, **common)
+        self.epsilon = checks.number("epsilon", epsilon, least=0)
+
+    def attribute(self, space: EmbeddingSpace) -> Attribution:
+        x = space.embeddings
+        relevance = torch.zeros_like(x)
+        totals = torch.zeros(len(x), dtype=torch.float64)
+        details: list[JsonDict] = []
+        warnings: list[list[str]] = []
+        # One by one: what is absorbed is noted for the batch as a whole.
+        for row, own in zip(torch.arange(len(x)).split(1), saturated(space), strict=True):
+            absorbed = Absorbed()
+            with RuleMode(lrp_rules(absorbed, self.epsilon)) as mode:
+                try:
+                    leaf, values = space.leaf_and_values(x[row], row)
+                except NotImplementedError as error:
+                    raise InterpretationError(f"LRP has no rule for this: {error}") from error
+            relevance[row] = x[row] * space.gradient(values, leaf)
+            amounts, value = dict(sorted(absorbed.amounts.items())), float(space.values[row])
+            totals[row] = sum(amounts.values())
+            more = absorbed_more(value, amounts, mode.unruled, space.unsaturated_target)
+            warnings.append([*own, more] if more else own)
+            told: JsonDict = {"absorbed": amounts}
+            details.append({**told, "without_rule": sorted(mode.unruled)} if mode.unruled else told)
+        return Attribution(
+            reduce_coordinates(relevance, space.layout, Sum()),
+            details=details,
+            absorbed=totals,
+            remedies=["use 'integrated-gradients'"] * len(x),
+            warnings=warnings,
+        )

@@ -1,0 +1,211 @@
+"""A private twin of a predictor: the same weights in memory, everything else its own.
+
+Interpreting means hooking layers, running labelled instances (which counts in the model's
+metrics), switching dropout off and asking for gradients. Done on the user's model, each of these
+has to be undone, and none can be undone for a thread that predicts meanwhile. So nothing is done
+on the user's model: modules are copied, tensors are shared.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from allennlp.models import Model
+from allennlp.modules.encoder_base import _EncoderBase
+from allennlp.predictors import Predictor
+from allennlp.training.metrics import Metric
+from torch import Tensor, nn
+
+from ..errors import InterpretationError
+from .gradient_paths import GradientPaths
+from .model_checks import RandomPasses
+from .private_copy import private_copy
+from .stray_calls import refuse_stray_calls
+
+# Named, not imported: their module brings most of transformers with it.
+_TANH_GELUS = (
+    "transformers.activations.NewGELUActivation",
+    "transformers.activations.FastGELUActivation",
+)
+
+
+class Twin:
+    """A predictor that can be hooked, run and differentiated without anybody noticing.
+
+    The twin is in evaluation mode, its parameters share storage with the user's and need no
+    gradient, so that a backward pass stops at the embeddings and saves nothing for them. The
+    vocabulary, tokenizers and configs are shared; metrics and other state are copies.
+
+    Args:
+        predictor: The user's predictor. It is read, never written.
+        checked: What is known of models from earlier twins; see `GradientPaths`.
+
+    Raises:
+        InterpretationError: If the model cannot be copied.
+
+    Attributes:
+        predictor: The twin predictor.
+        model: Its model.
+        device: Where the model takes its inputs.
+        dtype: The floating type of the model's parameters.
+        gradient_paths: Whether gradients come back through its modules.
+        random_passes: Whether its forward pass is random although it is in evaluation mode.
+    """
+
+    def __init__(self, predictor: Predictor, checked: set[int] | None = None) -> None:
+        checked = set() if checked is None else checked
+        copied = private_copy(predictor._model)
+        model: Any = copied.model
+        self._memo = copied.memo
+        model.eval()
+        for module in model.modules():
+            if isinstance(module, _EncoderBase):
+                _hold_state(module)
+            elif _full_name(type(module)) in _TANH_GELUS and "forward" not in vars(module):
+                _fuse(module)
+        _mute([value for value in self._memo.values() if isinstance(value, Metric)])
+        refuse_stray_calls(predictor._model, copied)
+        self.model: Model = model
+        self.gradient_paths = GradientPaths(model, predictor._model, checked)
+        self.predictor: Predictor = copy.copy(predictor)
+        self.predictor._model = model
+        self.predictor._token_offsets = []
+        self.device, self.dtype = place(model)
+        self.random_passes = RandomPasses(self.device)
+        if self.dtype is torch.bfloat16:
+            _return_floats(model)
+        if self.device.type == "cuda":
+            _let_cudnn_differentiate(model)
+        for module in model.modules():
+            _keep_backward(module)
+
+    def counterpart(self, module: nn.Module) -> nn.Module:
+        """The twin's copy of a module of the user's model.
+
+        Raises:
+            InterpretationError: If the module is no part of the predictor's model.
+        """
+        if any(module is own for own in self.model.modules()):
+            return module
+        twin = self._memo.get(id(module))
+        if not isinstance(twin, nn.Module):
+            raise InterpretationError(
+                f"the predictor names a {type(module).__name__} to interpret that is no part of "
+                "its model; return a submodule of `self._model`"
+            )
+        return twin
+
+
+def name_of(model: nn.Module) -> str:
+    """What a model is called in messages: by its transformer where it is one with a head."""
+    return type(getattr(model, "transformer", model)).__name__
+
+
+def _full_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _fuse(gelu: nn.Module) -> None:
+    """Lets an activation be computed by one kernel: by its formula, each of a dozen operations
+    takes as long, forwards and backwards."""
+    formula = gelu.forward
+
+    def forward(x: Tensor) -> Tensor:
+        # With fewer digits, the formula's roundings are part of what the model computes.
+        exact = x.dtype in (torch.float32, torch.float64)
+        return F.gelu(x, approximate="tanh") if exact else formula(x)
+
+    gelu.forward = forward
+
+
+class _Mute:
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """Counts nothing."""
+
+
+def _mute(metrics: list[Metric]) -> None:
+    # What a metric counts here nobody reads, it takes time at every point, and some refuse what
+    # a model may well predict: span measures raise at tags that fit no scheme.
+    for metric in metrics:
+        metric.__class__ = type(type(metric).__name__, (_Mute, type(metric)), {})
+
+
+def _hold_state(encoder: _EncoderBase) -> None:
+    """Lets a stateful encoder start every text from where the user's own next text would.
+
+    A row of a batch is a copy of an instance in the place of any other row, so all rows start
+    from the state of the first, which is where a text alone starts from; none moves it on.
+    """
+    states = encoder._states
+
+    def initial(batch_size: int, num_valid: int, sorting_indices: Tensor) -> Any:
+        if states is None:
+            return None
+        rows = tuple(state[:, :1].expand(-1, num_valid, -1).contiguous() for state in states)
+        return rows if len(rows) > 1 else rows[0]
+
+    encoder._get_initial_states = initial  # type: ignore[method-assign]
+    encoder._update_states = _keep_states  # type: ignore[method-assign]
+
+
+def _keep_states(final_states: Any, restoration_indices: Tensor) -> None:
+    """Where a stateful encoder would remember."""
+
+
+def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Where a model takes its inputs, and the floating type of its parameters.
+
+    Inputs go where the first parameter is, also of a model that is spread over several devices:
+    that brings along what moves them on. Parameters that are offloaded are nowhere; then it is
+    where that loads them.
+    """
+    floating = [one for one in model.parameters() if one.is_floating_point()]
+    if not floating:
+        return torch.device("cpu"), torch.get_default_dtype()
+    for parameter in floating:
+        if parameter.device.type != "meta":
+            return parameter.device, parameter.dtype
+    for module in model.modules():
+        device = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
+        if device is not None:
+            return torch.device(device), floating[0].dtype
+    raise InterpretationError(
+        f"{name_of(model)} has no weights, only their shapes (on the device 'meta'); load it with "
+        "them"
+    )
+
+
+def _let_cudnn_differentiate(model: nn.Module) -> None:
+    # cuDNN differentiates recurrent layers in training mode alone, where dropout is what would
+    # make the difference: so training mode without dropout.
+    for module in model.modules():
+        if isinstance(module, nn.RNNBase):
+            module.dropout = 0.0
+            module.training = True
+
+
+def _keep_backward(module: nn.Module) -> None:
+    # On a processor that has the instructions, bitsandbytes packs a layer's weights for a kernel
+    # without a backward pass once it runs without gradients.
+    if "support_avx512bf16_for_cpu" in vars(module):
+        vars(module)["support_avx512bf16_for_cpu"] = False
+
+
+def _return_floats(model: Model) -> None:
+    # AllenNLP's predictions are numpy's, which has no bfloat16.
+    readable = model.make_output_human_readable
+
+    def make_output_human_readable(output_dict: dict[str, Any]) -> dict[str, Any]:
+        return _widened(readable(_widened(output_dict)))
+
+    model.make_output_human_readable = make_output_human_readable  # type: ignore[method-assign]
+
+
+def _widened(outputs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.float() if getattr(value, "dtype", None) is torch.bfloat16 else value
+        for name, value in outputs.items()
+    }

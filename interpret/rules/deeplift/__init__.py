@@ -1,0 +1,1 @@
+"""DeepLIFT's rules, one file a kind of operation."""

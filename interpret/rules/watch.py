@@ -1,0 +1,127 @@
+"""Which operation lost how much: what went into each, backwards, against what came out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ..operations.calls import mapped, tensors_in
+
+Compute = Callable[[Any, Any], Any]
+
+
+class Watch(Protocol):
+    """Sees each operation of a forward pass under rules."""
+
+    def __call__(self, name: str, args: Any, kwargs: Any, changes: bool, compute: Compute) -> Any:
+        """What the operation returns.
+
+        Args:
+            name: The operation.
+            args: Its arguments.
+            kwargs: Its named arguments.
+            changes: Whether it changes its first argument.
+            compute: Computes it of arguments and named arguments.
+        """
+
+
+class Values:
+    """Takes notes of the operands and results of each operation of the baseline's pass."""
+
+    def __init__(self) -> None:
+        self.noted: list[list[Tensor]] = []
+
+    def __call__(self, name: str, args: Any, kwargs: Any, changes: bool, compute: Compute) -> Any:
+        operands = [one.detach().clone() for one in _dependent((args, kwargs))]
+        result = compute(args, kwargs)
+        self.noted.append(operands + [one.detach().clone() for one in _dependent(result)])
+        return result
+
+
+class Losses:
+    """Adds up, per operation, Σ g Δy - Σ m Δx: what was handed to its results and not to its
+    operands.
+
+    Args:
+        before: The values of the baseline's pass, from which Δ is taken; None for values
+            themselves, as relevance is.
+
+    Attributes:
+        of: The sums by operation, complete after the backward pass.
+    """
+
+    def __init__(self, before: Values | None = None) -> None:
+        self.of: dict[str, float] = defaultdict(float)
+        self._before = before
+        self._position = 0
+
+    def __call__(self, name: str, args: Any, kwargs: Any, changes: bool, compute: Compute) -> Any:
+        known = self._known()
+        watched = {}
+        for one in _dependent((args, kwargs)):
+            change = self._change(one, known)
+            if changes and one is args[0]:
+                self._watched(one, name, -1.0, change)
+            else:
+                watched[id(one)] = self._watched(one.clone(), name, -1.0, change)
+        args, kwargs = mapped((args, kwargs), lambda one: watched.get(id(one), one))
+        result = compute(args, kwargs)
+
+        def of_result(one: Tensor) -> Tensor:
+            if not one.requires_grad:
+                return one
+            change = self._change(one, known)
+            return self._watched(one if changes else one.clone(), name, 1.0, change)
+
+        return mapped(result, of_result)
+
+    def handed(self, source: Tensor, change: Tensor, step: str, maker: str) -> Tensor:
+        """A source of a step; what the operation on the step hands to it counts as handed on by
+        that operation, and not by the one that made the step."""
+        own, amount = source.clone(), change.detach()
+
+        def note(grad: Tensor) -> None:
+            moved = float((grad * amount).sum(dtype=torch.float64))
+            self.of[step] -= moved
+            self.of[maker] += moved
+
+        own.register_hook(note)
+        return own
+
+    def largest(self, count: int = 3) -> dict[str, float]:
+        """The operations that lost most, and how much, by size; none of less than a hundredth of
+        the first."""
+        ordered = sorted(self.of.items(), key=lambda item: -abs(item[1]))[:count]
+        return {name: one for name, one in ordered if abs(one) > 0.01 * abs(ordered[0][1])}
+
+    def _known(self) -> list[Tensor] | None:
+        if self._before is None:
+            return None
+        self._position += 1
+        noted = self._before.noted
+        return list(noted[self._position - 1]) if self._position <= len(noted) else []
+
+    @staticmethod
+    def _change(tensor: Tensor, known: list[Tensor] | None) -> Tensor:
+        """Δ of the next value that is known; 0 where another way was taken."""
+        own = tensor.detach().clone()
+        if known is not None:
+            before = known.pop(0) if known else own
+            own = own - before if before.shape == own.shape else torch.zeros_like(own)
+        return own.nan_to_num(0, 0, 0)
+
+    def _watched(self, tensor: Tensor, name: str, sign: float, change: Tensor) -> Tensor:
+        def note(grad: Tensor) -> None:
+            self.of[name] += sign * float((grad.conj() * change).real.sum(dtype=torch.float64))
+
+        tensor.register_hook(note)
+        return tensor
+
+
+def _dependent(value: Any) -> list[Tensor]:
+    found = {id(one): one for one in tensors_in(value) if one.requires_grad}
+    return list(found.values())

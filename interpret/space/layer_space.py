@@ -1,0 +1,147 @@
+"""The model as a function of what a layer inside it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import Any
+
+import torch
+from allennlp.data import Instance
+from torch import Tensor, nn
+
+from ..errors import InterpretationError
+from ..model.embedding_layers import find_inner_layer, inner_layer_name
+from ..model.hooks import instead
+from ..target.row_loss import RowLoss
+from .embedding_space import EmbeddingSpace, Made, Points
+from .session import Session
+
+_SAME = 1e-5
+
+
+class InnerSpace(EmbeddingSpace):
+    """An `EmbeddingSpace` whose coordinates are the outputs of an inner layer.
+
+    What a stack of blocks computes below the layer is replaced by the points anyway; where it
+    serves for nothing else, which is tried out, it is left out.
+
+    Args:
+        session: The predictor's private copy, the target and the budget.
+        instances: Labelled instances to share a batch.
+        row_loss: How to take a batch's loss apart.
+        layer: The layer by its name or number, as `find_inner_layer` takes it.
+
+    Raises:
+        InterpretationError: If no layer has that name.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        instances: Sequence[Instance],
+        row_loss: RowLoss,
+        layer: str | int,
+    ) -> None:
+        self._name = inner_layer_name(session.twin.model, layer)
+        self._below = blocks_below(session.twin.model, self._name)
+        self._tried_out = False
+        # What the blocks below do while they are left out; None where they run.
+        self._instead: Callable[..., Any] | None = None
+        super().__init__(session, instances, row_loss, find_inner_layer(session.twin, layer))
+
+    def evaluate(self, points: Points, rows: Tensor) -> Tensor:
+        self._try_out()
+        return super().evaluate(points, rows)
+
+    def values_and_gradients(
+        self, points: Points, rows: Tensor, made: Made | None = None
+    ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+        self._try_out()
+        return super().values_and_gradients(points, rows, made)
+
+    def _check_differentiable(self, values: Tensor) -> None:
+        self._twin.gradient_paths.check()
+        if not values.requires_grad:
+            raise InterpretationError(
+                f"target {type(self._target).__name__} does not depend on what the layer "
+                f"{self._name!r} returns (the first of its outputs, if there are several): the "
+                "model reads something else, or runs without gradients; name a layer before that"
+            )
+
+    def _try_out(self) -> None:
+        """Whether the model returns without the blocks below what it returned with them."""
+        if self._tried_out:
+            return
+        self._tried_out = True
+        # Blocks return their states, or as in transformers 4 a tuple that begins with them.
+        for result in (_through, _through_in_tuple) if self._below else ():
+            self._instead = result
+            if self._returns_the_same():
+                return
+        self._instead = None
+
+    def _returns_the_same(self) -> bool:
+        expected = _numbers(self._outputs)
+        try:
+            with torch.no_grad():
+                found = _numbers(self._run(self._own_rows, self.embeddings))
+        except Exception:
+            # Whatever a model's own code makes of blocks that do nothing. Nothing is hidden: the
+            # blocks run from now on, and an error that has other causes comes again in that pass.
+            return False
+        return (
+            bool(expected)
+            and expected.keys() == found.keys()
+            and all(_alike(found[name], one) for name, one in expected.items())
+        )
+
+    def _run(
+        self,
+        rows: Tensor,
+        points: Tensor,
+        listening: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> Mapping[str, Any]:
+        with ExitStack() as left_out:
+            if self._instead is not None:
+                for block in self._below:
+                    left_out.enter_context(instead(block, self._instead))
+            return super()._run(rows, points, listening)
+
+
+def blocks_below(model: nn.Module, name: str) -> list[nn.Module]:
+    """The blocks of a stack that come before an inner layer, and the layer if it is one of them.
+
+    Args:
+        model: The model.
+        name: The layer's dotted name.
+    """
+    path = name.split(".")
+    for end in range(len(path) - 1, 0, -1):
+        stack = dict(model.named_modules()).get(".".join(path[:end]))
+        if isinstance(stack, nn.ModuleList) and path[end].isdecimal():
+            count = int(path[end]) + (end == len(path) - 1)
+            return list(stack)[:count]
+    return []
+
+
+def _through(*args: Any, **kwargs: Any) -> Tensor:
+    """The states that a block is given."""
+    return next(value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
+
+
+def _through_in_tuple(*args: Any, **kwargs: Any) -> tuple[Tensor]:
+    return (_through(*args, **kwargs),)
+
+
+def _alike(left: Tensor, right: Tensor) -> bool:
+    tolerance = _SAME * float(right.abs().max()) if right.numel() else 0.0
+    return left.shape == right.shape and bool(((left - right).abs() <= tolerance).all())
+
+
+def _numbers(outputs: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {
+        name: value.detach().double()
+        for name, value in outputs.items()
+        if isinstance(value, Tensor) and value.is_floating_point()
+    }

@@ -1,0 +1,322 @@
+"""The model as a function of embeddings, where instances are beginnings of one text.
+
+Whatever points a method asks for, those that are beginnings of another go through the model with
+it: the tokens of a generated text share one forward pass at each point of their paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from allennlp.data import Instance
+from allennlp.nn.util import get_text_field_mask
+from torch import Tensor
+
+from ...contracts import Beginnings, ReadsBeginnings
+from ...inputs.collation import collate, select_rows
+from ...inputs.joined_texts import TracedCall
+from ...inputs.texts import text_items
+from ...model.embedding_layers import EmbeddingLayers
+from ...model.hooks import hooked
+from ...positions import PADDING
+from ...target.row_loss import RowLoss
+from ..embedding_space import EmbeddingSpace, FirstPass, Made, Points
+from ..packing import Chunk
+from ..recording import Origin, Recording, Replacement
+from ..session import Session
+from .batched_backward import batched_backward
+from .beginnings import gradients_of_targets, nested, texts
+
+# A gradient takes a hundredth of the memory that the graph of its row does, or less.
+_GRADIENTS_PER_ROW = 32
+_SAME = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
+
+
+def _tokens(instance: Instance) -> int:
+    fields = instance.fields.values()
+    return sum(len(item.text.tokens) for field in fields for item in text_items(field))
+
+
+class NotNested(Exception):
+    """The model's targets depend on what comes after them, or are not read as they should be."""
+
+
+def space_of(session: Session, instances: Sequence[Instance], row_loss: RowLoss) -> EmbeddingSpace:
+    """The space of some instances: a nested one where some are beginnings of one text.
+
+    Raises:
+        Mismatch: If a model that sees what comes after a beginning sees the padding there, too.
+    """
+    model = session.twin.model
+    if not isinstance(model, ReadsBeginnings) or len(texts(model, instances)) == len(instances):
+        return EmbeddingSpace(session, instances, row_loss)
+    try:
+        return NestedSpace(session, instances, row_loss)
+    except NotNested:
+        space = EmbeddingSpace(session, instances, row_loss)
+        # Nothing was predicted of a text that is given, so nothing else would tell.
+        space.check_alone(range(len(instances)))
+        return space
+
+
+class NestedSpace(EmbeddingSpace):
+    """An `EmbeddingSpace` whose rows hold whole texts.
+
+    It gives the same numbers. Its model must be a `ReadsBeginnings`.
+
+    Raises:
+        NotNested: If the model, asked for the shortest beginning alone, answers something else.
+
+    Attributes:
+        heads: The instance that each row of the recording pass held, `(rows,)`.
+        row_of: The row that held each instance, `(instances,)`.
+    """
+
+    heads: Tensor
+    row_of: Tensor
+
+    def evaluate(self, points: Points, rows: Tensor) -> Tensor:
+        values = torch.empty(len(rows), dtype=torch.float64)
+        for chunk, groups in self._batches(points, rows, None):
+            with chunk.guard(), torch.no_grad():
+                at = self._points(points, chunk.rows)
+                row, heads = self._rows_of(at, rows[chunk.rows], groups)
+                outputs = self._run_whole(rows[chunk.rows], at[heads], heads, row)
+                values[chunk.rows] = self._explained(outputs, rows[chunk.rows]).double().cpu()
+        return values
+
+    def values_and_gradients(
+        self, points: Points, rows: Tensor, made: Made | None = None
+    ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+        for chunk, groups in self._batches(points, rows, _GRADIENTS_PER_ROW):
+            gradients = values = None
+            with chunk.guard(), torch.enable_grad():
+                at = self._points(points, chunk.rows).detach()
+                of = rows[chunk.rows]
+                row, heads = self._rows_of(at, of, groups)
+                if len(heads) == len(of):
+                    leaf = at.requires_grad_()
+                    values = self._forward(leaf, of)
+                    found = self._gradient(values, [leaf])[0]
+                else:
+                    leaf = at[heads].requires_grad_()
+                    with batched_backward():
+                        outputs = self._run_whole(of, leaf, heads, row)
+                    values = self._explained(outputs, of)
+                    found = self._of_targets(values, outputs, [leaf])[0]
+                values = values.detach().double().cpu()
+                gradients = self._made(made, chunk.rows, found)
+            if gradients is not None:
+                yield chunk.rows, values, gradients
+
+    def check_alone(self, rows: Iterable[int]) -> None:
+        """Nothing: the shortest was looked at alone when the space was made."""
+
+    @cached_property
+    def input_gradients(self) -> Tensor:
+        values, leaves = self._graph
+        if not leaves:
+            return super().input_gradients
+        parts = self._of_targets(values, self._first_outputs, leaves)
+        self._forget_graph()
+        return self.layout.join(parts).to(self.embeddings.dtype)
+
+    def _forget_graph(self) -> None:
+        super()._forget_graph()
+        self._first_outputs: Mapping[str, Any] = {}
+
+    @property
+    def _model(self) -> ReadsBeginnings:
+        model: Any = self._twin.model
+        return model
+
+    @cached_property
+    def _texts(self) -> list[int]:
+        """The text of each instance, by number."""
+        numbers = [0] * len(self.instances)
+        for text, members in enumerate(texts(self._twin.model, self.instances)):
+            for member in members:
+                numbers[member] = text
+        return numbers
+
+    @cached_property
+    def _lengths(self) -> Tensor:
+        """Tokens of each instance's growing field, `(instances,)`."""
+        return get_text_field_mask(self._collated[self._model.growing]).sum(-1)
+
+    def _first_pass(self, found: EmbeddingLayers) -> FirstPass:
+        count = len(self.instances)
+        lengths = self._lengths.tolist()
+        longest: dict[int, int] = {}
+        for number in sorted(range(count), key=lambda n: -lengths[n]):
+            longest.setdefault(self._texts[number], number)
+        places = {text: row for row, text in enumerate(longest)}
+        row = torch.tensor([places[text] for text in self._texts])
+        heads = torch.tensor(list(longest.values()))
+        self.heads, self.row_of = heads, row
+        collated = self._whole(self._own_rows, heads, row)
+        recording = Recording(collated, len(heads), self._joined_texts(collated))
+        hooks = hooked(found.layers, recording.layer, found.embedders, recording.embedder)
+        watching = self._twin.gradient_paths.watching()
+        drawing = self._twin.random_passes.watching()
+        with watching, hooks, drawing, batched_backward(), torch.enable_grad():
+            outputs = self._twin.model(**collated)
+        self._check_recorded(recording, found)
+        states = outputs["states"]
+        if states.dim() != 3 or len(states) != len(heads):
+            raise NotNested
+        if any(call.transposed or call.shape[0] != len(heads) for call in recording.calls):
+            raise NotNested
+        # With the most padding, too: the shortest text of those with the shortest beginning.
+        sizes = [_tokens(instance) for instance in self.instances]
+        self._check_alone(outputs, min(range(count), key=lambda n: (lengths[n], sizes[n])))
+        self._first_outputs = outputs
+        calls = [replace(call, shape=(count, *call.shape[1:])) for call in recording.calls]
+        parts = [leaf.detach()[row.to(leaf.device)] for leaf in recording.leaves]
+        origins = [self._of_beginnings(origin, row) for origin in recording.origins]
+        return FirstPass(outputs, calls, parts, origins, recording.leaves)
+
+    def _of_beginnings(self, origin: Origin, row: Tensor) -> Origin:
+        """The positions of the rows' texts, as far as each instance's own beginning goes."""
+        if not isinstance(origin, TracedCall):
+            raise NotNested
+        whole = origin.with_rows(row)
+        if self._model.growing not in origin.names:
+            return whole
+        growing = whole.fields == origin.names.index(self._model.growing)
+        behind = growing & (whole.tokens >= self._lengths.cpu().unsqueeze(1))
+        return replace(whole, tokens=torch.where(behind, PADDING, whole.tokens))
+
+    def _check_alone(self, outputs: Mapping[str, Any], number: int) -> None:
+        """That what comes after a beginning makes no difference, seen once."""
+        with torch.no_grad():
+            instance = self.instances[number]
+            alone = self._twin.model(**collate([instance], self.vocab, self.device))
+        expected, found = alone["logits"][0], outputs["logits"][number].detach()
+        kind = expected.device.type
+        cast = torch.is_autocast_enabled(kind)
+        dtype = torch.get_autocast_dtype(kind) if cast else self._twin.dtype
+        tolerance = _SAME.get(dtype, 3e-5) * float(expected.abs().max())
+        # What is not finite has a message of its own.
+        if bool(((expected - found).abs() > tolerance).any()):
+            raise NotNested
+
+    def _whole(self, targets: Tensor, heads: Tensor, row: Tensor) -> dict[str, Any]:
+        """The arguments of `forward` for targets that are read in the rows of others."""
+        count = len(self.instances)
+        collated = {
+            name: select_rows(value, heads if isinstance(value, dict) else targets, count)
+            for name, value in self._collated.items()
+        }
+        device = self.device
+        lengths = self._lengths[targets.to(self._lengths.device)]
+        return {**collated, "beginnings": Beginnings(row.to(device), lengths.to(device))}
+
+    def _run_whole(
+        self, targets: Tensor, points: Tensor, heads: Tensor, row: Tensor
+    ) -> Mapping[str, Any]:
+        """The model's outputs for targets, at points `(rows, size)`."""
+        replacing = Replacement(self._calls, self.layout.split(points), len(self.instances))
+        watching = self._watching(points)
+        with watching, hooked([call.layer for call in self._calls], replacing.layer):
+            outputs = self._twin.model(**self._whole(targets, targets[heads], row))
+        replacing.finish()
+        return outputs
+
+    def _of_targets(
+        self, values: Tensor, outputs: Mapping[str, Any], leaves: list[Tensor]
+    ) -> list[Tensor]:
+        self._check_differentiable(values)
+        at_once = max(self._budget.tokens // (len(leaves[0]) * self.tokens_per_row), 1)
+        return gradients_of_targets(values, outputs["states"], outputs["places"], leaves, at_once)
+
+    def _batches(
+        self, points: Points, rows: Tensor, each: int | None
+    ) -> Iterator[tuple[Chunk, list[list[int]]]]:
+        """Targets batch by batch, and which of a batch may share a row.
+
+        Args:
+            points: The points.
+            rows: The instance of each.
+            each: How many targets a batch may have at most for each row that fits into it; None
+                for any number.
+        """
+        self._forget_graph()
+        pending = self._nested(points, rows)[::-1]
+        most = len(rows)
+        while pending:
+            slots = self._budget.rows(self.tokens_per_row)
+            left = most if each is None else min(most, slots * each)
+            batch: list[list[int]] = []
+            while pending and len(batch) < slots and left:
+                group = pending.pop()
+                if len(group) > left:
+                    pending.append(group[left:])
+                    group = group[:left]
+                batch.append(group)
+                left -= len(group)
+            numbers = torch.tensor([number for group in batch for number in group])
+            chunk = Chunk(self._budget, numbers, self.tokens_per_row)
+            yield chunk, batch
+            if chunk.failed:
+                pending += batch[::-1]
+                # Where one row is too much, its targets have to be fewer.
+                most = max(len(numbers) // 2, 1)
+
+    def _nested(self, points: Points, rows: Tensor) -> list[list[int]]:
+        marks: list[list[int]] = []
+        for chunk in torch.arange(len(rows)).split(max(2**24 // self.embeddings.shape[1], 1)):
+            marks += self._fingerprints(self._points(points, chunk), rows[chunk]).tolist()
+        owners = rows.tolist()
+        lengths = self._lengths.tolist()
+        return nested(marks, [self._texts[o] for o in owners], [lengths[o] for o in owners])
+
+    def _fingerprints(self, points: Tensor, rows: Tensor) -> Tensor:
+        """Of all beginnings of each point, `(points, longest + 1)`.
+
+        Integers, as their sums are the same in any order.
+        """
+        device = points.device
+        alone = torch.zeros(len(points), 1, dtype=torch.long, device=device)
+        longest = int(self._lengths.max())
+        growing = torch.zeros(len(points), longest + 1, dtype=torch.long, device=device)
+        for number, (part, call) in enumerate(
+            zip(self.layout.split(points.contiguous()), self.layout.calls, strict=True)
+        ):
+            bits = part.contiguous().view(torch.int64 if part.element_size() == 8 else torch.int32)
+            generator = torch.Generator().manual_seed(number)
+            factors = torch.randint(2**62, part.shape[1:], generator=generator).to(device)
+            marks = (bits.long() * factors).sum(-1)
+            tokens = self.layout.tokens[:, self.layout.positions_of(number)]
+            grows = call.tokens_of(self._model.growing) >= 0
+            # The token at place n is part of all beginnings of more than n tokens.
+            places = torch.where(grows, tokens + 1, 0)[rows].to(device)
+            growing.scatter_add_(1, places, torch.where(places > 0, marks, 0))
+            rest = (~grows & (tokens != PADDING))[rows].to(device)
+            alone = alone + (marks * rest).sum(-1, keepdim=True)
+        return alone + growing.cumsum(-1)
+
+    def _rows_of(
+        self, points: Tensor, targets: Tensor, groups: list[list[int]]
+    ) -> tuple[Tensor, Tensor]:
+        """The row that each target is read in, `(targets,)`, and the target whose point each row
+        is, `(rows,)`: what only looks like a beginning has a row of its own."""
+        heads, first = [], []
+        start = 0
+        for group in groups:
+            heads.append(start)
+            first += [start] * len(group)
+            start += len(group)
+        present = self.layout.expand(self.layout.present[targets].to(points.device))
+        same = ((points == points[torch.tensor(first)]) | ~present).all(-1).tolist()
+        heads += [number for number, is_same in enumerate(same) if not is_same]
+        row = {head: number for number, head in enumerate(heads)}
+        own = [
+            head if is_same else number
+            for number, (head, is_same) in enumerate(zip(first, same, strict=True))
+        ]
+        return torch.tensor([row[head] for head in own]), torch.tensor(heads)

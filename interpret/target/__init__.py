@@ -1,0 +1,3 @@
+"""The number that is explained, read from a model's outputs row by row. How it is differentiated is
+not known here.
+"""

@@ -1,0 +1,239 @@
+"""A model's outputs, as a target wants to read them: a row at a time, by the field's names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from allennlp.models import Model
+from torch import Tensor
+
+from ..errors import InterpretationError, SettingError
+from ..inputs.explained import LOG_LIKELIHOOD
+from ..inputs.labels import Labels, label_index, namespace_of
+from .row_loss import RowLoss
+
+LOGITS = ("logits", "label_logits", "tag_logits", "class_logits")
+SPAN_LOGITS = (
+    ("span_start_logits", "span_end_logits"),
+    ("start_logits", "end_logits"),
+)
+PROBABILITIES = ("probs", "label_probs", "class_probabilities", "class_probs", "probabilities")
+
+
+class ModelOutputs(Mapping[str, Any]):
+    """What the model returned for a batch of rows; a mapping of its own keys, and more.
+
+    Args:
+        outputs: What `model.forward` returned for the rows.
+        rows: The instance that each row is a copy of, `(rows,)`.
+        labels: The instances' labels, if they carry any.
+        row_loss: How to take the loss of the batch apart.
+        model: The model, for messages.
+    """
+
+    def __init__(
+        self,
+        outputs: Mapping[str, Any],
+        rows: Tensor,
+        labels: Labels | None,
+        row_loss: RowLoss,
+        model: Model,
+    ) -> None:
+        self._outputs = outputs
+        self._row_loss = row_loss
+        self._model = model
+        self.rows = rows
+        self._labels = labels
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._outputs:
+            raise SettingError(
+                f"{type(self._model).__name__} returns no {key!r}, only {sorted(self._outputs)}; "
+                "name another output or another target"
+            )
+        return self._outputs[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._outputs)
+
+    def __len__(self) -> int:
+        return len(self._outputs)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._outputs
+
+    @property
+    def has_logits(self) -> bool:
+        """Whether the model returns what `logits` looks for."""
+        return any(key in self._outputs for key in LOGITS)
+
+    @property
+    def has_span_logits(self) -> bool:
+        """Whether the model returns what `span_logits` looks for."""
+        return any(start in self and end in self for start, end in SPAN_LOGITS)
+
+    @property
+    def logits(self) -> Tensor:
+        """Unnormalised scores, `(rows, classes)` or `(rows, positions, classes)`.
+
+        Raises:
+            InterpretationError: If the model returns none.
+        """
+        for key in LOGITS:
+            if key in self._outputs:
+                return self._outputs[key]
+        raise SettingError(
+            f"{type(self._model).__name__} returns no logits (looked for {', '.join(LOGITS)}), "
+            f"only {sorted(self._outputs)}; use the target 'log-likelihood' or 'probability'"
+        )
+
+    @property
+    def probabilities(self) -> Tensor:
+        """Probabilities of the classes, in the shape of `logits`.
+
+        Raises:
+            InterpretationError: If the model returns neither probabilities nor logits.
+        """
+        for key in PROBABILITIES:
+            if key in self._outputs:
+                return self._outputs[key]
+        return self.logits.softmax(-1)
+
+    @property
+    def span_logits(self) -> tuple[Tensor, Tensor]:
+        """Logits of a span's first and last position, `(rows, positions)` each.
+
+        Raises:
+            InterpretationError: If the model returns none.
+        """
+        for start, end in SPAN_LOGITS:
+            if start in self._outputs and end in self._outputs:
+                return self._outputs[start], self._outputs[end]
+        raise SettingError(
+            f"{type(self._model).__name__} returns no span logits, only {sorted(self._outputs)}; "
+            "the target 'span' is for extractive question answering"
+        )
+
+    @property
+    def no_answer(self) -> tuple[Tensor, Tensor] | None:
+        """Of models that may find no answer: in which rows that is what is labelled, and the sum
+        of the logits that say so, `(rows,)` each. None for other models."""
+        if "no_answer" not in self._outputs:
+            return None
+        start, end = self["no_answer_start_logits"], self["no_answer_end_logits"]
+        return self._outputs["no_answer"], start + end
+
+    @property
+    def labels(self) -> Labels:
+        """The instances' labels.
+
+        Raises:
+            InterpretationError: If they carry none.
+        """
+        if self._labels is None:
+            raise InterpretationError(
+                "the instances carry no label field that says what to explain; override "
+                "predictions_to_labeled_instances in the predictor"
+            )
+        return self._labels
+
+    def labels_or_prediction(self) -> Labels | None:
+        """The instances' labels; where they carry none, the classes with the highest logits.
+
+        None where the model returns no logits either, or just one.
+        """
+        if self._labels is None and self.has_logits:
+            logits = self.logits
+            if logits.dim() == 2 and logits.shape[1] > 1:
+                indices = logits.detach().argmax(-1).cpu()
+                namespace = namespace_of(self._model)
+                mask = torch.ones_like(indices, dtype=torch.bool)
+                self._labels = Labels("label", namespace, self._model.vocab, indices, mask)
+        return self._labels
+
+    def at(self, scores: Tensor, label: str | None = None) -> Tensor:
+        """The scores of one class per row.
+
+        Args:
+            scores: `(rows, classes)`, or `(rows, positions, classes)` for tags.
+            label: The class; None for the one that each row's instance carries.
+
+        Returns:
+            `(rows,)`: for tags the mean over the positions explained.
+
+        Raises:
+            InterpretationError: If the label is unknown, or no label is there to explain.
+        """
+        if scores.dim() == 2 and scores.shape[1] == 1 and label is None:
+            # A regression: one number, whatever the label.
+            return scores[:, 0]
+        labels = self.labels
+        indices = labels.indices[self.rows].to(scores.device)
+        if label is not None:
+            index = label_index(labels.vocab, labels.namespace, label)
+            indices = torch.full_like(indices, index)
+        if indices.dim() == scores.dim():
+            indices = indices[:, 0]
+        if indices.dim() != scores.dim() - 1 or int(indices.max()) >= scores.shape[-1]:
+            raise InterpretationError(
+                f"the labels in field {labels.field!r} have shape {tuple(indices.shape)} and "
+                f"largest index {int(indices.max())}, which does not fit scores of shape "
+                f"{tuple(scores.shape)}; name the model's output in a target of your own"
+            )
+        if indices.dim() == 2:
+            scores = scores[:, : indices.shape[1]]
+        chosen = scores.gather(-1, indices.unsqueeze(-1)).squeeze(-1)
+        return chosen if chosen.dim() == 1 else _masked_mean(chosen, self._mask(chosen))
+
+    @property
+    def log_likelihood(self) -> Tensor:
+        """Minus the loss of each row, `(rows,)`; that of one prediction of several, where the
+        model's `PredictionLabels` say what it is.
+
+        Raises:
+            InterpretationError: If the model returned no loss.
+        """
+        if LOG_LIKELIHOOD in self._outputs:
+            return self._outputs[LOG_LIKELIHOOD]
+        if "loss" not in self._outputs:
+            raise InterpretationError(
+                f"{type(self._model).__name__} returned no loss for a labelled instance, only "
+                f"{sorted(self._outputs)}; override predictions_to_labeled_instances so that the "
+                "label is in the field that forward() takes it from, or use the target 'logit'"
+            )
+        return -self._row_loss(self._outputs["loss"], self._candidates(), len(self.rows))
+
+    def mean_explained(self, values: Tensor) -> Tensor:
+        """The mean of a number per position, `(rows, positions)`, over those explained."""
+        mask = self._mask(values)
+        return _masked_mean(values[:, : mask.shape[1]], mask)
+
+    def _candidates(self) -> dict[str, Tensor]:
+        """What the loss of a row may be, by name: cross entropies of what the model returned."""
+        if self._labels is None or not self.has_logits:
+            return {}
+        indices = self._labels.indices[self.rows].to(self.logits.device)
+        logits = self.logits
+        if indices.dim() == logits.dim() - 1 and int(indices.max()) < logits.shape[-1]:
+            if indices.dim() == 2:
+                logits = logits[:, : indices.shape[1]]
+            log_probabilities = logits.log_softmax(-1)
+            losses = -log_probabilities.gather(-1, indices.unsqueeze(-1)).squeeze(-1)
+            if losses.dim() == 1:
+                # Of a model whose labels do not exclude each other.
+                own = logits.gather(-1, indices.unsqueeze(-1)).squeeze(-1)
+                return {"cross-entropy": losses, "binary-cross-entropy": -F.logsigmoid(own)}
+            mask = self._mask(losses)
+            mean = _masked_mean(losses, mask)
+            return {"mean-cross-entropy": mean, "sum-cross-entropy": mean * mask.sum(-1)}
+        return {}
+
+    def _mask(self, like: Tensor) -> Tensor:
+        return self.labels.mask[self.rows].to(like.device)
+
+
+def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    return (values * mask).sum(-1) / mask.sum(-1).clamp_min(1)

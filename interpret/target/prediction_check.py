@@ -1,0 +1,143 @@
+"""Whether what is explained is what was predicted.
+
+An input is predicted alone. When it is explained the model runs on it again, in a batch and with a
+label; what it returns then must be the same. Where it is not, the model sees the padding of a
+batch, or the other rows, or computes something else than it predicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from allennlp.data import Instance
+from torch import Tensor
+
+from ..contracts import Expected, ExpectsOutputs
+from ..errors import InterpretationError
+from ..inputs.explained import LOG_LIKELIHOOD
+from .outputs import LOGITS, PROBABILITIES, SPAN_LOGITS
+
+# Attention that is computed in another way, or in a batch of another size, rounds otherwise.
+_SAME = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
+_SAME_OTHERWISE = 3e-4
+_COMPARED = (
+    LOG_LIKELIHOOD,
+    *LOGITS,
+    *PROBABILITIES,
+    *(name for names in SPAN_LOGITS for name in names),
+)
+
+
+def expected_outputs(model: Any, instance: Instance, prediction: Mapping[str, Any]) -> Expected:
+    """What a model must return for a labelled instance, by the outputs of the prediction."""
+    if isinstance(model, ExpectsOutputs):
+        return model.expected_outputs(instance, prediction)
+    return {name: prediction[name] for name in _COMPARED if name in prediction}
+
+
+def row_outputs(outputs: Mapping[str, Any], row: int) -> Expected:
+    """What a model returned for one row of a batch, as far as that is compared."""
+    return {
+        name: outputs[name][row]
+        for name in _COMPARED
+        if isinstance(outputs.get(name), Tensor) and outputs[name].dim()
+    }
+
+
+@dataclass
+class Mismatch(Exception):
+    """The model returned something else for an instance than it predicted.
+
+    Attributes:
+        row: The instance, by its number in the batch.
+        name: The output.
+        predicted: The number that was predicted, where they differ most.
+        found: The number that was returned.
+    """
+
+    row: int
+    name: str
+    predicted: float
+    found: float
+
+    def error(self, model: str) -> InterpretationError:
+        """What to tell the user if the instance was alone.
+
+        Args:
+            model: The name of the model's class.
+        """
+        return InterpretationError(
+            f"{model} predicted {self.predicted:.6g} (output {self.name!r}) and returned "
+            f"{self.found:.6g} when the same input was to be explained, so the explanation would "
+            "be of another number; the model's forward pass depends on something else than the "
+            "input (its own state, randomness, or the label)"
+        )
+
+
+def check_predicted(
+    outputs: Mapping[str, Any], expected: Sequence[Expected | None], dtype: torch.dtype
+) -> None:
+    """Compares a model's outputs for labelled instances with their predictions.
+
+    Args:
+        outputs: What the model returned, a row for each instance.
+        expected: What each row must be; None where nothing is known.
+        dtype: The floating type that the model computes in.
+
+    Raises:
+        Mismatch: If one differs by more than rounding.
+    """
+    tolerance = _SAME.get(dtype, _SAME_OTHERWISE)
+    for row, one in enumerate(expected):
+        for name, value in (one or {}).items():
+            pair = _comparable(outputs.get(name), row, value)
+            if pair is None:
+                continue
+            found, predicted = pair
+            scale = _scale(name, found, predicted)
+            apart = (found - predicted).abs().nan_to_num(nan=torch.inf)
+            apart = torch.where(found.isnan() & predicted.isnan(), 0.0, apart)
+            worst = int(apart.argmax())
+            if float(apart[worst]) > tolerance * scale:
+                raise Mismatch(row, name, float(predicted[worst]), float(found[worst]))
+
+
+def _scale(name: str, found: Tensor, predicted: Tensor) -> float:
+    """What rounding is a share of: the largest of the numbers.
+
+    A single one may be small by chance, as what it is a difference of is not. That of a logarithm
+    of a probability is a share of the probability, however small the logarithm.
+    """
+    least = 1e-6 if found.numel() > 1 else 1e-2
+    if "log_prob" in name or name == LOG_LIKELIHOOD:
+        least = 1.0
+    # What is not finite differs from all that is.
+    finite = torch.cat([found, predicted]).nan_to_num(0.0, 0.0, 0.0)
+    return max(float(finite.abs().amax()), least)
+
+
+def alike(one: Tensor, other: Tensor) -> bool:
+    """Whether two outputs of a model differ by no more than rounding."""
+    tolerance = _SAME.get(one.dtype, _SAME_OTHERWISE)
+    scale = float(torch.maximum(one.abs(), other.abs()).amax())
+    return bool(((one - other).abs() <= tolerance * max(scale, 1e-6)).all())
+
+
+def _comparable(output: Any, row: int, value: Any) -> tuple[Tensor, Tensor] | None:
+    """Two outputs as flat numbers; None where they are not of the same form."""
+    if not isinstance(output, Tensor) or not output.dim() or row >= len(output):
+        return None
+    predicted = torch.as_tensor(value).double().cpu()
+    found = output[row].detach().double().cpu()
+    if predicted.dim() != found.dim() or not predicted.numel():
+        return None
+    if any(own > padded for own, padded in zip(predicted.shape, found.shape, strict=True)):
+        return None
+    found = found[tuple(slice(size) for size in predicted.shape)].flatten()
+    predicted = predicted.flatten()
+    # What is masked is the lowest number there is.
+    real = (predicted.abs() < 1e30) | (found.abs() < 1e30)
+    return (found[real], predicted[real]) if bool(real.any()) else None

@@ -1,0 +1,333 @@
+"""The number that is explained: a function of a model's outputs, one number per row.
+
+A target of one's own is a function of the outputs, or a class with a name for configs:
+
+    @Target.register("runner-up-margin")
+    class RunnerUpMargin(Target):
+        def __call__(self, outputs):
+            best = outputs.logits.topk(2).values
+            return best[:, 0] - best[:, 1]
+
+An explanation names the label that the instance carries only where the target says that this label
+is what it explains (`explained_label`); a target of one's own says so by overriding it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from allennlp.common import Registrable
+from allennlp.common.checks import ConfigurationError
+from allennlp.data import Instance
+from allennlp.models import Model
+from torch import Tensor
+
+from .. import checks
+from ..errors import InterpretationError
+from ..explanation import JsonDict
+from ..inputs.labels import check_label, check_label_of, relabelled
+from .outputs import ModelOutputs
+
+_SATURATED = 0.999
+
+
+class Target(Registrable):
+    """A differentiable number per row of a batch.
+
+    Args:
+        label: The label to explain, by name. None explains the prediction.
+
+    Raises:
+        ConfigurationError: If the label is no name.
+    """
+
+    default_implementation = "log-likelihood"
+
+    def __init__(self, label: str | None = None) -> None:
+        if label is not None:
+            _check_name("label", label)
+        self.label = label
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        """The target, `(rows,)`.
+
+        Args:
+            outputs: What the model returned: its keys, and `logits`, `probabilities`,
+                `log_likelihood` and `at()`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement __call__()")
+
+    @classmethod
+    def of_function(cls, function: Callable[[ModelOutputs], Tensor]) -> Target:
+        """A plain function of the outputs as a target."""
+        return FunctionTarget(function)
+
+    def at_input(self, outputs: ModelOutputs) -> Target:
+        """The target with what it takes from the unchanged input fixed; most take nothing.
+
+        Args:
+            outputs: What the model returned for the instances as they are, one row each.
+        """
+        return self
+
+    def check(self, model: Model) -> None:
+        """Makes sure that the target fits a model, as far as that is known without an input.
+
+        Args:
+            model: The model.
+
+        Raises:
+            SettingError: If it has no label of a name that the target was given.
+        """
+        if self.label is not None:
+            check_label("label", self.label, model)
+
+    def instances(self, instance: Instance, model: Model) -> list[Instance]:
+        """The labelled instances to explain in the place of one.
+
+        Args:
+            instance: An instance labelled with the model's prediction.
+            model: The model.
+
+        Raises:
+            InterpretationError: If the label is unknown.
+        """
+        return [instance] if self.label is None else [relabelled(instance, self.label, model)]
+
+    def explained_label(self, label: JsonDict) -> JsonDict:
+        """What of an instance's label is explained.
+
+        Args:
+            label: `label`, the name of the label that the instance carries; where tokens carry it,
+                `positions` and maybe `field`.
+
+        Returns:
+            The same for a target that is a number of this label. For others, as here, `label` is
+            None, unless the target was given one by name.
+        """
+        return {"label": None} if self.label is None else label
+
+    def saturated(self, value: float) -> bool:
+        """Whether the target is so near the end of its range that its gradient vanishes there.
+
+        Args:
+            value: The target at an input.
+        """
+        return False
+
+    def unsaturated(self, outputs: ModelOutputs) -> str | None:
+        """The name of a target of the same label that does not saturate and that a model's outputs
+        allow; None where there is none."""
+        return None
+
+
+class LabelTarget(Target):
+    """A target that is a number of the label that an instance carries.
+
+    Args:
+        label: The label to explain, by name. None explains the prediction.
+    """
+
+    def explained_label(self, label: JsonDict) -> JsonDict:
+        return label
+
+
+@Target.register("log-likelihood")
+class LogLikelihood(LabelTarget):
+    """Minus the model's loss for the label: there for every predictor that labels its instances.
+
+    Where the model is sure, the loss is near its least and so flat that gradients vanish.
+    """
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        return outputs.log_likelihood
+
+    def saturated(self, value: float) -> bool:
+        return math.log(_SATURATED) < value <= 0
+
+    def unsaturated(self, outputs: ModelOutputs) -> str | None:
+        if outputs.has_logits:
+            return "logit"
+        return "span" if outputs.has_span_logits else None
+
+
+@Target.register("logit")
+class Logit(LabelTarget):
+    """The label's logit: does not saturate when the model is sure. For a model with one output,
+    that output."""
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        return outputs.at(outputs.logits)
+
+
+@Target.register("probability")
+class Probability(LabelTarget):
+    """The label's probability."""
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        return outputs.at(outputs.probabilities)
+
+    def saturated(self, value: float) -> bool:
+        return not 1 - _SATURATED < value < _SATURATED
+
+    def unsaturated(self, outputs: ModelOutputs) -> str | None:
+        return "logit" if outputs.has_logits else None
+
+
+@Target.register("logit-difference")
+@Target.register("contrast")
+class LogitDifference(LabelTarget):
+    """How much more one label is than another: the difference of their logits, which is the
+    difference of their log-probabilities.
+
+    Args:
+        against: The other label, by name.
+        label: The label to explain, by name. None explains the prediction.
+
+    Raises:
+        ConfigurationError: If a label is no name.
+    """
+
+    def __init__(self, against: str, label: str | None = None) -> None:
+        super().__init__(label)
+        _check_name("against", against)
+        self.against = against
+
+    def check(self, model: Model) -> None:
+        super().check(model)
+        check_label("against", self.against, model)
+
+    def instances(self, instance: Instance, model: Model) -> list[Instance]:
+        check_label_of(instance, self.against, model)
+        return super().instances(instance, model)
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        logits = outputs.logits
+        return outputs.at(logits) - outputs.at(logits, self.against)
+
+
+@Target.register("probability-difference")
+class ProbabilityDifference(LogitDifference):
+    """How much more probable one label is than another.
+
+    Args:
+        against: The other label, by name.
+        label: The label to explain, by name. None explains the prediction.
+    """
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        probabilities = outputs.probabilities
+        return outputs.at(probabilities) - outputs.at(probabilities, self.against)
+
+    def saturated(self, value: float) -> bool:
+        return abs(value) > _SATURATED
+
+    def unsaturated(self, outputs: ModelOutputs) -> str | None:
+        return "logit-difference" if outputs.has_logits else None
+
+
+@Target.register("entropy")
+class Entropy(Target):
+    """-Σ p log p over the classes, in nats: how unsure the model is. For tags the mean over the
+    positions explained."""
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        log_p = outputs.logits.log_softmax(-1)
+        entropy = -(log_p.exp() * log_p).sum(-1)
+        return entropy if entropy.dim() == 1 else outputs.mean_explained(entropy)
+
+    def explained_label(self, label: JsonDict) -> JsonDict:
+        # Of all labels, at the positions of the instance's.
+        return {**label, "label": None}
+
+
+@Target.register("span")
+class Span(Target):
+    """Start logit plus end logit of a span: the answer of an extractive question answerer. Where
+    the prediction is that there is none, the two logits that say so.
+
+    Args:
+        start: First position of the span, as the model counts; None for the predicted one.
+        end: Last position of the span; None for the predicted one. Of a text that is read in
+            windows both are positions in the window that the answer is in.
+
+    Raises:
+        ConfigurationError: If a position is no number, or negative.
+    """
+
+    def __init__(self, start: int | None = None, end: int | None = None) -> None:
+        super().__init__()
+        self.start = checks.optional_integer("start", start, least=0)
+        self.end = checks.optional_integer("end", end, least=0)
+        self._spans: Tensor | None = None
+
+    def at_input(self, outputs: ModelOutputs) -> Target:
+        fixed = type(self)(self.start, self.end)
+        fixed._spans = self._given_or_best(outputs)
+        return fixed
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        starts, ends = outputs.span_logits
+        spans = self._given_or_best(outputs) if self._spans is None else self._spans[outputs.rows]
+        spans = spans.to(starts.device)
+        chosen = (starts.gather(1, spans[:, :1]) + ends.gather(1, spans[:, 1:])).squeeze(1)
+        none = outputs.no_answer if self.start is None and self.end is None else None
+        return chosen if none is None else torch.where(none[0], none[1], chosen)
+
+    def explained_label(self, label: JsonDict) -> JsonDict:
+        # The label is the text of the predicted span.
+        return label if self.start is None and self.end is None else {"label": None}
+
+    def _given_or_best(self, outputs: ModelOutputs) -> Tensor:
+        """First and last position per row, `(rows, 2)`: the best pair with start <= end."""
+        starts, ends = (logits.detach().cpu() for logits in outputs.span_logits)
+        last = starts.shape[1] - 1
+        for position in (self.start, self.end):
+            if position is not None and not 0 <= position <= last:
+                raise InterpretationError(
+                    f"the span from {self.start} to {self.end} is not within the positions 0 to "
+                    f"{last} that the model has logits for"
+                )
+        sums = starts.unsqueeze(2) + ends.unsqueeze(1)
+        sums = sums.masked_fill(~torch.ones_like(sums, dtype=torch.bool).triu(), -torch.inf)
+        best = sums.flatten(1).argmax(1)
+        width = starts.shape[1]
+        start = best // width if self.start is None else torch.full_like(best, self.start)
+        end = best % width if self.end is None else torch.full_like(best, self.end)
+        return torch.stack([start, end], dim=1)
+
+
+class FunctionTarget(Target):
+    """A function of the model's outputs as a target. What it computes is not known, so it has the
+    function's name and no label.
+
+    Args:
+        function: Takes `ModelOutputs`, returns a number per row, `(rows,)`.
+    """
+
+    def __init__(self, function: Callable[[ModelOutputs], Tensor]) -> None:
+        super().__init__()
+        self.function = _name(function)
+        self._function = function
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        return self._function(outputs)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    while isinstance(function, partial):
+        function = function.func
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _check_name(parameter: str, given: Any) -> None:
+    # from_params lets any type through where annotations are strings.
+    if not isinstance(given, str):
+        raise ConfigurationError(
+            f'{parameter!r} of a target is a label\'s name, a string such as "positive" (or '
+            f'"3" where labels have no names), not {given!r} of type {type(given).__name__}'
+        )

@@ -1,0 +1,1 @@
+"""What is explained of models that answer questions about a text."""

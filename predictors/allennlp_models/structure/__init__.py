@@ -1,0 +1,1 @@
+"""What is explained of models that find roles, trees, entities and references in a text."""

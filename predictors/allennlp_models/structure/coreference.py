@@ -1,0 +1,173 @@
+"""Coreference: one explanation for each link from a mention to its antecedent.
+
+The model decides for every mention by itself which earlier mention it refers to, or none (Lee et
+al. 2017, arXiv 1707.07045); clusters are what follows from these decisions. So what is explained is
+log p(antecedent | mention), and a cluster's explanation is the sum of those of its links. (AllenNLP
+labels one cluster a time, and its loss takes all mentions of the others for mentions of nothing:
+a number that the model does not predict.)
+
+A span is a mention only if its score is among the best of the text. That choice is held as it is at
+the input: elsewhere the model would choose other spans, and what is explained would jump, or be
+nothing at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from allennlp.data import Instance
+from allennlp.data.fields import LabelField, ListField, TextField
+from allennlp.models import Model
+from allennlp.predictors import Predictor
+from torch import Tensor
+
+from allennlp_saliency.interpret.contracts import Expected
+from allennlp_saliency.interpret.errors import InterpretationError
+from allennlp_saliency.interpret.explanation import JsonDict
+from allennlp_saliency.interpret.inputs.explained import (
+    LOG_LIKELIHOOD,
+    Explained,
+    explained,
+    explained_by,
+)
+from allennlp_saliency.interpret.interpreter.predictor_labels import (
+    Forward,
+    PredictionLabels,
+    labels_for,
+)
+
+from ..places import place_words
+from ..replaced import replaced
+from .pruning import Pruning
+
+_LABEL = "explained_antecedent"
+_SCORES = "explained_scores"
+_KEPT = "explained_kept_"
+# Labels of other namespaces than "*labels" have two names, "@@PADDING@@" and "@@UNKNOWN@@".
+_NAMESPACE = "antecedent_labels"
+_MASKED = -1e30
+
+
+@dataclass(frozen=True)
+class _Link:
+    """Where in the model's outputs a mention is.
+
+    Attributes:
+        mention: Its number among the spans that the model kept.
+        kept: What was kept at each pruning.
+    """
+
+    mention: int
+    kept: tuple[Any, ...]
+
+
+@labels_for("allennlp_models.coref.predictors.coref.CorefPredictor")
+class AntecedentLabels(PredictionLabels):
+    """The antecedent of every mention that has one: `label` is its text, `positions` are those of
+    the mention."""
+
+    def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:
+        document = inputs["document"]
+        (instance,) = super().instances(predictor, inputs)
+        if len(cast(ListField, instance["spans"]).field_list) < 2:
+            raise InterpretationError(
+                f"{type(predictor._model).__name__} cannot read a document of one word, "
+                f"{document!r}; give it a text that can have two mentions"
+            )
+        place_words(cast(TextField, instance["text"]).tokens, document)
+        return [instance]
+
+    def labelled(
+        self, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]
+    ) -> list[Instance]:
+        spans = [(int(start), int(end)) for start, end in outputs["top_spans"]]
+        clusters = {
+            tuple(span): number
+            for number, cluster in enumerate(outputs["clusters"])
+            for span in cluster
+        }
+        kept = tuple(outputs[key] for key in sorted(outputs) if key.startswith(_KEPT))
+        labelled = []
+        for mention, best in enumerate(outputs["predicted_antecedents"]):
+            if best < 0:
+                continue
+            label = {
+                "positions": _positions(spans[mention]),
+                "mention": _text(outputs, spans[mention]),
+                "cluster": clusters[spans[mention]],
+            }
+            choices: list[JsonDict] = [{"label": "", "antecedent": 0, "antecedent_positions": []}]
+            scores = outputs[_SCORES][mention][1:]
+            for number, index in enumerate(outputs["antecedent_indices"][mention]):
+                if scores[number] > _MASKED:
+                    span = spans[int(index)]
+                    choice = {"label": _text(outputs, span), "antecedent": number + 1}
+                    choices.append({**choice, "antecedent_positions": _positions(span)})
+            what = Explained(label, _Link(mention, kept), _LABEL, choices)
+            antecedent = LabelField(int(best) + 1, _NAMESPACE, skip_indexing=True)
+            labelled.append(explained(instance, what, **{_LABEL: antecedent}))
+        return labelled
+
+    def expected(self, model: Model, instance: Instance, outputs: Mapping[str, Any]) -> Expected:
+        what = cast(Explained, explained_by(instance))
+        scores = torch.as_tensor(outputs[_SCORES][what.choice.mention])
+        label = cast(LabelField, instance[_LABEL])._label_id
+        return {"logits": scores, LOG_LIKELIHOOD: scores.log_softmax(-1)[label]}
+
+    def details(self, predictor: Predictor, outputs: Mapping[str, Any]) -> JsonDict:
+        return {"held_spans": len(outputs["top_spans"])}
+
+    def forward(
+        self, model: Model, run: Forward, what: Sequence[Explained] | None, inputs: dict[str, Any]
+    ) -> dict[str, Any]:
+        labels = None if what is None else inputs.pop(_LABEL)
+        if what is not None:
+            inputs.pop("span_labels", None)
+        known = None if what is None else [one.choice.kept for one in what]
+        pruning = Pruning(len(inputs["spans"]), known)
+        outputs, scores = _scored(model, run, pruning, inputs)
+        if what is None:
+            outputs[_SCORES] = scores
+            kept = {f"{_KEPT}{number}": one for number, one in enumerate(pruning.chosen)}
+            return {**outputs, **kept}
+        rows = torch.arange(len(what), device=scores.device)
+        mentions = torch.tensor([one.choice.mention for one in what], device=scores.device)
+        logits = scores[rows, mentions.clamp(max=scores.shape[1] - 1)]
+        return {"logits": logits, LOG_LIKELIHOOD: logits.log_softmax(-1)[rows, labels]}
+
+
+def _scored(
+    model: Model, run: Forward, pruning: Pruning, inputs: dict[str, Any]
+) -> tuple[dict[str, Any], Tensor]:
+    """The model's outputs, and the score of each kept span's antecedents, none first,
+    `(rows, spans, 1 + antecedents)`."""
+    found: list[Tensor] = []
+    original: Any = model._compute_coreference_scores
+    scorer: Any = model._mention_scorer
+
+    def scores(*given: Any, **options: Any) -> Tensor:
+        pruning.active = False
+        found.append(original(*given, **options))
+        return found[-1]
+
+    def prune(module: Any, given: Any, output: Any) -> None:
+        pruning.active = True
+
+    hook = scorer.register_forward_hook(prune)
+    try:
+        with pruning, replaced(model, "_compute_coreference_scores", scores):
+            outputs = run(**inputs)
+    finally:
+        hook.remove()
+    return outputs, found[-1]
+
+
+def _positions(span: tuple[int, int]) -> list[int]:
+    return list(range(span[0], span[1] + 1))
+
+
+def _text(outputs: Mapping[str, Any], span: tuple[int, int]) -> str:
+    return " ".join(outputs["document"][span[0] : span[1] + 1])

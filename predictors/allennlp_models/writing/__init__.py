@@ -1,0 +1,1 @@
+"""What is explained of models that write a text, token by token."""

@@ -1,0 +1,1 @@
+"""Text that a model writes, token by token, and text that is given to it as if written."""

@@ -1,0 +1,113 @@
+"""Batches of models that see padding (convolutions, sums over all positions, fixed blocks), or that
+take one row at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy
+import torch
+from allennlp.data import Instance
+from torch import Tensor
+
+from allennlp_saliency.interpret.inputs.texts import text_items
+from allennlp_saliency.interpret.space.packing import out_of_memory
+from allennlp_saliency.interpret.target.prediction_check import Mismatch, check_predicted
+
+Outputs = list[dict[str, Any]]
+Run = Callable[[list[Instance]], Outputs]
+
+
+class PaddingCheck:
+    """Finds out whether a model takes several rows, and returns the same with padding.
+
+    That it does is known of batches up to the longest that was tried: blocks of a fixed size, say,
+    make a difference only in long ones.
+
+    Args:
+        dtype: The floating type that the model computes in.
+        sees: Whether it sees padding; None to find out.
+    """
+
+    def __init__(self, dtype: torch.dtype, sees: bool | None = None) -> None:
+        self._dtype = dtype
+        self._sees = sees
+        self._tried = 0
+        self._single = False
+
+    def run(self, instances: list[Instance], run: Run) -> Outputs:
+        """The outputs of instances; only those of equal length share a batch if the model sees
+        padding, and none if it takes one row at a time.
+
+        Args:
+            instances: The instances.
+            run: Runs a batch.
+        """
+        if len(instances) < 2:
+            return run(instances)
+        if not self._single:
+            try:
+                return self._together(instances, run)
+            except Exception as error:
+                if out_of_memory(error):
+                    raise
+        # What is wrong with one of them is raised here again.
+        outputs = [run([instance])[0] for instance in instances]
+        self._single = True
+        return outputs
+
+    def _together(self, instances: list[Instance], run: Run) -> Outputs:
+        groups = _by_length(instances)
+        if len(groups) == 1 or self._sees is False:
+            return run(instances)
+        longest = max(sum(_lengths(instance)) for instance in instances)
+        if self._sees is None and longest <= self._tried:
+            return run(instances)
+        if self._sees is None:
+            outputs = run(instances)
+            shortest = min(groups, key=lambda group: sum(_lengths(instances[group[0]])))[0]
+            if not _differ(run([instances[shortest]])[0], outputs[shortest], self._dtype):
+                self._tried = longest
+                return outputs
+            self._sees = True
+        found: dict[int, dict[str, Any]] = {}
+        for group in groups:
+            found.update(zip(group, run([instances[n] for n in group]), strict=True))
+        return [found[number] for number in range(len(instances))]
+
+
+def _by_length(instances: Sequence[Instance]) -> list[list[int]]:
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for number, instance in enumerate(instances):
+        groups.setdefault(_lengths(instance), []).append(number)
+    return list(groups.values())
+
+
+def _lengths(instance: Instance) -> tuple[int, ...]:
+    """How many tokens each text of an instance has."""
+    fields = instance.fields.values()
+    return tuple(len(item.text.tokens) for field in fields for item in text_items(field))
+
+
+def _differ(alone: Mapping[str, Any], padded: Mapping[str, Any], dtype: torch.dtype) -> bool:
+    numbers = {name: one for name, one in _floats(alone).items() if one.numel()}
+    others = {name: one[None] for name, one in _floats(padded).items()}
+    try:
+        check_predicted(others, [numbers], dtype)
+    except Mismatch:
+        return True
+    return False
+
+
+def _floats(outputs: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The outputs that are numbers, arrays or lists."""
+    arrays = {
+        name: numpy.asarray(value)
+        for name, value in outputs.items()
+        if isinstance(value, numpy.ndarray)
+        or (isinstance(value, list) and all(isinstance(one, float) for one in value))
+    }
+    return {
+        name: torch.as_tensor(array) for name, array in arrays.items() if array.dtype.kind == "f"
+    }

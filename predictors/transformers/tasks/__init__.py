@@ -1,0 +1,1 @@
+"""One file a task: the predictor and the model of its head."""

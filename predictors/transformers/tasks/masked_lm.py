@@ -1,0 +1,180 @@
+"""Masked language models: why this token fills the gap."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from allennlp.data import DatasetReader, Instance, TextFieldTensors
+from allennlp.data.fields import IndexField, LabelField
+from allennlp.models import Model
+from allennlp.predictors import Predictor
+from torch import Tensor, nn
+
+from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.contracts import Parts
+
+from ..generation.generation import GeneratingModel, likelihood
+from ..model.model import at_places
+from ..predictor import TransformersPredictor
+from ..texts.json_input import TEXT
+from ..texts.long_texts import Spans
+from ..texts.overlong import LongText, Overlong, window_around
+from ..texts.reader import TransformersReader
+from ..texts.token_sequence import TokenSequence, joined
+
+
+@DatasetReader.register("transformers-masked-lm")
+class TransformersMaskedLMReader(TransformersReader):
+    """Reads `sentence`, in which the tokenizer's mask token stands for what is to be found."""
+
+    def text_to_instance(self, sentence: str) -> Instance:
+        """A text with gaps.
+
+        Args:
+            sentence: The text.
+
+        Raises:
+            InterpretationError: If there is no gap in it.
+        """
+        tokens = self._tokenizer.text(sentence)
+        mask = self.tokenizer.mask_token_id
+        if mask is None or all(token.text_id != mask for token in tokens):
+            raise InterpretationError(
+                f"the text has no {self.tokenizer.mask_token!r}, so there is no gap to fill; put "
+                "the tokenizer's mask token in the place of a word"
+            )
+        return Instance({"sentence": self.text_field(tokens, sentence)})
+
+
+@Model.register("transformers-masked-lm")
+class TransformersMaskedLM(GeneratingModel):
+    """A Hugging Face model that predicts masked tokens."""
+
+    task = "masked-lm"
+    default_predictor = "transformers-masked-lm"
+
+    def forward(
+        self,
+        sentence: TextFieldTensors,
+        position: Tensor | None = None,
+        label: Tensor | None = None,
+    ) -> dict[str, Any]:
+        """Fills the gaps of a batch, or predicts at one position.
+
+        Args:
+            sentence: The texts, indexed.
+            position: `(rows, 1)`, the token to predict.
+            label: `(rows,)`, the ids of these tokens.
+
+        Returns:
+            At given positions `logits`, `(rows, vocabulary)`, and with labels `loss`, the mean
+            cross entropy. Else per row `positions` of the gaps, and of the best tokens there
+            `token_ids`, `tokens` and `log_probs`.
+        """
+        (sequence,) = self.joined_texts({"sentence": sentence})
+        logits = self.run(sequence).logits
+        if position is None:
+            return self._filled(logits, sentence["tokens"]["token_ids"])
+        own = at_places(logits, position.view(-1)).float()
+        return {"logits": own, **likelihood(own, label)}
+
+    def number_of(self, instance: Instance, prediction: Mapping[str, Any]) -> int | None:
+        """The number of the gap among those predicted; None if it is none of them."""
+        (place,) = self._gaps(instance)
+        found = list(prediction.get("positions", ()))
+        return found.index(place) if place in found else None
+
+    @property
+    def backbone(self) -> nn.Module | None:
+        """What is given the ids; the same when an input is predicted and explained."""
+        return self.transformer
+
+    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
+        """The text."""
+        return [joined({"sentence": fields["sentence"]}, self.padding_id)]
+
+    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
+        """The text."""
+        return ["sentence"], {}
+
+    def spans(
+        self, instance: Instance, texts: Sequence[LongText], room: int, wanted: Overlong
+    ) -> list[Spans]:
+        """Each gap is filled in a window of its own, which has it in the middle.
+
+        Raises:
+            InterpretationError: If all gaps are cut.
+        """
+        (text,) = texts
+        if wanted.policy == "window" and room > 0:
+            places = (place - text.head for place in self._gaps(instance))
+            return [{text.name: window_around(text, room, (one, one + 1))} for one in places]
+        spans = super().spans(instance, texts, room, wanted)
+        if not set(text.places(spans[0][text.name])) & set(self._gaps(instance)):
+            raise InterpretationError(
+                f"all gaps of field {text.name!r} are in the part that is cut; read windows of it "
+                "with overlong='window'"
+            )
+        return spans
+
+    def together(
+        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """What stands in each gap, from its own window; gaps that were cut are left out."""
+        gaps = self._gaps(instance)
+        filled: dict[str, list[Any]] = {"positions": []}
+        for number, (part, output) in enumerate(zip(cut.parts, outputs, strict=True)):
+            places = [part.places["sentence"][place] for place in output["positions"]]
+            for at, place in enumerate(places):
+                if len(cut.parts) == 1 or place == gaps[number]:
+                    filled["positions"].append(place)
+                    for name in ("token_ids", "tokens", "log_probs"):
+                        filled.setdefault(name, []).append(output[name][at])
+        return filled
+
+    def _gaps(self, instance: Instance) -> list[int]:
+        """The tokens to predict: one at a given position, else all that are masked."""
+        fields: Any = instance.fields
+        if "position" in fields:
+            return [fields["position"].sequence_index]
+        mask = self._pieces.tokenizer.mask_token_id
+        tokens = fields["sentence"].tokens
+        return [place for place, token in enumerate(tokens) if token.text_id == mask]
+
+    def _filled(self, logits: Tensor, ids: Tensor) -> dict[str, Any]:
+        tokenizer = self._pieces.tokenizer
+        gaps = [torch.nonzero(row == tokenizer.mask_token_id).flatten() for row in ids]
+        best = [
+            row[at.to(row.device)].float().log_softmax(-1).max(-1)
+            for row, at in zip(logits, gaps, strict=True)
+        ]
+        return {
+            "positions": [at.tolist() for at in gaps],
+            "token_ids": [one.indices.tolist() for one in best],
+            "tokens": [tokenizer.convert_ids_to_tokens(one.indices.tolist()) for one in best],
+            "log_probs": [one.values.tolist() for one in best],
+        }
+
+
+@Predictor.register("transformers-masked-lm")
+class TransformersMaskedLMPredictor(TransformersPredictor):
+    """Reads `{"sentence": "… [MASK] …"}`; explains the best token of each gap."""
+
+    reads: ClassVar = {"sentence": TEXT}
+
+    def predictions_to_labeled_instances(
+        self, instance: Instance, outputs: dict[str, Any]
+    ) -> list[Instance]:
+        """One instance per gap.
+
+        Args:
+            instance: What the reader made of the input.
+            outputs: The model's outputs for it.
+        """
+        labelled = []
+        for place, token in zip(outputs["positions"], outputs["token_ids"], strict=True):
+            copy = instance.duplicate()
+            copy.add_field("position", IndexField(int(place), copy["sentence"]))  # type: ignore[arg-type]
+            copy.add_field("label", LabelField(int(token), skip_indexing=True))
+            labelled.append(copy)
+        return labelled

@@ -1,0 +1,318 @@
+"""Extractive question answering: why the answer stands here."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from allennlp.data import DatasetReader, Instance, TextFieldTensors
+from allennlp.data.fields import MetadataField, SpanField, TensorField, TextField
+from allennlp.data.fields.field import Field
+from allennlp.models import Model
+from allennlp.predictors import Predictor
+from torch import Tensor
+
+from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.contracts import Parts
+
+from ..model.model import TransformersModel
+from ..predictor import TransformersPredictor
+from ..texts.json_input import SWITCH, TEXT
+from ..texts.long_texts import Spans
+from ..texts.overlong import LongText, Overlong
+from ..texts.reader import TransformersReader
+from ..texts.token_sequence import TokenSequence, joined
+from .no_answer import END, START, no_answer_logits, no_answer_loss, no_answer_place, threshold_of
+
+
+@DatasetReader.register("transformers-question-answering")
+class TransformersQuestionAnsweringReader(TransformersReader):
+    """Reads `question` and `passage`.
+
+    Args:
+        model_name: A folder, a hub id or a tokenizer object.
+        no_answer: Whether a passage may have no answer, for models trained on such; a number is
+            by how much that has to exceed the best answer.
+        kwargs: See `TransformersReader`.
+    """
+
+    def __init__(self, model_name: Any, no_answer: bool | float = False, **kwargs: Any) -> None:
+        super().__init__(model_name, **kwargs)
+        self.no_answer = threshold_of(no_answer)
+
+    def text_to_instance(
+        self, question: str, passage: str, no_answer: bool | float | None = None
+    ) -> Instance:
+        """A question and the text that has the answer.
+
+        Args:
+            question: The question.
+            passage: The text.
+            no_answer: Whether there may be none, as for the reader; None for what that says.
+
+        Raises:
+            InterpretationError: If the passage has no tokens.
+        """
+        first, second = self._tokenizer.pair(question, passage)
+        offsets = [None if t.idx is None else (t.idx, t.idx_end) for t in second]
+        if not any(span is not None for span in offsets):
+            raise InterpretationError("the passage has no tokens, so there is no answer in it")
+        known = {
+            "original_passage": passage,
+            "token_offsets": offsets,
+            "no_answer": self.no_answer if no_answer is None else threshold_of(no_answer),
+            "no_answer_place": no_answer_place(self.tokenizer, first, second),
+        }
+        return Instance(
+            {
+                "question": self.text_field(first, question),
+                "passage": self.text_field(second, passage),
+                "metadata": MetadataField(known),
+            }
+        )
+
+
+@Model.register("transformers-question-answering")
+class TransformersQuestionAnswerer(TransformersModel):
+    """A Hugging Face model with a head for extractive question answering.
+
+    Args:
+        vocab: Not used.
+        model_name: A folder, a hub id or a model object.
+        dtype: The floating type of the weights; None as they are.
+    """
+
+    task = "question-answering"
+    default_predictor = "transformers-question-answering"
+
+    def forward(
+        self,
+        question: TextFieldTensors,
+        passage: TextFieldTensors,
+        answer: Tensor | None = None,
+        metadata: list[Any] | None = None,
+        no_answer: Tensor | None = None,
+    ) -> dict[str, Any]:
+        """Finds answers.
+
+        Args:
+            question: The questions, indexed.
+            passage: The passages, indexed.
+            answer: `(rows, 2)`, the first and last token of each answer in its passage.
+            metadata: Per row what the reader noted.
+            no_answer: `(rows, 1)`, 1 where what is labelled is that there is none.
+
+        Returns:
+            `span_start_logits` and `span_end_logits`, `(rows, passage positions)`, lowest where no
+            answer can be; with metadata those of no answer, `(rows,)`; with answers `loss`, the
+            mean of minus the log-likelihood of both ends.
+        """
+        (sequence,) = self.joined_texts({"question": question, "passage": passage})
+        found = self.run(sequence)
+        if getattr(found, "start_logits", None) is None:
+            raise InterpretationError(
+                f"{type(self.transformer).__name__} returns no start_logits but "
+                f"{', '.join(found)}; use a head that scores every token as an answer's start and "
+                "end"
+            )
+        before, mask = question["tokens"]["mask"].sum(-1), passage["tokens"]["mask"]
+        # (rows, passage positions): where the passage's tokens stand in the sequence.
+        places = before.unsqueeze(1) + torch.arange(mask.shape[1], device=mask.device)
+        places = places.clamp_max(found.start_logits.shape[1] - 1)
+        possible = passage["tokens"]["in_text"] & mask
+        starts, ends = (
+            logits.float().gather(1, places).masked_fill(~possible, torch.finfo(torch.float32).min)
+            for logits in (found.start_logits, found.end_logits)
+        )
+        outputs: dict[str, Any] = {"span_start_logits": starts, "span_end_logits": ends}
+        none = {}
+        if metadata is not None:
+            none = no_answer_logits(found.start_logits, found.end_logits, before, metadata)
+            outputs.update(none, metadata=metadata)
+        if no_answer is not None:
+            outputs["no_answer"] = no_answer.view(-1).bool()
+        if answer is not None:
+            within = answer.clamp_max(starts.shape[1] - 1)
+            loss = F.cross_entropy(starts, within[:, 0], reduction="none")
+            loss = loss + F.cross_entropy(ends, within[:, 1], reduction="none")
+            if no_answer is not None:
+                other = no_answer_loss(starts, ends, none)
+                loss = torch.where(outputs["no_answer"], other, loss)
+            outputs["loss"] = loss.mean()
+        return outputs
+
+    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
+        """The question and the passage as one sequence."""
+        given = {name: fields[name] for name in ("question", "passage")}
+        return [joined(given, self.padding_id)]
+
+    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
+        """The passage; the question stays as it is."""
+        question: Any = instance["question"]
+        return ["passage"], {"'question'": len(question.tokens)}
+
+    def spans(
+        self, instance: Instance, texts: Sequence[LongText], room: int, wanted: Overlong
+    ) -> list[Spans]:
+        """An answer is explained in the window that it was found in."""
+        spans = super().spans(instance, texts, room, wanted)
+        metadata: Any = instance.fields.get("metadata")
+        number = metadata.metadata.get("window") if metadata is not None else None
+        return spans if number is None else [spans[number]]
+
+    def part_of_field(self, name: str, field: Field, places: Sequence[int]) -> Field:
+        """The places of the part's tokens."""
+        if not isinstance(field, MetadataField):
+            return field
+        known: Any = field.metadata
+        offsets = [known["token_offsets"][place] for place in places]
+        text, number = known["no_answer_place"]
+        # A token that the tokenizer adds is in every part.
+        place = (text, list(places).index(number) if text == "passage" else number)
+        return MetadataField({**known, "token_offsets": offsets, "no_answer_place": place})
+
+    def together(
+        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """The logits of the window whose best answer has the highest sum of logits, lowest at the
+        tokens of the passage that are not in it; of no answer those of the window where they are
+        lowest, `no_answer_window`."""
+        number = max(range(len(outputs)), key=lambda n: _score(outputs[n]))
+        passage, metadata = instance["passage"], instance["metadata"]
+        assert isinstance(passage, TextField)
+        assert isinstance(metadata, MetadataField)
+        places = cut.parts[number].places["passage"]
+        logits = {}
+        for name in _LOGITS:
+            logits[name] = torch.full((len(passage.tokens),), torch.finfo(torch.float32).min)
+            logits[name][places] = torch.as_tensor(outputs[number][name])[: len(places)]
+        # There is an answer if any window has one.
+        least = min(range(len(outputs)), key=lambda n: outputs[n][START] + outputs[n][END])
+        none = {name: torch.as_tensor(outputs[least][name]) for name in (START, END)}
+        known = self.readable(**logits, **none, metadata=metadata.metadata)
+        return {**known, "no_answer_window": least}
+
+    def found_in(self, cut: Parts, outputs: Mapping[str, Any]) -> int:
+        """The number of the window that an answer was found in, by the outputs of the whole."""
+        possible = outputs[_LOGITS[0]] > torch.finfo(torch.float32).min
+        first = int(possible.argmax())
+        starts = [part.spans["passage"][0] for part in cut.parts]
+        return max(number for number, start in enumerate(starts) if start <= first)
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Adds `best_span`, the first and last token of the answer in the passage,
+        `best_span_str`, its text, `best_span_characters`, where that stands, and `no_answer`,
+        whether there is none: then the text is empty and stands nowhere."""
+        starts, ends = output_dict["span_start_logits"], output_dict["span_end_logits"]
+        spans = [_best(*pair) for pair in zip(starts, ends, strict=True)]
+        output_dict["best_span"] = spans
+        known = output_dict.pop("metadata", None)
+        if known is not None:
+            places = [
+                (one["token_offsets"][a][0], one["token_offsets"][b][1])
+                for one, (a, b) in zip(known, spans, strict=True)
+            ]
+            none = [
+                one["no_answer"] is not None
+                and float(output_dict[START][row] + output_dict[END][row])
+                - float(starts[row][spans[row][0]] + ends[row][spans[row][1]])
+                > one["no_answer"]
+                for row, one in enumerate(known)
+            ]
+            output_dict["no_answer"] = none
+            output_dict["best_span_characters"] = [
+                None if nothing else place for nothing, place in zip(none, places, strict=True)
+            ]
+            output_dict["best_span_str"] = [
+                "" if nothing else one["original_passage"][a:b]
+                for nothing, one, (a, b) in zip(none, known, places, strict=True)
+            ]
+        return output_dict
+
+
+@Predictor.register("transformers-question-answering")
+class TransformersQuestionAnsweringPredictor(TransformersPredictor):
+    """Reads `{"question": "…", "passage": "…"}`; explains the best answer, as two inputs.
+
+    Args:
+        model: The model.
+        dataset_reader: What makes the instances.
+        no_answer: Whether a passage may have no answer, for models trained on such (SQuAD 2):
+            then that is what is explained where its logits exceed those of the best answer. A
+            number is by how much they have to; None for what the reader says. `no_answer` in the
+            input says it for that alone.
+        kwargs: See `TransformersPredictor`.
+
+    Raises:
+        ConfigurationError: If `no_answer` is neither.
+    """
+
+    reads: ClassVar = {"question": TEXT, "passage": TEXT, "no_answer": SWITCH}
+
+    _model: TransformersQuestionAnswerer
+
+    def __init__(
+        self,
+        model: Model,
+        dataset_reader: DatasetReader,
+        *args: Any,
+        no_answer: bool | float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(model, dataset_reader, *args, **kwargs)
+        if no_answer is not None:
+            # The reader may be somebody else's too.
+            reader: Any = copy.copy(self._dataset_reader)
+            reader.no_answer = threshold_of(no_answer)
+            self._dataset_reader = reader
+
+    @property
+    def default_target(self) -> str:
+        """The start logit of the answer plus its end logit; of no answer the same two logits."""
+        return "span"
+
+    def predictions_to_labeled_instances(
+        self, instance: Instance, outputs: dict[str, Any]
+    ) -> list[Instance]:
+        """The instance with its best answer.
+
+        Args:
+            instance: What the reader made of the input.
+            outputs: The model's outputs for it.
+        """
+        metadata: Any = instance["metadata"]
+        known = metadata.metadata
+        none = bool(outputs["no_answer"])
+        text = "passage"
+        start, end = outputs["best_span"]
+        if none:
+            text, start = known["no_answer_place"]
+            end = start
+        labelled = instance.duplicate()
+        within: Any = labelled[text]
+        labelled.add_field("answer", SpanField(int(start), int(end), within))
+        if known["no_answer"] is not None:
+            labelled.add_field("no_answer", TensorField(torch.tensor([int(none)])))
+        cut = self._model.in_parts(instance)
+        if cut is not None:
+            found = outputs["no_answer_window"] if none else self._model.found_in(cut, outputs)
+            labelled.fields["metadata"] = MetadataField({**known, "window": found})
+        return [labelled]
+
+
+_LOGITS = ("span_start_logits", "span_end_logits")
+
+
+def _score(outputs: Mapping[str, Any]) -> float:
+    """The sum of the logits of the best answer's ends."""
+    ends = zip(_LOGITS, outputs["best_span"], strict=True)
+    return sum(float(outputs[name][place]) for name, place in ends)
+
+
+def _best(starts: Tensor, ends: Tensor) -> tuple[int, int]:
+    """The first and last token with the highest sum of logits, first <= last."""
+    sums = (starts.unsqueeze(1) + ends.unsqueeze(0)).cpu()
+    sums = sums.masked_fill(~torch.ones_like(sums, dtype=torch.bool).triu(), -torch.inf)
+    best = int(sums.argmax())
+    return best // len(ends), best % len(ends)

@@ -1,0 +1,206 @@
+"""Sequence classification: one text or two, one label or several, or a number."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Optional
+
+import numpy
+import torch
+import torch.nn.functional as F
+from allennlp.data import DatasetReader, Instance, TextFieldTensors
+from allennlp.data.fields import Field, LabelField
+from allennlp.models import Model
+from allennlp.predictors import Predictor
+from torch import Tensor
+
+from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.contracts import Parts
+
+from ..model.model import TransformersModel
+from ..predictor import TransformersPredictor
+from ..texts.json_input import TEXT
+from ..texts.long_texts import mean_probabilities
+from ..texts.reader import TransformersReader
+from ..texts.token_sequence import TokenSequence, joined
+
+
+@DatasetReader.register("transformers-text-classification")
+class TransformersTextClassificationReader(TransformersReader):
+    """Reads `sentence`, or `premise` and `hypothesis`, and `label` where there is one."""
+
+    def text_to_instance(
+        self,
+        sentence: str | None = None,
+        premise: str | None = None,
+        hypothesis: str | None = None,
+        label: str | None = None,
+    ) -> Instance:
+        """One text, or two that the model reads as one sequence.
+
+        Args:
+            sentence: The text.
+            premise: The first of two texts.
+            hypothesis: The second.
+            label: The gold label.
+
+        Raises:
+            InterpretationError: If there is neither one text nor two.
+        """
+        fields: dict[str, Field] = {}
+        if sentence is not None and premise is None and hypothesis is None:
+            fields["sentence"] = self.text_field(self._tokenizer.text(sentence), sentence)
+        elif sentence is None and premise is not None and hypothesis is not None:
+            first, second = self._tokenizer.pair(premise, hypothesis)
+            fields["premise"] = self.text_field(first, premise)
+            fields["hypothesis"] = self.text_field(second, hypothesis)
+        else:
+            raise InterpretationError(
+                "give one text as 'sentence', or two as 'premise' and 'hypothesis'"
+            )
+        if label is not None:
+            fields["label"] = LabelField(label)
+        return Instance(fields)
+
+
+@Model.register("transformers-text-classification")
+class TransformersTextClassifier(TransformersModel):
+    """A Hugging Face model with a head for sequence classification or regression.
+
+    Args:
+        vocab: Not used.
+        model_name: A folder, a hub id or a model object.
+        dtype: The floating type of the weights; None as they are.
+    """
+
+    task = "text-classification"
+    default_predictor = "transformers-text-classification"
+
+    @property
+    def regression(self) -> bool:
+        """Whether the model predicts a number."""
+        return self.config.num_labels == 1 or self.config.problem_type == "regression"
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether each label is there or not, whatever the others."""
+        return self.config.problem_type == "multi_label_classification"
+
+    def forward(
+        self,
+        sentence: Optional[TextFieldTensors] = None,  # noqa: UP045
+        premise: Optional[TextFieldTensors] = None,  # noqa: UP045
+        hypothesis: Optional[TextFieldTensors] = None,  # noqa: UP045
+        label: Tensor | None = None,
+    ) -> dict[str, Any]:
+        """Classifies a batch.
+
+        Args:
+            sentence: The texts, indexed.
+            premise: The first texts of pairs, indexed.
+            hypothesis: The second texts.
+            label: `(rows,)`, the labels' indices.
+
+        Returns:
+            `logits`, `(rows, labels)`; `probs`, of the same shape, unless the model predicts
+            numbers; with labels `loss`, the mean over the rows of the cross entropy (of the
+            label's own binary one where there may be several labels).
+        """
+        texts = {"sentence": sentence, "premise": premise, "hypothesis": hypothesis}
+        (sequence,) = self.joined_texts(texts)
+        # A model may end on another device than it begins on.
+        logits = self.run(sequence).logits.float().to(sequence.ids.device)
+        outputs: dict[str, Any] = {"logits": logits}
+        if self.regression:
+            return outputs
+        outputs["probs"] = logits.sigmoid() if self.multi_label else logits.softmax(-1)
+        if label is not None:
+            if self.multi_label:
+                own = logits.gather(1, label.view(-1, 1)).squeeze(1)
+                outputs["loss"] = -F.logsigmoid(own).mean()
+            else:
+                outputs["loss"] = F.cross_entropy(logits, label.view(-1))
+        return outputs
+
+    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
+        """The text, or both as one sequence."""
+        names = ("sentence", "premise", "hypothesis")
+        given = {name: fields[name] for name in names if fields.get(name) is not None}
+        return [joined(given, self.padding_id, left=self.reads_last)]
+
+    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
+        """The text, or both."""
+        names = ("sentence", "premise", "hypothesis")
+        return [name for name in names if name in instance.fields], {}
+
+    def together(
+        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """The mean over the parts of the probabilities, or of the number; `logits` are those that
+        give these probabilities."""
+        logits = torch.stack([torch.as_tensor(one["logits"]) for one in outputs])
+        if self.regression:
+            return self.readable(logits=logits.mean(0))
+        if self.multi_label:
+            probs = logits.double().sigmoid().mean(0)
+            return self.readable(logits=probs.logit(eps=1e-12).float(), probs=probs.float())
+        probs = mean_probabilities(outputs)
+        return self.readable(logits=probs.clamp_min(1e-30).log().float(), probs=probs.float())
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Adds `label`, the name of the best label; `labels`, the names of all that are there,
+        where there may be several; or `score`, the number."""
+        logits = output_dict["logits"]
+        if self.regression:
+            output_dict["score"] = logits.tolist() if logits.shape[1] > 1 else logits[:, 0].tolist()
+            return output_dict
+        output_dict["label"] = self.names(logits.argmax(-1).tolist())
+        if self.multi_label:
+            output_dict["labels"] = [
+                self.names(torch.nonzero(row > 0).flatten().tolist()) for row in logits
+            ]
+        return output_dict
+
+
+@Predictor.register("transformers-text-classification")
+class TransformersTextClassificationPredictor(TransformersPredictor):
+    """Reads `{"sentence": "…"}`, or `{"premise": "…", "hypothesis": "…"}` as two inputs.
+
+    Explains the best label; where there may be several, each that is there (probability above
+    one half), or the best if none is; or the number that the model predicts.
+    """
+
+    reads: ClassVar = {
+        "sentence": replace(TEXT, unless="premise"),
+        "premise": replace(TEXT, unless="sentence"),
+        "hypothesis": replace(TEXT, unless="sentence"),
+    }
+
+    _model: TransformersTextClassifier
+
+    @property
+    def default_target(self) -> str:
+        """A number has no likelihood: it is explained itself."""
+        return "logit" if self._model.regression else "log-likelihood"
+
+    def predictions_to_labeled_instances(
+        self, instance: Instance, outputs: dict[str, numpy.ndarray]
+    ) -> list[Instance]:
+        """One instance per predicted label.
+
+        Args:
+            instance: An instance without a label.
+            outputs: The model's outputs for it; `logits` is `(labels,)`.
+        """
+        if self._model.regression:
+            return [instance]
+        logits = outputs["logits"]
+        labels = [int(numpy.argmax(logits))]
+        if self._model.multi_label:
+            labels = [int(label) for label in numpy.flatnonzero(logits > 0)] or labels
+        return [_labelled(instance, label) for label in labels]
+
+
+def _labelled(instance: Instance, label: int) -> Instance:
+    copy = instance.duplicate()
+    copy.add_field("label", LabelField(label, skip_indexing=True))
+    return copy

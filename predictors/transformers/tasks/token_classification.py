@@ -1,0 +1,301 @@
+"""Token classification: named entities, or a tag for every word."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from allennlp.data import DatasetReader, Instance, TextFieldTensors
+from allennlp.data.fields import (
+    FlagField,
+    IndexField,
+    LabelField,
+    MetadataField,
+    SequenceLabelField,
+)
+from allennlp.data.fields.field import Field
+from allennlp.data.tokenizers import Token
+from allennlp.models import Model
+from allennlp.predictors import Predictor
+from torch import Tensor
+
+from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.contracts import Expected, Parts
+from allennlp_saliency.interpret.explanation import Span
+from allennlp_saliency.interpret.inputs.tag_spans import tag_spans
+from allennlp_saliency.interpret.inputs.words import word_spans
+
+from ..model.label_vocabulary import NAMESPACE
+from ..model.model import TransformersModel, at_places
+from ..predictor import TransformersPredictor
+from ..texts.json_input import TEXT
+from ..texts.long_texts import Spans
+from ..texts.overlong import LongText, Overlong, window_around, window_of_most_context
+from ..texts.reader import TransformersReader
+from ..texts.token_sequence import TokenSequence, joined
+
+OUTSIDE = "O"
+
+
+@DatasetReader.register("transformers-token-classification")
+class TransformersTokenClassificationReader(TransformersReader):
+    """Reads `sentence`; what carries the tag of a word is its first token."""
+
+    def text_to_instance(self, sentence: str) -> Instance:
+        """One text, with the places of its words.
+
+        Args:
+            sentence: The text.
+        """
+        tokens = self._tokenizer.text(sentence)
+        words = _first_tokens(tokens, word_spans(sentence))
+        told = {
+            "text": sentence,
+            "words": [span for span, _ in words],
+            "first_tokens": [first for _, first in words],
+        }
+        return Instance(
+            {"sentence": self.text_field(tokens, sentence), "metadata": MetadataField(told)}
+        )
+
+
+@Model.register("transformers-token-classification")
+class TransformersTokenClassifier(TransformersModel):
+    """A Hugging Face model with a head for token classification.
+
+    Args:
+        vocab: Not used.
+        model_name: A folder, a hub id or a model object.
+        dtype: The floating type of the weights; None as they are.
+    """
+
+    task = "token-classification"
+    default_predictor = "transformers-token-classification"
+
+    @property
+    def finds_entities(self) -> bool:
+        """Whether there is a tag for what is no entity."""
+        return OUTSIDE in self.vocab.get_token_to_index_vocabulary(NAMESPACE)
+
+    def forward(
+        self,
+        sentence: TextFieldTensors,
+        metadata: list[Any] | None = None,
+        tags: Tensor | None = None,
+        ignore_loss_on_o_tags: Any = None,
+        position: Tensor | None = None,
+        label: Tensor | None = None,
+    ) -> dict[str, Any]:
+        """Tags a batch.
+
+        Args:
+            sentence: The texts, indexed.
+            metadata: Per row what the reader noted.
+            tags: `(rows, positions)`, the tags' indices; those of `O` do not count.
+            ignore_loss_on_o_tags: Says so to those who read the instance.
+            position: `(rows, 1)`, the token whose tag is `label`.
+            label: `(rows,)`, the tag's index.
+
+        Returns:
+            `logits` and `probs`, `(rows, positions, labels)`, or `(rows, labels)` at a given
+            position; with tags `loss`, the mean over the rows of the mean cross entropy.
+        """
+        (sequence,) = self.joined_texts({"sentence": sentence})
+        logits = self.run(sequence).logits.float()
+        if position is not None:
+            logits = at_places(logits, position.view(-1))
+        outputs: dict[str, Any] = {"logits": logits, "probs": logits.softmax(-1)}
+        if label is not None:
+            outputs["loss"] = -_own(logits, label.view(-1)).mean()
+        if tags is not None:
+            outside = self.vocab.get_token_to_index_vocabulary(NAMESPACE).get(OUTSIDE, -1)
+            mask = sequence.mask & (tags != outside)
+            own = _own(logits, tags) * mask
+            outputs["loss"] = -(own.sum(-1) / mask.sum(-1).clamp_min(1)).mean()
+        if metadata is not None:
+            outputs["metadata"] = metadata
+        return outputs
+
+    def expected_outputs(self, instance: Instance, prediction: Mapping[str, Any]) -> Expected:
+        """The logits of all tokens, or of the one whose tag is explained."""
+        logits = prediction.get("logits")
+        if logits is None:
+            return {}
+        at: Any = instance.fields.get("position")
+        return {"logits": logits if at is None else logits[at.sequence_index]}
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Adds, per row, `words`, the `tags` of these, and the `entities` that they make."""
+        told: Sequence[Any] = output_dict.pop("metadata", ())
+        rows = [
+            self._readable(logits, one)
+            for logits, one in zip(output_dict["logits"], told, strict=True)
+        ]
+        for key in ("words", "tags", "entities"):
+            output_dict[key] = [row[key] for row in rows]
+        return output_dict
+
+    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
+        """The text."""
+        return [joined({"sentence": fields["sentence"]}, self.padding_id)]
+
+    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
+        """The text."""
+        return ["sentence"], {}
+
+    def spans(
+        self, instance: Instance, texts: Sequence[LongText], room: int, wanted: Overlong
+    ) -> list[Spans]:
+        """Tags are explained in the window that has most text on both sides of them."""
+        spans = super().spans(instance, texts, room, wanted)
+        explained = _explained(instance)
+        if wanted.policy != "window" or not explained:
+            return spans
+        (text,) = texts
+        own = explained[0] - text.head, explained[-1] + 1 - text.head
+        best = window_of_most_context([one[text.name] for one in spans], own, text.length)
+        if best is not None:
+            return [spans[best]]
+        if own[1] - own[0] <= room:
+            return [{text.name: window_around(text, room, own)}]
+        raise InterpretationError(
+            f"an entity has {own[1] - own[0]} tokens, and {room} fit into a window of field "
+            f"{text.name!r}; no window has it all"
+        )
+
+    def part_of_field(self, name: str, field: Field, places: Sequence[int]) -> Field:
+        """The words that begin in the part."""
+        if not isinstance(field, MetadataField):
+            return field
+        told: Any = field.metadata
+        at = {place: number for number, place in enumerate(places)}
+        pairs = zip(told["words"], told["first_tokens"], strict=True)
+        own = [(word, at[first]) for word, first in pairs if first in at]
+        words, first_tokens = [word for word, _ in own], [first for _, first in own]
+        return MetadataField({**told, "words": words, "first_tokens": first_tokens})
+
+    def together(
+        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Each token's logits from the window that has most text on both sides of it; words that
+        were cut are left out."""
+        text: Any = instance["sentence"]
+        logits = torch.zeros(len(text.tokens), outputs[0]["logits"].shape[-1])
+        spans = [part.spans["sentence"] for part in cut.parts]
+        for number, (part, output) in enumerate(zip(cut.parts, outputs, strict=True)):
+            # Half of what it shares with the window before is that one's.
+            start = 0 if number == 0 else -(-(spans[number][0] + spans[number - 1][1]) // 2)
+            own = [n for n, place in enumerate(part.places["sentence"]) if place >= start]
+            places = [part.places["sentence"][n] for n in own]
+            logits[places] = torch.as_tensor(output["logits"])[own]
+        return self.readable(
+            logits=logits, probs=logits.softmax(-1), metadata=self.read(instance, cut)
+        )
+
+    def read(self, instance: Instance, cut: Parts | None) -> dict[str, Any]:
+        """What the reader noted of the words that the model reads."""
+        metadata: Any = instance["metadata"]
+        told: dict[str, Any] = metadata.metadata
+        if cut is None:
+            return told
+        there = {place for part in cut.parts for place in part.places["sentence"]}
+        pairs = zip(told["words"], told["first_tokens"], strict=True)
+        own = [(word, first) for word, first in pairs if first in there]
+        words, first_tokens = [word for word, _ in own], [first for _, first in own]
+        return {**told, "words": words, "first_tokens": first_tokens}
+
+    def _readable(self, logits: Tensor, told: dict[str, Any]) -> dict[str, Any]:
+        text, words = told["text"], told["words"]
+        tags = self.names(logits[told["first_tokens"]].argmax(-1).tolist())
+        spans = [(words[a][0], words[b - 1][1]) for a, b in tag_spans(tags)]
+        entities = [
+            {"text": text[start:end], "type": _kind(tags[a]), "start": start, "end": end}
+            for (a, _), (start, end) in zip(tag_spans(tags), spans, strict=True)
+        ]
+        return {
+            "words": [text[start:end] for start, end in words],
+            "tags": tags,
+            "entities": entities if self.finds_entities else [],
+        }
+
+
+@Predictor.register("transformers-token-classification")
+class TransformersTokenClassificationPredictor(TransformersPredictor):
+    """Reads `{"sentence": "…"}`.
+
+    Explains each entity: the mean over its words of the log-likelihood of their tags. Of a model
+    that has no tag `O` it explains the tag of each word.
+    """
+
+    reads: ClassVar = {"sentence": TEXT}
+
+    _model: TransformersTokenClassifier
+
+    def predictions_to_labeled_instances(
+        self, instance: Instance, outputs: dict[str, Any]
+    ) -> list[Instance]:
+        """One instance per entity, or per word.
+
+        Args:
+            instance: What the reader made of the input.
+            outputs: The model's outputs for it; `tags` are the words'.
+        """
+        first = self._model.read(instance, self._model.in_parts(instance))["first_tokens"]
+        tags = list(outputs["tags"])
+        if self._model.finds_entities:
+            spans = tag_spans(tags)
+            return [self._entity(instance, first[a:b], tags[a:b]) for a, b in spans]
+        return [self._word(instance, place, tag) for place, tag in zip(first, tags, strict=True)]
+
+    def _entity(self, instance: Instance, places: list[int], tags: list[str]) -> Instance:
+        copy = _without_metadata(instance)
+        text: Any = copy["sentence"]
+        own = dict(zip(places, tags, strict=True))
+        every = [own.get(place, OUTSIDE) for place in range(len(text.tokens))]
+        copy.add_field("tags", SequenceLabelField(every, text, NAMESPACE))
+        copy.add_field("ignore_loss_on_o_tags", FlagField(True))
+        return copy
+
+    def _word(self, instance: Instance, place: int, tag: str) -> Instance:
+        copy = _without_metadata(instance)
+        text: Any = copy["sentence"]
+        copy.add_field("position", IndexField(place, text))
+        copy.add_field("label", LabelField(tag, NAMESPACE))
+        return copy
+
+
+def _explained(instance: Instance) -> list[int]:
+    """The tokens whose tags an instance explains, none where it carries no label."""
+    fields: Any = instance.fields
+    if "position" in fields:
+        return [fields["position"].sequence_index]
+    labels = fields["tags"].labels if "tags" in fields else ()
+    return [place for place, tag in enumerate(labels) if tag != OUTSIDE]
+
+
+def _without_metadata(instance: Instance) -> Instance:
+    return Instance({"sentence": instance["sentence"].duplicate()})
+
+
+def _first_tokens(tokens: Sequence[Token], words: Sequence[Span]) -> list[tuple[Span, int]]:
+    """The words that have a token which begins in them, each with the first."""
+    found = []
+    for start, end in words:
+        within = (
+            number
+            for number, token in enumerate(tokens)
+            if token.idx is not None and start <= token.idx < end
+        )
+        first = next(within, None)
+        if first is not None:
+            found.append(((start, end), first))
+    return found
+
+
+def _own(logits: Tensor, labels: Tensor) -> Tensor:
+    """The log-probability of each label."""
+    own = logits.log_softmax(-1).gather(-1, labels.unsqueeze(-1))
+    return torch.squeeze(own, -1)
+
+
+def _kind(tag: str) -> str:
+    return tag.partition("-")[2] or tag
