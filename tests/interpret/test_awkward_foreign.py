@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -106,9 +107,25 @@ def test_a_plain_module_behind_a_predictor_that_names_its_layers(
     )
 
 
+@pytest.mark.parametrize("mismatched", [False, True], ids=["matched", "mismatched"])
+def test_the_only_transformer_of_a_plain_module_is_explained(
+    folder: Callable[[str], str], mismatched: bool
+) -> None:
+    predictor = foreign(folder("bert"), mismatched, AwkwardPredictor)
+    (instance,) = labeled(predictor, {"text": SPLIT})
+    layer: Any = predictor._model
+    calls = by_hand(predictor, instance, layer.backbone.embeddings.word_embeddings)
+    found = field_of(explain(predictor, {"text": SPLIT}), "text")
+    check_field(found, calls, piece_ids(folder("bert")))
+
+
 def test_a_plain_module_that_nobody_explains(folder: Callable[[str], str]) -> None:
+    predictor = foreign(folder("bert"), False, AwkwardPredictor)
+    model: Any = predictor._model
+    # Which of two transformers is to be explained, nobody says.
+    model.second = copy.deepcopy(model.backbone)
     with pytest.raises(InterpretationError, match="get_interpretable_layer"):
-        explain(foreign(folder("bert"), False, AwkwardPredictor), {"text": SPLIT})
+        explain(predictor, {"text": SPLIT})
 
 
 def test_a_layer_that_is_no_part_of_the_model(folder: Callable[[str], str]) -> None:
