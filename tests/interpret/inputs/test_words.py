@@ -8,7 +8,7 @@ import pytest
 
 from allennlp_saliency.interpret import Explanation, InputAttribution
 from allennlp_saliency.interpret.inputs.words import word_spans
-from allennlp_saliency.interpret.interpreter import to_words
+from allennlp_saliency.interpret.interpreter.to_words import to_words
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,37 @@ class TestSaturation:
 
 
 class TestIncomplete:
+    @pytest.mark.parametrize(
+        ("delta", "due", "warned"),
+        [
+            (0.049, 1.0, False),
+            (0.051, 1.0, True),
+            (-0.049, 1.0, False),
+            (-0.051, 1.0, True),
+            (0.049, -1.0, False),
+            (0.051, -1.0, True),
+            (4.9, 100.0, False),
+            (5.1, 100.0, True),
+            # Less than 1e-4 is rounding, whatever share of the difference it is.
+            (9e-5, 1e-4, False),
+            (1.1e-4, 1e-4, True),
+        ],
+    )
+    def test_from_five_percent_on(self, delta: float, due: float, warned: bool) -> None:
+        assert (conditions.incomplete(delta, due, "value", "") is not None) is warned
+
+    @pytest.mark.parametrize(("share", "warned"), [(0.04, False), (0.06, True)])
+    def test_a_method_warns_from_five_percent_on(self, share: float, warned: bool) -> None:
+        """One step in the middle of v + a v³ on [0, 5] lacks a v³ / 4 of the whole."""
+        a = 4 * share / (25 * (1 - 4 * share))
+        interpreter = IntegratedGradients(
+            of_sum(lambda v: v + a * v**3), steps=1, rule="midpoint", target=YES
+        )
+        explanation = explain(interpreter)
+        due = explanation.target["value"] - explanation.target["baseline_value"]
+        assert explanation.convergence_delta == pytest.approx(share * due, rel=1e-4)
+        assert bool(explanation.warnings) is warned
+
     def test_advice_for_fixed_steps(self) -> None:
         (warning,) = explain(
             IntegratedGradients(of_sum(lambda v: torch.tanh(2 * v)), steps=2, target=YES)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from allennlp.data import Instance, Vocabulary
 from allennlp.modules.seq2seq_encoders import GruSeq2SeqEncoder, LstmSeq2SeqEncoder
-from allennlp.training.metrics import CategoricalAccuracy
+from allennlp.training.metrics import CategoricalAccuracy, Metric
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import IntegratedGradients
@@ -243,6 +243,35 @@ def test_metrics_and_counters_are_left_alone() -> None:
     assert model.accuracy.total_count == 0
     assert (float(model.steps), model.calls) == (0.0, 0)
     check_words(awkward(Counting))
+
+
+class Refusing(Metric):
+    """Refuses whatever it is given, as span measures refuse tags that fit no scheme."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        raise ValueError("no such measure")
+
+
+class Refused(Awkward):
+    """The same model with a metric that refuses."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.measures = [Refusing()]
+
+    def loss(self, logits: Tensor, label: Tensor) -> Tensor:
+        self.measures[0](logits, label)
+        return super().loss(logits, label)
+
+
+def test_metrics_are_muted_while_explaining() -> None:
+    """What a metric refuses stops no explanation; the user's own metric still refuses it."""
+    predictor = awkward(Refused)
+    found = explain(predictor, {"tokens": TEXT})
+    plain = explain(awkward(), {"tokens": TEXT})
+    assert found.inputs[0].attributions == pytest.approx(plain.inputs[0].attributions, rel=1e-6)
+    with pytest.raises(ValueError, match="no such measure"):
+        predictor._model.measures[0]()
 
 
 def test_a_model_in_training_mode() -> None:

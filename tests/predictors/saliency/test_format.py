@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from allennlp.predictors import Predictor
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from allennlp_saliency.interpret.explanation import Explanation
+from allennlp_saliency.interpret.explanation import AttentionMatrix, Explanation, InputAttribution
 from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
 
 ROOT = Path(__file__).parents[3]
@@ -42,8 +44,30 @@ def test_the_examples_of_the_documentation() -> None:
     text = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
     examples = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
     assert len(examples) == 2
-    for example in examples:
-        LINE.validate(json.loads(example))
+    read = 0
+    for example in map(json.loads, examples):
+        LINE.validate(example)
+        for name in set(example) - {"prediction", "error", "input"}:
+            written = {"details": {}, **example[name]["explanation"]}
+            assert Explanation.from_json(written).to_json() == written
+            read += 1
+    assert read
+
+
+def test_the_schema_names_what_is_written() -> None:
+    """Every key that an explanation may have, and no other: `additionalProperties` is false."""
+    matrix = AttentionMatrix("encoder", ["layer", "query", "key"], ["a"], ["a"], np.ones((1, 1, 1)))
+    filed = replace(matrix, values=None, file="a.npz", array="a")
+    one = InputAttribution("tokens", "grad_input_1", ["a"], [(0, 1)], [0.5])
+    overlong = {"policy": "truncate", "limit": 1, "tokens": 2, "dropped": 1}
+    whole = Explanation({"type": "x"}, {"type": "y"}, [one], 0.0, {}, [], overlong, [matrix, filed])
+    definitions = SCHEMA["$defs"]
+    for name, written in (
+        ("explanation", whole.to_json()),
+        ("attribution", one.to_json()),
+        ("matrix", {**matrix.to_json(), **filed.to_json()}),
+    ):
+        assert set(definitions[name]["properties"]) == set(written)
 
 
 @pytest.mark.parametrize("fixture", FIXTURES)

@@ -266,6 +266,7 @@ class TestCache:
         changed = matrix.clone()
         changed[1, 2] += 1e-6
         others = [changed, matrix.view(3, 2), matrix.double(), matrix.half(), -matrix]
+        others += [matrix.flip(0), matrix.flip(1)]  # the same rows or columns in another order
         marks = {fingerprint(m) for m in (*others, matrix, matrix.bfloat16())}
         assert len(marks) == len(others) + 2
 

@@ -69,6 +69,26 @@ class TestElementwise:
         slope = (formula(middle + h) - formula(middle - h)) / (2 * h)
         assert m.tolist() == pytest.approx(slope, abs=3e-3)
 
+    @pytest.mark.parametrize(
+        ("dtype", "distance", "expected"),
+        [
+            (torch.float32, 5e-3, 0.75),
+            (torch.float32, 2e-4, 0.75),
+            (torch.float32, 5e-5, 1.0),
+            (torch.float64, 2e-6, 0.75),
+            (torch.float64, 5e-7, 1.0),
+        ],
+    )
+    def test_from_which_distance_on_the_quotient_counts(
+        self, dtype: torch.dtype, distance: float, expected: float
+    ) -> None:
+        """A kink at a quarter of the way: the quotient is 3/4, the slope in the middle is 1."""
+        x, x_0 = t(1.0, dtype=dtype), t(1.0 - distance, dtype=dtype)
+        kink = 1.0 - 0.75 * distance
+        (m,) = Passes.of(lambda x: x.clamp(min=kink), [x], [x_0]).multipliers
+        # x' is rounded to 6e-8 in single precision, 3e-4 of the smaller distance.
+        assert m.tolist() == pytest.approx([expected], abs=1e-3)
+
     def test_a_root_of_nothing_gets_nothing(self) -> None:
         (m,) = Passes.of(torch.sqrt, [t(0, 4)], [t(0, 1)]).multipliers
         assert m.tolist() == pytest.approx([0, 1 / 3])

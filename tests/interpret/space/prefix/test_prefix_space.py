@@ -111,7 +111,6 @@ def test_autograd_by_hand(name: str, task: str) -> None:
     owner: Any = made.predictor
     transformer = owner._model.transformer
     embedding = transformer.get_input_embeddings()
-    scale = made.predictor._model.config.hidden_size**0.5 if name == "gemma" else 1.0
     whole = owner._json_to_instance(TEXT[task])
     first = "prompt" if task == "causal-lm" else "source"
     before = [token.text_id for token in whole[first].tokens]
@@ -119,8 +118,7 @@ def test_autograd_by_hand(name: str, task: str) -> None:
     for number, explanation in enumerate(explanations):
         if task == "causal-lm":
             ids = torch.tensor([before + after[:number]])
-            x = embedding(ids).detach() * (1 if name == "gemma" else scale)
-            x.requires_grad_()
+            x = embedding(ids).detach().requires_grad_()
             logits = transformer(inputs_embeds=x).logits[0, -1]
             (g,) = torch.autograd.grad(logits[after[number]], [x])
             expected = (x * g).sum(-1)[0].tolist()
@@ -247,6 +245,26 @@ def test_fingerprints_differ_where_beginnings_do(name: str, task: str) -> None:
         if token < 0:
             belongs = [int(layout.tokens[row, position]) != PADDING] * marks.shape[1]
         assert (marks[position + 1] != marks[0]).tolist() == belongs
+
+
+@pytest.mark.parametrize("type_", ["integrated-gradients", "smooth-gradients", "gradient-shap"])
+def test_equal_fingerprints_are_not_trusted(type_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Points whose fingerprints are the same by chance are compared, and run by themselves."""
+    settings = {"steps": 4} if type_ == "integrated-gradients" else {"num_samples": 2, "seed": 3}
+    made = interpreter({"type": type_, **settings}, "gpt2", "causal-lm")
+    expected = made.interpret_json(TEXT["causal-lm"])
+    alike: list[int] = []
+
+    def all_the_same(self: Any, points: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        alike.append(len(points))
+        return torch.zeros(len(points), int(self._lengths.max()) + 1, dtype=torch.long)
+
+    monkeypatch.setattr(NestedSpace, "_fingerprints", all_the_same)
+    found = made.interpret_json(TEXT["causal-lm"])
+    assert max(alike) > len(expected), "no points that could be mistaken for one another"
+    for one, other in zip(found, expected, strict=True):
+        for left, right in zip(one.inputs, other.inputs, strict=True):
+            assert left.attributions == pytest.approx(right.attributions, rel=1e-4, abs=1e-6)
 
 
 @pytest.mark.parametrize(
