@@ -21,7 +21,7 @@ from allennlp_saliency.interpret import (
     NotApplicableError,
     SaliencyInterpreter,
 )
-from tests.predictors.transformers.models import inputs, predictor, supported
+from tests.zoo.task_models import inputs, predictor, supported
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "sequential-integrated-gradients": {"steps": 4},
@@ -202,7 +202,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 TEXT = """## Every method on thirteen architectures
 
 Hugging Face models built small from their configs, with random weights and tokenizers trained on a
-few sentences, as in `tests/predictors/transformers/models.py`. Four inputs for each task that an
+few sentences, as in `tests/zoo/task_models.py`. Four inputs for each task that an
 architecture has a class for, texts of different lengths, given together and each alone; every
 registered method ({names}), {runs} runs in all. A run counts if every
 score is finite and there is one for every token.

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.compat.attempts import Attempt
+from tests.compat.archives.attempts import Attempt
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "good", "bad", "film", "##s"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.interpret.awkward_transformers import OTHERS
 from tests.zoo import Zoo
+from tests.zoo.embedder_transformers import OTHERS
 from tests.zoo.transformers import write_transformer
 
 

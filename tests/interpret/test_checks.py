@@ -118,8 +118,15 @@ def test_a_wrong_value_is_refused_by_the_parameters_name(
             assert parameter.removesuffix("s") in str(caught.value), value
 
 
-def test_there_are_enough_cases() -> None:
-    assert len(cases()) > 150
+def test_every_parameter_of_a_constructor_is_a_case() -> None:
+    covered = {tuple(case.values) for case in cases()}
+    for base in BASES:
+        assert own(base), base
+        for name in own(base):
+            for parameter in inspect.signature(base.by_name(name)).parameters.values():
+                named = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+                if named and parameter.name != "predictor":
+                    assert (base, name, parameter.name) in covered
 
 
 @pytest.mark.parametrize("kind", ["int64", "int32", "uint8"])

@@ -11,7 +11,7 @@ from allennlp.predictors import Predictor
 from allennlp_saliency.compat.console import main
 from allennlp_saliency.interpret import SaliencyInterpreter
 from allennlp_saliency.predictors.transformers.archive import write_archive
-from tests.predictors.transformers.models import KINDS, inputs, model, predictor, tokenizer
+from tests.zoo.task_models import KINDS, inputs, model, predictor, tokenizer
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from allennlp_saliency.interpret import Explanation, SaliencyInterpreter
-from tests.predictors.transformers.models import inputs, predictor, supported
+from tests.zoo.task_models import inputs, predictor, supported
 
 METHODS = ("gradient", "input-x-gradient", "integrated-gradients", "deeplift", "lrp")
 QUICK = {

@@ -23,7 +23,7 @@ from allennlp_saliency.interpret import (
 from allennlp_saliency.predictors import SaliencyPredictor, TransformersPredictor
 from allennlp_saliency.predictors.transformers.model.label_vocabulary import LabelVocabulary
 from allennlp_saliency.predictors.transformers.task import TASKS, task_of
-from tests.predictors.transformers.models import KINDS, inputs, model, predictor, tokenizer
+from tests.zoo.task_models import KINDS, inputs, model, predictor, tokenizer
 
 ONE_OF_EACH = {
     "text-classification": "bert",

@@ -21,7 +21,7 @@ from torch import nn
 
 from allennlp_saliency.interpret import SaliencyInterpreter
 from allennlp_saliency.predictors import TransformersPredictor
-from tests.predictors.transformers.models import (
+from tests.zoo.task_models import (
     KINDS,
     LABELS,
     inputs,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from allennlp_saliency.interpret import Explanation, InterpretationError, SaliencyInterpreter
 from allennlp_saliency.predictors import TransformersPredictor
-from tests.predictors.transformers.models import INPUTS
+from tests.zoo.task_models import INPUTS
 
 from .build import Built, CannotBeBuiltError, build
 from .expected import Expected, UnclearReferenceError, expected, own_call

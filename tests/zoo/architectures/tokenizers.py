@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Literal
 
 from fixtures.tokenizer import train_wordpieces
-from tests.predictors.transformers.models import TEXTS, _merges, _numbered
+from tests.zoo.task_models import TEXTS, _merges, _numbered
 
 #: Tokens that no text has: the ids of images, sounds and the like are theirs.
 RESERVED = 24
