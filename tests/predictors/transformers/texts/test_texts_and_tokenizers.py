@@ -85,9 +85,9 @@ class TestSharedBatches:
         twins: list[int] = []
         interpreter: Any = SaliencyInterpreter.by_name("input-x-gradient")(made, token_budget=10000)
         explain_group = interpreter._explain_group
-        interpreter._explain_group = lambda twin, jobs, budget: (
+        interpreter._explain_group = lambda session, jobs: (
             twins.append(len({str(job.instance.get_padding_lengths()) for job in jobs}))
-            or explain_group(twin, jobs, budget)
+            or explain_group(session, jobs)
         )
         together = interpreter.interpret_batch_json(given)
         # Texts of different lengths were in one batch.
