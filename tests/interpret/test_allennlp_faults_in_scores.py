@@ -1,4 +1,7 @@
-"""AllenNLP 2.10.1's interpreters, defects 1 to 15: wrong numbers, and ours beside autograd's."""
+"""Faults of AllenNLP 2.10.1's interpreters in their numbers, and ours beside autograd's.
+
+The numbers in brackets are those of a list of 27 defects.
+"""
 
 from __future__ import annotations
 
@@ -72,8 +75,8 @@ def bert(zoo: Zoo) -> str:
     return zoo.transformer("bert")
 
 
-def test_defect_01_every_token_has_its_own_embedding() -> None:
-    """AllenNLP multiplies every token's gradient by the first token's embedding."""
+def test_every_token_has_its_own_embedding() -> None:
+    """(1) AllenNLP multiplies every token's gradient by the first token's embedding."""
     predictor = awkward(Linear)
     wanted = linear_scores(predictor, {"tokens": TEXT})["tokens"]
     # Every token has the same gradient here, so theirs are all alike.
@@ -95,8 +98,8 @@ class Normalized(Awkward):
         return nn.functional.layer_norm(embedded, embedded.shape[-1:])
 
 
-def test_defect_02_smooth_gradients_survive_a_layer_norm() -> None:
-    """AllenNLP sums a gradient over the hidden dimension, which a LayerNorm makes zero."""
+def test_smooth_gradients_survive_a_layer_norm() -> None:
+    """(2) AllenNLP sums a gradient over the hidden dimension, which a LayerNorm makes zero."""
     predictor = awkward(Normalized)
     (instance,) = labeled(predictor, {"tokens": TEXT})
     (call,) = by_hand(predictor, instance, table(predictor))
@@ -117,8 +120,8 @@ def test_defect_02_smooth_gradients_survive_a_layer_norm() -> None:
     assert one == pytest.approx(shares(sizes), abs=0.02)
 
 
-def test_defect_03_words_beyond_the_hidden_size_have_scores(bert: str) -> None:
-    """AllenNLP bounds wordpieces by the hidden size, 16: words behind have exactly zero."""
+def test_words_beyond_the_hidden_size_have_scores(bert: str) -> None:
+    """(3) AllenNLP bounds wordpieces by the hidden size, 16: words behind have exactly zero."""
     words = "the plot was not bad but good film actor of a scene and awful mary john in paris at"
     predictor = mismatched(bert)
     wanted = per_word(predictor, {"tokens": words}, bert)
@@ -133,8 +136,8 @@ def test_defect_03_words_beyond_the_hidden_size_have_scores(bert: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["distilbert", "electra"])
-def test_defect_04_any_transformer_has_word_embeddings(zoo: Zoo, name: str) -> None:
-    """AllenNLP knows four classes of transformers; of others it takes the top for the bottom."""
+def test_any_transformer_has_word_embeddings(zoo: Zoo, name: str) -> None:
+    """(4) AllenNLP knows four transformer classes; of others it takes the top for the bottom."""
     predictor = zoo.predictor(name)
     assert find_embedding_layer(predictor._model) is predictor._model._text_field_embedder
     embedder = predictor._model._text_field_embedder._token_embedders["tokens"]
@@ -150,8 +153,8 @@ def test_defect_04_any_transformer_has_word_embeddings(zoo: Zoo, name: str) -> N
     assert min(shares(found.attributions)) > 1e-4
 
 
-def test_defect_05_wordpieces_are_summed_and_the_rest_is_told(bert: str) -> None:
-    """AllenNLP multiplies a mean gradient by a mean embedding, and [CLS] and [SEP] vanish."""
+def test_wordpieces_are_summed_and_the_rest_is_told(bert: str) -> None:
+    """(5) AllenNLP multiplies a mean gradient by a mean embedding, and [CLS] and [SEP] vanish."""
     predictor = mismatched(bert)
     (instance,) = labeled(predictor, {"tokens": SPLIT})
     (call,) = by_hand(predictor, instance, word_table(predictor))
@@ -183,8 +186,8 @@ class ReadsWords(Awkward):
         return torch.cat([embedded[..., :16] * 0, embedded[..., 16:]], dim=-1)
 
 
-def test_defect_06_all_embedders_of_a_token_count(bert: str) -> None:
-    """AllenNLP attributes to BERT alone; of a model that reads the other part it makes NaN."""
+def test_all_embedders_of_a_token_count(bert: str) -> None:
+    """(6) AllenNLP attributes to BERT alone; of a model that reads the other part it makes NaN."""
     vocab = vocabulary()
     embedder = BasicTextFieldEmbedder(
         {
@@ -204,8 +207,8 @@ def test_defect_06_all_embedders_of_a_token_count(bert: str) -> None:
     check_field(explain(predictor, {"tokens": TEXT}).inputs[0], calls, word_ids(predictor))
 
 
-def test_defect_07_offsets_belong_to_their_field(bert: str) -> None:
-    """AllenNLP takes offsets first in, first out, and gradients last in, first out."""
+def test_offsets_belong_to_their_field(bert: str) -> None:
+    """(7) AllenNLP takes offsets first in, first out, and gradients last in, first out."""
     predictor = mismatched(bert)
     texts = {"premise": "badly xkz the", "hypothesis": "was filmgoers not in it"}
     # The hypothesis, last in, gets the three offsets of the premise.
@@ -222,8 +225,8 @@ def test_defect_07_offsets_belong_to_their_field(bert: str) -> None:
     }
 
 
-def test_defect_08_more_than_nine_inputs() -> None:
-    """AllenNLP reads the last digit of `grad_input_10` and pairs it with input 0."""
+def test_more_than_nine_inputs() -> None:
+    """(8) AllenNLP reads the last digit of `grad_input_10` and pairs it with input 0."""
     predictor = awkward(Linear)
     pairs = "the plot/was not/bad but/good film/actor of/a scene/and awful/mary john/in paris/at i"
     texts = {f"text{number:02}": text for number, text in enumerate(pairs.split("/"))}
@@ -248,8 +251,8 @@ class FirstOnly(Linear):
         return read[0] + 0 * read[0]
 
 
-def test_defect_09_a_field_that_does_not_reach_the_loss() -> None:
-    """AllenNLP pairs another field's embedding with the gradient that there is, or raises."""
+def test_a_field_that_does_not_reach_the_loss() -> None:
+    """(9) AllenNLP pairs another field's embedding with the gradient that there is, or raises."""
     predictor = awkward(FirstOnly)
     texts = {"heard": "the plot was good", "unheard": "not film"}
     assert set(theirs(SimpleGradient, predictor, texts)) == {"grad_input_1"}
@@ -265,8 +268,8 @@ def test_defect_09_a_field_that_does_not_reach_the_loss() -> None:
     assert found["grad_input_2"] == pytest.approx(shares(wanted), rel=1e-4)
 
 
-def test_defect_10_folded_texts_have_all_their_scores(bert: str) -> None:
-    """AllenNLP returns the scores of the first segment, or zeros for the words behind it."""
+def test_folded_texts_have_all_their_scores(bert: str) -> None:
+    """(10) AllenNLP returns the scores of the first segment, or zeros for the words behind it."""
     predictor = mismatched(bert, max_length=6)
     text = "the badly plot had not good film and great actor of london"
     wanted = per_word(predictor, {"tokens": text}, bert)
@@ -278,8 +281,8 @@ def test_defect_10_folded_texts_have_all_their_scores(bert: str) -> None:
     assert all(found)
 
 
-def test_defect_11_lists_of_texts_have_scores_per_item() -> None:
-    """AllenNLP issue 5300: a TypeError, or the first item alone."""
+def test_lists_of_texts_have_scores_per_item() -> None:
+    """(11) AllenNLP issue 5300: a TypeError, or the first item alone."""
     predictor = awkward(depths={"choices": 1})
     choices = ["the plot was bad", "great", "not good film"]
     scores = theirs(SimpleGradient, predictor, {"choices": choices})
@@ -304,8 +307,8 @@ class Sure(Awkward):
         return outputs
 
 
-def test_defect_12_no_gradient_gives_zeros_and_the_sign_is_kept() -> None:
-    """AllenNLP divides by a norm of zero, which no JSON can hold, and throws the sign away."""
+def test_no_gradient_gives_zeros_and_the_sign_is_kept() -> None:
+    """(12) AllenNLP divides by a norm of zero, which no JSON can hold, and throws the sign away."""
     predictor = awkward(Sure)
     for method in (SimpleGradient, IntegratedGradient, SmoothGradient):
         scores = theirs(method, predictor, {"tokens": TEXT})
@@ -338,8 +341,8 @@ class Cubic(Linear):
         return outputs
 
 
-def test_defect_13_integrals_are_exact_where_they_can_be(bert: str) -> None:
-    """AllenNLP's rule is the left one with ten points, and its baseline takes [CLS] along."""
+def test_integrals_are_exact_where_they_can_be(bert: str) -> None:
+    """(13) AllenNLP's rule is the left one with ten points, and its baseline takes [CLS] along."""
     predictor = awkward(Cubic)
     (instance,) = labeled(predictor, {"tokens": TEXT})
     label = int(instance["label"].label)
@@ -365,8 +368,8 @@ def test_defect_13_integrals_are_exact_where_they_can_be(bert: str) -> None:
     assert abs(taken.interpret_json({"tokens": SPLIT})[0].inputs[0].unassigned) > 1e-3
 
 
-def test_defect_14_a_batch_is_as_good_as_one() -> None:
-    """AllenNLP takes the gradient of a batch's mean loss, half of it in a batch of two."""
+def test_a_batch_is_as_good_as_one() -> None:
+    """(14) AllenNLP takes the gradient of a batch's mean loss, half of it in a batch of two."""
     predictor = awkward()
     texts = [{"tokens": TEXT}, {"tokens": "was it a very great film so"}]
     instances = [labeled(predictor, text)[0] for text in texts]
@@ -381,8 +384,8 @@ def test_defect_14_a_batch_is_as_good_as_one() -> None:
         assert explanation.inputs[0].attributions == pytest.approx(wanted, rel=1e-4)
 
 
-def test_defect_15_scores_come_with_their_tokens(zoo: Zoo) -> None:
-    """AllenNLP's prediction has the wordpieces' names, its scores are the words', unnamed."""
+def test_scores_come_with_their_tokens(zoo: Zoo) -> None:
+    """(15) AllenNLP's prediction has the wordpieces' names, its scores are the words', unnamed."""
     predictor = zoo.predictor("bert-mismatched")
     text = {"sentence": "the actor was badly unbelievable !"}
     pieces = predictor.predict_json(text)["tokens"]

@@ -1,11 +1,11 @@
-"""AllenNLP 2.10.1's interpreters, defect by defect: its wrong answer, and ours beside autograd's.
+"""Faults of AllenNLP 2.10.1's interpreters around the numbers: state, models, inputs; and ours.
 
-Each test bears the number that a list of 27 defects gives it. Not here, and why:
+The numbers in brackets are those of a list of 27 defects. Not here, and why:
 
 - 21 (`capture_model_internals` leaves its hooks behind after an exception) is in a method of
   AllenNLP's `Predictor` that no interpreter of ours calls and no predictor of ours overrides.
 
-Threads (part of 24) have a file of their own, `test_threads.py`.
+Threads (part of 24) have a file of their own, `interpreter/test_threads.py`.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ class Unlabeled(AwkwardPredictor):
         return [instance]
 
 
-def test_defect_16_a_failure_leaves_nothing_behind(bert: str) -> None:
-    """AllenNLP leaves `requires_grad` set, hooks in place and a stale offset."""
+def test_a_failure_leaves_nothing_behind(bert: str) -> None:
+    """(16) AllenNLP leaves `requires_grad` set, hooks in place and a stale offset."""
     for method, left in ((None, False), (SimpleGradient, True)):
         predictor = mismatched(bert, predictor=Unlabeled)
         for parameter in predictor._model.parameters():
@@ -107,8 +107,8 @@ def test_defect_16_a_failure_leaves_nothing_behind(bert: str) -> None:
         assert bool(predictor._token_offsets) == left
 
 
-def test_defect_17_offsets_of_another_call_are_not_taken(bert: str) -> None:
-    """AllenNLP's next call takes the offsets that the failed one left: 4 scores for 2 words."""
+def test_offsets_of_another_call_are_not_taken(bert: str) -> None:
+    """(17) AllenNLP's next call takes the offsets that a failed one left: 4 scores for 2 words."""
     predictor = mismatched(bert)
     wanted = per_word(predictor, {"tokens": "not good"}, bert)
     stale = torch.tensor([[[1, 1], [2, 2], [3, 3], [3, 3]]])
@@ -120,8 +120,8 @@ def test_defect_17_offsets_of_another_call_are_not_taken(bert: str) -> None:
     assert grads["grad_input_1"].shape[1] == 4
 
 
-def test_defect_18_gradients_of_the_user_are_kept() -> None:
-    """AllenNLP wipes every parameter's `.grad`, then leaves its own in them."""
+def test_gradients_of_the_user_are_kept() -> None:
+    """(18) AllenNLP wipes every parameter's `.grad`, then leaves its own in them."""
     predictor = awkward()
     parameters = list(predictor._model.parameters())
     for number, parameter in enumerate(parameters[1:]):
@@ -148,8 +148,8 @@ class Measured(Awkward):
         return {"accuracy": self.accuracy.get_metric(reset)}
 
 
-def test_defect_19_metrics_count_what_the_user_measured() -> None:
-    """AllenNLP runs labelled instances through the model: an accuracy of 1 out of nowhere."""
+def test_metrics_count_what_the_user_measured() -> None:
+    """(19) AllenNLP runs labelled instances through the model: an accuracy of 1 out of nowhere."""
     predictor = awkward(Measured)
     for method in (InputXGradient, IntegratedGradients, SmoothGradients):
         method(predictor).interpret_json({"tokens": TEXT})
@@ -168,8 +168,8 @@ class AtTheTop(AwkwardPredictor):
         return self._model.text_field_embedder
 
 
-def test_defect_20_layers_may_end_in_tanh() -> None:
-    """AllenNLP scales outputs in place, which the backward pass of tanh still needs."""
+def test_layers_may_end_in_tanh() -> None:
+    """(20) AllenNLP scales outputs in place, which the backward pass of tanh still needs."""
     vocab = vocabulary()
     embedder = TanhEmbedder({"tokens": Embedding(embedding_dim=DIM, vocab=vocab)})
     predictor = predictor_of(Awkward(vocab, embedder), predictor=AtTheTop)
@@ -204,8 +204,8 @@ class NamesItsLayer(AwkwardPredictor):
         return self._model.table
 
 
-def test_defect_22_a_model_without_an_embedder_is_told_what_to_do() -> None:
-    """AllenNLP's text on the text field embedder is never shown: the wrong exception is caught."""
+def test_a_model_without_an_embedder_is_told_what_to_do() -> None:
+    """(22) AllenNLP's text on the embedder is never shown: it catches the wrong exception."""
     predictor = predictor_of(Bare())
     for method in (InputXGradient, IntegratedGradients, SmoothGradients):
         with pytest.raises(InterpretationError, match="override get_interpretable_layer"):
@@ -225,8 +225,8 @@ class Dropping(Awkward):
         return nn.functional.dropout(super().embed(name, tensors, depth), 0.5, self.training)
 
 
-def test_defect_23_an_unfrozen_predictor_is_explained_as_it_predicts() -> None:
-    """AllenNLP's prediction puts an unfrozen model into evaluation mode; its mode is the user's."""
+def test_an_unfrozen_predictor_is_explained_as_it_predicts() -> None:
+    """(23) AllenNLP predicts with an unfrozen model in evaluation mode; the mode is the user's."""
     predictor = awkward(Dropping)
     evaluated = explain(predictor, {"tokens": TEXT})
     unfrozen = AwkwardPredictor(predictor._model.train(), predictor._dataset_reader, frozen=False)
@@ -236,8 +236,8 @@ def test_defect_23_an_unfrozen_predictor_is_explained_as_it_predicts() -> None:
     assert all(module.training for module in predictor._model.modules())
 
 
-def test_defect_24_smooth_gradients_are_seeded_and_disturb_nobody() -> None:
-    """AllenNLP draws from the process's own random state, over the range of the whole tensor."""
+def test_smooth_gradients_are_seeded_and_disturb_nobody() -> None:
+    """(24) AllenNLP draws from the process's random state, over the range of the whole tensor."""
     predictor = awkward()
     text = {"tokens": TEXT}
     state = torch.get_rng_state()
@@ -261,8 +261,8 @@ def test_defect_24_smooth_gradients_are_seeded_and_disturb_nobody() -> None:
     )
 
 
-def test_defect_25_taggers_of_any_scheme() -> None:
-    """AllenNLP reads BIOUL tags: at others it runs off the end, and no entity gives `{}`."""
+def test_taggers_of_any_scheme() -> None:
+    """(25) AllenNLP reads BIOUL tags: at others it runs off the end, and no entity gives `{}`."""
     tags = {"john": "B-PER", "smith": "I-PER", "paris": "B-LOC"}
     predictor = tagger(tags)
     text = {"sentence": "john smith lives in paris"}
@@ -298,8 +298,8 @@ class TakesTokens(AwkwardPredictor):
         return Instance({"tokens": TextField([Token(word) for word in json_dict["tokens"]])})
 
 
-def test_defect_26_an_empty_token_scores_zero(bert: str) -> None:
-    """AllenNLP issue 4612: the token has no wordpiece, and offsets of -1 wrap around."""
+def test_an_empty_token_scores_zero(bert: str) -> None:
+    """(26) AllenNLP issue 4612: the token has no wordpiece, and offsets of -1 wrap around."""
     predictor = mismatched(bert, predictor=TakesTokens)
     words = {"tokens": ["the", "", "badly", "good"]}
     (instance,) = labeled(predictor, words)
@@ -314,8 +314,8 @@ def test_defect_26_an_empty_token_scores_zero(bert: str) -> None:
         assert sum(scores["grad_input_1"]) == pytest.approx(1)
 
 
-def test_defect_27_a_sure_model_has_reasons_all_the_same() -> None:
-    """AllenNLP explains the loss alone, whose gradient vanishes when the model is sure."""
+def test_a_sure_model_has_reasons_all_the_same() -> None:
+    """(27) AllenNLP explains the loss alone, whose gradient vanishes when the model is sure."""
     predictor = awkward()
     with torch.no_grad():
         predictor._model.head.weight *= 1e5

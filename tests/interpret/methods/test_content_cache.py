@@ -1,0 +1,29 @@
+"""What is made of a matrix is kept by the numbers in it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from allennlp_saliency.interpret.methods.content_cache import ContentCache, fingerprint
+
+
+def test_by_content() -> None:
+    made: list[Tensor] = []
+    cache: ContentCache[int] = ContentCache(lambda m: made.append(m) or len(made), size=2)
+    one, two, three = (torch.full((2, 3), float(n)) for n in range(3))
+    assert [cache(one), cache(two), cache(one.clone()), cache(two)] == [1, 2, 1, 2]
+    # The one unused for longest goes.
+    assert [cache(one), cache(three), cache(one), cache(two)] == [1, 3, 1, 4]
+
+
+def test_fingerprints() -> None:
+    matrix = torch.arange(6.0).view(2, 3)
+    same = [matrix.clone(), matrix.T.contiguous().T, matrix.clone().requires_grad_()]
+    assert {fingerprint(m) for m in same} == {fingerprint(matrix)}
+    changed = matrix.clone()
+    changed[1, 2] += 1e-6
+    others = [changed, matrix.view(3, 2), matrix.double(), matrix.half(), -matrix]
+    others += [matrix.flip(0), matrix.flip(1)]  # the same rows or columns in another order
+    marks = {fingerprint(m) for m in (*others, matrix, matrix.bfloat16())}
+    assert len(marks) == len(others) + 2
