@@ -97,15 +97,15 @@ class JoinsTexts(Protocol):
 
 
 @dataclass(frozen=True)
-class Beginnings:
-    """Where the targets of a batch are read: what `forward` gets under this name.
+class PrefixTargets:
+    """Which targets `forward` computes from which rows: its argument `prefix_targets`.
 
     The text fields of such a batch hold whole texts, one a row; all other fields have one entry
     per target.
 
     Attributes:
         rows: The row that each target is read in, `(targets,)`.
-        lengths: How many tokens of the growing field come before it, `(targets,)`.
+        lengths: How many tokens of the generated field come before it, `(targets,)`.
     """
 
     rows: Tensor
@@ -113,22 +113,22 @@ class Beginnings:
 
 
 @runtime_checkable
-class ReadsBeginnings(Protocol):
-    """A model that can be asked for several targets of one row.
+class SupportsPrefixes(Protocol):
+    """A model that can return several targets of one row, each after another prefix of it.
 
-    Its `forward` takes `beginnings` and then returns, next to outputs with one entry per target,
+    Given `prefix_targets`, its `forward` returns, next to outputs with one entry per target,
     `states`, `(rows, places, dim)`, and `places`, a pair of indices `(targets,)`: everything that
     a target is computed from is its own `states[row, place]`.
 
     Attributes:
-        growing: The text field that is longer from one target of a text to the next.
+        generated_field: The text field that is longer from one target of a text to the next.
     """
 
-    growing: str
+    generated_field: str
 
     def whole_text(self, instance: Instance) -> Hashable:
-        """What all instances with beginnings of the same text have in common; None where the
-        model cannot read them so."""
+        """What identifies the text that an instance is a prefix of, the same for all its prefixes;
+        None where the model cannot read them in one row."""
 
 
 @dataclass(frozen=True)

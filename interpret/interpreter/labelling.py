@@ -283,7 +283,7 @@ def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:
         raise
     except Exception as error:
         # What a model is to write has no tokens yet.
-        unwritten = getattr(predictor._model, "growing", None)
+        unwritten = getattr(predictor._model, "generated_field", None)
         empty = [
             item.name(name)
             for name, field in instance.fields.items()

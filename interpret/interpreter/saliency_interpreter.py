@@ -29,8 +29,8 @@ from ..reduction import Aggregation, Normalization
 from ..registry import construct, describe
 from ..space.embedding_space import EmbeddingSpace, RowLossError
 from ..space.packing import TokenBudget, let_go
-from ..space.prefix.beginnings import texts
 from ..space.prefix.prefix_space import space_of
+from ..space.prefix.prefix_targets import group_by_text
 from ..space.session import Session
 from ..target.prediction_check import Mismatch, expected_outputs
 from ..target.row_loss import RowLoss
@@ -348,7 +348,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         """The instances that one forward pass may serve."""
         if not self.padded:
             return [[number] for number in range(len(instances))]
-        return texts(twin.model, instances)
+        return group_by_text(twin.model, instances)
 
     def _explain_group(
         self, session: Session, jobs: Sequence[Job]

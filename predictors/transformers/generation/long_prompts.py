@@ -103,7 +103,7 @@ class LatestTokens(WritesAfterLongTexts):
     def long_text(self, name: str, field: Any) -> LongText:
         """A text field that may be cut; what was written has nothing that the tokenizer adds.
 
-        Where the latest tokens are read no step reads a beginning of what another reads.
+        Where the latest tokens are read no step reads a prefix of what another reads.
         """
         if name == "generated":
             return LongText(name, field, 0, 0, shared=False)

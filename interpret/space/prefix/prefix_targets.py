@@ -1,7 +1,7 @@
-"""Instances whose inputs are beginnings of one text.
+"""Instances whose inputs are prefixes of one text.
 
-What a causal language model makes of a text's beginning does not depend on what comes after it,
-so one row that holds the whole text gives the targets of all its beginnings.
+What a causal language model makes of a text's prefix does not depend on what comes after it,
+so one row that holds the whole text gives the targets of all its prefixes.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from allennlp.data import Instance
 from allennlp.models import Model
 from torch import Tensor
 
-from ...contracts import ReadsBeginnings
+from ...contracts import SupportsPrefixes
 from .batched_backward import vjps
 
 
-def texts(model: Model, instances: Sequence[Instance]) -> list[list[int]]:
+def group_by_text(model: Model, instances: Sequence[Instance]) -> list[list[int]]:
     """The numbers of the instances of each text; every instance alone where there is no such."""
     together: dict[Hashable, list[int]] = {}
     for number, instance in enumerate(instances):
-        text = model.whole_text(instance) if isinstance(model, ReadsBeginnings) else None
+        text = model.whole_text(instance) if isinstance(model, SupportsPrefixes) else None
         together.setdefault(("alone", number) if text is None else text, []).append(number)
     return list(together.values())
 
 
-def nested(
+def group_prefixes(
     fingerprints: Sequence[Sequence[int]], texts: Sequence[int], lengths: Sequence[int]
 ) -> list[list[int]]:
-    """Finds the targets whose points look like beginnings of the same point.
+    """Finds the targets whose points look like prefixes of the same point.
 
     Args:
-        fingerprints: Of each target's point: of all its beginnings, `(longest + 1,)` each.
+        fingerprints: Of each target's point: of all its prefixes, `(longest + 1,)` each.
         texts: The text of each target.
-        lengths: Tokens of each target's growing field.
+        lengths: Tokens of each target's generated field.
 
     Returns:
         Numbers of targets, in each list the longest first.
