@@ -43,41 +43,44 @@ def lacks(delta: float, due: float) -> bool:
     return abs(delta) > LARGE_DELTA * abs(due) and abs(delta) > _ROUNDING
 
 
-def lost_by(lost: Mapping[str, float], without_rule: Collection[str]) -> str:
-    """What to do where DeepLIFT lacks much: by which operations.
+def lost_by(lost: Mapping[str, float], unsupported_ops: Collection[str]) -> str:
+    """The advice where the attributions of DeepLIFT lack much of the difference.
 
     Args:
-        lost: How much the operations lost that lost most; empty where none did.
-        without_rule: The operations that DeepLIFT has no rule for.
+        lost: How much was lost, by the name of the operation, of those that lost most.
+        unsupported_ops: The operations that DeepLIFT has no rule for.
     """
-    unruled = {name: amount for name, amount in lost.items() if name in without_rule}
-    if unruled:
-        return f"DeepLIFT has no rule for {_amounts(unruled)}; use 'integrated-gradients'"
+    unsupported = {name: amount for name, amount in lost.items() if name in unsupported_ops}
+    if unsupported:
+        return f"DeepLIFT has no rule for {_amounts(unsupported)}; use 'integrated-gradients'"
     if lost:
         return f"most was lost by {_amounts(lost)}; use 'integrated-gradients'"
     return "name another baseline, or use 'integrated-gradients'"
 
 
 def absorbed_more(
-    value: float, absorbed: Mapping[str, float], without_rule: Collection[str], instead: str | None
+    value: float,
+    absorbed: Mapping[str, float],
+    unsupported_ops: Collection[str],
+    instead: str | None,
 ) -> str | None:
-    """That LRP hands more of a target's value to nothing of the input than there was, or much of it
-    to an operation that it has no rule for.
+    """The warning that biases and non-linearities absorb more than the target's value, or that an
+    operation without a rule absorbs much of it; None where neither is so.
 
     Args:
         value: The target's value.
-        absorbed: What was handed to nothing of the input, by what took it.
-        without_rule: The operations that LRP has no rule for.
-        instead: The name of a target that is not next to nothing where the model is sure.
+        absorbed: How much of the value each operation absorbed, by its name.
+        unsupported_ops: The operations that LRP has no rule for.
+        instead: The name of a target that does not saturate; None where there is none.
     """
-    unruled = {
+    unsupported = {
         name: amount
         for name, amount in absorbed.items()
-        if name in without_rule and lacks(amount, value)
+        if name in unsupported_ops and lacks(amount, value)
     }
-    if unruled:
+    if unsupported:
         return (
-            f"LRP has no rule for {_amounts(unruled)}, which absorbed that much of the value "
+            f"LRP has no rule for {_amounts(unsupported)}, which absorbed that much of the value "
             f"{value:.3g}; use 'integrated-gradients'"
         )
     total = sum(absorbed.values())

@@ -84,7 +84,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     complete: ClassVar[bool] = False
     """Whether the attributions add up to what the target differs from its value at a baseline."""
 
-    padded: ClassVar[bool] = True
+    mixes_lengths: ClassVar[bool] = True
     """Whether instances of different lengths may share a batch: padding changes no value and no
     gradient, but a method that has rules for operations may see it."""
 
@@ -111,7 +111,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         self._checked: set[int] = set()
 
     @property
-    def rows_per_instance(self) -> int:
+    def n_evaluations(self) -> int:
         """How many points the method evaluates per instance, about; it decides what is packed
         together, not what comes out."""
         return 1
@@ -242,7 +242,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         budget = self._token_budget(twin)
         # The graph of the prediction is of use for one input that is looked at where it is. Of
         # several, passes for all together take less time.
-        once = inputs == 1 and self.rows_per_instance == 1
+        once = inputs == 1 and self.n_evaluations == 1
         try:
             found = find_embedding_layers(twin)
         except InterpretationError:
@@ -325,8 +325,8 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         instances = [instance for instance, _ in pairs]
         together = self._together(session.twin, instances)
         lengths = [max(_length(instances[i]) for i in members) for members in together]
-        shapes = None if self.padded else [str(i.get_padding_lengths()) for i in instances]
-        packed = budget.groups(lengths, self.rows_per_instance, shapes)
+        shapes = None if self.mixes_lengths else [str(i.get_padding_lengths()) for i in instances]
+        packed = budget.groups(lengths, self.n_evaluations, shapes)
         results: list[Explanation | Exception] = [InterpretationError()] * len(instances)
         groups = [
             [(i, lengths[unit]) for unit in units for i in together[unit]] for units in packed
@@ -346,7 +346,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
 
     def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
         """The instances that one forward pass may serve."""
-        if not self.padded:
+        if not self.mixes_lengths:
             return [[number] for number in range(len(instances))]
         return group_by_text(twin.model, instances)
 
@@ -388,7 +388,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         space = make(RowLoss())
         space.check_predicted([job.expected for job in jobs])
         space.check_alone(_unpredicted_and_padded(jobs))
-        if not space.takes_loss_as_it_is:
+        if not space.loss_reduction_unknown:
             try:
                 return self._explanations(space)
             except RowLossError:
@@ -405,7 +405,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
 
     def _explanations(self, space: EmbeddingSpace) -> list[Explanation]:
         attribution = self.attribute(space)
-        space.check()
+        space.verify_row_losses()
         explanations = assemble(
             space, attribution, self.config(), self._target_config(), self.aggregation
         )

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from .embedding_layers import EmbeddingLayer, EmbeddingLayers
-from .hooks import hooked, instead
+from .hooks import hooked, patched_forward
 
 _MOST_BYTES = 2**28
 _PLAIN = (int, float, str, type(None))
@@ -140,7 +140,7 @@ class PredictionCache:
                 self._remember(key, made)
             return copied
 
-        with instead(self.found.backbone, forward):
+        with patched_forward(self.found.backbone, forward):
             yield
 
     @contextmanager
@@ -170,7 +170,7 @@ class PredictionCache:
             self._known[key] = known.without_graph()
             return known.returned()
 
-        with instead(self.found.backbone, forward):
+        with patched_forward(self.found.backbone, forward):
             yield served
 
     def _keeps_graph(self, output: Tensor) -> bool:

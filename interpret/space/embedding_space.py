@@ -30,9 +30,9 @@ from ..target.outputs import ModelOutputs
 from ..target.prediction_check import check_predicted, row_outputs
 from ..target.row_loss import RowLoss
 from .alignment import align, special_tokens
+from .embedding_table import EmbeddingTable
 from .layout import CallLayout, Layout
 from .packing import Chunk, out_of_memory
-from .recorded_instances import RecordedInstances
 from .recording import EmbeddingCall, Origin, Recording, Replacement
 from .session import Session
 
@@ -65,7 +65,7 @@ class FirstPass:
     leaves: list[Tensor]
 
 
-class EmbeddingSpace(RecordedInstances):
+class EmbeddingSpace(EmbeddingTable):
     """Labelled instances, and the model as a function of their embeddings.
 
     Creating the space runs the model once on the instances, which records the embeddings and
@@ -159,7 +159,7 @@ class EmbeddingSpace(RecordedInstances):
                 leaf = self._points(points, chunk.rows).detach().requires_grad_()
                 values = self._forward(leaf, rows[chunk.rows])
                 found = self._gradient(values, [leaf])[0]
-                values = None if self._row_loss.mixed else values.detach().double().cpu()
+                values = None if self._row_loss.rows_entangled else values.detach().double().cpu()
                 gradients = self._made(made, chunk.rows, found)
             if gradients is not None:
                 yield chunk.rows, values, gradients
@@ -246,13 +246,13 @@ class EmbeddingSpace(RecordedInstances):
         def listen(layer: EmbeddingLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
             states.append(output.detach().clone())
             if len(states) == len(self._calls):
-                raise _Heard
+                raise StopForward
             return output
 
         first = self.at_input_embeddings()
         layers = [call.layer for call in self._calls]
         # What comes behind the layers is of no interest.
-        with torch.no_grad(), suppress(_Heard):
+        with torch.no_grad(), suppress(StopForward):
             first._run(self._own_rows, embeddings, lambda: hooked(layers, listen))
         parts = [
             call.to_rows(state, len(self.instances))
@@ -297,15 +297,15 @@ class EmbeddingSpace(RecordedInstances):
                 lambda: self._run(self._own_rows, self.embeddings)
             )
 
-    def check(self) -> None:
+    def verify_row_losses(self) -> None:
         """Makes sure that the row values were taken from the right formula.
 
         Raises:
             RowLossError: If the model's loss was not what its rows' cross entropies said.
         """
-        if self._row_loss.told and not self._row_loss.refuted:
+        if self._row_loss.identified and not self._row_loss.refuted:
             return
-        if not self._row_loss.told:
+        if not self._row_loss.identified:
             # So sure of its predictions that any formula gives nearly 0: look elsewhere.
             self.evaluate(torch.zeros_like(self.embeddings), self._own_rows)
         if self._row_loss.refuted:
@@ -317,9 +317,9 @@ class EmbeddingSpace(RecordedInstances):
         return self._recorded_values is None
 
     @property
-    def takes_loss_as_it_is(self) -> bool:
+    def loss_reduction_unknown(self) -> bool:
         """Whether the target uses a loss of which only a batch's scalar is known."""
-        return self._row_loss.as_it_is
+        return self._row_loss.reduction_unknown
 
     def loss_reduction(self) -> str:
         """Whether the model's loss is the mean or the sum of what it is for each row alone.
@@ -371,7 +371,7 @@ class EmbeddingSpace(RecordedInstances):
 
     def _values(self, points: Tensor, rows: Tensor) -> Tensor:
         values = self._forward(points, rows)
-        if not self._row_loss.mixed:
+        if not self._row_loss.rows_entangled:
             return values
         return torch.cat(
             [self._forward(points[i : i + 1], rows[i : i + 1]) for i in range(len(rows))]
@@ -381,7 +381,7 @@ class EmbeddingSpace(RecordedInstances):
         return self._explained(self._run(rows, points), rows)
 
     def _explained(self, outputs: Mapping[str, Any], rows: Tensor) -> Tensor:
-        self._row_loss.mixed = False
+        self._row_loss.rows_entangled = False
         model = self._twin.model
         values = self._target(ModelOutputs(outputs, rows, self.labels, self._row_loss, model))
         if values.shape != (len(rows),):
@@ -437,8 +437,8 @@ class EmbeddingSpace(RecordedInstances):
         self._target = self._target.at_input(at_input)
         with torch.enable_grad():
             values = self._explained(first.outputs, self._own_rows)
-        mixed = self._row_loss.mixed
-        self._recorded_values = None if mixed else values.detach().double().cpu()
+        rows_entangled = self._row_loss.rows_entangled
+        self._recorded_values = None if rows_entangled else values.detach().double().cpu()
         self._graph = (values, first.leaves)
         if not torch.isfinite(values).all():
             raise InterpretationError(
@@ -524,7 +524,7 @@ class EmbeddingSpace(RecordedInstances):
         return self._twin.gradient_paths.watching() if points.requires_grad else nullcontext()
 
 
-class _Heard(Exception):
+class StopForward(Exception):
     """Everything that was to be seen of a forward pass has been."""
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import InterpretationError
 from ..model.embedding_layers import find_inner_layer, inner_layer_name
-from ..model.hooks import instead
+from ..model.hooks import patched_forward
 from ..target.row_loss import RowLoss
 from .embedding_space import EmbeddingSpace, Made, Points
 from .session import Session
@@ -20,7 +20,7 @@ from .session import Session
 _SAME = 1e-5
 
 
-class InnerSpace(EmbeddingSpace):
+class LayerSpace(EmbeddingSpace):
     """An `EmbeddingSpace` whose coordinates are the outputs of an inner layer.
 
     What a stack of blocks computes below the layer is replaced by the points anyway; where it
@@ -47,7 +47,7 @@ class InnerSpace(EmbeddingSpace):
         self._below = blocks_below(session.twin.model, self._name)
         self._tried_out = False
         # What the blocks below do while they are left out; None where they run.
-        self._instead: Callable[..., Any] | None = None
+        self._replacement: Callable[..., Any] | None = None
         super().__init__(session, instances, row_loss, find_inner_layer(session.twin, layer))
 
     def evaluate(self, points: Points, rows: Tensor) -> Tensor:
@@ -76,10 +76,10 @@ class InnerSpace(EmbeddingSpace):
         self._tried_out = True
         # Blocks return their states, or as in transformers 4 a tuple that begins with them.
         for result in (_through, _through_in_tuple) if self._below else ():
-            self._instead = result
+            self._replacement = result
             if self._returns_the_same():
                 return
-        self._instead = None
+        self._replacement = None
 
     def _returns_the_same(self) -> bool:
         expected = _numbers(self._outputs)
@@ -103,9 +103,9 @@ class InnerSpace(EmbeddingSpace):
         listening: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> Mapping[str, Any]:
         with ExitStack() as left_out:
-            if self._instead is not None:
+            if self._replacement is not None:
                 for block in self._below:
-                    left_out.enter_context(instead(block, self._instead))
+                    left_out.enter_context(patched_forward(block, self._replacement))
             return super()._run(rows, points, listening)
 
 

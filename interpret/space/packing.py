@@ -59,14 +59,14 @@ class TokenBudget:
     def groups(
         self,
         lengths: Sequence[int],
-        rows_per_instance: int,
+        n_evaluations: int,
         shapes: Sequence[Hashable] | None = None,
     ) -> list[list[int]]:
         """Instances to collate together: of about the same length, as many as fill the budget.
 
         Args:
             lengths: Tokens of each instance.
-            rows_per_instance: How many copies of each instance a method evaluates.
+            n_evaluations: How many copies of each instance a method evaluates.
             shapes: The shape of each instance, where only those of the same may be together.
 
         Returns:
@@ -78,7 +78,7 @@ class TokenBudget:
         for number in sorted(range(len(lengths)), key=lambda i: (lengths[i], str(shapes[i]))):
             length = max(lengths[number], 1)
             alike = bool(groups) and shapes[groups[-1][0]] == shapes[number]
-            if alike and self._fits(groups[-1], filled, length, rows_per_instance):
+            if alike and self._fits(groups[-1], filled, length, n_evaluations):
                 groups[-1].append(number)
                 filled += length
             else:

@@ -19,7 +19,7 @@ from ...space.embedding_space import EmbeddingSpace
 from .zero_point import ZeroPoint
 
 
-class AgainstBaseline(SaliencyInterpreter):
+class BaselineMethod(SaliencyInterpreter):
     """A method that puts down to tokens what the target differs from its value at a baseline.
 
     Of several baselines it takes the mean of what it finds against each.

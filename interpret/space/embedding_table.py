@@ -20,7 +20,7 @@ from .layout import Layout
 from .recording import EmbeddingCall
 
 
-class RecordedInstances:
+class EmbeddingTable:
     """Some instances, where their tokens stand in a point, and what their layers embed.
 
     Attributes:
