@@ -40,7 +40,7 @@ from .batch_sharing import BatchSharing, Job
 from .labelling import Labelled, LabelledInstance, label_instances, label_json
 from .predictor_labels import PredictionLabels, labels_of
 from .to_words import texts_of, to_words
-from .windows import Whole
+from .windows import WindowedInstance
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         errors: dict[int, Exception] = {
             owner: one.error for owner, one in enumerate(labelled) if one.error is not None
         }
-        work: list[tuple[int, Whole]] = []
+        work: list[tuple[int, WindowedInstance]] = []
         pairs: list[tuple[Instance, Expected | None]] = []
         for owner, one in enumerate(labelled):
             try:
@@ -278,7 +278,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         for owner, whole in work:
             results = [next(done) for _ in whole.instances]
             try:
-                explanation = self._told(whole, results, labelled[owner].details)
+                explanation = self._explanation(whole, results, labelled[owner].details)
                 explanations.setdefault(owner, []).append(explanation)
             except Exception as error:
                 errors.setdefault(owner, error)
@@ -289,24 +289,26 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             for owner, one in enumerate(labelled)
         ]
 
-    def _prepared(self, twin: Twin, instance: Instance) -> list[Whole]:
+    def _prepared(self, twin: Twin, instance: Instance) -> list[WindowedInstance]:
         wanted = self.target.instances(instance, twin.model)
-        prepared = [Whole.of(one, twin.model) for one in wanted]
+        prepared = [WindowedInstance.of(one, twin.model) for one in wanted]
         for whole in prepared:
             for one in whole.instances:
                 one.index_fields(twin.model.vocab)
         return prepared
 
-    def _expected(self, twin: Twin, whole: Whole, found: LabelledInstance) -> Expected | None:
-        """What the model must return for an instance; None for the parts of one."""
+    def _expected(
+        self, twin: Twin, whole: WindowedInstance, found: LabelledInstance
+    ) -> Expected | None:
+        """What the model must return for an instance; None for the windows of one."""
         if whole.cut is not None or not found.outputs:
             return None
         if found.labels is not None:
             return found.labels.expected(twin.model, whole.instance, found.outputs)
         return expected_outputs(twin.model, whole.instance, found.outputs)
 
-    def _told(
-        self, whole: Whole, results: Sequence[Explanation | Exception], details: JsonDict
+    def _explanation(
+        self, whole: WindowedInstance, results: Sequence[Explanation | Exception], details: JsonDict
     ) -> Explanation:
         explanation = whole.explanation(results)
         if details:
@@ -323,14 +325,12 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     ) -> list[Explanation | Exception]:
         budget = session.budget
         instances = [instance for instance, _ in pairs]
-        together = self._together(session.twin, instances)
-        lengths = [max(_length(instances[i]) for i in members) for members in together]
+        units = self._forward_groups(session.twin, instances)
+        lengths = [max(_length(instances[i]) for i in members) for members in units]
         shapes = None if self.mixes_lengths else [str(i.get_padding_lengths()) for i in instances]
         packed = budget.groups(lengths, self.n_evaluations, shapes)
         results: list[Explanation | Exception] = [InterpretationError()] * len(instances)
-        groups = [
-            [(i, lengths[unit]) for unit in units for i in together[unit]] for units in packed
-        ]
+        groups = [[(i, lengths[unit]) for unit in group for i in units[unit]] for group in packed]
         for group in _with_progress(groups, progress):
             jobs = [Job(*pairs[number], length) for number, length in group]
             explained = self._explain_group(session, jobs)
@@ -344,8 +344,8 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         tokens = budget.tokens if self.token_budget is None else self.token_budget
         return TokenBudget(tokens, self._sharing.single)
 
-    def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
-        """The instances that one forward pass may serve."""
+    def _forward_groups(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
+        """The instances that may share a forward pass, as groups of their numbers."""
         if not self.mixes_lengths:
             return [[number] for number in range(len(instances))]
         return group_by_text(twin.model, instances)

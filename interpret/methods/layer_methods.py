@@ -60,9 +60,9 @@ class AtLayer(SaliencyInterpreter):
             return super().space(session, instances, row_loss)
         return LayerSpace(session, instances, row_loss, self.layer)
 
-    def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
+    def _forward_groups(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
         if self.layer is None:
-            return super()._together(twin, instances)
+            return super()._forward_groups(twin, instances)
         return [[number] for number in range(len(instances))]
 
 

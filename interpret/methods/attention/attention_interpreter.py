@@ -105,9 +105,9 @@ class AttentionInterpreter(SaliencyInterpreter):
                 return PrefixAttentionSpace(session, instances, row_loss)
         return AttentionSpace(session, instances, row_loss)
 
-    def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
+    def _forward_groups(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
         if self.shares_prefixes:
-            return super()._together(twin, instances)
+            return super()._forward_groups(twin, instances)
         return [[number] for number in range(len(instances))]
 
     def views(self, space: AttentionSpace) -> list[View]:

@@ -273,7 +273,7 @@ class GeneratingPredictor(TransformersPredictor):
             return None
         model: Any = self._model
         asked: Any = instance["request"]
-        if "tokens" not in asked.metadata or model.in_parts(instance) is not None:
+        if "tokens" not in asked.metadata or model.windows_of(instance) is not None:
             return None
         return self.steps(instance, asked.metadata["text"], asked.metadata["tokens"])
 
@@ -287,7 +287,7 @@ class GeneratingPredictor(TransformersPredictor):
         if "tokens" in asked.metadata:
             return {}
         model: Any = self._model
-        return generation_details(model.transformer, model.in_parts(instance) is not None)
+        return generation_details(model.transformer, model.windows_of(instance) is not None)
 
     def start(self) -> list[Token]:
         """What stands before the first generated token in its field."""
