@@ -15,6 +15,7 @@ from torch import Tensor
 from ..errors import InterpretationError, NotApplicableError
 from ..inputs.labels import labelled_span
 from ..inputs.texts import text_items
+from ..inputs.tokenizers import tokenizer_of
 from ..model.embedding_layers import find_embedding_layers
 from ..space.embedding_space import EmbeddingSpace
 from ..space.prefix.prefix_space import PrefixSpace
@@ -68,7 +69,7 @@ class AttentionSpace(EmbeddingSpace):
 
     Raises:
         NotApplicableError: If the model computes no attention over heads.
-        InterpretationError: If there is no telling which token stands where.
+        InterpretationError: If it cannot be determined which token stands where.
 
     Attributes:
         runs: The model's stacks of blocks, in the order in which they ran.
@@ -229,10 +230,7 @@ class AttentionSpace(EmbeddingSpace):
         """The wordpieces that a call embedded, by the names that their tokenizer gives them."""
         call = self._calls[number]
         indexer = self.indexer(call)
-        tokenizer = getattr(indexer, "_tokenizer", None)
-        if tokenizer is None:
-            # A mismatched indexer has that of the matched one in it.
-            tokenizer = getattr(getattr(indexer, "_matched_indexer", None), "_tokenizer", None)
+        tokenizer = tokenizer_of(indexer)
         names = getattr(tokenizer, "convert_ids_to_tokens", None)
         same = len(self._embedded) == len(self._calls)
         given = self._embedded[number] if same else None

@@ -216,7 +216,7 @@ def _by_shape(
         alike = alike[number : number + 1]
     if len(alike) != 1:
         raise InterpretationError(
-            f"no telling which token stands where in {type(call.frame.module).__name__}: it was "
+            f"cannot tell which token stands where in {type(call.frame.module).__name__}: it was "
             f"given states of shape {tuple(call.given.shape)}, which depend on the embeddings of "
             "several tokens each; use a gradient method, such as 'integrated-gradients'"
         )

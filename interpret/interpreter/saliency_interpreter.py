@@ -85,8 +85,8 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     """Whether the attributions add up to what the target differs from its value at a baseline."""
 
     mixes_lengths: ClassVar[bool] = True
-    """Whether instances of different lengths may share a batch: padding changes no value and no
-    gradient, but a method that has rules for operations may see it."""
+    """Whether instances of different lengths may share a batch. Padding changes no value and no
+    gradient, but it may change what a method with its own backward rules computes."""
 
     def __init__(
         self,
@@ -112,8 +112,8 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
 
     @property
     def n_evaluations(self) -> int:
-        """How many points the method evaluates per instance, about; it decides what is packed
-        together, not what comes out."""
+        """About how many points the method evaluates per instance; it decides how instances are
+        packed into batches and does not change the scores."""
         return 1
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
@@ -124,7 +124,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
                 embeddings.
 
         Returns:
-            The scores, `(instances, positions)`, and what else there is to say.
+            The scores, `(instances, positions)`, and further details.
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement attribute()")
 
@@ -240,13 +240,13 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
 
     def _session(self, twin: Twin, inputs: int) -> Session:
         budget = self._token_budget(twin)
-        # The graph of the prediction is of use for one input that is looked at where it is. Of
-        # several, passes for all together take less time.
+        # The prediction's graph saves a pass for a single input whose gradient is taken at the
+        # input itself. For several inputs it is faster to run all in one batch again.
         once = inputs == 1 and self.n_evaluations == 1
         try:
             found = find_embedding_layers(twin)
         except InterpretationError:
-            # What is wrong is told of every input, once it is labelled.
+            # The same error is reported for every input, once it is labelled.
             return Session(twin, self.target, budget)
         cache = PredictionCache(found, graphs=budget.tokens if once else 0)
         return Session(twin, self.target, budget, cache)
@@ -353,7 +353,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     def _explain_group(
         self, session: Session, jobs: Sequence[Job]
     ) -> list[Explanation | Exception]:
-        """Explains instances together as far as the model allows, and where that fails one by
+        """Explains instances in one batch as far as the model allows; where that fails, one by
         one."""
         groups = self._sharing.groups(jobs)
         if len(groups) > 1:
@@ -363,7 +363,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         except Mismatch as mismatch:
             if len(jobs) == 1:
                 return [mismatch.error(name_of(session.twin.model))]
-            # Is it the batch, or would it be so alone?
+            # Find out whether the batch is the cause: explain the instance alone.
             alone = self._explain_group(session, [jobs[mismatch.row]])[0]
             if not isinstance(alone, Exception):
                 self._sharing.refuse(jobs)
@@ -393,14 +393,14 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
                 return self._explanations(space)
             except RowLossError:
                 pass
-        # Raises where the instances cannot share a batch; each alone they can.
+        # This raises an error where the instances cannot share a batch; then each is run alone.
         return self._explanations(make(RowLoss(space.loss_reduction())))
 
     def space(
         self, session: Session, instances: Sequence[Instance], row_loss: RowLoss
     ) -> EmbeddingSpace:
-        """The space that `attribute` is given: coordinates are input embeddings, unless a method
-        looks elsewhere."""
+        """The space that `attribute` is given: its coordinates are the input embeddings, unless a
+        method overrides this."""
         return space_of(session, instances, row_loss)
 
     def _explanations(self, space: EmbeddingSpace) -> list[Explanation]:
@@ -429,7 +429,7 @@ def _differentiating() -> AbstractContextManager[Any]:
 
 
 def _labels(twin: Twin) -> PredictionLabels | None:
-    """What labels a twin's predictions in the place of its predictor, attached to its model."""
+    """The labels registered for a twin's predictor, attached to its model; None if none are."""
     labels = labels_of(twin.predictor)
     if labels is not None:
         labels.attach(twin.model)
@@ -449,8 +449,8 @@ def _cached(session: Session) -> Iterator[None]:
 
 
 def _unpredicted_and_padded(jobs: Sequence[Job]) -> list[int]:
-    """The job with the most padding of those of which nothing was predicted; none where there is no
-    padding."""
+    """The number of the job with the most padding among those without a prediction; empty where
+    there is no padding."""
     longest = max(job.length for job in jobs)
     padded = [n for n, job in enumerate(jobs) if not job.expected and job.length < longest]
     return sorted(padded, key=lambda n: jobs[n].length)[:1]

@@ -102,12 +102,12 @@ def mean_attribution(attributions: Sequence[Attribution]) -> Attribution:
 
 
 def _details(several: Sequence[JsonDict]) -> JsonDict:
-    told: JsonDict = {}
+    merged: JsonDict = {}
     for key, value in several[0].items():
         values: list[Any] = [one.get(key, value) for one in several]
         if isinstance(value, bool):
             value = all(values)
         elif isinstance(value, (int, float)):
             value = max(values)
-        told[key] = value
-    return told
+        merged[key] = value
+    return merged

@@ -1,7 +1,7 @@
 """The model as a function of embeddings, where instances are prefixes of one text.
 
-Whatever points a method asks for, those that are prefixes of another go through the model with
-it: the tokens of a generated text share one forward pass at each point of their paths.
+Points that are prefixes of another point share its row in the model: the tokens of a generated
+text share one forward pass at each point of their paths.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def _tokens(instance: Instance) -> int:
 
 
 class NotCausalError(Exception):
-    """The model's targets depend on what comes after them, or are not read as they should be."""
+    """A target of the model depends on what comes after it, or its states cannot be read."""
 
 
 def space_of(session: Session, instances: Sequence[Instance], row_loss: RowLoss) -> EmbeddingSpace:
     """The space of some instances: one that shares rows where some are prefixes of one text.
 
     Raises:
-        Mismatch: If a model that sees what comes after a prefix sees the padding there, too.
+        Mismatch: If a model whose targets depend on later tokens also depends on padding.
     """
     model = session.twin.model
     if not isinstance(model, SupportsPrefixes) or len(group_by_text(model, instances)) == len(
@@ -60,7 +60,7 @@ def space_of(session: Session, instances: Sequence[Instance], row_loss: RowLoss)
         return PrefixSpace(session, instances, row_loss)
     except NotCausalError:
         space = EmbeddingSpace(session, instances, row_loss)
-        # Nothing was predicted of a text that is given, so nothing else would tell.
+        # A given text has no prediction to compare with, so this is the only check for padding.
         space.check_alone(range(len(instances)))
         return space
 
@@ -71,7 +71,7 @@ class PrefixSpace(EmbeddingSpace):
     It gives the same numbers. Its model must be a `SupportsPrefixes`.
 
     Raises:
-        NotCausalError: If the model, asked for the shortest prefix alone, answers something else.
+        NotCausalError: If the model returns other outputs for the shortest prefix alone.
 
     Attributes:
         row_instances: The instance that each row of the recording pass held, `(rows,)`.
@@ -116,7 +116,7 @@ class PrefixSpace(EmbeddingSpace):
                 yield chunk.rows, values, gradients
 
     def check_alone(self, rows: Iterable[int]) -> None:
-        """Nothing: the shortest was looked at alone when the space was made."""
+        """Does nothing: the shortest was compared when the space was made."""
 
     @cached_property
     def input_gradients(self) -> Tensor:
@@ -173,7 +173,7 @@ class PrefixSpace(EmbeddingSpace):
             raise NotCausalError
         if any(call.transposed or call.shape[0] != len(row_instances) for call in recording.calls):
             raise NotCausalError
-        # With the most padding, too: the shortest text of those with the shortest prefix.
+        # Of the instances with the shortest prefix the shortest, which has the most padding.
         sizes = [_tokens(instance) for instance in self.instances]
         self._check_alone(outputs, min(range(count), key=lambda n: (lengths[n], sizes[n])))
         self._first_outputs = outputs
@@ -183,7 +183,7 @@ class PrefixSpace(EmbeddingSpace):
         return FirstPass(outputs, calls, parts, origins, recording.leaves)
 
     def _prefixes_of(self, origin: Origin, row: Tensor) -> Origin:
-        """The positions of the rows' texts, as far as each instance's own prefix goes."""
+        """The source of the rows' positions, limited to each instance's own prefix."""
         if not isinstance(origin, TracedCall):
             raise NotCausalError
         whole = origin.with_rows(row)
@@ -194,7 +194,7 @@ class PrefixSpace(EmbeddingSpace):
         return replace(whole, tokens=torch.where(behind, PADDING, whole.tokens))
 
     def _check_alone(self, outputs: Mapping[str, Any], number: int) -> None:
-        """That what comes after a prefix makes no difference, seen once."""
+        """Compares the outputs for one prefix with those for the same prefix alone."""
         with torch.no_grad():
             instance = self.instances[number]
             alone = self._twin.model(**collate([instance], self.vocab, self.device))
@@ -203,7 +203,7 @@ class PrefixSpace(EmbeddingSpace):
         cast = torch.is_autocast_enabled(kind)
         dtype = torch.get_autocast_dtype(kind) if cast else self._twin.dtype
         tolerance = _SAME.get(dtype, 3e-5) * float(expected.abs().max())
-        # What is not finite has a message of its own.
+        # Numbers that are not finite are reported elsewhere.
         if bool(((expected - found).abs() > tolerance).any()):
             raise NotCausalError
 
@@ -239,7 +239,7 @@ class PrefixSpace(EmbeddingSpace):
     def _batches(
         self, points: Points, rows: Tensor, each: int | None
     ) -> Iterator[tuple[Chunk, list[list[int]]]]:
-        """Targets batch by batch, and which of a batch may share a row.
+        """Batches of targets, each with the groups of targets that may share a row.
 
         Args:
             points: The points.
@@ -266,7 +266,7 @@ class PrefixSpace(EmbeddingSpace):
             yield chunk, batch
             if chunk.failed:
                 pending += batch[::-1]
-                # Where one row is too much, its targets have to be fewer.
+                # Where one row does not fit into memory, it gets fewer targets.
                 most = max(len(numbers) // 2, 1)
 
     def _groups(self, points: Points, rows: Tensor) -> list[list[int]]:
@@ -306,7 +306,7 @@ class PrefixSpace(EmbeddingSpace):
         self, points: Tensor, targets: Tensor, groups: list[list[int]]
     ) -> tuple[Tensor, Tensor]:
         """The row that each target is read in, `(targets,)`, and the target whose point each row
-        is, `(rows,)`: what only looks like a prefix has a row of its own."""
+        holds, `(rows,)`. A point whose fingerprint matches but which differs gets its own row."""
         row_targets, first = [], []
         start = 0
         for group in groups:

@@ -1,7 +1,7 @@
 """Instances whose inputs are prefixes of one text.
 
-What a causal language model makes of a text's prefix does not depend on what comes after it,
-so one row that holds the whole text gives the targets of all its prefixes.
+The outputs of a causal language model for a prefix do not depend on what comes after it, so one
+row that holds the whole text gives the targets of all its prefixes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .batched_backward import vjps
 
 
 def group_by_text(model: Model, instances: Sequence[Instance]) -> list[list[int]]:
-    """The numbers of the instances of each text; every instance alone where there is no such."""
+    """Groups the numbers of instances by text; an instance that belongs to no text is alone."""
     together: dict[Hashable, list[int]] = {}
     for number, instance in enumerate(instances):
         text = model.whole_text(instance) if isinstance(model, SupportsPrefixes) else None
@@ -62,15 +62,15 @@ def gradients_of_targets(
 ) -> list[Tensor]:
     """∂ value_t / ∂ leaf for every target t, without a backward pass for each.
 
-    Targets of different rows share one, as they do not touch each other's rows; those of the same
-    row are run side by side.
+    Targets of different rows share a pass, as they do not depend on each other's rows; the passes
+    of the same row's targets are batched.
 
     Args:
         values: The targets, `(targets,)`.
         states: What they are computed from, `(rows, places, dim)`.
         places: The row and the place in it that each target is computed from, `(targets,)` each.
         leaves: Embeddings, `(rows, …)` each.
-        at_once: How many targets of a row are run side by side at most.
+        at_once: How many passes are batched at most.
 
     Returns:
         Per leaf `(targets, …)`.

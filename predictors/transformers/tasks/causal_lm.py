@@ -14,11 +14,11 @@ from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import PrefixTargets
+from allennlp_saliency.interpret.model.learned_positions import position_tables
 from allennlp_saliency.interpret.target.prediction_check import alike
 
 from ..generation.generation import GeneratingPredictor, compared, likelihood, request
 from ..generation.long_prompts import LatestTokens
-from ..model.model import position_tables
 from ..model.prepared_steps import added_inputs, adds_tokens, with_added_tokens
 from ..texts.json_input import CHAT, NUMBER, TEXT
 from ..texts.reader import TransformersReader
