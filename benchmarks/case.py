@@ -86,18 +86,18 @@ def fewest_steps(
     Raises:
         NotReachedError: If none up to `last` is.
     """
-    steps, worst, told = first, texts, []
+    steps, worst, attempts = first, texts, []
     while steps <= last:
         found = errors(steps, worst)
         if max(found) < accuracy and len(worst) < len(texts):
             worst, found = texts, errors(steps, texts)
         if max(found) < accuracy:
             return steps, max(found)
-        told.append(f"{max(found):.1%} at {steps}")
+        attempts.append(f"{max(found):.1%} at {steps}")
         order = sorted(range(len(worst)), key=lambda number: -found[number])
         worst = tuple(worst[number] for number in order[:_WORST])
         steps *= 2
-    raise NotReachedError(f"not reached: the largest error is {', '.join(told)} steps")
+    raise NotReachedError(f"not reached: the largest error is {', '.join(attempts)} steps")
 
 
 def normalized(scores: list[float]) -> list[float]:

@@ -53,9 +53,9 @@ def interpreter(predictor: Predictor, name: str, **params: Any) -> Any:
 
 def takes_baseline(name: str) -> bool:
     """Whether a method compares with a baseline."""
-    from allennlp_saliency.interpret.methods.path.baseline_method import AgainstBaseline
+    from allennlp_saliency.interpret.methods.path.baseline_method import BaselineMethod
 
-    return issubclass(SaliencyInterpreter.by_name(name), AgainstBaseline)
+    return issubclass(SaliencyInterpreter.by_name(name), BaselineMethod)
 
 
 def fixture(name: str) -> tuple[Predictor, list[dict[str, Any]]]:

@@ -1,6 +1,6 @@
 """What a predictor or a model may offer beyond AllenNLP's own interface, in one place.
 
-All of it is optional: what is not there is done the plain way.
+All of it is optional: each has a default where it is missing.
 """
 
 from __future__ import annotations
@@ -17,30 +17,29 @@ from .explanation import JsonDict, Span
 
 @runtime_checkable
 class LabelsUnpredicted(Protocol):
-    """A predictor that may know what is to be explained before the model has run."""
+    """A predictor that may know the labels to explain before the model has run."""
 
     def labeled_instances(self, instance: Instance) -> list[Instance] | None:
-        """The labelled instances that an input itself asks for; None where only the model's
-        prediction tells."""
+        """The labelled instances that an input itself asks for; None where the labels are those
+        of the model's prediction."""
 
 
 @runtime_checkable
 class AddsDetails(Protocol):
-    """A predictor that has something to say about what is explained, as a method has in
-    `Explanation.details`."""
+    """A predictor that adds entries to `Explanation.details`, as methods do."""
 
     def explanation_details(self, instance: Instance) -> JsonDict:
-        """What to add to the details of all explanations of an input; where a method reports
-        something under the same key, the method's stays."""
+        """Entries for the details of all explanations of an input; where a method has an entry
+        under the same key, the method's is kept."""
 
 
 Expected = Mapping[str, Any]
-"""By the name of an output what it is to be for an instance, without the dimension of the rows."""
+"""The outputs that are expected for one instance, by name, without the batch dimension."""
 
 
 @runtime_checkable
 class ExpectsOutputs(Protocol):
-    """A model that predicts in another form than it returns for a labelled instance."""
+    """A model whose outputs for a labelled instance have another form than its predictions."""
 
     def expected_outputs(self, instance: Instance, prediction: Mapping[str, Any]) -> Expected:
         """What `forward` must return for a labelled instance.
@@ -97,15 +96,15 @@ class JoinsTexts(Protocol):
 
 
 @dataclass(frozen=True)
-class Beginnings:
-    """Where the targets of a batch are read: what `forward` gets under this name.
+class PrefixTargets:
+    """Which targets `forward` computes from which rows: its argument `prefix_targets`.
 
     The text fields of such a batch hold whole texts, one a row; all other fields have one entry
     per target.
 
     Attributes:
         rows: The row that each target is read in, `(targets,)`.
-        lengths: How many tokens of the growing field come before it, `(targets,)`.
+        lengths: How many tokens of the generated field come before it, `(targets,)`.
     """
 
     rows: Tensor
@@ -113,34 +112,34 @@ class Beginnings:
 
 
 @runtime_checkable
-class ReadsBeginnings(Protocol):
-    """A model that can be asked for several targets of one row.
+class SupportsPrefixes(Protocol):
+    """A model that can return several targets of one row, each after another prefix of it.
 
-    Its `forward` takes `beginnings` and then returns, next to outputs with one entry per target,
+    Given `prefix_targets`, its `forward` returns, next to outputs with one entry per target,
     `states`, `(rows, places, dim)`, and `places`, a pair of indices `(targets,)`: everything that
     a target is computed from is its own `states[row, place]`.
 
     Attributes:
-        growing: The text field that is longer from one target of a text to the next.
+        generated_field: The text field that is longer from one target of a text to the next.
     """
 
-    growing: str
+    generated_field: str
 
     def whole_text(self, instance: Instance) -> Hashable:
-        """What all instances with beginnings of the same text have in common; None where the
-        model cannot read them so."""
+        """What identifies the text that an instance is a prefix of, the same for all its prefixes;
+        None where the model cannot read them in one row."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """An instance with a part of another's texts.
+class Window:
+    """An instance with a part of the texts of another, which is too long for the model.
 
     Attributes:
-        instance: The instance, labelled as the other.
-        places: For every text that is not whole, by its name: for each token of the part its
-            number in the whole text.
-        spans: For the same texts which tokens of the whole `[start, end)` the part has, those
-            aside that the tokenizer adds to every text.
+        instance: The instance, with the labels of the other.
+        places: For every text that is not complete, by its name: for each token in the window its
+            number in the complete text.
+        spans: For the same texts which tokens `[start, end)` of the complete text the window has,
+            without those that the tokenizer adds to every text.
     """
 
     instance: Instance
@@ -149,31 +148,31 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What a model reads of an instance that is too long for it.
+class Windows:
+    """The windows in which a model reads an instance that is too long for it.
 
     Attributes:
         policy: "truncate" or "window".
         limit: How many tokens the model takes.
         length: How many tokens there are.
-        parts: The parts; the mean over them is what is explained.
+        windows: The windows; the mean of the target over them is explained.
     """
 
     policy: str
     limit: int
     length: int
-    parts: Sequence[Part]
+    windows: Sequence[Window]
 
 
 @runtime_checkable
-class ReadsParts(Protocol):
-    """A model that can read a text in parts, each of which it takes."""
+class ReadsWindows(Protocol):
+    """A model that can read a long text in windows."""
 
-    def in_parts(self, instance: Instance) -> Parts | None:
-        """What to explain in the place of a labelled instance; None where the model takes it.
+    def windows_of(self, instance: Instance) -> Windows | None:
+        """The windows to explain in the place of a labelled instance; None where it fits.
 
         Raises:
-            InterpretationError: If it is too long, and nobody said what to do then.
+            InterpretationError: If it is too long and the policy for long texts is "error".
         """
 
 

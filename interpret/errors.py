@@ -13,5 +13,5 @@ class SettingError(InterpretationError):
 
 
 class NotApplicableError(SettingError):
-    """The method has nothing to say of this model, whatever the input; the message names another
-    that has."""
+    """The method cannot explain this kind of model, whatever the input; the message names another
+    method that can."""

@@ -143,15 +143,15 @@ class AttentionMatrix:
 
     def to_json(self) -> JsonDict:
         """The value as a JSON object."""
-        told = {
+        described = {
             "kind": self.kind,
             "axes": list(self.axes),
             "queries": list(self.queries),
             "keys": list(self.keys),
         }
         if self.values is None:
-            return {**told, "file": self.file, "array": self.array}
-        return {**told, "values": self.values.tolist()}
+            return {**described, "file": self.file, "array": self.array}
+        return {**described, "values": self.values.tolist()}
 
     @classmethod
     def from_json(cls, json: JsonDict) -> AttentionMatrix:
@@ -207,9 +207,9 @@ class Explanation:
 
     def to_json(self) -> JsonDict:
         """The value as a JSON object of format 1; `docs/format.md` holds the schema."""
-        told: JsonDict = {} if self.overlong is None else {"overlong": dict(self.overlong)}
+        optional: JsonDict = {} if self.overlong is None else {"overlong": dict(self.overlong)}
         if self.matrices:
-            told["matrices"] = [matrix.to_json() for matrix in self.matrices]
+            optional["matrices"] = [matrix.to_json() for matrix in self.matrices]
         return {
             "format": FORMAT,
             "interpreter": dict(self.interpreter),
@@ -218,7 +218,7 @@ class Explanation:
             "inputs": [attribution.to_json() for attribution in self.inputs],
             "details": dict(self.details),
             "warnings": list(self.warnings),
-            **told,
+            **optional,
         }
 
     @classmethod

@@ -57,7 +57,7 @@ def describe(thing: Registrable, base: type[Registrable], leave_out: frozenset[s
     Args:
         thing: An object that keeps its constructor's arguments under their names.
         base: The base class that it is registered under.
-        leave_out: Names of arguments that are told elsewhere.
+        leave_out: Names of arguments that the explanation describes elsewhere.
 
     Returns:
         `{"type": "integrated-gradients", "steps": 32, …}`.

@@ -15,9 +15,10 @@ from torch import Tensor
 from ..errors import InterpretationError, NotApplicableError
 from ..inputs.labels import labelled_span
 from ..inputs.texts import text_items
+from ..inputs.tokenizers import tokenizer_of
 from ..model.embedding_layers import find_embedding_layers
 from ..space.embedding_space import EmbeddingSpace
-from ..space.prefix.prefix_space import NestedSpace
+from ..space.prefix.prefix_space import PrefixSpace
 from ..space.session import Session
 from ..target.row_loss import RowLoss
 from .recorder import CROSS, DECODER, ENCODER, AttentionCall, Recorder, Run, made_readable
@@ -68,15 +69,15 @@ class AttentionSpace(EmbeddingSpace):
 
     Raises:
         NotApplicableError: If the model computes no attention over heads.
-        InterpretationError: If there is no telling which token stands where.
+        InterpretationError: If it cannot be determined which token stands where.
 
     Attributes:
         runs: The model's stacks of blocks, in the order in which they ran.
-        heads: The instance that each row of the pass held, `(rows,)`.
+        row_instances: The instance that each row of the pass held, `(rows,)`.
         row_of: The row that held each instance, `(instances,)`.
     """
 
-    heads: Tensor
+    row_instances: Tensor
     row_of: Tensor
 
     def __init__(
@@ -91,7 +92,7 @@ class AttentionSpace(EmbeddingSpace):
         made_readable(twin.model)
         layers = find_embedding_layers(twin).layers
         recorder = Recorder(twin.model, [layer.module for layer in layers])
-        self.heads = self.row_of = torch.arange(len(instances))
+        self.row_instances = self.row_of = torch.arange(len(instances))
         with recorder.listening():
             super().__init__(session, instances, row_loss)
         self.runs = recorder.runs()
@@ -109,7 +110,7 @@ class AttentionSpace(EmbeddingSpace):
                 self.layout,
                 self._calls,
                 self._graph[1],
-                self.heads,
+                self.row_instances,
             )
             for number, run in enumerate(self.runs)
         }
@@ -229,17 +230,14 @@ class AttentionSpace(EmbeddingSpace):
         """The wordpieces that a call embedded, by the names that their tokenizer gives them."""
         call = self._calls[number]
         indexer = self.indexer(call)
-        tokenizer = getattr(indexer, "_tokenizer", None)
-        if tokenizer is None:
-            # A mismatched indexer has that of the matched one in it.
-            tokenizer = getattr(getattr(indexer, "_matched_indexer", None), "_tokenizer", None)
+        tokenizer = tokenizer_of(indexer)
         names = getattr(tokenizer, "convert_ids_to_tokens", None)
         same = len(self._embedded) == len(self._calls)
         given = self._embedded[number] if same else None
         if names is None or given is None:
             return []
         ids = given.T if call.transposed else given
-        own = ids.reshape(len(self.heads), -1)[self.row_of[row]].tolist()
+        own = ids.reshape(len(self.row_instances), -1)[self.row_of[row]].tolist()
         return [name or "" for name in names(own)]
 
     def _check(self) -> None:
@@ -262,10 +260,10 @@ class AttentionSpace(EmbeddingSpace):
                     )
 
 
-class NestedAttentionSpace(AttentionSpace, NestedSpace):
-    """The same, where instances that are beginnings of a text are read in its row: no position
-    looks at what comes after it.
+class PrefixAttentionSpace(AttentionSpace, PrefixSpace):
+    """The same, where instances that are prefixes of a text share the row of the whole text: no
+    position attends to a later one.
 
     Raises:
-        NotNested: If the model's positions do.
+        NotCausalError: If a position of the model does.
     """

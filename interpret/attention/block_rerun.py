@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InterpretationError
-from ..model.hooks import listened_to
+from ..model.hooks import disable_fastpath
 from ..space.embedding_space import EmbeddingSpace
 from .attention_mode import AttentionMode
 from .call_stack import Frame, first_tensor
@@ -116,7 +116,7 @@ class Rerun:
         args, kwargs = self._block.args, self._block.kwargs
         if sequences is not None:
             args, kwargs = self._copies((args, kwargs), sequences)
-        with torch.no_grad(), listened_to(self._block.module), AttentionMode(zero):
+        with torch.no_grad(), disable_fastpath(self._block.module), AttentionMode(zero):
             states = first_tensor(self._block.module(*_cacheless(args), **_cacheless(kwargs)))
             states = None if states is None else self._closed(states)
         if states is None or seen <= self._call.place:

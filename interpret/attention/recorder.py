@@ -166,12 +166,12 @@ class Recorder:
         return next((f for f in self._frames.encoded if id(f.states) in given), None)
 
     def _causal(self, call: AttentionCall) -> bool:
-        """Whether no position looks at one behind it."""
-        told = getattr(call.frame.module, "is_causal", None)
-        if told is None and hasattr(call.frame.module, "is_decoder"):
-            told = call.frame.module.is_decoder
-        if isinstance(told, bool):
-            return told or self._decodes(call)
+        """Whether no position attends to a later one."""
+        causal = getattr(call.frame.module, "is_causal", None)
+        if causal is None and hasattr(call.frame.module, "is_decoder"):
+            causal = call.frame.module.is_decoder
+        if isinstance(causal, bool):
+            return causal or self._decodes(call)
         weights = call.weights
         square = weights.shape[2] == weights.shape[3] > 1
         return square and not bool(weights.detach().triu(1).any())

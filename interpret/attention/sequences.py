@@ -104,7 +104,7 @@ def sequences_of(
     layout: Layout,
     embedded: Sequence[EmbeddingCall],
     leaves: Sequence[Tensor],
-    heads: Tensor,
+    row_instances: Tensor,
 ) -> Sequences:
     """Traces the positions of a run back to the embeddings.
 
@@ -114,13 +114,13 @@ def sequences_of(
         layout: The positions of the instances' embeddings.
         embedded: The calls of the embedding layers.
         leaves: What these returned, as the graph begins there.
-        heads: The instance that each row of the pass held, `(rows,)`.
+        row_instances: The instance that each row of the pass held, `(rows,)`.
 
     Raises:
         InterpretationError: If its states do not depend on the embeddings position by position,
             and nothing else tells whose they are.
     """
-    width, count = layout.tokens.shape[1], len(heads)
+    width, count = layout.tokens.shape[1], len(row_instances)
     numbers = _numbers(call.given, layout, embedded, leaves, count)
     if numbers is not None:
         sequences = len(call.made)
@@ -130,8 +130,10 @@ def sequences_of(
             if len(ids) == sequences and bool(((rows == first[:, None]) | (rows < 0)).all()):
                 by_place = torch.arange(sequences) // max(sequences // count, 1)
                 rows_of = torch.where(first >= 0, first, by_place)
-                return Sequences(layout, heads[rows_of], torch.where(ids >= 0, ids % width, -1))
-    return _by_shape(call, number, layout, embedded, heads)
+                return Sequences(
+                    layout, row_instances[rows_of], torch.where(ids >= 0, ids % width, -1)
+                )
+    return _by_shape(call, number, layout, embedded, row_instances)
 
 
 def _numbers(
@@ -200,7 +202,7 @@ def _by_shape(
     number: int,
     layout: Layout,
     embedded: Sequence[EmbeddingCall],
-    heads: Tensor,
+    row_instances: Tensor,
 ) -> Sequences:
     """Position for position, where states and embeddings have the same places."""
     given = call.given.transpose(0, 1) if call.transposed else call.given
@@ -208,18 +210,18 @@ def _by_shape(
     for place, one in enumerate(embedded):
         batch, positions = one.shape[1::-1] if one.transposed else one.shape[:2]
         per_row = batch // len(layout.tokens)
-        if (per_row * len(heads), positions) == tuple(given.shape[:2]):
+        if (per_row * len(row_instances), positions) == tuple(given.shape[:2]):
             alike.append(place)
     if len(alike) > 1 and len(alike) == len(embedded):
         alike = alike[number : number + 1]
     if len(alike) != 1:
         raise InterpretationError(
-            f"no telling which token stands where in {type(call.frame.module).__name__}: it was "
+            f"cannot tell which token stands where in {type(call.frame.module).__name__}: it was "
             f"given states of shape {tuple(call.given.shape)}, which depend on the embeddings of "
             "several tokens each; use a gradient method, such as 'integrated-gradients'"
         )
     part = layout.positions_of(alike[0])
     places = torch.arange(part.start, part.stop).view(1, -1)
-    sources = places.expand(len(heads), -1).reshape(given.shape[:2])
-    per_row = given.shape[0] // len(heads)
-    return Sequences(layout, heads.repeat_interleave(per_row), sources)
+    sources = places.expand(len(row_instances), -1).reshape(given.shape[:2])
+    per_row = given.shape[0] // len(row_instances)
+    return Sequences(layout, row_instances.repeat_interleave(per_row), sources)

@@ -42,10 +42,10 @@ def select_rows(collated: Any, rows: Tensor, count: int) -> Any:
     """Copies of some instances, as a batch.
 
     Args:
-        collated: What `collate` made of `count` instances.
+        collated: The result of `collate` for `count` instances.
         rows: The instance that each row of the new batch copies, `(rows,)`.
-        count: How many instances there are. What is not as long (a flag that holds for the
-            whole batch) stays what it is.
+        count: How many instances there are. Values of another length (a flag for the
+            whole batch) are kept.
     """
     if isinstance(collated, Tensor):
         if collated.dim() and collated.shape[0] == count:

@@ -1,4 +1,4 @@
-"""What of a model's outputs a labelled instance stands for, where no label field can say it."""
+"""Which of a model's predictions a labelled instance stands for, where no label field shows it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXPLAINED = "explained"
 """The name of the field, and of the argument that a wrapped `forward` takes it from."""
 
 PRIVATE = "explained_"
-"""How the names of fields and outputs begin that are there for explanations alone."""
+"""The prefix of the names of fields and outputs that exist for explanations only."""
 
 LOG_LIKELIHOOD = "explained_log_likelihood"
 """The output that holds the log-likelihood of what is explained, `(rows,)`."""
@@ -27,14 +27,14 @@ class Explained:
     """One prediction of several that a model makes for an input.
 
     Attributes:
-        label: What an explanation's `target` says of it: `label`, its name; where it belongs to
-            tokens, their `positions`, and `field`, the text field that they are in. What is not
-            there is what the label field says.
+        label: Entries for the `target` of an explanation: `label`, its name; where it belongs to
+            tokens, their `positions`, and `field`, their text field. Missing entries come from the
+            label field.
         choice: Where in the model's outputs it is, in the terms of the `PredictionLabels` that
             made it.
         label_field: The instance's label field that carries it, None if none does.
-        choices: By the index in the label field what `target` says besides, where labels are
-            numbers that mean something else for every input (an alternative, an antecedent).
+        choices: Further entries for `target` by the index in the label field, where labels are
+            numbers with another meaning for every input (an alternative, an antecedent).
         positions: Which tags are explained, where the label field holds a sequence of tags; None
             for all.
     """
@@ -66,7 +66,7 @@ def _is_index(field: Field) -> bool:
 
 
 def explained_by(instance: Instance) -> Explained | None:
-    """The prediction that an instance stands for, None where its label field says it."""
+    """The prediction that an instance stands for, None where its label field shows it."""
     found = instance.fields.get(EXPLAINED)
     what = found.metadata if isinstance(found, MetadataField) else None
     return what if isinstance(what, Explained) else None

@@ -177,7 +177,7 @@ def labelled_span(instance: Instance) -> dict[str, Any] | None:
 
     Returns:
         `label`, its text; `positions`, its tokens; `field`, the text field that it is in. Where
-        the instance says so in `no_answer`, the span stands for that: then the label is empty, and
+        the field `no_answer` is set, the span stands for "no answer": then the label is empty, and
         `no_answer` is true.
     """
     spans = [field for field in instance.fields.values() if isinstance(field, SpanField)]
@@ -208,7 +208,7 @@ def label_namespace(field: LabelLike, model: Model) -> str:
 
 
 def namespace_of(model: Model, otherwise: str = "labels") -> str:
-    """The vocabulary namespace that a model says its labels are in."""
+    """The vocabulary namespace of a model's labels."""
     for name in ("_label_namespace", "label_namespace"):
         namespace = getattr(model, name, None)
         if isinstance(namespace, str):

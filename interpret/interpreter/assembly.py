@@ -1,4 +1,4 @@
-"""Explanations out of scores per position."""
+"""Explanations from scores per position."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from .explanation_warnings import incomplete, zero
 
 @dataclass(frozen=True)
 class Attribution:
-    """What a method found out about the instances of a space.
+    """The result of a method for the instances of a space.
 
     Attributes:
         scores: Score per position, `(instances, positions)`, in units of the target.
         baseline_values: For a method that is complete, the target at its baseline, `(instances,)`.
-        absorbed: For a method that hands the target's value back through the model, what of it
-            was handed to nothing of the input, `(instances,)`.
-        details: Per instance what else the method reports; empty for nothing.
-        matrices: Per instance the attention that the scores were read from; empty for none.
-        remedies: Per instance what this method can do where its scores lack much of what they
-            should add up to, in its own parameters ("take more steps"); empty for nothing.
-        warnings: Per instance what else a reader should know; empty for nothing.
+        absorbed: For a method that propagates the target's value back through the model, the part
+            that reaches no input (biases and the like), `(instances,)`.
+        details: Per instance the method's entries in `Explanation.details`; may be empty.
+        matrices: Per instance the attention that the scores were computed from; may be empty.
+        remedies: Per instance the advice of this method where its scores are incomplete, in its
+            own parameters ("take more steps"); may be empty.
+        warnings: Per instance further warnings; may be empty.
     """
 
     scores: Tensor
@@ -101,7 +101,8 @@ def _explanation(
 
 
 def _delta(attribution: Attribution, row: int, target: JsonDict, total: float) -> float | None:
-    """What the scores, of a sum, lack of what they should add up to; None where they need not."""
+    """The difference between what the scores should add up to and their sum; None for methods that
+    are not complete."""
     if attribution.absorbed is not None:
         return target["value"] - float(attribution.absorbed[row]) - total
     if "baseline_value" in target:
@@ -110,7 +111,8 @@ def _delta(attribution: Attribution, row: int, target: JsonDict, total: float) -
 
 
 def _check_finite(attribution: Attribution, scores: Tensor, method: str) -> None:
-    """Raises what is not finite, the cause first: scores are not where their baseline is not."""
+    """Raises an error for numbers that are not finite, the cause first: scores are not finite where
+    the value at the baseline is not."""
     value = _not_finite(attribution.baseline_values)
     if value is not None:
         raise InterpretationError(
@@ -160,8 +162,7 @@ def _warnings(
 
 
 def _with_text(space: EmbeddingSpace, row: int) -> frozenset[str]:
-    """The fields that have more tokens than those which are in every text: of these alone nothing
-    is expected."""
+    """The fields with tokens of their own, besides those that the tokenizer adds to every text."""
     own = ~space.layout.special[row]
     return frozenset(
         name
@@ -171,12 +172,12 @@ def _with_text(space: EmbeddingSpace, row: int) -> frozenset[str]:
 
 
 def _explained_label(space: EmbeddingSpace, row: int) -> JsonDict:
-    """What of an instance's label the target explains."""
+    """The part of an instance's label that the target explains."""
     found = space.target.explained_label(_label(space, row))
     what = explained_by(space.instances[row])
     if found.get("label") is not None or what is None:
         return found
-    # It is of no single choice.
+    # The label is not a single choice: leave out the keys of choices.
     of_choices = {key for choice in what.choices for key in choice}
     return {key: one for key, one in found.items() if key == "label" or key not in of_choices}
 
@@ -192,7 +193,7 @@ def _label(space: EmbeddingSpace, row: int) -> JsonDict:
 
 
 def _carried_label(space: EmbeddingSpace, row: int) -> JsonDict:
-    """What the fields of an instance say of its label."""
+    """The label in the fields of an instance."""
     instance = space.instances[row]
     if space.labels is None:
         return labelled_span(instance) or {"label": None}
@@ -235,7 +236,8 @@ def _by_token(
     items: Sequence[TextItem],
     aggregation: Aggregation,
 ) -> tuple[Tensor, float]:
-    """The scores of a field's tokens over all calls that embedded it, and what fell beside."""
+    """The scores of a field's tokens over all calls that embedded it, and the sum of the scores of
+    positions that belong to no token."""
     count = sum(len(item.text.tokens) for item in items)
     total, rest = scores.new_zeros(count), 0.0
     for number, call in enumerate(space.layout.calls):

@@ -1,4 +1,4 @@
-"""Which inputs of a model may share a batch, as far as has been found out."""
+"""Which inputs of a model may share a batch, as far as is known."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Job:
 
 @dataclass
 class BatchSharing:
-    """What an interpreter has found out about its model. At first everything may share a batch.
+    """What an interpreter knows about batches of its model. At first all inputs may share a batch.
 
     Attributes:
-        equal_lengths: Whether only inputs of equal length may: the model sees padding.
+        equal_lengths: Whether only inputs of equal length may: padding changes the outputs.
         single: Whether none may: the model mixes the rows of a batch, or takes one row only.
     """
 
@@ -49,7 +49,7 @@ class BatchSharing:
         return list(by_length.values())
 
     def refuse(self, jobs: Sequence[Job]) -> None:
-        """Takes note that some jobs, each of which is right alone, were not in one batch."""
+        """Records that some jobs failed in one batch although each succeeds alone."""
         if not self.equal_lengths and len({job.length for job in jobs}) > 1:
             self.equal_lengths = True
         else:

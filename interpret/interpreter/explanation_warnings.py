@@ -1,7 +1,7 @@
-"""What a reader of scores should know: one function a condition.
+"""Warnings in explanations: one function for each condition.
 
-Each returns the sentence, None where there is nothing to say. Advice names what the caller's method
-takes: where it differs from method to method, the method hands it in.
+Each returns the warning, or None where the condition does not hold. Advice names parameters of the
+method; where it differs between methods, the method passes it in.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NOISE = 0.5
 
 
 def incomplete(delta: float, due: float, what: str, remedy: str) -> str | None:
-    """That the attributions lack more than 5 % of what they should add up to.
+    """The warning that the attributions lack more than 5 % of what they should add up to.
 
     Args:
         delta: What they lack.
@@ -34,8 +34,10 @@ def incomplete(delta: float, due: float, what: str, remedy: str) -> str | None:
     """
     if not lacks(delta, due):
         return None
-    said = f"the attributions lack {delta:.3g} of the {what} {due:.3g} that they should add up to"
-    return f"{said}; {remedy}" if remedy else said
+    warning = (
+        f"the attributions lack {delta:.3g} of the {what} {due:.3g} that they should add up to"
+    )
+    return f"{warning}; {remedy}" if remedy else warning
 
 
 def lacks(delta: float, due: float) -> bool:
@@ -43,41 +45,44 @@ def lacks(delta: float, due: float) -> bool:
     return abs(delta) > LARGE_DELTA * abs(due) and abs(delta) > _ROUNDING
 
 
-def lost_by(lost: Mapping[str, float], without_rule: Collection[str]) -> str:
-    """What to do where DeepLIFT lacks much: by which operations.
+def lost_by(lost: Mapping[str, float], unsupported_ops: Collection[str]) -> str:
+    """The advice where the attributions of DeepLIFT lack much of the difference.
 
     Args:
-        lost: How much the operations lost that lost most; empty where none did.
-        without_rule: The operations that DeepLIFT has no rule for.
+        lost: How much was lost, by the name of the operation, of those that lost most.
+        unsupported_ops: The operations that DeepLIFT has no rule for.
     """
-    unruled = {name: amount for name, amount in lost.items() if name in without_rule}
-    if unruled:
-        return f"DeepLIFT has no rule for {_amounts(unruled)}; use 'integrated-gradients'"
+    unsupported = {name: amount for name, amount in lost.items() if name in unsupported_ops}
+    if unsupported:
+        return f"DeepLIFT has no rule for {_amounts(unsupported)}; use 'integrated-gradients'"
     if lost:
         return f"most was lost by {_amounts(lost)}; use 'integrated-gradients'"
     return "name another baseline, or use 'integrated-gradients'"
 
 
 def absorbed_more(
-    value: float, absorbed: Mapping[str, float], without_rule: Collection[str], instead: str | None
+    value: float,
+    absorbed: Mapping[str, float],
+    unsupported_ops: Collection[str],
+    instead: str | None,
 ) -> str | None:
-    """That LRP hands more of a target's value to nothing of the input than there was, or much of it
-    to an operation that it has no rule for.
+    """The warning that biases and non-linearities absorb more than the target's value, or that an
+    operation without a rule absorbs much of it; None where neither is so.
 
     Args:
         value: The target's value.
-        absorbed: What was handed to nothing of the input, by what took it.
-        without_rule: The operations that LRP has no rule for.
-        instead: The name of a target that is not next to nothing where the model is sure.
+        absorbed: How much of the value each operation absorbed, by its name.
+        unsupported_ops: The operations that LRP has no rule for.
+        instead: The name of a target that does not saturate; None where there is none.
     """
-    unruled = {
+    unsupported = {
         name: amount
         for name, amount in absorbed.items()
-        if name in without_rule and lacks(amount, value)
+        if name in unsupported_ops and lacks(amount, value)
     }
-    if unruled:
+    if unsupported:
         return (
-            f"LRP has no rule for {_amounts(unruled)}, which absorbed that much of the value "
+            f"LRP has no rule for {_amounts(unsupported)}, which absorbed that much of the value "
             f"{value:.3g}; use 'integrated-gradients'"
         )
     total = sum(absorbed.values())
@@ -96,7 +101,7 @@ def _amounts(of: Mapping[str, float]) -> str:
 
 
 def zero(one: InputAttribution, with_text: frozenset[str]) -> str | None:
-    """That all attributions of a field are zero.
+    """The warning that all attributions of a field are zero.
 
     Args:
         one: The scores of a field.
@@ -111,11 +116,11 @@ def zero(one: InputAttribution, with_text: frozenset[str]) -> str | None:
 
 
 def saturated(space: EmbeddingSpace) -> list[list[str]]:
-    """That the target is so flat at an input that its gradient there says little; for methods that
-    look at the input alone.
+    """The warning that the target is saturated at an input, where its gradient says little; for
+    methods that take the gradient at the input only.
 
     Returns:
-        Per instance of the space what to warn of.
+        Per instance of the space a list with the warning, or an empty list.
     """
     target, instead = space.target, space.unsaturated_target
     advice = f"use the target {instead!r}" if instead else "use a target that does not saturate"
@@ -131,7 +136,7 @@ def saturated(space: EmbeddingSpace) -> list[list[str]]:
 
 
 def one_position(scores: Tensor, names: Sequence[str]) -> str | None:
-    """That one position has over 95 % of the attention.
+    """The warning that one position has over 95 % of the attention.
 
     Args:
         scores: Of the positions of an instance, padding left out, `(positions,)`.
@@ -152,7 +157,8 @@ def one_position(scores: Tensor, names: Sequence[str]) -> str | None:
 
 
 def jump(height: float, place: float, width: float) -> str:
-    """That the target jumps along a path, where an integral of its gradient cannot be complete.
+    """The warning that the target jumps along a path, so that no integral of its gradient is
+    complete.
 
     Args:
         height: By how much.
@@ -167,7 +173,7 @@ def jump(height: float, place: float, width: float) -> str:
 
 
 def unconverged(lacking: float, asked: float, steps: int, max_steps: int) -> str:
-    """That an integral was not refined to the tolerance.
+    """The warning that an integral was not refined to the tolerance.
 
     Args:
         lacking: What the panels of the path lack, added up without regard to sign.
@@ -182,7 +188,7 @@ def unconverged(lacking: float, asked: float, steps: int, max_steps: int) -> str
 
 
 def noisy(sums: Tensor, samples: int) -> str | None:
-    """That the sum of scores that are a mean over random samples is mostly chance.
+    """The warning that the sum of scores that are a mean over random samples is mostly noise.
 
     Args:
         sums: The sum of the scores at each sample, `(samples,)`.
@@ -200,14 +206,14 @@ def noisy(sums: Tensor, samples: int) -> str | None:
 
 
 def token_incomplete(deltas: Tensor, dues: Tensor, remedy: str) -> str | None:
-    """That the score of a token lacks more than 5 % of what the token makes of a difference.
+    """The warning that a token's score lacks more than 5 % of the difference that the token makes.
 
     Args:
         deltas: What the score of each token lacks, `(tokens,)`.
         dues: What it should be, `(tokens,)`.
         remedy: What to do about it.
     """
-    # Of a token that makes next to no difference the largest of all is the measure.
+    # The scale is the largest difference of all tokens, as a token's own may be nearly 0.
     scale = LARGE_DELTA * dues.abs().amax() if len(dues) else torch.zeros(())
     worst = deltas.abs().amax() if len(deltas) else torch.zeros(())
     if worst <= scale or worst <= _ROUNDING:

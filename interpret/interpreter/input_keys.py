@@ -8,17 +8,17 @@ from typing import Any
 
 
 class InputKeys(dict[str, Any]):
-    """An input that remembers which keys were looked for: a `dict` to whoever reads it.
+    """An input that records which keys were looked up; otherwise a plain `dict`.
 
-    So a `KeyError` can be told apart that is about the input from one of the model's own. Copies
-    made by `copy` and `deepcopy` share what is remembered.
+    The record distinguishes a `KeyError` for a key that the input lacks from one of the model's
+    own. Copies made by `copy` and `deepcopy` share the record.
 
     Args:
         given: The input.
 
     Attributes:
-        read: Keys that were looked for and are there.
-        missing: Keys that were looked for and are not there.
+        read: Keys that were looked up and found.
+        missing: Keys that were looked up and not found.
     """
 
     def __init__(self, given: Mapping[str, Any]) -> None:
@@ -64,7 +64,7 @@ class InputKeys(dict[str, Any]):
 
     def _note(self, key: Any) -> bool:
         there = super().__contains__(key)
-        # What was taken out was there.
+        # A key that was popped was there.
         if there or key not in self.read:
             (self.read if there else self.missing).add(key)
         return there
@@ -74,7 +74,7 @@ def misses(given: Any, error: BaseException) -> bool:
     """Whether an error is about a key that an input lacks.
 
     Args:
-        given: The input, as it was given to who raised the error.
+        given: The input that was passed to the function which raised the error.
         error: The error.
     """
     return (

@@ -18,8 +18,10 @@ from torch import nn
 
 from ..contracts import AddsDetails, LabelsUnpredicted
 from ..errors import InterpretationError
+from ..inputs.overrides import overrides
 from ..inputs.tag_spans import tag_spans
 from ..inputs.texts import text_items
+from ..model.learned_positions import most_positions
 from ..space.packing import let_go
 from .input_keys import InputKeys, misses, place_of
 from .predictor_labels import PredictionLabels
@@ -32,9 +34,8 @@ class LabelledInstance:
 
     Attributes:
         instance: The instance with its label, token indexers applied.
-        outputs: The model's outputs that it was labelled by; empty where something else labelled
-            it.
-        labels: What labelled it, None if the predictor did.
+        outputs: The model's outputs that the label comes from; empty where it comes from elsewhere.
+        labels: The labels that labelled it, None if the predictor did.
     """
 
     instance: Instance
@@ -44,12 +45,12 @@ class LabelledInstance:
 
 @dataclass
 class Labelled:
-    """An input with what the model made of it.
+    """An input with its prediction and labelled instances.
 
     Attributes:
-        prediction: What `predict_json` returns, None where it was not asked for.
+        prediction: The result of `predict_json`, None where it was not wanted.
         instances: One labelled instance per prediction to explain.
-        error: Why there are none.
+        error: The error, where there are no instances.
         details: What the predictor adds to the details of their explanations.
     """
 
@@ -71,8 +72,8 @@ def label_json(
         predictor: A predictor that may be run freely (a twin's).
         inputs: The inputs, as for `predict_json`.
         predict: Whether the predictions are wanted.
-        labels: What labels the predictions, attached to the predictor's model; None for the
-            predictor itself.
+        labels: The labels to use, attached to the predictor's model; None where the predictor
+            labels its instances itself.
 
     Returns:
         One per input, in order; an input that fails carries its error.
@@ -96,8 +97,8 @@ def label_instances(
 
 
 def _isolated(predictor: Predictor, label: Callable[[Labelled], None]) -> Labelled:
-    """What a function writes into the result that it is given; if it fails, what it had written of
-    the prediction until then, and the error."""
+    """The result that a function fills; if it fails, the error and the prediction, if that was
+    made."""
     labelled = Labelled()
     try:
         label(labelled)
@@ -111,9 +112,9 @@ def _isolated(predictor: Predictor, label: Callable[[Labelled], None]) -> Labell
 
 def _label_json(predictor: Predictor, json: JsonDict, predict: bool, labelled: Labelled) -> None:
     own = Predictor
-    if _overrides(predictor, own.json_to_labeled_instances) or (
+    if overrides(predictor, own.json_to_labeled_instances) or (
         predict
-        and (_overrides(predictor, own.predict_json) or _overrides(predictor, own.predict_instance))
+        and (overrides(predictor, own.predict_json) or overrides(predictor, own.predict_instance))
     ):
         labelled.prediction = _reading(predictor, predictor.predict_json, json) if predict else None
         instances = _reading(predictor, predictor.json_to_labeled_instances, json)
@@ -174,16 +175,16 @@ def _indexed_and_predicted(predictor: Predictor, instance: Instance) -> dict[str
 def _reading(
     predictor: Predictor, read: Callable[[JsonDict], Any], json: JsonDict, reads: bool = False
 ) -> Any:
-    """What a predictor makes of a copy of an input.
+    """The result of a predictor's method for a copy of an input.
 
     Args:
         predictor: The predictor.
-        read: What it does with the copy.
+        read: The method.
         json: The input.
-        reads: Whether that is nothing but reading, as `_json_to_instance` is: no model runs.
+        reads: Whether the method only reads the input, as `_json_to_instance` does: no model runs.
 
     Raises:
-        InterpretationError: If it fails by what is in the input, or by what is not.
+        InterpretationError: If it fails because of the input's values, or of a key it lacks.
     """
     given = json.copy() if isinstance(json, InputKeys) else InputKeys(json)
     try:
@@ -199,7 +200,7 @@ def _reading(
         own = {key: value for key, value in json.items() if key in given.read}
         what = "; ".join(no_texts(own))
         if not what and not reads and read != predictor._json_to_instance:
-            raise  # the model's own, as far as one knows
+            raise  # probably an error of the model
         if not what:
             what = _cause(predictor, own, error)
         raise InterpretationError(
@@ -208,12 +209,12 @@ def _reading(
 
 
 def lone_surrogate(text: str) -> int | None:
-    """The place of the first half of a character in a text, which no tokenizer takes."""
+    """The place of the first lone surrogate (half a character), which no tokenizer takes."""
     return next((n for n, one in enumerate(text) if "\ud800" <= one <= "\udfff"), None)
 
 
 def no_texts(json: JsonDict) -> Iterator[str]:
-    """What in an input is no text, and nothing else either: null, and halves of characters.
+    """The values in an input that no predictor can read: null, and texts with lone surrogates.
 
     Args:
         json: The input, or the part of it that was read.
@@ -236,7 +237,7 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _cause(predictor: Predictor, read: JsonDict, error: Exception) -> str:
-    """What about the part of an input that was read may be the cause of an error."""
+    """The likely cause of an error, from the values that were read of an input."""
     types = ", ".join(
         f"{key!r} is {reprlib.repr(value)} of type {type(value).__name__}"
         for key, value in read.items()
@@ -245,10 +246,10 @@ def _cause(predictor: Predictor, read: JsonDict, error: Exception) -> str:
     place = place_of(error)
     own = {type(predictor).__module__, type(predictor._dataset_reader).__module__}
     if types and place.rpartition(".")[0] not in own:
-        # What a tokenizer advises, it advises those who call it.
+        # A tokenizer's error message addresses its caller, not the user.
         return f"{types}, where mostly a text is wanted ({type(error).__name__})"
     says = f"it says {type(error).__name__}: {error}"
-    return f"{types}; {says}" if types else f"{says}; look whether each key holds what it should"
+    return f"{types}; {says}" if types else f"{says}; check the type of the value of each key"
 
 
 def _label_instance(
@@ -282,8 +283,8 @@ def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:
     except InterpretationError:
         raise
     except Exception as error:
-        # What a model is to write has no tokens yet.
-        unwritten = getattr(predictor._model, "growing", None)
+        # The field that a model generates into has no tokens yet.
+        unwritten = getattr(predictor._model, "generated_field", None)
         empty = [
             item.name(name)
             for name, field in instance.fields.items()
@@ -298,14 +299,9 @@ def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:
         ) from error
 
 
-def _overrides(predictor: Predictor, method: Any) -> bool:
-    own = getattr(predictor, method.__name__)
-    return getattr(own, "__func__", own) is not method
-
-
 def _is_plain_tagger(predictor: Predictor) -> bool:
     return isinstance(predictor, SentenceTaggerPredictor) and not (
-        _overrides(predictor, SentenceTaggerPredictor.predictions_to_labeled_instances)
+        overrides(predictor, SentenceTaggerPredictor.predictions_to_labeled_instances)
     )
 
 
@@ -323,7 +319,7 @@ def _label_spans(predictor: Predictor, instance: Instance, tags: list[str]) -> l
 
 
 def _explained(predictor: Predictor, error: Exception) -> Exception:
-    """The error, as one that says what to do where that is known."""
+    """The error, replaced by one with advice where there is any."""
     name = type(predictor).__name__
     if isinstance(error, RuntimeError) and "implement this method" in str(error):
         return InterpretationError(
@@ -336,9 +332,9 @@ def _explained(predictor: Predictor, error: Exception) -> Exception:
 def _check_length(predictor: Predictor, instance: Instance) -> None:
     """Refuses a text with more wordpieces than the model has positions.
 
-    The model would fail itself, on a GPU beyond repair.
+    The model would fail too, and on a GPU such an error makes the whole process unusable.
     """
-    limit = min(map(_positions, _unfolded_transformers(predictor)), default=None)
+    limit = min(map(most_positions, _unfolded_transformers(predictor)), default=None)
     if limit is None:
         return
     instance.index_fields(predictor._model.vocab)
@@ -356,15 +352,3 @@ def _unfolded_transformers(predictor: Predictor) -> Iterator[nn.Module]:
     for module in predictor._model.modules():
         if isinstance(module, PretrainedTransformerEmbedder) and module._max_length is None:
             yield module.transformer_model
-
-
-def _positions(transformer: nn.Module) -> float:
-    """How many positions a transformer has learned; infinite where it has learned none."""
-    for name, module in transformer.named_modules():
-        last = name.rpartition(".")[2]
-        if last in ("position_embeddings", "wpe") and isinstance(module, nn.Embedding):
-            # RoBERTa's positions begin after that of padding.
-            return module.num_embeddings - (
-                0 if module.padding_idx is None else module.padding_idx + 1
-            )
-    return float("inf")

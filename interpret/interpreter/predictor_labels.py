@@ -1,15 +1,15 @@
-"""Labels for predictors that do not label what they predicted.
+"""Labels for predictors that do not implement `predictions_to_labeled_instances`.
 
-AllenNLP asks a predictor for labelled instances (`predictions_to_labeled_instances`). Many of
-allennlp-models do not implement it. What such a predictor's predictions are, and which number of
-the model says how sure it is of one, is said here, by the predictor's class:
+AllenNLP asks a predictor for labelled instances by this method, and many of allennlp-models do not
+implement it. A class of labels, registered for the predictor's class, defines what the predictions
+of such a predictor are, and which number of the model scores one:
 
     @labels_for("my_package.predictors.ArcPredictor")
     class ArcLabels(PredictionLabels):
         def labelled(self, predictor, instance, outputs):
             ...
 
-A subclass of the user's that implements `predictions_to_labeled_instances` itself has its own way.
+A user's subclass that implements `predictions_to_labeled_instances` itself takes precedence.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from .replayed_prediction import replayed_prediction
 
 Forward = Callable[..., dict[str, Any]]
 
-# As AllenNLP names its default plugins: what registers labels for the predictors that people have.
+# Modules that register labels; a list like that of AllenNLP's default plugins.
 _DEFAULT = ("allennlp_saliency.predictors.allennlp_models",)
 
 
 class PredictionLabels:
-    """What of one kind of predictor is explained, and by which number.
+    """What is explained for one class of predictors, and by which number.
 
-    An object of the class serves any predictor of the kind; it keeps nothing.
+    An object serves any predictor of the class; it has no state.
     """
 
     def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:
@@ -56,8 +56,8 @@ class PredictionLabels:
         instances: Sequence[Instance],
         outputs: Sequence[dict[str, Any]],
     ) -> JsonDict:
-        """What `predict_json` returns for an input: by default it is asked, and the model's outputs
-        for its instances stand for those that it would compute again.
+        """The result of `predict_json` for an input. By default the method is run, with the known
+        outputs of the model for its instances in place of a second forward pass.
 
         Args:
             predictor: The predictor, a private copy.
@@ -86,7 +86,7 @@ class PredictionLabels:
             outputs: What the model returned for it.
 
         Returns:
-            Copies of the instance that carry the label, or say by `explained` what they stand for.
+            Copies of the instance with the label, in a label field or by `explained`.
 
         Raises:
             InterpretationError: If there is nothing that can be explained, with the reason.
@@ -94,8 +94,7 @@ class PredictionLabels:
         raise NotImplementedError
 
     def details(self, predictor: Predictor, outputs: Mapping[str, Any]) -> JsonDict:
-        """What there is to say about all explanations of an instance, as a method has it in
-        `Explanation.details`.
+        """Entries for `Explanation.details` of all explanations of an instance.
 
         Args:
             predictor: The predictor, a private copy.
@@ -104,8 +103,8 @@ class PredictionLabels:
         return {}
 
     def expected(self, model: Model, instance: Instance, outputs: Mapping[str, Any]) -> Expected:
-        """What the model must return for a labelled instance, by the name of the output and
-        without the dimension of the rows: else the explanation would be of another number.
+        """The outputs that the model must return for a labelled instance, by name and without the
+        batch dimension; otherwise the explanation would be of another number.
 
         Args:
             model: A private copy of the model.
@@ -117,12 +116,12 @@ class PredictionLabels:
     def forward(
         self, model: Model, run: Forward, what: Sequence[Explained] | None, inputs: dict[str, Any]
     ) -> dict[str, Any]:
-        """The model's forward pass, with what else is read from it.
+        """The model's forward pass, extended by the outputs that explanations need.
 
         Args:
             model: A private copy of the model.
             run: Its own `forward`.
-            what: What each row stands for; None where the instances do not say.
+            what: What is explained of each row; None where the instances do not specify it.
             inputs: The arguments of `forward`. Those of fields that are named `explained_…` are
                 not for the model; where it predicts, they are left out.
 
@@ -133,7 +132,7 @@ class PredictionLabels:
         return run(**inputs)
 
     def attach(self, model: Model) -> None:
-        """Puts `forward` around that of a private copy of a model."""
+        """Wraps the `forward` of a private copy of a model in this one."""
         run = model.forward
 
         def forward(*args: Any, **inputs: Any) -> dict[str, Any]:

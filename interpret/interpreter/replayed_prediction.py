@@ -1,4 +1,4 @@
-"""What a predictor returns for an input, without running its model again."""
+"""A predictor's output for an input, from model outputs that are known already."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def replayed_prediction(
     instances: Sequence[Instance],
     outputs: Sequence[Mapping[str, Any]],
 ) -> JsonDict:
-    """What `predict_json` returns for an input whose instances the model has been run on.
+    """The result of `predict_json` for an input whose instances the model has run on.
 
     Args:
         predictor: A private copy of the predictor.
@@ -38,7 +38,7 @@ def replayed_prediction(
 
 
 def without_explained(outputs: Mapping[str, Any]) -> JsonDict:
-    """Outputs as JSON, without what is there for explanations alone."""
+    """Outputs as JSON, without those that exist for explanations only."""
     return sanitize({key: value for key, value in outputs.items() if not _is_ours(key)})
 
 
@@ -56,7 +56,7 @@ def _is_plain(predictor: Predictor) -> bool:
 
 
 def _key(instance: Instance) -> str | None:
-    """All that is in an instance, to tell it from another; None where a field does not show it."""
+    """The content of an instance as a key; None where a field has no readable form."""
     try:
         shown = instance.human_readable_dict()
         return repr({name: one for name, one in shown.items() if not _is_ours(name)})
@@ -86,7 +86,7 @@ class _Replay:
         found = [self._known.get(_key(instance)) for instance in instances]
         if any(one is None for one in found):
             return self._model.forward_on_instances(list(instances))
-        # Predictors take from them, and add to them.
+        # Copies, as predictors change them.
         return [
             {key: value for key, value in one.items() if not _is_ours(key)} for one in found if one
         ]

@@ -29,8 +29,8 @@ from ..reduction import Aggregation, Normalization
 from ..registry import construct, describe
 from ..space.embedding_space import EmbeddingSpace, RowLossError
 from ..space.packing import TokenBudget, let_go
-from ..space.prefix.beginnings import texts
 from ..space.prefix.prefix_space import space_of
+from ..space.prefix.prefix_targets import group_by_text
 from ..space.session import Session
 from ..target.prediction_check import Mismatch, expected_outputs
 from ..target.row_loss import RowLoss
@@ -40,7 +40,7 @@ from .batch_sharing import BatchSharing, Job
 from .labelling import Labelled, LabelledInstance, label_instances, label_json
 from .predictor_labels import PredictionLabels, labels_of
 from .to_words import texts_of, to_words
-from .windows import Whole
+from .windows import WindowedInstance
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,9 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     complete: ClassVar[bool] = False
     """Whether the attributions add up to what the target differs from its value at a baseline."""
 
-    padded: ClassVar[bool] = True
-    """Whether instances of different lengths may share a batch: padding changes no value and no
-    gradient, but a method that has rules for operations may see it."""
+    mixes_lengths: ClassVar[bool] = True
+    """Whether instances of different lengths may share a batch. Padding changes no value and no
+    gradient, but it may change what a method with its own backward rules computes."""
 
     def __init__(
         self,
@@ -111,9 +111,9 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         self._checked: set[int] = set()
 
     @property
-    def rows_per_instance(self) -> int:
-        """How many points the method evaluates per instance, about; it decides what is packed
-        together, not what comes out."""
+    def n_evaluations(self) -> int:
+        """About how many points the method evaluates per instance; it decides how instances are
+        packed into batches and does not change the scores."""
         return 1
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
@@ -124,7 +124,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
                 embeddings.
 
         Returns:
-            The scores, `(instances, positions)`, and what else there is to say.
+            The scores, `(instances, positions)`, and further details.
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement attribute()")
 
@@ -240,13 +240,13 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
 
     def _session(self, twin: Twin, inputs: int) -> Session:
         budget = self._token_budget(twin)
-        # The graph of the prediction is of use for one input that is looked at where it is. Of
-        # several, passes for all together take less time.
-        once = inputs == 1 and self.rows_per_instance == 1
+        # The prediction's graph saves a pass for a single input whose gradient is taken at the
+        # input itself. For several inputs it is faster to run all in one batch again.
+        once = inputs == 1 and self.n_evaluations == 1
         try:
             found = find_embedding_layers(twin)
         except InterpretationError:
-            # What is wrong is told of every input, once it is labelled.
+            # The same error is reported for every input, once it is labelled.
             return Session(twin, self.target, budget)
         cache = PredictionCache(found, graphs=budget.tokens if once else 0)
         return Session(twin, self.target, budget, cache)
@@ -258,7 +258,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         errors: dict[int, Exception] = {
             owner: one.error for owner, one in enumerate(labelled) if one.error is not None
         }
-        work: list[tuple[int, Whole]] = []
+        work: list[tuple[int, WindowedInstance]] = []
         pairs: list[tuple[Instance, Expected | None]] = []
         for owner, one in enumerate(labelled):
             try:
@@ -278,7 +278,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         for owner, whole in work:
             results = [next(done) for _ in whole.instances]
             try:
-                explanation = self._told(whole, results, labelled[owner].details)
+                explanation = self._explanation(whole, results, labelled[owner].details)
                 explanations.setdefault(owner, []).append(explanation)
             except Exception as error:
                 errors.setdefault(owner, error)
@@ -289,24 +289,26 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             for owner, one in enumerate(labelled)
         ]
 
-    def _prepared(self, twin: Twin, instance: Instance) -> list[Whole]:
+    def _prepared(self, twin: Twin, instance: Instance) -> list[WindowedInstance]:
         wanted = self.target.instances(instance, twin.model)
-        prepared = [Whole.of(one, twin.model) for one in wanted]
+        prepared = [WindowedInstance.of(one, twin.model) for one in wanted]
         for whole in prepared:
             for one in whole.instances:
                 one.index_fields(twin.model.vocab)
         return prepared
 
-    def _expected(self, twin: Twin, whole: Whole, found: LabelledInstance) -> Expected | None:
-        """What the model must return for an instance; None for the parts of one."""
+    def _expected(
+        self, twin: Twin, whole: WindowedInstance, found: LabelledInstance
+    ) -> Expected | None:
+        """What the model must return for an instance; None for the windows of one."""
         if whole.cut is not None or not found.outputs:
             return None
         if found.labels is not None:
             return found.labels.expected(twin.model, whole.instance, found.outputs)
         return expected_outputs(twin.model, whole.instance, found.outputs)
 
-    def _told(
-        self, whole: Whole, results: Sequence[Explanation | Exception], details: JsonDict
+    def _explanation(
+        self, whole: WindowedInstance, results: Sequence[Explanation | Exception], details: JsonDict
     ) -> Explanation:
         explanation = whole.explanation(results)
         if details:
@@ -323,14 +325,12 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     ) -> list[Explanation | Exception]:
         budget = session.budget
         instances = [instance for instance, _ in pairs]
-        together = self._together(session.twin, instances)
-        lengths = [max(_length(instances[i]) for i in members) for members in together]
-        shapes = None if self.padded else [str(i.get_padding_lengths()) for i in instances]
-        packed = budget.groups(lengths, self.rows_per_instance, shapes)
+        units = self._forward_groups(session.twin, instances)
+        lengths = [max(_length(instances[i]) for i in members) for members in units]
+        shapes = None if self.mixes_lengths else [str(i.get_padding_lengths()) for i in instances]
+        packed = budget.groups(lengths, self.n_evaluations, shapes)
         results: list[Explanation | Exception] = [InterpretationError()] * len(instances)
-        groups = [
-            [(i, lengths[unit]) for unit in units for i in together[unit]] for units in packed
-        ]
+        groups = [[(i, lengths[unit]) for unit in group for i in units[unit]] for group in packed]
         for group in _with_progress(groups, progress):
             jobs = [Job(*pairs[number], length) for number, length in group]
             explained = self._explain_group(session, jobs)
@@ -344,16 +344,16 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         tokens = budget.tokens if self.token_budget is None else self.token_budget
         return TokenBudget(tokens, self._sharing.single)
 
-    def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
-        """The instances that one forward pass may serve."""
-        if not self.padded:
+    def _forward_groups(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
+        """The instances that may share a forward pass, as groups of their numbers."""
+        if not self.mixes_lengths:
             return [[number] for number in range(len(instances))]
-        return texts(twin.model, instances)
+        return group_by_text(twin.model, instances)
 
     def _explain_group(
         self, session: Session, jobs: Sequence[Job]
     ) -> list[Explanation | Exception]:
-        """Explains instances together as far as the model allows, and where that fails one by
+        """Explains instances in one batch as far as the model allows; where that fails, one by
         one."""
         groups = self._sharing.groups(jobs)
         if len(groups) > 1:
@@ -363,7 +363,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         except Mismatch as mismatch:
             if len(jobs) == 1:
                 return [mismatch.error(name_of(session.twin.model))]
-            # Is it the batch, or would it be so alone?
+            # Find out whether the batch is the cause: explain the instance alone.
             alone = self._explain_group(session, [jobs[mismatch.row]])[0]
             if not isinstance(alone, Exception):
                 self._sharing.refuse(jobs)
@@ -388,24 +388,24 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         space = make(RowLoss())
         space.check_predicted([job.expected for job in jobs])
         space.check_alone(_unpredicted_and_padded(jobs))
-        if not space.takes_loss_as_it_is:
+        if not space.loss_reduction_unknown:
             try:
                 return self._explanations(space)
             except RowLossError:
                 pass
-        # Raises where the instances cannot share a batch; each alone they can.
+        # This raises an error where the instances cannot share a batch; then each is run alone.
         return self._explanations(make(RowLoss(space.loss_reduction())))
 
     def space(
         self, session: Session, instances: Sequence[Instance], row_loss: RowLoss
     ) -> EmbeddingSpace:
-        """The space that `attribute` is given: coordinates are input embeddings, unless a method
-        looks elsewhere."""
+        """The space that `attribute` is given: its coordinates are the input embeddings, unless a
+        method overrides this."""
         return space_of(session, instances, row_loss)
 
     def _explanations(self, space: EmbeddingSpace) -> list[Explanation]:
         attribution = self.attribute(space)
-        space.check()
+        space.verify_row_losses()
         explanations = assemble(
             space, attribution, self.config(), self._target_config(), self.aggregation
         )
@@ -429,7 +429,7 @@ def _differentiating() -> AbstractContextManager[Any]:
 
 
 def _labels(twin: Twin) -> PredictionLabels | None:
-    """What labels a twin's predictions in the place of its predictor, attached to its model."""
+    """The labels registered for a twin's predictor, attached to its model; None if none are."""
     labels = labels_of(twin.predictor)
     if labels is not None:
         labels.attach(twin.model)
@@ -449,8 +449,8 @@ def _cached(session: Session) -> Iterator[None]:
 
 
 def _unpredicted_and_padded(jobs: Sequence[Job]) -> list[int]:
-    """The job with the most padding of those of which nothing was predicted; none where there is no
-    padding."""
+    """The number of the job with the most padding among those without a prediction; empty where
+    there is no padding."""
     longest = max(job.length for job in jobs)
     padded = [n for n, job in enumerate(jobs) if not job.expected and job.length < longest]
     return sorted(padded, key=lambda n: jobs[n].length)[:1]

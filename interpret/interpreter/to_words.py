@@ -32,14 +32,14 @@ class _Unit:
 def to_words(explanation: Explanation, texts: Mapping[str, str] | None = None) -> Explanation:
     """An explanation whose tokens are words: the scores of a word's tokens are added up.
 
-    Nothing is lost: the sum over a field stays what it is. A token that reaches into two words
+    The sum over a field does not change. A token that reaches into two words
     makes them one; a token of nothing but space goes to the word behind it; a token that stands
     nowhere in the text (a special token) stays by itself.
 
     Args:
         explanation: What an interpreter returned.
-        texts: The text of each input by its name (`InputAttribution.field`). One that is not
-            there is put together from its tokens, as far as they say where they stand.
+        texts: The text of each input by its name (`InputAttribution.field`). A missing text is
+            rebuilt from its tokens, by their offsets where they have them.
     """
     texts = texts or {}
     units = {one.field: _units_of(one, texts.get(one.field)) for one in explanation.inputs}
@@ -82,8 +82,8 @@ def _bare(token: str) -> str:
 
 
 def text_of_tokens(tokens: Sequence[Token]) -> str:
-    """A text with each token where it says it stands, from its first character on; where tokens do
-    not say, one after the other."""
+    """A text rebuilt from its tokens, each at its offset; where offsets are missing, the tokens one
+    after the other."""
     spans = token_spans(tokens)
     names = [token.text or "" for token in tokens]
     if any(span is None for span in spans):
@@ -147,7 +147,7 @@ def _extent(words: Sequence[Span], same: Sequence[int], first: int) -> Span:
 
 
 def _text_of(tokens: Sequence[str], offsets: Sequence[Span | None]) -> str:
-    """A text with each token where it says it stands, as far as it fits there."""
+    """A text rebuilt from its tokens, each at its offset as far as it fits there."""
     length = max((span[1] for span in offsets if span is not None), default=0)
     text = [" "] * length
     for token, span in zip(tokens, offsets, strict=True):

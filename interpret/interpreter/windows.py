@@ -1,11 +1,11 @@
-"""Texts that are longer than a model takes: explained by parts, told as a whole.
+"""Texts that are longer than a model takes: explained by window, then merged.
 
-A model that can read a long text in parts has a method `in_parts`, which makes of a labelled
-instance that is too long the `Parts` to explain in its place. To everything else a part is an
-instance like any other: it shares batches, and every method explains it. Afterwards the scores
-are put back where they belong in the whole text, and the mean over the parts is taken. So what is
-explained is the mean of the target over the parts, F̄ = 1/W Σ_w F_w, and as every term of a
-complete explanation is linear in it, Σ attributions + unassigned + convergence delta =
+A model that can read a long text in windows has a method `windows_of`, which returns for a labelled
+instance that is too long the `Windows` to explain in its place. To everything else a window is an
+instance like any other: it shares batches, and every method explains it. Afterwards the scores of
+each window are placed at their tokens of the complete text, and the mean over the windows is taken.
+So what is explained is the mean of the target over the windows, F̄ = 1/W Σ_w F_w, and as every term
+of a complete explanation is linear in it, Σ attributions + unassigned + convergence delta =
 F̄(x) - F̄(x').
 """
 
@@ -19,58 +19,64 @@ from allennlp.data import Instance
 from allennlp.data.tokenizers import Token
 from allennlp.models import Model
 
-from ..contracts import Part, Parts, ReadsParts
+from ..contracts import ReadsWindows, Window, Windows
 from ..explanation import Explanation, InputAttribution, JsonDict
 from ..inputs.texts import text_items, token_spans
 
 
 @dataclass(frozen=True)
-class Whole:
-    """A labelled instance, and what the model reads in its place if it is too long.
+class WindowedInstance:
+    """A labelled instance, and its windows if it is too long for the model.
 
     Attributes:
         instance: The instance.
-        cut: Its parts, None if the model takes it as it is.
+        cut: Its windows, None if the model takes it as it is.
     """
 
     instance: Instance
-    cut: Parts | None = None
+    cut: Windows | None = None
 
     @classmethod
-    def of(cls, instance: Instance, model: Model) -> Whole:
-        """The instance, in parts where the model says so.
+    def of(cls, instance: Instance, model: Model) -> WindowedInstance:
+        """The instance, with windows where the model needs them.
 
         Raises:
-            InterpretationError: If it is too long, and nobody said what to do then.
+            InterpretationError: If it is too long and the policy for long texts is "error".
         """
-        return cls(instance, model.in_parts(instance) if isinstance(model, ReadsParts) else None)
+        return cls(
+            instance, model.windows_of(instance) if isinstance(model, ReadsWindows) else None
+        )
 
     @property
     def instances(self) -> list[Instance]:
         """The instances to explain."""
         if self.cut is None:
             return [self.instance]
-        return [part.instance for part in self.cut.parts]
+        return [window.instance for window in self.cut.windows]
 
     def explanation(self, explained: Sequence[Explanation | Exception]) -> Explanation:
-        """The explanation of the whole.
+        """The explanation of the complete instance.
 
         Args:
-            explained: What became of each of `instances`, in their order.
+            explained: The explanation of each of `instances`, in their order, or the error that
+                prevented it.
 
         Raises:
-            Exception: The first that stands in the place of an explanation.
+            Exception: The first of these errors.
         """
         found: list[Explanation] = []
         for one in explained:
             if isinstance(one, Exception):
                 raise one
             found.append(one)
-        return found[0] if self.cut is None else _merged(self.instance, self.cut, found)
+        return found[0] if self.cut is None else merge_windows(self.instance, self.cut, found)
 
 
-def _merged(whole: Instance, cut: Parts, explained: Sequence[Explanation]) -> Explanation:
-    spread = [_spread(one, part, whole) for one, part in zip(explained, cut.parts, strict=True)]
+def merge_windows(whole: Instance, cut: Windows, explained: Sequence[Explanation]) -> Explanation:
+    """The mean of the windows' explanations, as one explanation of the complete instance."""
+    spread = [
+        _spread(one, window, whole) for one, window in zip(explained, cut.windows, strict=True)
+    ]
     first = spread[0]
     inputs = [
         replace(
@@ -89,7 +95,7 @@ def _merged(whole: Instance, cut: Parts, explained: Sequence[Explanation]) -> Ex
         if all(key in one.target for one in spread)
     }
     deltas = [one.convergence_delta for one in spread if one.convergence_delta is not None]
-    described = describe_parts(cut, whole)
+    described = describe_windows(cut, whole)
     return replace(
         first,
         target={**first.target, **numbers},
@@ -102,22 +108,24 @@ def _merged(whole: Instance, cut: Parts, explained: Sequence[Explanation]) -> Ex
     )
 
 
-def describe_parts(cut: Parts, whole: Instance) -> JsonDict:
+def describe_windows(cut: Windows, whole: Instance) -> JsonDict:
     """What was done with an instance that is too long: `policy`, `limit`, `tokens` (how many there
-    are), `dropped` (how many of them are in no part), and `windows`: per part, by text, which
+    are), `dropped` (how many of them are in no window), and `windows`: per window, by text, which
     tokens `[start, end)` it has."""
-    names = dict.fromkeys(name for part in cut.parts for name in part.places)
+    names = dict.fromkeys(name for window in cut.windows for name in window.places)
     dropped = 0
     for name in names:
         count = len(_tokens(whole, name))
-        read = [set(part.places.get(name, range(count))) for part in cut.parts]
+        read = [set(window.places.get(name, range(count))) for window in cut.windows]
         dropped += count - len(set().union(*read))
     return {
         "policy": cut.policy,
         "limit": cut.limit,
         "tokens": cut.length,
         "dropped": dropped,
-        "windows": [{name: list(span) for name, span in part.spans.items()} for part in cut.parts],
+        "windows": [
+            {name: list(span) for name, span in window.spans.items()} for window in cut.windows
+        ],
     }
 
 
@@ -125,17 +133,17 @@ def _mean(numbers: Sequence[float]) -> float:
     return fsum(numbers) / len(numbers)
 
 
-def _spread(explanation: Explanation, part: Part, whole: Instance) -> Explanation:
-    """The explanation of a part, as one of the whole to which the other tokens add nothing."""
+def _spread(explanation: Explanation, window: Window, whole: Instance) -> Explanation:
+    """The explanation of a window, with zeros for the tokens that are not in it."""
     inputs = [
-        _over_all(one, part.places[one.field], _tokens(whole, one.field))
-        if one.field in part.places
+        _over_all(one, window.places[one.field], _tokens(whole, one.field))
+        if one.field in window.places
         else one
         for one in explanation.inputs
     ]
     target = explanation.target
     only = inputs[0].field if len(inputs) == 1 else ""
-    places = part.places.get(target.get("field", only))
+    places = window.places.get(target.get("field", only))
     if "positions" in target and places is not None:
         target = {**target, "positions": [places[place] for place in target["positions"]]}
     return replace(explanation, inputs=inputs, target=target)
@@ -162,8 +170,8 @@ def _tokens(whole: Instance, name: str) -> list[Token]:
 
 
 def _details(each: Sequence[JsonDict]) -> JsonDict:
-    """What a method reports of all parts: as of one where it is the same of all; a yes where it
-    is yes of all; else in a list."""
+    """The details of all windows, key by key: the value where it is the same for all; of booleans
+    whether all are true; else a list of the values."""
     merged: JsonDict = {}
     for key in dict.fromkeys(key for one in each for key in one):
         values = [one.get(key) for one in each]
@@ -176,12 +184,12 @@ def _details(each: Sequence[JsonDict]) -> JsonDict:
     return merged
 
 
-def _unread(told: JsonDict) -> list[str]:
-    if not told["dropped"]:
+def _unread(described: JsonDict) -> list[str]:
+    if not described["dropped"]:
         return []
     return [
-        f"{told['dropped']} of {told['tokens']} tokens were not read, as the model takes "
-        f"{told['limit']} and overlong is {told['policy']!r}; their scores are 0"
+        f"{described['dropped']} of {described['tokens']} tokens were not read, as the model takes "
+        f"{described['limit']} and overlong is {described['policy']!r}; their scores are 0"
     ]
 
 

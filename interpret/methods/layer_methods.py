@@ -15,11 +15,11 @@ from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..model.embedding_layers import inner_layer_name
 from ..model.twin import Twin
 from ..space.embedding_space import EmbeddingSpace
-from ..space.layer_space import InnerSpace
+from ..space.layer_space import LayerSpace
 from ..space.session import Session
 from ..target.row_loss import RowLoss
 from .gradient.input_x_gradient import InputXGradient
-from .path.baseline_method import AgainstBaseline
+from .path.baseline_method import BaselineMethod
 from .path.integrated_gradients import IntegratedGradients
 
 
@@ -58,15 +58,15 @@ class AtLayer(SaliencyInterpreter):
     ) -> EmbeddingSpace:
         if self.layer is None:
             return super().space(session, instances, row_loss)
-        return InnerSpace(session, instances, row_loss, self.layer)
+        return LayerSpace(session, instances, row_loss, self.layer)
 
-    def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
+    def _forward_groups(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
         if self.layer is None:
-            return super()._together(twin, instances)
+            return super()._forward_groups(twin, instances)
         return [[number] for number in range(len(instances))]
 
 
-class AtLayerAgainstBaseline(AtLayer, AgainstBaseline):
+class LayerBaselineMethod(AtLayer, BaselineMethod):
     """A method that compares a layer's states for the input with those for a baseline.
 
     Args:
@@ -89,7 +89,7 @@ class LayerGradientXActivation(AtLayer, InputXGradient):
 
 
 @SaliencyInterpreter.register("layer-integrated-gradients")
-class LayerIntegratedGradients(AtLayerAgainstBaseline, IntegratedGradients):
+class LayerIntegratedGradients(LayerBaselineMethod, IntegratedGradients):
     """Integrated gradients on the straight path between a layer's outputs for the baseline and
     for the input; complete as `integrated-gradients` is.
 

@@ -1,3 +1,3 @@
-"""The private copy of the user's model: how it is made, where its embedding layers are, hooks on
-it, and what it computed already. Neither targets nor methods are known here.
+"""The private copy of the user's model: how it is made, its embedding layers, hooks on it, and the
+cache of its outputs. Nothing here depends on targets or methods.
 """

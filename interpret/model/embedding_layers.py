@@ -21,6 +21,7 @@ from transformers import PreTrainedModel
 
 from ..contracts import JoinsTexts
 from ..errors import InterpretationError, SettingError
+from ..inputs.overrides import overrides
 from .twin import Twin
 
 
@@ -31,10 +32,10 @@ class EmbeddingLayer:
     Attributes:
         module: The layer, in the twin. Its output ends in `(positions, dim)`.
         indexer: Name of the token indexer whose indices it embeds, None where the predictor
-            names the layer itself and nothing says whose indices it takes.
+            names the layer itself and its indexer is not known.
         transformer: The embedder of the transformer that the layer is in.
-        embeds: Whether it takes the indexer's indices; otherwise it takes vectors, of what the
-            indexer indexes or, where there is no indexer, of tokens.
+        embeds: Whether it takes the indexer's indices; otherwise it takes vectors, one per index
+            or, where there is no indexer, one per token.
     """
 
     module: nn.Module
@@ -48,11 +49,12 @@ class EmbeddingLayers:
     """The layers of a predictor that are attributed to.
 
     Attributes:
-        embedders: The modules that are given texts: the text field embedder, or the layers that
+        embedders: The modules that take texts: the text field embedder, or the layers that
             embed the ids of a model that joins its texts.
         layers: The layers whose outputs are attributed to.
         backbone: The module that does most of the work and whose outputs the rest of the model is
-            computed from; None if a prediction calls it otherwise than the run that explains it.
+            computed from; None if a prediction calls it with other arguments than the run that
+            explains it.
     """
 
     embedders: tuple[nn.Module, ...]
@@ -71,8 +73,8 @@ class NamesLayers(Protocol):
 def find_embedding_layers(twin: Twin) -> EmbeddingLayers:
     """Finds the layers to interpret.
 
-    A model that joins its texts names them itself. A predictor that overrides
-    `get_interpretable_layer` has the say, and then a model that names its layers. Otherwise every
+    A model that joins its texts names them itself. Next come a predictor that overrides
+    `get_interpretable_layer` and a model that names its layers. Otherwise every
     token embedder of the predictor's text field embedder counts: the input embeddings of a
     transformer, whatever its architecture, and the output of any other token embedder. Of a model
     without text field embedder, they are the input embeddings of its only Hugging Face model.
@@ -81,8 +83,8 @@ def find_embedding_layers(twin: Twin) -> EmbeddingLayers:
         twin: The predictor's twin.
 
     Raises:
-        InterpretationError: If the model has no text field embedder and the predictor does not
-            say what to interpret.
+        InterpretationError: If the model has no text field embedder and the predictor names
+            no layer to interpret.
     """
     if isinstance(twin.model, JoinsTexts):
         modules = tuple(twin.model.embedding_layers)
@@ -97,7 +99,7 @@ def find_embedding_layers(twin: Twin) -> EmbeddingLayers:
     text_field_embedder = _text_field_embedder(twin)
     embedders = (text_field_embedder,)
     layers = tuple(layers_of(text_field_embedder))
-    if _overrides(twin.predictor, "get_interpretable_layer"):
+    if overrides(twin.predictor, Predictor.get_interpretable_layer):
         module = twin.counterpart(twin.predictor.get_interpretable_layer())
         known = tuple(layer for layer in layers if layer.module is module)
         layers = known or (EmbeddingLayer(module),)
@@ -210,8 +212,8 @@ def _contains(outer: nn.Module, inner: nn.Module) -> bool:
 
 
 def _bare_transformer(twin: Twin) -> nn.Module | None:
-    """The only Hugging Face model of a model without text field embedder, where the predictor does
-    not say what to interpret."""
+    """The only Hugging Face model of a model without text field embedder, where the predictor
+    names no layer to interpret."""
     if _names_layers(twin.predictor):
         return None
     modules = list(twin.model.modules())
@@ -224,11 +226,11 @@ def _bare_transformer(twin: Twin) -> nn.Module | None:
 
 
 def _text_field_embedder(twin: Twin) -> nn.Module:
-    if not _overrides(twin.predictor, "get_interpretable_text_field_embedder"):
+    if not overrides(twin.predictor, Predictor.get_interpretable_text_field_embedder):
         for module in twin.model.modules():
             if isinstance(module, TextFieldEmbedder):
                 return module
-        if not _overrides(twin.predictor, "get_interpretable_layer"):
+        if not overrides(twin.predictor, Predictor.get_interpretable_layer):
             raise InterpretationError(
                 f"{type(twin.model).__name__} has no TextFieldEmbedder; override "
                 "get_interpretable_layer and get_interpretable_text_field_embedder in "
@@ -239,17 +241,15 @@ def _text_field_embedder(twin: Twin) -> nn.Module:
 
 
 def _names_layers(predictor: Predictor) -> bool:
-    names = ("get_interpretable_layer", "get_interpretable_text_field_embedder")
-    return any(_overrides(predictor, name) for name in names)
-
-
-def _overrides(predictor: Predictor, method: str) -> bool:
-    own = getattr(predictor, method)
-    return getattr(own, "__func__", own) is not getattr(Predictor, method)
+    methods = (
+        Predictor.get_interpretable_layer,
+        Predictor.get_interpretable_text_field_embedder,
+    )
+    return any(overrides(predictor, method) for method in methods)
 
 
 def layers_of(text_field_embedder: nn.Module) -> list[EmbeddingLayer]:
-    """The layers of a text field embedder: of each token embedder the one to attribute to."""
+    """The layers of a text field embedder: for each token embedder the one to attribute to."""
     if not isinstance(text_field_embedder, BasicTextFieldEmbedder):
         return [EmbeddingLayer(text_field_embedder)]
     embedders: dict[str, Any] = {

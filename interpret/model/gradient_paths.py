@@ -1,8 +1,8 @@
-"""Whether gradients come back through every module on the way from the embeddings to the target.
+"""Checks that every module between the embeddings and the target passes gradients back.
 
-Quantised layers compute what they compute and pass no gradient back, or are given none by torch
-("an autograd kernel was not registered"). Then a gradient is zero, or lacks what goes that way,
-and nothing about the number itself says so.
+Quantised layers may pass no gradient back, or torch has none for them ("an autograd kernel was not
+registered"). Then a gradient is zero, or lacks the part that goes through such a layer, and the
+number itself does not show that.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class _Ran:
     """One call of a module.
 
     Attributes:
-        name: What the module is called.
-        given: The nodes of the graph that its inputs are of.
-        made: The nodes that its outputs are of.
+        name: The name of the module.
+        given: The graph nodes of its inputs.
+        made: The graph nodes of its outputs.
     """
 
     name: str
@@ -39,18 +39,18 @@ class _Ran:
 
 
 class GradientPaths:
-    """What a model's modules pass back, found out in the first pass that has a graph.
+    """Which of a model's modules pass gradients back, determined in the first pass with a graph.
 
     Args:
         model: A twin's model.
         user: The user's model.
-        checked: Models of which it is known that all modules pass gradients back; this one is
-            added once that has been found out.
+        checked: Keys of the models whose modules all pass gradients back; this model's key is
+            added after a successful check.
     """
 
     def __init__(self, model: nn.Module, user: nn.Module, checked: set[int]) -> None:
         self._model = model
-        # Layers may have been quantised, or their forward wrapped since, in place.
+        # Layers may have been quantised, or their forward wrapped, in place since the last check.
         layers = [
             (type(one), "forward" in vars(one), *map(type, one._parameters.values()))
             for one in model.modules()
@@ -87,7 +87,7 @@ class GradientPaths:
                 handle.remove()
 
     def check(self) -> None:
-        """Makes sure that no module keeps the gradient back.
+        """Makes sure that every module passes gradients back.
 
         Raises:
             InterpretationError: If one does; the message names it.
@@ -113,7 +113,7 @@ class GradientPaths:
             prefix = f"{name}." if name else ""
             inside = [one for one in self._without_graph if one.startswith(prefix)]
             if inside and not made and next(_tensors(output), None) is not None:
-                # What decides (an index of the keys to look at) has no derivative anyway.
+                # Integer outputs (an index of keys, say) have no derivative anyway.
                 for one in inside:
                     del self._without_graph[one]
             elif inside and torch.is_grad_enabled():
@@ -134,18 +134,19 @@ class GradientPaths:
         return hook
 
     def _resolve(self, given: tuple[Node, ...], made: tuple[Node, ...]) -> None:
-        """Whether modules that ran without a graph are lost, once a module around them has run.
+        """Decides, after a module has run, whether modules in it that ran without a graph lose the
+        gradient.
 
-        Inside an `autograd.Function` nothing has a graph, and the function brings its backward
-        pass: reversible layers, gradient checkpointing.
+        Inside an `autograd.Function` nothing has a graph, but the function has a backward pass of
+        its own: reversible layers, gradient checkpointing.
         """
         first, self._without_graph = next(iter(self._without_graph.values())), {}
         if not _any_node(made, set(given), lambda node: isinstance(node, BackwardCFunction)):
             self._lost = first
 
     def _varies(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> bool:
-        """Whether an output that has no gradient depends on the inputs all the same: one that is
-        made of their shapes or types (positions, masks) need not have any."""
+        """Whether an output without a gradient depends on the values of the inputs. One that is
+        computed from their shapes or types (positions, masks) needs no gradient."""
         generator = torch.Generator().manual_seed(0)
 
         def moved(value: Any) -> Any:
@@ -158,13 +159,13 @@ class GradientPaths:
 
         self._trying = True
         try:
-            # Neither rules for operations nor recorders must see what is only tried.
+            # This trial run must be invisible to rules for operations and to recorders.
             with torch.no_grad(), torch._C.DisableTorchFunction(), _without_hooks(module):
                 again = module(
                     *map(moved, args), **{key: moved(one) for key, one in kwargs.items()}
                 )
         except Exception:
-            # It does not run twice, so nothing is known of it.
+            # A module that fails on a second run cannot be checked.
             return False
         finally:
             self._trying = False
@@ -184,7 +185,8 @@ class GradientPaths:
 
 
 def _any_node(made: Iterable[Node], seen: set[Node], is_wanted: Callable[[Node], bool]) -> bool:
-    """Whether one is wanted of the nodes that lead to some, but not of those seen before."""
+    """Whether some node that leads to the given nodes fulfils a condition; nodes in `seen` are
+    skipped."""
     pending = list(made)
     while pending:
         node = pending.pop()
@@ -199,7 +201,7 @@ def _any_node(made: Iterable[Node], seen: set[Node], is_wanted: Callable[[Node],
 
 @contextmanager
 def _without_hooks(module: nn.Module) -> Iterator[None]:
-    """No hooks on a twin's module and all modules in it."""
+    """Removes the hooks of a twin's module and all modules in it while the block runs."""
     names = ("_forward_hooks", "_forward_pre_hooks")
     kept = [(one, name, vars(one)[name]) for one in module.modules() for name in names]
     try:

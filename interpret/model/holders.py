@@ -1,4 +1,4 @@
-"""Objects that hold modules out of sight: wrappers of a `forward`, closures, bound methods.
+"""Objects that hold unregistered modules: wrappers of a `forward`, closures, bound methods.
 
 `nn.Module.modules()` lists what is registered. A decorated `forward` holds a module in a closure, a
 hook of accelerate in a `functools.partial`, a timer in an attribute.
@@ -40,7 +40,7 @@ def is_wrapper(value: Any) -> bool:
 
 
 def held_by(value: Any) -> list[Any]:
-    """What a function, a method, a `partial` or a callable object holds.
+    """The objects that a function, a method, a `partial` or a callable object holds.
 
     Of the global variables that a function reads these are the modules, their methods and what is
     wrapped around those: a script wraps `old = layer.forward` in a function of its own.

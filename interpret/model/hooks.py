@@ -24,9 +24,9 @@ def hooked(
 
     Args:
         layers: The layers whose output is recorded or replaced.
-        on_layer: Takes a layer, what it was given and what it returned; returns what to go on with.
-        embedders: The modules that are given texts.
-        on_embedder: Takes what one of these is given.
+        on_layer: Takes a layer, its arguments and its output; returns the output to continue with.
+        embedders: The modules that take texts.
+        on_embedder: Takes the first argument of one of these.
     """
     handles = []
     try:
@@ -57,8 +57,9 @@ def hooked(
 
 
 @contextmanager
-def instead(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    """Another `forward` for a twin's module, which is given the module's own as first argument."""
+def patched_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """Replaces the `forward` of a twin's module; the new one gets the module's own as its first
+    argument."""
     original, replaced = module.forward, "forward" in vars(module)
     module.forward = partial(forward, original)
     try:
@@ -72,7 +73,7 @@ def instead(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
 
 @contextmanager
 def inputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
-    """The tensors that a twin's module is given first, call by call."""
+    """Collects the first argument of every call of a twin's module."""
     seen: list[Tensor] = []
     handle = module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     try:
@@ -82,9 +83,9 @@ def inputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
 
 
 @contextmanager
-def listened_to(module: nn.Module) -> Iterator[None]:
-    """Hooks that do nothing on a module and all modules in it: torch computes its own blocks in one
-    call unless somebody listens."""
+def disable_fastpath(module: nn.Module) -> Iterator[None]:
+    """Puts hooks that do nothing on a module and all modules in it: torch runs its own transformer
+    blocks as one fused call ("fast path") unless they have hooks."""
     handles = [one.register_forward_pre_hook(lambda *_: None) for one in module.modules()]
     try:
         yield

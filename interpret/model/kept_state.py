@@ -1,7 +1,7 @@
 """A model's state as it was before a forward pass.
 
 Some models change themselves while they run: BigBird turns its sparse attention off for good once a
-text is short, others lengthen a table of positions. What comes next is then computed otherwise.
+text is short, others lengthen a table of positions. Later inputs are then computed in another way.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _PLAIN = frozenset((int, float, bool, str, type(None)))
 
 @contextmanager
 def state_kept(module: nn.Module) -> Iterator[None]:
-    """Puts back what a forward pass changes of a module and its submodules.
+    """Restores the state of a module and its submodules after a forward pass.
 
     Attributes, registered submodules, parameters and buffers, the items of lists, dictionaries and
     sets that are attributes, and the attributes of Hugging Face configs are those from before,
-    the same objects. What is written into a tensor in place stays.
+    the same objects. Changes of a tensor in place are not undone.
 
     Args:
         module: The module that is run. Two threads that run the same one at the same time may see
@@ -69,7 +69,7 @@ class _State:
         self._containers = containers
 
     def restore(self) -> None:
-        """Puts everything back that is another object now."""
+        """Restores everything that is another object now."""
         for registered in self._empty:
             if registered:
                 registered.clear()

@@ -1,4 +1,4 @@
-"""Whether a model computes the same twice."""
+"""Checks whether a model's forward pass is random."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ RANDOM_WARNING = (
     "the model's forward pass is random although it is in evaluation mode (dropout or noise that "
     "is always on), so scores differ from call to call; switch the noise off in the model"
 )
-"""What each explanation of such a model is to say."""
+"""The warning in explanations of a model with a random forward pass."""
 
 
 class RandomPasses:
-    """Finds out whether a model's forward pass is random, for no extra pass where it is not.
+    """Finds out whether a model's forward pass is random, without an extra pass where it is not.
 
-    A pass that draws random numbers moves torch's generators on. So only where they have moved
-    is the pass run once more, and the outputs compared: a model may draw numbers that it does not
-    use, and another thread may have drawn them. A model with a generator of its own is seen by
-    `check` alone, where two passes are there anyway.
+    A pass that draws random numbers changes the state of torch's generators. Only then is the pass
+    run again and its outputs compared: a model may draw numbers that it does not use, and another
+    thread may have drawn them. Only `check`, which compares two passes that were run anyway,
+    detects a model with a generator of its own.
 
     Args:
         device: Where the model runs.
 
     Attributes:
-        random: Whether it is random; None if nothing has been found out.
+        random: Whether it is random; None while that is not known.
     """
 
     def __init__(self, device: torch.device | None = None) -> None:
@@ -41,8 +41,8 @@ class RandomPasses:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Notices that a forward pass draws random numbers. Microseconds; once the answer is known
-        nothing is done."""
+        """Notices when a forward pass draws random numbers. This takes microseconds; once it is
+        known whether passes are random, it does nothing."""
         if self.random is not None:
             yield
             return
@@ -94,7 +94,7 @@ def _differ(one: Tensor, other: Tensor) -> bool:
     if one.shape != other.shape:
         return True
     rounding = _ROUNDING.get(one.dtype, _SINGLE)
-    # Infinite where a class is ruled out.
+    # The logit of an excluded class may be infinite.
     a, b = (value.detach().double().nan_to_num(0.0, 0.0, 0.0) for value in (one, other))
     scale = float(a.abs().max()) if a.numel() else 0.0
     return not torch.allclose(a, b, rtol=0.0, atol=rounding * max(scale, 1e-6))

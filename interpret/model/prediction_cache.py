@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from .embedding_layers import EmbeddingLayer, EmbeddingLayers
-from .hooks import hooked, instead
+from .hooks import hooked, patched_forward
 
 _MOST_BYTES = 2**28
 _PLAIN = (int, float, str, type(None))
@@ -29,10 +29,10 @@ class _CachedCall:
     """One call of the backbone for one input.
 
     Attributes:
-        layers: The embedding layers that it called, each with what that was given.
-        leaves: What they returned; leaves of the outputs' graph where that is kept.
-        outputs: What the backbone returned, flattened.
-        spec: How to put the outputs together.
+        layers: The embedding layers that it called, each with its arguments.
+        leaves: Their outputs; leaves of the graph where that is kept.
+        outputs: The backbone's outputs, flattened.
+        spec: The structure of the outputs.
     """
 
     layers: tuple[tuple[EmbeddingLayer, tuple[Any, ...]], ...]
@@ -56,36 +56,35 @@ class _CachedCall:
         )
 
     def returned(self) -> Any:
-        """What the backbone returned; a copy, since the model may go on in place."""
+        """A copy of the backbone's outputs, since the model may change them in place."""
         copies = [one.clone() if isinstance(one, Tensor) else one for one in self.outputs]
         return tree_unflatten(copies, self.spec)
 
 
 class Recorder(Protocol):
-    """What is to know of the layers' calls that are served from the cache."""
+    """The object that records the layers' calls that are served from the cache."""
 
     def embedder(self, inputs: Any) -> None:
-        """Takes what a module that embeds texts was given."""
+        """Takes the argument of a module that embeds texts."""
 
     def note(
         self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Any, leaf: Tensor | None
     ) -> Tensor:
-        """Takes what a layer was given and returned, and the leaf that stands for that."""
+        """Takes a layer's arguments, its output, and the leaf that replaces the output."""
 
 
 class PredictionCache:
     """The calls of a twin's backbone while it predicted single inputs.
 
-    A call is recognised by all that goes in, so an input that shares a batch, or is padded, is run
-    again.
+    The key of a call is its arguments, so an input that shares a batch, or is padded, is run again.
 
     Args:
         found: The backbone and the layers in it that are attributed to.
-        most_bytes: Memory to fill at most, graphs left out; what came first is kept.
+        most_bytes: The most memory to use, graphs not counted; the first calls are kept.
         graphs: The number of positions whose graphs are kept as well.
 
     Attributes:
-        found: The same.
+        found: The argument.
         keeps_graphs: Whether any graphs are kept.
     """
 
@@ -105,7 +104,7 @@ class PredictionCache:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Remembers what the backbone returns."""
+        """Caches the backbone's outputs while the block runs."""
         if self.found.backbone is None:
             yield
             return
@@ -134,18 +133,18 @@ class PredictionCache:
             try:
                 copied = made.without_graph().returned()
             except TypeError:
-                # It holds more than its type has names for.
+                # The output type cannot be rebuilt from its parts.
                 return returned
             if layers and all(_is_single(leaf) for leaf in leaves):
                 self._remember(key, made)
             return copied
 
-        with instead(self.found.backbone, forward):
+        with patched_forward(self.found.backbone, forward):
             yield
 
     @contextmanager
     def serving(self, recording: Recorder) -> Iterator[list[bool]]:
-        """Returns the outputs that are known, and tells a recording of the layers' calls.
+        """Serves the backbone's outputs from the cache; the layers' calls go to a recording.
 
         Yields:
             A list that is filled, for each call that was served, with whether it has a graph.
@@ -170,7 +169,7 @@ class PredictionCache:
             self._known[key] = known.without_graph()
             return known.returned()
 
-        with instead(self.found.backbone, forward):
+        with patched_forward(self.found.backbone, forward):
             yield served
 
     def _keeps_graph(self, output: Tensor) -> bool:

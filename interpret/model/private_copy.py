@@ -1,9 +1,9 @@
-"""A copy of a model that shares its weights and leads back to none of its modules.
+"""A copy of a model that shares its weights and holds no reference to its modules.
 
-Modules are copied, tensors are shared. What else hangs on a module is shared too, unless it leads
-to a module: a wrapper around a `forward` (for timing, offloading, checkpointing) holds the module
-whose `forward` it wraps, in a closure, in a `functools.partial` or in an attribute. Such a wrapper
-is made again around the copy.
+Modules are copied, tensors are shared. Other attributes of a module are shared too, unless they
+lead to a module: a wrapper around a `forward` (for timing, offloading, checkpointing) holds the
+module whose `forward` it wraps, in a closure, in a `functools.partial` or in an attribute. Such a
+wrapper is rebuilt around the copy.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _COMPILED = "_torchdynamo_orig_callable"
 
 @dataclass(frozen=True)
 class PrivateCopy:
-    """What was copied.
+    """A copy of a model.
 
     A compiled module is copied as the module that was compiled, for that was compiled for other
     hooks than those of the copy, and would be again for tensors of another shape. One that
@@ -46,7 +46,7 @@ class PrivateCopy:
 
     Attributes:
         model: The copy.
-        memo: For everything in the model, by identity, what stands for it in the copy.
+        memo: For every object in the model, by its id, its counterpart in the copy.
         unknown: The modules of the copy that hold something which might lead to a module of the
             user's and could not be copied, with what that is.
     """
@@ -84,13 +84,13 @@ def private_copy(model: nn.Module, attempts: int = 20) -> PrivateCopy:
 
 @dataclass
 class _Contents:
-    """Everything that hangs on the modules of a model, by what becomes of it in a copy.
+    """The attributes of a model's modules, sorted by the way they are copied.
 
     Attributes:
-        shared: What the copy has in common with the model; tensors are detached.
+        shared: Objects that the copy shares with the model; tensors are detached.
         empty: Empty containers. A module has a dozen, and `deepcopy` takes its time over each.
-        wrappers: What is made again in the copy, since it leads to modules.
-        replaced: What the copy has another object of the model in the place of.
+        wrappers: Objects that are rebuilt in the copy, since they lead to modules.
+        replaced: Objects for which the copy has another object of the model.
         unknown: Modules of the model with something that might lead to modules and is shared.
     """
 
@@ -116,7 +116,7 @@ class _Contents:
         return contents
 
     def _opened(self, value: Any, owner: nn.Module) -> Iterable[Any]:
-        """Files a value, and returns what in it remains to be filed."""
+        """Sorts a value in, and returns the values in it that remain to be sorted."""
         if type(value) in ATOMS:
             self.shared.append(value)
         elif type(value) in PLAIN and not value:
@@ -160,7 +160,7 @@ class _Contents:
 
 
 def _memo(contents: _Contents) -> dict[int, Any]:
-    """The memo of `deepcopy`: what stands in the copy for what is in the model."""
+    """The memo of `deepcopy`: the counterparts that are known in advance."""
     memo = _Memo(contents) if contents.wrappers or contents.replaced else {}
     memo.update({id(value): type(value)() for value in contents.empty})
     for value in contents.shared:
@@ -176,8 +176,8 @@ def _memo(contents: _Contents) -> dict[int, Any]:
 
 
 class _Memo(dict[int, Any]):
-    """A memo that makes wrappers, and what is in the place of something, once they are asked for:
-    only then are the modules that they hold being copied."""
+    """A memo that rebuilds wrappers and replaced objects when they are looked up: the modules that
+    they hold are being copied only then."""
 
     def __init__(self, contents: _Contents) -> None:
         super().__init__()
@@ -193,7 +193,7 @@ class _Memo(dict[int, Any]):
         return super().get(key, default)
 
     def _make(self, value: Any) -> None:
-        """Makes a wrapper again, with copies of what it holds."""
+        """Rebuilds a wrapper with copies of the objects that it holds."""
         key = id(value)
         if isinstance(value, types.FunctionType):
             self._make_function(value)

@@ -1,4 +1,4 @@
-"""Notices when a private copy runs a module of the user's.
+"""Detects when a private copy runs a module of the user's model.
 
 Wrappers that lead to the user's modules are made again around the copy (`private_copy`). Some lead
 there by ways that cannot be followed: an object that looks a module up, a method of a class that

@@ -33,7 +33,7 @@ _TANH_GELUS = (
 
 
 class Twin:
-    """A predictor that can be hooked, run and differentiated without anybody noticing.
+    """A copy of a predictor: to hook, run and differentiate it has no effect on the user's own.
 
     The twin is in evaluation mode, its parameters share storage with the user's and need no
     gradient, so that a backward pass stops at the embeddings and saves nothing for them. The
@@ -41,7 +41,7 @@ class Twin:
 
     Args:
         predictor: The user's predictor. It is read, never written.
-        checked: What is known of models from earlier twins; see `GradientPaths`.
+        checked: The models that earlier twins have checked; see `GradientPaths`.
 
     Raises:
         InterpretationError: If the model cannot be copied.
@@ -100,7 +100,7 @@ class Twin:
 
 
 def name_of(model: nn.Module) -> str:
-    """What a model is called in messages: by its transformer where it is one with a head."""
+    """The name of a model in messages: its transformer's, where it is a transformer with a head."""
     return type(getattr(model, "transformer", model)).__name__
 
 
@@ -109,12 +109,12 @@ def _full_name(kind: type) -> str:
 
 
 def _fuse(gelu: nn.Module) -> None:
-    """Lets an activation be computed by one kernel: by its formula, each of a dozen operations
-    takes as long, forwards and backwards."""
+    """Replaces an activation's formula, a dozen operations, by one kernel that takes as long as one
+    of these, forwards and backwards."""
     formula = gelu.forward
 
     def forward(x: Tensor) -> Tensor:
-        # With fewer digits, the formula's roundings are part of what the model computes.
+        # In half precision the formula's rounding errors are part of the model's function.
         exact = x.dtype in (torch.float32, torch.float64)
         return F.gelu(x, approximate="tanh") if exact else formula(x)
 
@@ -127,17 +127,17 @@ class _Mute:
 
 
 def _mute(metrics: list[Metric]) -> None:
-    # What a metric counts here nobody reads, it takes time at every point, and some refuse what
-    # a model may well predict: span measures raise at tags that fit no scheme.
+    # Nobody reads these metrics, they take time at every point, and some raise errors: span
+    # measures do for tags that fit no scheme.
     for metric in metrics:
         metric.__class__ = type(type(metric).__name__, (_Mute, type(metric)), {})
 
 
 def _hold_state(encoder: _EncoderBase) -> None:
-    """Lets a stateful encoder start every text from where the user's own next text would.
+    """Makes a stateful encoder start every text from the state of the user's encoder.
 
     A row of a batch is a copy of an instance in the place of any other row, so all rows start
-    from the state of the first, which is where a text alone starts from; none moves it on.
+    from the state of the first, from which a text alone would start; none changes it.
     """
     states = encoder._states
 
@@ -152,15 +152,15 @@ def _hold_state(encoder: _EncoderBase) -> None:
 
 
 def _keep_states(final_states: Any, restoration_indices: Tensor) -> None:
-    """Where a stateful encoder would remember."""
+    """Replaces the method by which a stateful encoder updates its state."""
 
 
 def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
     """Where a model takes its inputs, and the floating type of its parameters.
 
-    Inputs go where the first parameter is, also of a model that is spread over several devices:
-    that brings along what moves them on. Parameters that are offloaded are nowhere; then it is
-    where that loads them.
+    Inputs go to the device of the first parameter, also for a model that is spread over several
+    devices: its hooks move them on. Offloaded parameters are on the device 'meta'; then inputs go
+    to the device that these are loaded to.
     """
     floating = [one for one in model.parameters() if one.is_floating_point()]
     if not floating:
@@ -179,8 +179,8 @@ def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
 
 
 def _let_cudnn_differentiate(model: nn.Module) -> None:
-    # cuDNN differentiates recurrent layers in training mode alone, where dropout is what would
-    # make the difference: so training mode without dropout.
+    # cuDNN differentiates recurrent layers in training mode only, which differs from evaluation
+    # mode by dropout: so training mode without dropout.
     for module in model.modules():
         if isinstance(module, nn.RNNBase):
             module.dropout = 0.0
@@ -188,14 +188,14 @@ def _let_cudnn_differentiate(model: nn.Module) -> None:
 
 
 def _keep_backward(module: nn.Module) -> None:
-    # On a processor that has the instructions, bitsandbytes packs a layer's weights for a kernel
-    # without a backward pass once it runs without gradients.
+    # On processors with AVX512, bitsandbytes packs a layer's weights for a kernel that has no
+    # backward pass, as soon as the layer runs without gradients.
     if "support_avx512bf16_for_cpu" in vars(module):
         vars(module)["support_avx512bf16_for_cpu"] = False
 
 
 def _return_floats(model: Model) -> None:
-    # AllenNLP's predictions are numpy's, which has no bfloat16.
+    # AllenNLP returns predictions as numpy arrays, and numpy has no bfloat16.
     readable = model.make_output_human_readable
 
     def make_output_human_readable(output_dict: dict[str, Any]) -> dict[str, Any]:

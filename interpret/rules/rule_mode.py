@@ -44,8 +44,8 @@ class RuleMode(CallMode):
         watch: Sees each operation that is not taken apart and makes no view.
 
     Attributes:
-        unruled: Names of operations that are neither linear nor have a rule, or are computed inside
-            an `autograd.Function` that has a backward pass; their gradient is taken as it is.
+        unsupported_ops: Names of operations that are neither linear nor have a rule, or run inside
+            an `autograd.Function` that has a backward pass; their gradient is kept.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class RuleMode(CallMode):
         self._watch = watch
         self._hidden = Hidden()
         self._origins = Origins()
-        self._unruled: set[str] = set()
+        self._unsupported: set[str] = set()
         self._fresh: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
     @property
-    def unruled(self) -> set[str]:
-        return self._unruled | self._hidden.unknown
+    def unsupported_ops(self) -> set[str]:
+        return self._unsupported | self._hidden.unknown
 
     def call(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -172,12 +172,12 @@ class RuleMode(CallMode):
             if rule is not None:
                 result = rule(Call(name, pure(func, name), args, kwargs))
                 if rule is self._rules.get("otherwise") and depends(result):
-                    self._unruled.add(name)
+                    self._unsupported.add(name)
                 self._note(name, (args, dict(kwargs)), result)
                 return result
         result = self._linear(name, func, args, kwargs)
         if name not in STRUCTURAL and depends((args, dict(kwargs))) and depends(result):
-            self._unruled.add(name)
+            self._unsupported.add(name)
         return result
 
     def _linear(

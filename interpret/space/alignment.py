@@ -1,8 +1,8 @@
 """Which token of a text field each position of an embedding layer belongs to.
 
 A layer sees neither tokens nor texts: it sees wordpieces, with special tokens that an indexer
-added, folded into segments where they are too long, one row per item of a list field. Here all
-of that is traced back.
+added, folded into segments where they are too long, one row per item of a list field. This file
+traces positions back to tokens.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..errors import InterpretationError
 from ..inputs.texts import TextItem, text_items
+from ..inputs.tokenizers import tokenizer_of
 from ..model.embedding_layers import EmbeddingLayer
 from ..positions import PADDING, UNASSIGNED
 
@@ -110,7 +111,7 @@ def _check_is_text(name: str, instances: Sequence[Instance]) -> None:
 
 @dataclass(frozen=True)
 class _Source:
-    """What the positions of one call came from.
+    """The source of the positions of one call.
 
     Attributes:
         layer: The layer that was called.
@@ -209,7 +210,7 @@ class _Source:
 def _pieces(
     tensors: FieldTensors | None, layer: EmbeddingLayer, depth: int
 ) -> tuple[dict[str, Tensor], tuple[int, ...]]:
-    """The tensors of the layer's indexer, list dimensions flattened into rows, and those."""
+    """The tensors of the layer's indexer, list dimensions flattened into rows, and their sizes."""
     named: Mapping[str, Tensor] = {}
     if layer.indexer is None and not layer.embeds:
         # Beyond the text field embedder there are tokens, no wordpieces.
@@ -261,7 +262,7 @@ def _affixes(indexer: Any) -> tuple[int, int]:
 
 def added_ids(indexer: Any) -> frozenset[int]:
     """Indices of the tokens that a transformer's tokenizer adds to every text."""
-    tokenizer = getattr(indexer, "_tokenizer", None)
+    tokenizer = tokenizer_of(indexer)
     names = ("cls", "sep", "bos", "eos", "pad")
     ids = (getattr(tokenizer, f"{name}_token_id", None) for name in names)
     return frozenset(number for number in ids if number is not None)
@@ -269,5 +270,5 @@ def added_ids(indexer: Any) -> frozenset[int]:
 
 def is_added(token: Token, added: frozenset[int]) -> bool:
     """Whether a token is one of those that a tokenizer adds to every text."""
-    # What the user typed has a place in the text.
+    # A token of the user's text has a position in it.
     return getattr(token, "text_id", None) in added and token.idx is None

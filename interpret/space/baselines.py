@@ -1,7 +1,7 @@
-"""The reference input, which a method takes to say nothing.
+"""The reference input of a method: an input without information.
 
-A baseline is a point of the embedding space: the embeddings of an instance, with something else
-in the place of its words. Padding stays what it is, and so do special tokens unless asked.
+A baseline is a point of the embedding space: the embeddings of an instance with other vectors for
+its words. Padding is kept, and so are special tokens by default.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from torch import Tensor
 
 from .. import checks
 from ..errors import InterpretationError
+from ..inputs.tokenizers import tokenizer_of
 from ..registry import construct
 from .embedding_space import EmbeddingSpace
 from .recording import EmbeddingCall
 
 
 class Baseline(Registrable):
-    """What stands in the place of a word.
+    """The vectors that replace the words.
 
     Args:
         keep_special_tokens: Whether tokens that a tokenizer adds to every text (`[CLS]`,
-            `[SEP]`, `@start@`) stay as they are: they are not the text's, and nothing of the
-            prediction is put down to them.
+            `[SEP]`, `@start@`) are kept: they are not part of the text, and get no attribution.
 
     Raises:
         ConfigurationError: If a parameter has the wrong type.
@@ -62,12 +62,12 @@ class Baseline(Registrable):
         return [self]
 
     def replaceable(self, space: EmbeddingSpace) -> Tensor:
-        """The positions that the baseline says something about, `(instances, positions)`."""
+        """The positions that the baseline replaces, `(instances, positions)`."""
         present = space.layout.present
         return present & ~space.layout.special if self.keep_special_tokens else present
 
     def vectors(self, space: EmbeddingSpace, call: EmbeddingCall, part: Tensor) -> Tensor:
-        """What stands in the place of the words of one call of an embedding layer.
+        """The vectors that replace the words of one call of an embedding layer.
 
         Args:
             space: The instances and their embeddings.
@@ -122,7 +122,7 @@ class TokenBaseline(Baseline):
 
     def index(self, indexer: TokenIndexer | None, vocab: Vocabulary) -> int | None:
         """The token's index for an indexer, None if it has none."""
-        tokenizer = getattr(indexer, "_tokenizer", None)
+        tokenizer = tokenizer_of(indexer)
         if tokenizer is not None:
             return tokenizer.get_vocab().get(self.token)
         return _vocabulary(indexer, vocab).get(self.token)
@@ -140,7 +140,7 @@ class _NamedTokenBaseline(TokenBaseline):
         super().__init__(self.name, keep_special_tokens)
 
     def index(self, indexer: TokenIndexer | None, vocab: Vocabulary) -> int | None:
-        tokenizer = getattr(indexer, "_tokenizer", None)
+        tokenizer = tokenizer_of(indexer)
         if tokenizer is not None:
             return getattr(tokenizer, f"{self.name}_token_id", None)
         own = {"pad": vocab._padding_token, "unk": vocab._oov_token}.get(self.name, "")
@@ -215,10 +215,10 @@ class TextBaseline(Baseline):
 
     def _indices(self, space: EmbeddingSpace, call: EmbeddingCall) -> list[int]:
         indexer = space.indexer(call)
-        tokenizer = getattr(indexer, "_tokenizer", None)
+        tokenizer = tokenizer_of(indexer)
         if tokenizer is not None:
-            # A copy: tokenising sets truncation, for all who share the tokenizer, and a thread that
-            # predicts meanwhile would read its text uncut.
+            # A copy: tokenising changes the truncation setting of a shared tokenizer, and a thread
+            # that predicts at the same time would not truncate its text.
             return copy.deepcopy(tokenizer)(self.text, add_special_tokens=False)["input_ids"]
         if not isinstance(indexer, SingleIdTokenIndexer) or indexer.namespace is None:
             raise _no_vector(f"words of the text {self.text!r}", call)

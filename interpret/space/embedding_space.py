@@ -2,7 +2,7 @@
 
 `F: R^size -> R`, one value per row. A row is a copy of an instance whose embedding layers return
 a given point instead of the instance's own embeddings. Methods ask for values and gradients at
-points; what a point is made of, `Layout` knows.
+points; `Layout` maps the coordinates of a point to positions and tokens.
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ from ..target.outputs import ModelOutputs
 from ..target.prediction_check import check_predicted, row_outputs
 from ..target.row_loss import RowLoss
 from .alignment import align, special_tokens
+from .embedding_table import EmbeddingTable
 from .layout import CallLayout, Layout
 from .packing import Chunk, out_of_memory
-from .recorded_instances import RecordedInstances
 from .recording import EmbeddingCall, Origin, Recording, Replacement
 from .session import Session
 
-_TELLING_LOSS = 1e-2
+_SMALL_LOSS = 1e-2
 
 Points = Tensor | Callable[[Tensor], Tensor]
 """Points `(rows, size)`, or a function of row numbers `(chunk,)` that makes them as needed."""
 
 Made = Callable[[Tensor, Tensor], Tensor]
-"""What a method makes of the gradients of some rows: of their numbers `(chunk,)` and `(chunk,
-size)` something of `(chunk, …)`."""
+"""A function of some rows' numbers, `(chunk,)`, and gradients, `(chunk, size)`, that returns what a
+method keeps of them, `(chunk, …)`."""
 
 
 @dataclass(frozen=True)
 class FirstPass:
-    """What the model did with the instances.
+    """The result of the recording pass: the model's first run on the instances.
 
     Attributes:
-        outputs: What it returned.
+        outputs: The model's outputs.
         calls: The calls of the layers.
-        parts: Per call what the layer returned, `(instances, positions, dim)`.
-        origins: Per call what its positions came from.
-        leaves: Per call the leaf of the graph; none where there is no graph.
+        parts: The output of each call, `(instances, positions, dim)`.
+        origins: For each call the source of its positions.
+        leaves: For each call its leaf in the graph; empty where there is no graph.
     """
 
     outputs: Mapping[str, Any]
@@ -65,7 +65,7 @@ class FirstPass:
     leaves: list[Tensor]
 
 
-class EmbeddingSpace(RecordedInstances):
+class EmbeddingSpace(EmbeddingTable):
     """Labelled instances, and the model as a function of their embeddings.
 
     Creating the space runs the model once on the instances, which records the embeddings and
@@ -74,7 +74,7 @@ class EmbeddingSpace(RecordedInstances):
     Args:
         session: The predictor's private copy, the target and the budget.
         instances: Labelled instances to share a batch; token indexers applied.
-        row_loss: How to take a batch's loss apart; see `RowLoss`.
+        row_loss: How to get the rows' losses from a batch's loss; see `RowLoss`.
         layers: The layers whose outputs are the coordinates; None for the embedding layers.
 
     Raises:
@@ -87,7 +87,7 @@ class EmbeddingSpace(RecordedInstances):
         embeddings: The instances' own points, `(instances, size)`, float32 or wider.
         layout: Where tokens stand in a point.
         values: The target at the instances' own points, `(instances,)`.
-        target: The number that is explained, as it was given.
+        target: The number that is explained, as given in the session.
         unsaturated_target: The name of a target that does not saturate where this one does, None
             where there is none; see `Target.unsaturated`.
     """
@@ -137,13 +137,13 @@ class EmbeddingSpace(RecordedInstances):
         Args:
             points: `(rows, size)`, or a function that makes them.
             rows: The instance that each point stands in for, `(rows,)`.
-            made: What to make of a batch's gradients, a function of the numbers of its rows and
-                the gradients that changes nothing. It runs where the end of memory halves the
-                batch, so that what it allocates does not fail the input.
+            made: A function without side effects that reduces a batch's gradients. It runs inside
+                the memory guard: where it runs out of memory, the batch is halved, and the input
+                does not fail.
 
         Yields:
             The numbers of the rows in the batch, `(chunk,)`, and their gradients `(chunk, size)`,
-            or what was made of them.
+            or what `made` returned for them.
         """
         for numbers, _, gradients in self.values_and_gradients(points, rows, made):
             yield numbers, gradients
@@ -152,14 +152,14 @@ class EmbeddingSpace(RecordedInstances):
         self, points: Points, rows: Tensor, made: Made | None = None
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
         """As `gradients`, with the target at the points, `(chunk,)`, float64, on the CPU: the same
-        forward pass gives it. None where the values of a batch's rows are not known apart."""
+        forward pass gives it. None where only the sum of the rows' values is known."""
         for chunk in self._chunks(len(rows)):
             gradients = values = None
             with chunk.guard(), torch.enable_grad():
                 leaf = self._points(points, chunk.rows).detach().requires_grad_()
                 values = self._forward(leaf, rows[chunk.rows])
                 found = self._gradient(values, [leaf])[0]
-                values = None if self._row_loss.mixed else values.detach().double().cpu()
+                values = None if self._row_loss.rows_entangled else values.detach().double().cpu()
                 gradients = self._made(made, chunk.rows, found)
             if gradients is not None:
                 yield chunk.rows, values, gradients
@@ -211,7 +211,7 @@ class EmbeddingSpace(RecordedInstances):
 
     @cached_property
     def input_gradients(self) -> Tensor:
-        """∇F at the instances' own points, `(instances, size)`: the recording pass saw them."""
+        """∇F at the instances' own points, `(instances, size)`, from the recording pass's graph."""
         values, leaves = self._graph
         if not leaves:
             whole = torch.empty_like(self.embeddings)
@@ -233,7 +233,7 @@ class EmbeddingSpace(RecordedInstances):
         return EmbeddingSpace(self._session, self.instances, self._row_loss)
 
     def states_at(self, embeddings: Tensor) -> Tensor:
-        """Where other input embeddings take the instances in this space.
+        """The points of this space that belong to other input embeddings.
 
         Args:
             embeddings: A point per instance among those of `at_input_embeddings()`.
@@ -243,17 +243,17 @@ class EmbeddingSpace(RecordedInstances):
         """
         states: list[Tensor] = []
 
-        def listen(layer: EmbeddingLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
+        def collect(layer: EmbeddingLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
             states.append(output.detach().clone())
             if len(states) == len(self._calls):
-                raise _Heard
+                raise StopForward
             return output
 
         first = self.at_input_embeddings()
         layers = [call.layer for call in self._calls]
-        # What comes behind the layers is of no interest.
-        with torch.no_grad(), suppress(_Heard):
-            first._run(self._own_rows, embeddings, lambda: hooked(layers, listen))
+        # The rest of the forward pass is not needed.
+        with torch.no_grad(), suppress(StopForward):
+            first._run(self._own_rows, embeddings, lambda: hooked(layers, collect))
         parts = [
             call.to_rows(state, len(self.instances))
             for call, state in zip(self._calls, states, strict=True)
@@ -279,7 +279,7 @@ class EmbeddingSpace(RecordedInstances):
             rows: The instances, by their numbers.
 
         Raises:
-            Mismatch: If the others, or the padding that they bring, make a difference.
+            Mismatch: If the outputs depend on the other instances or on padding.
         """
         for row in rows:
             one = [self.instances[row]]
@@ -297,37 +297,37 @@ class EmbeddingSpace(RecordedInstances):
                 lambda: self._run(self._own_rows, self.embeddings)
             )
 
-    def check(self) -> None:
-        """Makes sure that the row values were taken from the right formula.
+    def verify_row_losses(self) -> None:
+        """Makes sure that the rows' losses were computed by the right formula.
 
         Raises:
-            RowLossError: If the model's loss was not what its rows' cross entropies said.
+            RowLossError: If the model's loss is not the mean (or sum) of the rows' cross
+                entropies.
         """
-        if self._row_loss.told and not self._row_loss.refuted:
+        if self._row_loss.identified and not self._row_loss.refuted:
             return
-        if not self._row_loss.told:
-            # So sure of its predictions that any formula gives nearly 0: look elsewhere.
+        if not self._row_loss.identified:
+            # The losses are all near 0, where formulas cannot be distinguished: try another point.
             self.evaluate(torch.zeros_like(self.embeddings), self._own_rows)
         if self._row_loss.refuted:
             raise RowLossError
 
     @property
     def mixes_rows(self) -> bool:
-        """Whether the values of a batch's rows are not their own, only their gradients."""
+        """Whether only the gradients of a batch's rows are known, not their values."""
         return self._recorded_values is None
 
     @property
-    def takes_loss_as_it_is(self) -> bool:
-        """Whether the target uses a loss of which only a batch's scalar is known."""
-        return self._row_loss.as_it_is
+    def loss_reduction_unknown(self) -> bool:
+        """Whether the target uses a batch's loss that may be a mean or a sum over its rows."""
+        return self._row_loss.reduction_unknown
 
     def loss_reduction(self) -> str:
-        """Whether the model's loss is the mean or the sum of what it is for each row alone.
+        """Whether the model's loss is the mean or the sum of the rows' losses.
 
-        Found by running all instances together and each alone: it takes only one that weighs
-        more than another, by its label or by how many tags it has, and they cannot share a batch.
-        Where the model is so sure of its predictions that there is hardly a loss, other points
-        than the instances' own are tried.
+        Found by running all instances in one batch and each alone. If one instance has a larger
+        weight than another, for its label or its number of tags, they cannot share a batch. Where
+        the losses are nearly 0, other points than the instances' own are tried.
 
         Raises:
             InterpretationError: If it is neither; then these instances cannot share a batch.
@@ -335,7 +335,7 @@ class EmbeddingSpace(RecordedInstances):
         rows = self._own_rows if len(self.instances) > 1 else self._own_rows.repeat(2)
         together, alone = 0.0, 0.0
         for points in (self.embeddings, torch.zeros_like(self.embeddings), -self.embeddings):
-            if abs(alone) < _TELLING_LOSS:
+            if abs(alone) < _SMALL_LOSS:
                 together = self._loss(points, rows)
                 alone = sum(self._loss(points, row) for row in rows.split(1))
         for name, whole in (("mean", alone / len(rows)), ("sum", alone)):
@@ -371,7 +371,7 @@ class EmbeddingSpace(RecordedInstances):
 
     def _values(self, points: Tensor, rows: Tensor) -> Tensor:
         values = self._forward(points, rows)
-        if not self._row_loss.mixed:
+        if not self._row_loss.rows_entangled:
             return values
         return torch.cat(
             [self._forward(points[i : i + 1], rows[i : i + 1]) for i in range(len(rows))]
@@ -381,7 +381,7 @@ class EmbeddingSpace(RecordedInstances):
         return self._explained(self._run(rows, points), rows)
 
     def _explained(self, outputs: Mapping[str, Any], rows: Tensor) -> Tensor:
-        self._row_loss.mixed = False
+        self._row_loss.rows_entangled = False
         model = self._twin.model
         values = self._target(ModelOutputs(outputs, rows, self.labels, self._row_loss, model))
         if values.shape != (len(rows),):
@@ -437,8 +437,8 @@ class EmbeddingSpace(RecordedInstances):
         self._target = self._target.at_input(at_input)
         with torch.enable_grad():
             values = self._explained(first.outputs, self._own_rows)
-        mixed = self._row_loss.mixed
-        self._recorded_values = None if mixed else values.detach().double().cpu()
+        rows_entangled = self._row_loss.rows_entangled
+        self._recorded_values = None if rows_entangled else values.detach().double().cpu()
         self._graph = (values, first.leaves)
         if not torch.isfinite(values).all():
             raise InterpretationError(
@@ -462,7 +462,7 @@ class EmbeddingSpace(RecordedInstances):
             call.to_rows(leaf.detach(), count)
             for call, leaf in zip(recording.calls, recording.leaves, strict=True)
         ]
-        # What was not computed now has no graph.
+        # Outputs served from the cache may have no graph.
         leaves = recording.leaves if all(served) else []
         return FirstPass(outputs, recording.calls, parts, recording.origins, leaves)
 
@@ -509,8 +509,8 @@ class EmbeddingSpace(RecordedInstances):
         points: Tensor,
         listening: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> Mapping[str, Any]:
-        """The model's outputs for copies of instances with other embeddings; who listens, hears
-        of those."""
+        """The model's outputs for copies of instances with other embeddings; the hooks of
+        `listening` see the replaced embeddings."""
         collated = select_rows(self._collated, rows, len(self.instances))
         replacing = Replacement(self._calls, self.layout.split(points), len(self.instances))
         watching = self._watching(points)
@@ -524,8 +524,8 @@ class EmbeddingSpace(RecordedInstances):
         return self._twin.gradient_paths.watching() if points.requires_grad else nullcontext()
 
 
-class _Heard(Exception):
-    """Everything that was to be seen of a forward pass has been."""
+class StopForward(Exception):
+    """Ends a forward pass whose remaining layers are not needed."""
 
 
 class RowLossError(Exception):

@@ -1,4 +1,4 @@
-"""The model as a function of what a layer inside it returns."""
+"""The model as a function of the outputs of a layer inside it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import InterpretationError
 from ..model.embedding_layers import find_inner_layer, inner_layer_name
-from ..model.hooks import instead
+from ..model.hooks import patched_forward
 from ..target.row_loss import RowLoss
 from .embedding_space import EmbeddingSpace, Made, Points
 from .session import Session
@@ -20,16 +20,16 @@ from .session import Session
 _SAME = 1e-5
 
 
-class InnerSpace(EmbeddingSpace):
+class LayerSpace(EmbeddingSpace):
     """An `EmbeddingSpace` whose coordinates are the outputs of an inner layer.
 
-    What a stack of blocks computes below the layer is replaced by the points anyway; where it
-    serves for nothing else, which is tried out, it is left out.
+    The points replace the output of the layer, so the blocks below it need not run, unless the
+    model uses their outputs elsewhere. A trial run finds that out.
 
     Args:
         session: The predictor's private copy, the target and the budget.
         instances: Labelled instances to share a batch.
-        row_loss: How to take a batch's loss apart.
+        row_loss: How to get the rows' losses from a batch's loss; see `RowLoss`.
         layer: The layer by its name or number, as `find_inner_layer` takes it.
 
     Raises:
@@ -46,8 +46,8 @@ class InnerSpace(EmbeddingSpace):
         self._name = inner_layer_name(session.twin.model, layer)
         self._below = blocks_below(session.twin.model, self._name)
         self._tried_out = False
-        # What the blocks below do while they are left out; None where they run.
-        self._instead: Callable[..., Any] | None = None
+        # Replaces the forward of the blocks below where they are skipped; None where they run.
+        self._replacement: Callable[..., Any] | None = None
         super().__init__(session, instances, row_loss, find_inner_layer(session.twin, layer))
 
     def evaluate(self, points: Points, rows: Tensor) -> Tensor:
@@ -70,16 +70,16 @@ class InnerSpace(EmbeddingSpace):
             )
 
     def _try_out(self) -> None:
-        """Whether the model returns without the blocks below what it returned with them."""
+        """Finds out whether the model returns the same outputs without the blocks below."""
         if self._tried_out:
             return
         self._tried_out = True
         # Blocks return their states, or as in transformers 4 a tuple that begins with them.
         for result in (_through, _through_in_tuple) if self._below else ():
-            self._instead = result
+            self._replacement = result
             if self._returns_the_same():
                 return
-        self._instead = None
+        self._replacement = None
 
     def _returns_the_same(self) -> bool:
         expected = _numbers(self._outputs)
@@ -87,8 +87,8 @@ class InnerSpace(EmbeddingSpace):
             with torch.no_grad():
                 found = _numbers(self._run(self._own_rows, self.embeddings))
         except Exception:
-            # Whatever a model's own code makes of blocks that do nothing. Nothing is hidden: the
-            # blocks run from now on, and an error that has other causes comes again in that pass.
+            # Any error may come from skipping the blocks. No error is hidden: the blocks run from
+            # now on, and an error with another cause comes up again in that pass.
             return False
         return (
             bool(expected)
@@ -103,9 +103,9 @@ class InnerSpace(EmbeddingSpace):
         listening: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> Mapping[str, Any]:
         with ExitStack() as left_out:
-            if self._instead is not None:
+            if self._replacement is not None:
                 for block in self._below:
-                    left_out.enter_context(instead(block, self._instead))
+                    left_out.enter_context(patched_forward(block, self._replacement))
             return super()._run(rows, points, listening)
 
 
@@ -126,7 +126,7 @@ def blocks_below(model: nn.Module, name: str) -> list[nn.Module]:
 
 
 def _through(*args: Any, **kwargs: Any) -> Tensor:
-    """The states that a block is given."""
+    """Returns the states that a block is given."""
     return next(value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
 
 

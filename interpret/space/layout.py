@@ -1,8 +1,8 @@
 """Where a token's vector stands among the coordinates of an embedding space.
 
 A point of the space is one flat vector per row: the outputs of all embedding layers, one call
-after the other. Methods work on flat vectors, as papers do; this file knows that coordinates
-belong to positions, positions to tokens, tokens to fields.
+after the other. Methods work on flat vectors, as papers do; this file maps
+coordinates to positions, positions to tokens, and tokens to fields.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class CallLayout:
     special: Tensor
 
     def tokens_of(self, name: str) -> Tensor:
-        """`tokens` as far as they are a field's, `PADDING` elsewhere, `(instances, positions)`."""
+        """`tokens` at the positions of one field, `PADDING` elsewhere, `(instances, positions)`."""
         if name not in self.names:
             return torch.full_like(self.tokens, PADDING)
         own = self.fields == self.names.index(name)

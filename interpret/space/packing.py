@@ -1,7 +1,7 @@
-"""How much goes through the model at once.
+"""How many rows share a batch.
 
 Rows of about the same length share a batch, batches are filled up to a budget of padded tokens,
-and when memory runs out the budget is halved and the work goes on where it stopped.
+and when memory runs out the budget is halved and the failed batch is run again in halves.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class TokenBudget:
         return cls(_DEFAULT_TOKENS.get(device.type, _DEFAULT_TOKENS["cpu"]))
 
     def chunks(self, rows: int, tokens_per_row: int) -> Iterator[Chunk]:
-        """Row numbers, batch by batch; a batch whose guard met the end of memory comes again in
+        """Row numbers, batch by batch; a batch that ran out of memory in its guard is repeated in
         halves."""
         start = 0
         while start < rows:
@@ -59,15 +59,15 @@ class TokenBudget:
     def groups(
         self,
         lengths: Sequence[int],
-        rows_per_instance: int,
+        n_evaluations: int,
         shapes: Sequence[Hashable] | None = None,
     ) -> list[list[int]]:
         """Instances to collate together: of about the same length, as many as fill the budget.
 
         Args:
             lengths: Tokens of each instance.
-            rows_per_instance: How many copies of each instance a method evaluates.
-            shapes: The shape of each instance, where only those of the same may be together.
+            n_evaluations: How many copies of each instance a method evaluates.
+            shapes: The shape of each instance, where only instances of one shape may share a batch.
 
         Returns:
             Numbers of the instances in each group, shorter ones first.
@@ -78,7 +78,7 @@ class TokenBudget:
         for number in sorted(range(len(lengths)), key=lambda i: (lengths[i], str(shapes[i]))):
             length = max(lengths[number], 1)
             alike = bool(groups) and shapes[groups[-1][0]] == shapes[number]
-            if alike and self._fits(groups[-1], filled, length, rows_per_instance):
+            if alike and self._fits(groups[-1], filled, length, n_evaluations):
                 groups[-1].append(number)
                 filled += length
             else:
@@ -108,8 +108,9 @@ class Chunk:
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Runs the batch. The end of memory marks it as failed and halves the budget; any other
-        error of several rows makes the budget one row at a time, which some models need.
+        """Runs the batch. Running out of memory marks it as failed and halves the budget; any other
+        error of a batch of several rows sets the budget to one row at a time, which some models
+        need.
 
         Raises:
             Exception: What the model raises for a single row.
@@ -146,7 +147,7 @@ _OUT_OF_MEMORY = (
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or one that it was raised from, says that memory does not suffice."""
+    """Whether an error, or one that it was raised from, is an out-of-memory error."""
     cause: BaseException | None = error
     while cause is not None:
         text = str(cause).lower()

@@ -1,5 +1,4 @@
-"""What the embedding layers did while the model ran: their outputs recorded, or others put in their
-place."""
+"""Records the outputs of embedding layers while the model runs, or replaces them."""
 
 from __future__ import annotations
 
@@ -59,12 +58,12 @@ class EmbeddingCall:
 
 
 Origin = TracedCall | Mapping[str, Any] | None
-"""What the positions of a call came from: a sequence of joined texts, the tensors of its text
-field by indexer, or tokens (None)."""
+"""The source of a call's positions: a sequence of joined texts, the tensors of its text field by
+indexer, or tokens (None)."""
 
 
 class Recording:
-    """Puts a leaf of the graph in the place of every embedding, and remembers which it was.
+    """Replaces the output of every embedding layer by a leaf of the graph, and records the call.
 
     Args:
         collated: The arguments of the model's `forward`.
@@ -91,12 +90,12 @@ class Recording:
         self._sequence: TracedCall | None = None
 
     def embedder(self, inputs: Any) -> None:
-        """Takes note of what the text field embedder, or a layer that embeds ids, is given."""
+        """Records the argument of the text field embedder, or of a layer that embeds ids."""
         self._inputs = inputs
         self._embedded.append(inputs)
         if self._texts is not None:
             traced = self._trace(inputs, self._texts)
-            # Behind its text the padding of a window is part of the sequence that goes on.
+            # Padding after a text within a window belongs to the same sequence.
             before = self._sequence
             if before is not None and traced.text < 0:
                 self._sequence = before.followed_by(traced)
@@ -105,9 +104,9 @@ class Recording:
             self._traced.append(traced)
 
     def finish(self) -> None:
-        """Once the model has run: an inner layer that was called as often as the text field
-        embedder took the fields in the same order."""
-        # What went in last is no more being embedded.
+        """Ends the recording. An inner layer that was called as often as the text field embedder
+        is taken to have read the fields in the same order."""
+        # No embedder is running any more.
         self._inputs = None
         inner = [not call.layer.embeds for call in self.calls]
         if self._texts is not None or not inner or not all(inner):
@@ -147,16 +146,16 @@ class Recording:
         """Records what a layer returned.
 
         Returns:
-            A copy of the leaf, to go on with.
+            A copy of the leaf, which the model continues with.
         """
         leaf = self.note(layer, args, output, None)
-        # A clone: what comes next may work in place, which a leaf does not allow.
+        # A clone: the next operation may work in place, which a leaf does not allow.
         return leaf.clone()
 
     def note(
         self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Any, leaf: Tensor | None
     ) -> Tensor:
-        """Records what a layer returned, with a leaf that stands for it already or a new one.
+        """Records the output of a layer, with an existing leaf for it or a new one.
 
         Raises:
             InterpretationError: If it is no vector per position of the instances' texts.
@@ -200,7 +199,7 @@ class Recording:
         return traced
 
     def _joined(self, layer: EmbeddingLayer, output: Tensor) -> TracedCall:
-        """The texts of the sequence that went through the model last, position by position."""
+        """The texts of the sequence that was embedded last, position by position."""
         shape = tuple(output.shape[:2])
         if not self._traced:
             raise InterpretationError(
@@ -255,7 +254,7 @@ class Recording:
 
 
 class Replacement:
-    """Puts given points in the place of the embeddings, call by call as recorded."""
+    """Replaces the embeddings by given points, call by call as recorded."""
 
     def __init__(self, calls: Sequence[EmbeddingCall], parts: Sequence[Tensor], count: int) -> None:
         self._calls = calls
@@ -275,7 +274,7 @@ class Replacement:
                 f"{tuple(output.shape)} for copies of the instances, expected "
                 f"{tuple(point.shape)}; the model must treat the rows of a batch alike"
             )
-        # A clone: what comes next may work in place, which a view of a leaf does not allow.
+        # A copy: the next operation may work in place, which a view of a leaf does not allow.
         return point.to(call.dtype, copy=True)
 
     def finish(self) -> None:

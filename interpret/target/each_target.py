@@ -1,4 +1,4 @@
-"""One target for each of several things that an instance stands for."""
+"""Targets that give several explanations of one instance, one for each label or argument."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .targets import Target
 
 
 class TargetOfEach(Target):
-    """Another target, for each of several labelled instances in the place of one.
+    """Applies another target to each of several labelled instances made from one.
 
     Args:
         of: The target: an object, a registered name or a params dict.

@@ -1,4 +1,4 @@
-"""A model's outputs, as a target wants to read them: a row at a time, by the field's names."""
+"""A model's outputs as a target reads them: by row, under common names."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ PROBABILITIES = ("probs", "label_probs", "class_probabilities", "class_probs", "
 
 
 class ModelOutputs(Mapping[str, Any]):
-    """What the model returned for a batch of rows; a mapping of its own keys, and more.
+    """The model's outputs for a batch of rows: a mapping of its own keys, with common names added.
 
     Args:
         outputs: What `model.forward` returned for the rows.
         rows: The instance that each row is a copy of, `(rows,)`.
         labels: The instances' labels, if they carry any.
-        row_loss: How to take the loss of the batch apart.
+        row_loss: How to get the rows' losses from the batch's loss; see `RowLoss`.
         model: The model, for messages.
     """
 
@@ -67,12 +67,12 @@ class ModelOutputs(Mapping[str, Any]):
 
     @property
     def has_logits(self) -> bool:
-        """Whether the model returns what `logits` looks for."""
+        """Whether the model returns logits under one of the names in `LOGITS`."""
         return any(key in self._outputs for key in LOGITS)
 
     @property
     def has_span_logits(self) -> bool:
-        """Whether the model returns what `span_logits` looks for."""
+        """Whether the model returns logits under the names in `SPAN_LOGITS`."""
         return any(start in self and end in self for start, end in SPAN_LOGITS)
 
     @property
@@ -119,8 +119,8 @@ class ModelOutputs(Mapping[str, Any]):
 
     @property
     def no_answer(self) -> tuple[Tensor, Tensor] | None:
-        """Of models that may find no answer: in which rows that is what is labelled, and the sum
-        of the logits that say so, `(rows,)` each. None for other models."""
+        """For models that may predict "no answer": whether that is the label of each row, and the
+        sum of its two logits, `(rows,)` each. None for other models."""
         if "no_answer" not in self._outputs:
             return None
         start, end = self["no_answer_start_logits"], self["no_answer_end_logits"]
@@ -168,7 +168,7 @@ class ModelOutputs(Mapping[str, Any]):
             InterpretationError: If the label is unknown, or no label is there to explain.
         """
         if scores.dim() == 2 and scores.shape[1] == 1 and label is None:
-            # A regression: one number, whatever the label.
+            # A regression model: its one number is the score of any label.
             return scores[:, 0]
         labels = self.labels
         indices = labels.indices[self.rows].to(scores.device)
@@ -190,8 +190,8 @@ class ModelOutputs(Mapping[str, Any]):
 
     @property
     def log_likelihood(self) -> Tensor:
-        """Minus the loss of each row, `(rows,)`; that of one prediction of several, where the
-        model's `PredictionLabels` say what it is.
+        """Minus the loss of each row, `(rows,)`. Where the model's `PredictionLabels` define the
+        log-likelihood of a single prediction, that is returned.
 
         Raises:
             InterpretationError: If the model returned no loss.
@@ -212,7 +212,7 @@ class ModelOutputs(Mapping[str, Any]):
         return _masked_mean(values[:, : mask.shape[1]], mask)
 
     def _candidates(self) -> dict[str, Tensor]:
-        """What the loss of a row may be, by name: cross entropies of what the model returned."""
+        """Possible losses of the rows, by name: cross entropies of the model's logits."""
         if self._labels is None or not self.has_logits:
             return {}
         indices = self._labels.indices[self.rows].to(self.logits.device)
@@ -223,7 +223,7 @@ class ModelOutputs(Mapping[str, Any]):
             log_probabilities = logits.log_softmax(-1)
             losses = -log_probabilities.gather(-1, indices.unsqueeze(-1)).squeeze(-1)
             if losses.dim() == 1:
-                # Of a model whose labels do not exclude each other.
+                # The second is the loss of a multi-label model.
                 own = logits.gather(-1, indices.unsqueeze(-1)).squeeze(-1)
                 return {"cross-entropy": losses, "binary-cross-entropy": -F.logsigmoid(own)}
             mask = self._mask(losses)

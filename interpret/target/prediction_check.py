@@ -1,8 +1,8 @@
-"""Whether what is explained is what was predicted.
+"""Checks that the outputs to explain are the outputs that were predicted.
 
 An input is predicted alone. When it is explained the model runs on it again, in a batch and with a
-label; what it returns then must be the same. Where it is not, the model sees the padding of a
-batch, or the other rows, or computes something else than it predicted.
+label, and must return the same outputs. Where it does not, its outputs depend on the padding of a
+batch, on the other rows, or on the label.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..errors import InterpretationError
 from ..inputs.explained import LOG_LIKELIHOOD
 from .outputs import LOGITS, PROBABILITIES, SPAN_LOGITS
 
-# Attention that is computed in another way, or in a batch of another size, rounds otherwise.
+# Another attention kernel or another batch size gives other rounding errors.
 _SAME = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
 _SAME_OTHERWISE = 3e-4
 _COMPARED = (
@@ -39,7 +39,7 @@ def expected_outputs(model: Any, instance: Instance, prediction: Mapping[str, An
 
 
 def row_outputs(outputs: Mapping[str, Any], row: int) -> Expected:
-    """What a model returned for one row of a batch, as far as that is compared."""
+    """The outputs of one row of a batch that are compared."""
     return {
         name: outputs[name][row]
         for name in _COMPARED
@@ -64,7 +64,7 @@ class Mismatch(Exception):
     found: float
 
     def error(self, model: str) -> InterpretationError:
-        """What to tell the user if the instance was alone.
+        """The error for the user, where the instance was alone in its batch.
 
         Args:
             model: The name of the model's class.
@@ -106,15 +106,15 @@ def check_predicted(
 
 
 def _scale(name: str, found: Tensor, predicted: Tensor) -> float:
-    """What rounding is a share of: the largest of the numbers.
+    """The scale of the rounding error: the largest of the numbers, but not less than a minimum.
 
-    A single one may be small by chance, as what it is a difference of is not. That of a logarithm
-    of a probability is a share of the probability, however small the logarithm.
+    A single number may be small by chance, as the difference of two larger ones. The error of a
+    log-probability is relative to the probability, however small the logarithm.
     """
     least = 1e-6 if found.numel() > 1 else 1e-2
     if "log_prob" in name or name == LOG_LIKELIHOOD:
         least = 1.0
-    # What is not finite differs from all that is.
+    # Numbers that are not finite are compared elsewhere.
     finite = torch.cat([found, predicted]).nan_to_num(0.0, 0.0, 0.0)
     return max(float(finite.abs().amax()), least)
 
@@ -138,6 +138,6 @@ def _comparable(output: Any, row: int, value: Any) -> tuple[Tensor, Tensor] | No
         return None
     found = found[tuple(slice(size) for size in predicted.shape)].flatten()
     predicted = predicted.flatten()
-    # What is masked is the lowest number there is.
+    # Masked positions hold the lowest number of the floating type.
     real = (predicted.abs() < 1e30) | (found.abs() < 1e30)
     return (found[real], predicted[real]) if bool(real.any()) else None

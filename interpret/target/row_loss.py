@@ -1,4 +1,4 @@
-"""The loss of every row, out of the one number that a model returns for a batch."""
+"""The loss of every row, from the one loss that a model returns for a batch."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ import torch
 from torch import Tensor
 
 _TOLERANCE = 1e-4
-_TELLING = 1e-2
+_DISTINGUISHING_LOSS = 1e-2
 
 
 class RowLoss:
     """Takes the loss of a batch apart.
 
-    A model's loss is one scalar, whatever the number of rows. Usually it is the mean of what a
-    cross entropy of the model's logits gives for each row; then that cross entropy is used
-    instead, and it is checked on every batch that its mean (or sum) is the loss. Where it is not,
-    the scalar itself is explained: its gradient with respect to a row is the row's own, divided by
-    the number of rows if the loss is a mean.
+    A model's loss is one scalar, whatever the number of rows. Usually it is the mean of the rows'
+    cross entropies, which can be computed from the model's logits; then these are used instead,
+    and on every batch it is checked that their mean (or sum) is the loss. Where it is not, the
+    scalar itself is explained: its gradient with respect to a row is the gradient of the row's own
+    loss, divided by the number of rows if the loss is a mean.
 
     Args:
-        reduction: None to look for a cross entropy; "mean" or "sum" to take the scalar for the
-            mean or the sum of what it is for each row alone.
+        reduction: None to look for a cross entropy; "mean" or "sum" where the scalar is known to be
+            the mean or the sum of the rows' losses.
 
     Attributes:
-        mixed: Whether the values returned last are not the rows' own, only their gradients.
-        as_it_is: Whether a batch's scalar had to be taken without knowing its reduction.
+        rows_entangled: Whether only the gradient of what was returned last is per row, not the
+            value.
+        reduction_unknown: Whether a batch's loss was used without knowing whether it is a mean or a
+            sum.
     """
 
     def __init__(self, reduction: str | None = None) -> None:
         self.reduction = reduction
-        self.mixed = False
-        self.as_it_is = False
+        self.rows_entangled = False
+        self.reduction_unknown = False
         self._formula: str | None = None
         self._formula_reduction: str | None = None
         self._largest_loss = 0.0
@@ -43,36 +45,37 @@ class RowLoss:
 
         Args:
             loss: What the model returned, a scalar.
-            candidates: By name, what the loss of each row may be, `(rows,)`.
+            candidates: By name, possible losses of the rows, `(rows,)` each.
             rows: How many rows there are.
 
         Returns:
-            `(rows,)`. Where `mixed` is set, its sum has the gradient of the sum of the rows'
-            losses, but a value is not its row's.
+            `(rows,)`. Where `rows_entangled` is set, the sum has the gradient of the sum of the
+            rows' losses, but no entry is the loss of its row.
         """
         loss = loss.reshape(-1) if loss.dim() else loss
         if loss.dim() and loss.shape[0] == rows:
-            self.mixed = False
+            self.rows_entangled = False
             return loss
         loss = loss.sum()
         if self.reduction is None:
             known = self._by_formula(loss, candidates)
             if known is not None:
-                self.mixed = False
+                self.rows_entangled = False
                 return known
-            self.as_it_is = True
-        self.mixed = rows > 1
+            self.reduction_unknown = True
+        self.rows_entangled = rows > 1
         factor = rows if self.reduction != "sum" else 1
         return (loss * factor / rows).expand(rows)
 
     @property
-    def told(self) -> bool:
-        """Whether a loss large enough to tell one formula from another has been seen."""
-        return self._formula is None or self._largest_loss > _TELLING
+    def identified(self) -> bool:
+        """Whether a loss has been seen that is large enough to distinguish one formula from
+        another."""
+        return self._formula is None or self._largest_loss > _DISTINGUISHING_LOSS
 
     @property
     def refuted(self) -> bool:
-        """Whether the loss of some batch was not what the formula said."""
+        """Whether the loss of some batch differed from the formula's."""
         return any(bool(check) for check in self._checks)
 
     def _by_formula(self, loss: Tensor, candidates: Mapping[str, Tensor]) -> Tensor | None:
@@ -89,8 +92,8 @@ class RowLoss:
         return rows
 
     def _wrong(self, loss: Tensor, rows: Tensor) -> Tensor:
-        """Whether the loss is neither the mean nor the sum of the rows'; once it is known which
-        of the two it is, the other counts no more."""
+        """Whether the loss is neither the mean nor the sum of the rows' losses; once a batch has
+        shown which of the two it is, only that one is accepted."""
         if rows.shape[0] == 1:
             return _differ(loss, rows.sum())
         wrong = {"mean": _differ(loss, rows.mean()), "sum": _differ(loss, rows.sum())}

@@ -1,6 +1,6 @@
 """The number that is explained: a function of a model's outputs, one number per row.
 
-A target of one's own is a function of the outputs, or a class with a name for configs:
+A custom target is a function of the outputs, or a class with a name for configs:
 
     @Target.register("runner-up-margin")
     class RunnerUpMargin(Target):
@@ -8,8 +8,8 @@ A target of one's own is a function of the outputs, or a class with a name for c
             best = outputs.logits.topk(2).values
             return best[:, 0] - best[:, 1]
 
-An explanation names the label that the instance carries only where the target says that this label
-is what it explains (`explained_label`); a target of one's own says so by overriding it.
+An explanation names the instance's label only where the target explains that label; a custom
+target declares this by overriding `explained_label`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Target(Registrable):
         return FunctionTarget(function)
 
     def at_input(self, outputs: ModelOutputs) -> Target:
-        """The target with what it takes from the unchanged input fixed; most take nothing.
+        """The target with the choices fixed that depend on the unchanged input; most have none.
 
         Args:
             outputs: What the model returned for the instances as they are, one row each.
@@ -75,19 +75,19 @@ class Target(Registrable):
         return self
 
     def check(self, model: Model) -> None:
-        """Makes sure that the target fits a model, as far as that is known without an input.
+        """Checks the target against a model, as far as possible without an input.
 
         Args:
             model: The model.
 
         Raises:
-            SettingError: If it has no label of a name that the target was given.
+            SettingError: If the model has no label of the target's name.
         """
         if self.label is not None:
             check_label("label", self.label, model)
 
     def instances(self, instance: Instance, model: Model) -> list[Instance]:
-        """The labelled instances to explain in the place of one.
+        """The labelled instances to explain for one labelled instance.
 
         Args:
             instance: An instance labelled with the model's prediction.
@@ -99,20 +99,20 @@ class Target(Registrable):
         return [instance] if self.label is None else [relabelled(instance, self.label, model)]
 
     def explained_label(self, label: JsonDict) -> JsonDict:
-        """What of an instance's label is explained.
+        """The part of an instance's label that the target explains.
 
         Args:
             label: `label`, the name of the label that the instance carries; where tokens carry it,
                 `positions` and maybe `field`.
 
         Returns:
-            The same for a target that is a number of this label. For others, as here, `label` is
-            None, unless the target was given one by name.
+            The same for a target that explains this label. For others, as here, `label` is None,
+            unless the target has a label by name.
         """
         return {"label": None} if self.label is None else label
 
     def saturated(self, value: float) -> bool:
-        """Whether the target is so near the end of its range that its gradient vanishes there.
+        """Whether the target is so close to a limit of its range that its gradient vanishes.
 
         Args:
             value: The target at an input.
@@ -120,13 +120,13 @@ class Target(Registrable):
         return False
 
     def unsaturated(self, outputs: ModelOutputs) -> str | None:
-        """The name of a target of the same label that does not saturate and that a model's outputs
+        """The name of a target for the same label that does not saturate and that the outputs
         allow; None where there is none."""
         return None
 
 
 class LabelTarget(Target):
-    """A target that is a number of the label that an instance carries.
+    """A target that explains the label of the instance.
 
     Args:
         label: The label to explain, by name. None explains the prediction.
@@ -138,9 +138,9 @@ class LabelTarget(Target):
 
 @Target.register("log-likelihood")
 class LogLikelihood(LabelTarget):
-    """Minus the model's loss for the label: there for every predictor that labels its instances.
+    """Minus the model's loss for the label: for every predictor that labels its instances.
 
-    Where the model is sure, the loss is near its least and so flat that gradients vanish.
+    Where the model's probability is near 1, the loss is near its minimum and gradients vanish.
     """
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
@@ -157,8 +157,8 @@ class LogLikelihood(LabelTarget):
 
 @Target.register("logit")
 class Logit(LabelTarget):
-    """The label's logit: does not saturate when the model is sure. For a model with one output,
-    that output."""
+    """The label's logit: does not saturate where the probability is near 0 or 1. For a model with
+    one output, that output."""
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         return outputs.at(outputs.logits)
@@ -232,7 +232,7 @@ class ProbabilityDifference(LogitDifference):
 
 @Target.register("entropy")
 class Entropy(Target):
-    """-Σ p log p over the classes, in nats: how unsure the model is. For tags the mean over the
+    """-Σ p log p over the classes, in nats: the model's uncertainty. For tags the mean over the
     positions explained."""
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
@@ -248,7 +248,7 @@ class Entropy(Target):
 @Target.register("span")
 class Span(Target):
     """Start logit plus end logit of a span: the answer of an extractive question answerer. Where
-    the prediction is that there is none, the two logits that say so.
+    the prediction is "no answer", the sum of the two logits for it.
 
     Args:
         start: First position of the span, as the model counts; None for the predicted one.

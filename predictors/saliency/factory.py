@@ -19,13 +19,24 @@ from allennlp.predictors import Predictor
 from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explanation import JsonDict
 
+_ELSEWHERE = {
+    "saliency": "gradient",
+    "smoothgrad": "smooth-gradients",
+    "vargrad": "var-gradients",
+    "n_steps": "steps",
+    "n_samples": "num_samples",
+    "nt_samples": "num_samples",
+    "internal_batch_size": "token_budget",
+}
+"""The names that other libraries (captum, inseq) use, with ours."""
+
 
 @runtime_checkable
 class ChecksSettings(Protocol):
-    """An interpreter that knows of some settings without an input whether they fit the model."""
+    """An interpreter that can check some settings against the model before there is an input."""
 
     def check_settings(self) -> None:
-        """Makes sure of it.
+        """Checks the settings.
 
         Raises:
             SettingError: If one does not fit.
@@ -48,7 +59,7 @@ def wrapped(
         name: The predictor's registered name, None for the one that the model's class names.
         arguments: What its constructor takes besides.
         frozen: Whether to put the model into evaluation mode.
-        own_name: The name of the predictor that asks, which is none to interpret.
+        own_name: The registered name of the calling predictor, which cannot interpret itself.
 
     Raises:
         ConfigurationError: If there is no such predictor, or it cannot be made.
@@ -114,13 +125,19 @@ def interpreter_of(given: str | JsonDict, predictor: Predictor) -> AnyInterprete
 
 
 def unknown(what: str, names: Any, available: Any) -> str:
-    """Says that names are not known, which come close, and which there are."""
+    """The message for unknown names: which are meant, perhaps, and which there are."""
     parts = [f"unknown {what}: {', '.join(repr(name) for name in names)}"]
-    close = [c for name in names for c in difflib.get_close_matches(str(name), list(available))]
+    close = [c for name in names for c in _close(str(name), list(available))]
     if close:
         parts.append(f"did you mean {' or '.join(repr(name) for name in close)}?")
     parts.append(f"there are: {_listed(available)}" if available else "there are none")
     return "; ".join(parts)
+
+
+def _close(name: str, available: list[str]) -> list[str]:
+    """The names that somebody who writes another may mean."""
+    ours = _ELSEWHERE.get(name.lower())
+    return [ours] if ours in available else difflib.get_close_matches(name, available)
 
 
 def _listed(names: Any) -> str:

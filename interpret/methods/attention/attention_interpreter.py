@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ... import checks
 from ...attention.attention_reduction import QUERIES, token_scores
-from ...attention.attention_space import AttentionSpace, NestedAttentionSpace, Stack
+from ...attention.attention_space import AttentionSpace, PrefixAttentionSpace, Stack
 from ...attention.matrices import matrices_of, written
 from ...attention.recorder import KINDS
 from ...explanation import AttentionMatrix
@@ -24,8 +24,8 @@ from ...interpreter.explanation_warnings import one_position
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...model.twin import Twin
 from ...space.embedding_space import EmbeddingSpace
-from ...space.prefix.beginnings import texts
-from ...space.prefix.prefix_space import NotNested
+from ...space.prefix.prefix_space import NotCausalError
+from ...space.prefix.prefix_targets import group_by_text
 from ...space.session import Session
 from ...target.row_loss import RowLoss
 
@@ -75,8 +75,9 @@ class AttentionInterpreter(SaliencyInterpreter):
     default_query: ClassVar[str | None] = None
     """The query where none is named."""
 
-    nested: ClassVar[bool] = True
-    """Whether an instance that is the beginning of another has its attentions in those of that."""
+    shares_prefixes: ClassVar[bool] = True
+    """Whether the attention of an instance whose text is a prefix of another's is read off the
+    other's."""
 
     def __init__(
         self,
@@ -97,14 +98,16 @@ class AttentionInterpreter(SaliencyInterpreter):
     def space(
         self, session: Session, instances: Sequence[Instance], row_loss: RowLoss
     ) -> AttentionSpace:
-        if self.nested and len(texts(session.twin.model, instances)) < len(instances):
-            with suppress(NotNested):
-                return NestedAttentionSpace(session, instances, row_loss)
+        if self.shares_prefixes and len(group_by_text(session.twin.model, instances)) < len(
+            instances
+        ):
+            with suppress(NotCausalError):
+                return PrefixAttentionSpace(session, instances, row_loss)
         return AttentionSpace(session, instances, row_loss)
 
-    def _together(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
-        if self.nested:
-            return super()._together(twin, instances)
+    def _forward_groups(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
+        if self.shares_prefixes:
+            return super()._forward_groups(twin, instances)
         return [[number] for number in range(len(instances))]
 
     def views(self, space: AttentionSpace) -> list[View]:

@@ -31,7 +31,7 @@ class AttentionXGradient(ByLayerAndHead):
 
     default_query: ClassVar[str | None] = "sum"
     # What weights do differs from target to target.
-    nested: ClassVar[bool] = False
+    shares_prefixes: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ class NoisyGradients(SaliencyInterpreter):
         self.seed = checks.seed("seed", seed)
 
     @property
-    def rows_per_instance(self) -> int:
+    def n_evaluations(self) -> int:
         return self.num_samples
 
     def moment(self, space: EmbeddingSpace, power: int) -> Tensor:

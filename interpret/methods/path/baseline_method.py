@@ -19,7 +19,7 @@ from ...space.embedding_space import EmbeddingSpace
 from .zero_point import ZeroPoint
 
 
-class AgainstBaseline(SaliencyInterpreter):
+class BaselineMethod(SaliencyInterpreter):
     """A method that puts down to tokens what the target differs from its value at a baseline.
 
     Of several baselines it takes the mean of what it finds against each.
@@ -102,12 +102,12 @@ def mean_attribution(attributions: Sequence[Attribution]) -> Attribution:
 
 
 def _details(several: Sequence[JsonDict]) -> JsonDict:
-    told: JsonDict = {}
+    merged: JsonDict = {}
     for key, value in several[0].items():
         values: list[Any] = [one.get(key, value) for one in several]
         if isinstance(value, bool):
             value = all(values)
         elif isinstance(value, (int, float)):
             value = max(values)
-        told[key] = value
-    return told
+        merged[key] = value
+    return merged

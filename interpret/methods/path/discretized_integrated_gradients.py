@@ -16,12 +16,12 @@ from ...space.baselines import Baseline
 from ...space.embedding_space import EmbeddingSpace
 from ...space.layout import reduce_coordinates
 from ..content_cache import ContentCache
-from .baseline_method import AgainstBaseline
+from .baseline_method import BaselineMethod
 from .neighbours import STRATEGIES, Neighbours, monotonic_paths
 
 
 @SaliencyInterpreter.register("discretized-integrated-gradients")
-class DiscretizedIntegratedGradients(AgainstBaseline):
+class DiscretizedIntegratedGradients(BaselineMethod):
     """score_t = Σ_k g_t(z_k) · (z_{k+1} - z_k)_t, z_0 = e', …, z_n = e: words between the two,
     moved as little as makes the path monotonic in every dimension.
 
@@ -37,7 +37,7 @@ class DiscretizedIntegratedGradients(AgainstBaseline):
             least) or "maxcount" (the one that is monotonic in most dimensions), seen from the word.
         neighbours: How many nearest words are looked at for the next.
         factor: Into how many pieces each step is cut, on a straight line between the words.
-        baseline: As in `AgainstBaseline`; best a word, since the path leads through words.
+        baseline: As in `BaselineMethod`; best a word, since the path leads through words.
         common: What every interpreter takes; see `SaliencyInterpreter`.
 
     Raises:
@@ -64,7 +64,7 @@ class DiscretizedIntegratedGradients(AgainstBaseline):
         )
 
     @property
-    def rows_per_instance(self) -> int:
+    def n_evaluations(self) -> int:
         return self.steps * self.factor
 
     def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:

@@ -17,13 +17,13 @@ from ...reduction import Sum
 from ...space.embedding_space import EmbeddingSpace
 from ...space.layout import reduce_coordinates
 from ..gradient.noise import standard_normal, value_range
-from .baseline_method import AgainstBaseline
+from .baseline_method import BaselineMethod
 
 _OTHER_STREAM = 0x5EED
 
 
 @SaliencyInterpreter.register("gradient-shap")
-class GradientShap(AgainstBaseline):
+class GradientShap(BaselineMethod):
     """score_t = 1/n Σ (x_k - b_k)_t · ∇F(b_k + α_k (x_k - b_k))_t.
 
     x_k = x + ε_k with ε_k ~ N(0, σ²), α_k ~ U(0, 1), and b_k drawn from the baselines. Its
@@ -38,7 +38,7 @@ class GradientShap(AgainstBaseline):
         num_samples: Random points, n.
         stdev: σ as a share of the instance's own range of values, max(x) - min(x).
         seed: Seed of noise, points and baselines; the same seed gives the same scores in any batch.
-        common: The baselines, and what every interpreter takes; see `AgainstBaseline`.
+        common: The baselines, and what every interpreter takes; see `BaselineMethod`.
 
     Raises:
         ConfigurationError: If a parameter has the wrong type, or is out of range.
@@ -58,7 +58,7 @@ class GradientShap(AgainstBaseline):
         self.seed = checks.seed("seed", seed)
 
     @property
-    def rows_per_instance(self) -> int:
+    def n_evaluations(self) -> int:
         return self.num_samples
 
     def attribute_from(self, space: EmbeddingSpace, baselines: Sequence[Tensor]) -> Attribution:

@@ -13,7 +13,7 @@ from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import LARGE_DELTA, jump, unconverged
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...space.embedding_space import EmbeddingSpace
-from .baseline_method import AgainstBaseline
+from .baseline_method import BaselineMethod
 from .path_integral import StraightPaths
 from .quadrature import RULES
 
@@ -21,7 +21,7 @@ _RELATIVE_TOLERANCE = 0.01
 
 
 @SaliencyInterpreter.register("integrated-gradients")
-class IntegratedGradients(AgainstBaseline):
+class IntegratedGradients(BaselineMethod):
     """score_t = (e_t - e'_t) · ∫₀¹ g_t(x' + α (x - x')) dα.
 
     Sundararajan, Taly and Yan 2017, "Axiomatic Attribution for Deep Networks", equation 1.
@@ -41,7 +41,7 @@ class IntegratedGradients(AgainstBaseline):
         relative_tolerance: The same as a share of F(x) - F(x'). Of both tolerances the looser
             one counts.
         max_steps: Where refining stops in any case.
-        common: The baseline, and what every interpreter takes; see `AgainstBaseline`.
+        common: The baseline, and what every interpreter takes; see `BaselineMethod`.
 
     Raises:
         ConfigurationError: If the rule is unknown, or a number is none or out of range.
@@ -79,7 +79,7 @@ class IntegratedGradients(AgainstBaseline):
         self._refines = refines
 
     @property
-    def rows_per_instance(self) -> int:
+    def n_evaluations(self) -> int:
         return self.steps
 
     def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:

@@ -13,14 +13,14 @@ from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import token_incomplete
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...space.embedding_space import EmbeddingSpace
-from .baseline_method import AgainstBaseline
+from .baseline_method import BaselineMethod
 from .quadrature import RULES
 
 _STEPS = 16
 
 
 @SaliencyInterpreter.register("sequential-integrated-gradients")
-class SequentialIntegratedGradients(AgainstBaseline):
+class SequentialIntegratedGradients(BaselineMethod):
     """score_t = (e_t - e'_t) · ∫₀¹ g_t(x^t(α)) dα, x^t(α) = x with e'_t + α (e_t - e'_t) at t.
 
     Enguehard 2023, "Sequential Integrated Gradients: a simple but effective method for
@@ -40,7 +40,7 @@ class SequentialIntegratedGradients(AgainstBaseline):
             wordpieces of a token apart no further: each has an equal share.
         rule: How the integral is summed, with 16 steps unless others are named; see
             `IntegratedGradients`.
-        common: The baseline, and what every interpreter takes; see `AgainstBaseline`.
+        common: The baseline, and what every interpreter takes; see `BaselineMethod`.
 
     Raises:
         ConfigurationError: If the rule is unknown or the number of steps no positive integer.
@@ -58,7 +58,7 @@ class SequentialIntegratedGradients(AgainstBaseline):
         self.rule = checks.choice("rule", rule, RULES)
 
     @property
-    def rows_per_instance(self) -> int:
+    def n_evaluations(self) -> int:
         # Times the number of tokens: one instance fills the budget.
         return 16 * (self.steps or 1)
 

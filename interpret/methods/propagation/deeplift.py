@@ -21,12 +21,12 @@ from ...rules.experts import every_expert
 from ...rules.watch import Losses, Values
 from ...space.embedding_space import EmbeddingSpace
 from ...space.layout import reduce_coordinates
-from ..layer_methods import AtLayerAgainstBaseline
-from ..path.baseline_method import AgainstBaseline
+from ..layer_methods import LayerBaselineMethod
+from ..path.baseline_method import BaselineMethod
 
 
 @SaliencyInterpreter.register("deeplift")
-class DeepLift(AgainstBaseline):
+class DeepLift(BaselineMethod):
     """score_t = (e_t - e'_t) · m_t, m the multipliers of ΔF with respect to the embeddings.
 
     Shrikumar, Greenside and Kundaje 2017, "Learning Important Features Through Propagating
@@ -45,27 +45,27 @@ class DeepLift(AgainstBaseline):
             attributed from its start to its end, and the scores are added up. 1 is DeepLIFT as it
             was published. More tend to integrated gradients and stay complete at any number: in
             deep models one step over the whole path says little of what lies between.
-        common: The baseline, and what every interpreter takes; see `AgainstBaseline`.
+        common: The baseline, and what every interpreter takes; see `BaselineMethod`.
 
     Raises:
         ConfigurationError: If the number of segments is no positive integer.
     """
 
     complete: ClassVar[bool] = True
-    padded: ClassVar[bool] = False
+    mixes_lengths: ClassVar[bool] = False
 
     def __init__(self, predictor: Predictor, segments: int = 1, **common: Any) -> None:
         super().__init__(predictor, **common)
         self.segments = checks.integer("segments", segments, least=1)
 
     @property
-    def rows_per_instance(self) -> int:
+    def n_evaluations(self) -> int:
         return 2 * self.segments
 
     def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
         x = space.embeddings
         total = torch.zeros_like(x)
-        without_rule: set[str] = set()
+        unsupported_ops: set[str] = set()
         baseline_values = torch.zeros(len(x), dtype=torch.float64)
         rows = torch.arange(len(x))
         with every_expert(space.model):
@@ -73,7 +73,7 @@ class DeepLift(AgainstBaseline):
                 start, end = self._segment(baseline, x, number)
                 for some, found in _multipliers(space, start, end):
                     total[some] += (end[some] - start[some]) * found.multipliers
-                    without_rule |= found.without_rule
+                    unsupported_ops |= found.unsupported_ops
                     if number == 0:
                         baseline_values[some] = found.start_values
             if space.mixes_rows:
@@ -86,9 +86,9 @@ class DeepLift(AgainstBaseline):
                 _lost(space, *ends, row) if lacks(float(delta[row]), float(change[row])) else {}
                 for row in rows
             ]
-        named = {"without_rule": sorted(without_rule)} if without_rule else {}
+        named = {"without_rule": sorted(unsupported_ops)} if unsupported_ops else {}
         details = [{**named, **({"lost": one} if one else {})} for one in lost]
-        remedies = [lost_by(one, without_rule) for one in lost]
+        remedies = [lost_by(one, unsupported_ops) for one in lost]
         warnings = [self.zero_warning(space)] * len(x)
         return Attribution(scores, baseline_values, details, remedies=remedies, warnings=warnings)
 
@@ -105,13 +105,13 @@ class _Found:
     Attributes:
         multipliers: Of the rows' points, `(rows, size)`.
         start_values: The target where they start.
-        without_rule: Operations that had none.
+        unsupported_ops: Operations that had none.
         tape: What was noted of the first pass.
     """
 
     multipliers: Tensor
     start_values: Tensor
-    without_rule: set[str]
+    unsupported_ops: set[str]
     tape: Tape
 
 
@@ -156,7 +156,7 @@ def _passes(
         tape.close()
     except (OtherPathError, NotImplementedError) as error:
         raise InterpretationError(f"DeepLIFT has no rule for this: {error}") from error
-    return _Found(space.gradient(values, leaf), start_values, mode.unruled, tape)
+    return _Found(space.gradient(values, leaf), start_values, mode.unsupported_ops, tape)
 
 
 def _lost(space: EmbeddingSpace, start: Tensor, end: Tensor, row: Tensor) -> dict[str, float]:
@@ -180,5 +180,5 @@ def _lost(space: EmbeddingSpace, start: Tensor, end: Tensor, row: Tensor) -> dic
 
 
 @SaliencyInterpreter.register("layer-deeplift")
-class LayerDeepLift(AtLayerAgainstBaseline, DeepLift):
+class LayerDeepLift(LayerBaselineMethod, DeepLift):
     """DeepLIFT from a layer's outputs for the baseline to those for the input; complete."""

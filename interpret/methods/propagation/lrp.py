@@ -37,7 +37,7 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
         ConfigurationError: If epsilon is no finite number, or negative.
     """
 
-    padded: ClassVar[bool] = False
+    mixes_lengths: ClassVar[bool] = False
 
     def __init__(self, predictor: Predictor, epsilon: float = 1e-6, **common: Any) -> None:
         super().__init__(predictor, **common)
@@ -60,10 +60,12 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
             relevance[row] = x[row] * space.gradient(values, leaf)
             amounts, value = dict(sorted(absorbed.amounts.items())), float(space.values[row])
             totals[row] = sum(amounts.values())
-            more = absorbed_more(value, amounts, mode.unruled, space.unsaturated_target)
+            more = absorbed_more(value, amounts, mode.unsupported_ops, space.unsaturated_target)
             warnings.append([*own, more] if more else own)
-            told: JsonDict = {"absorbed": amounts}
-            details.append({**told, "without_rule": sorted(mode.unruled)} if mode.unruled else told)
+            report: JsonDict = {"absorbed": amounts}
+            if mode.unsupported_ops:
+                report["without_rule"] = sorted(mode.unsupported_ops)
+            details.append(report)
         return Attribution(
             reduce_coordinates(relevance, space.layout, Sum()),
             details=details,

@@ -1,1 +1,1 @@
-"""The same function where instances are beginnings of one text and share its forward passes."""
+"""The same function where instances are prefixes of one text and share its forward passes."""

@@ -76,7 +76,7 @@ def _addmm(input: Tensor, mat1: Tensor, mat2: Tensor, **factors: Any) -> Tensor:
 
 
 def _spares(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
-    # A GPU would wait to be told how many positions there are.
+    # Reading the number of positions would synchronise with the GPU.
     on_cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
     # Others (quantised, sharded) have products of their own.
     plain = type(weight) in (Tensor, torch.nn.Parameter) and x.dtype == weight.dtype

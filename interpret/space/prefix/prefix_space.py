@@ -1,7 +1,7 @@
-"""The model as a function of embeddings, where instances are beginnings of one text.
+"""The model as a function of embeddings, where instances are prefixes of one text.
 
-Whatever points a method asks for, those that are beginnings of another go through the model with
-it: the tokens of a generated text share one forward pass at each point of their paths.
+Points that are prefixes of another point share its row in the model: the tokens of a generated
+text share one forward pass at each point of their paths.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from allennlp.data import Instance
 from allennlp.nn.util import get_text_field_mask
 from torch import Tensor
 
-from ...contracts import Beginnings, ReadsBeginnings
+from ...contracts import PrefixTargets, SupportsPrefixes
 from ...inputs.collation import collate, select_rows
 from ...inputs.joined_texts import TracedCall
 from ...inputs.texts import text_items
@@ -29,7 +29,7 @@ from ..packing import Chunk
 from ..recording import Origin, Recording, Replacement
 from ..session import Session
 from .batched_backward import batched_backward
-from .beginnings import gradients_of_targets, nested, texts
+from .prefix_targets import gradients_of_targets, group_by_text, group_prefixes
 
 # A gradient takes a hundredth of the memory that the graph of its row does, or less.
 _GRADIENTS_PER_ROW = 32
@@ -41,42 +41,44 @@ def _tokens(instance: Instance) -> int:
     return sum(len(item.text.tokens) for field in fields for item in text_items(field))
 
 
-class NotNested(Exception):
-    """The model's targets depend on what comes after them, or are not read as they should be."""
+class NotCausalError(Exception):
+    """A target of the model depends on what comes after it, or its states cannot be read."""
 
 
 def space_of(session: Session, instances: Sequence[Instance], row_loss: RowLoss) -> EmbeddingSpace:
-    """The space of some instances: a nested one where some are beginnings of one text.
+    """The space of some instances: one that shares rows where some are prefixes of one text.
 
     Raises:
-        Mismatch: If a model that sees what comes after a beginning sees the padding there, too.
+        Mismatch: If a model whose targets depend on later tokens also depends on padding.
     """
     model = session.twin.model
-    if not isinstance(model, ReadsBeginnings) or len(texts(model, instances)) == len(instances):
+    if not isinstance(model, SupportsPrefixes) or len(group_by_text(model, instances)) == len(
+        instances
+    ):
         return EmbeddingSpace(session, instances, row_loss)
     try:
-        return NestedSpace(session, instances, row_loss)
-    except NotNested:
+        return PrefixSpace(session, instances, row_loss)
+    except NotCausalError:
         space = EmbeddingSpace(session, instances, row_loss)
-        # Nothing was predicted of a text that is given, so nothing else would tell.
+        # A given text has no prediction to compare with, so this is the only check for padding.
         space.check_alone(range(len(instances)))
         return space
 
 
-class NestedSpace(EmbeddingSpace):
+class PrefixSpace(EmbeddingSpace):
     """An `EmbeddingSpace` whose rows hold whole texts.
 
-    It gives the same numbers. Its model must be a `ReadsBeginnings`.
+    It gives the same numbers. Its model must be a `SupportsPrefixes`.
 
     Raises:
-        NotNested: If the model, asked for the shortest beginning alone, answers something else.
+        NotCausalError: If the model returns other outputs for the shortest prefix alone.
 
     Attributes:
-        heads: The instance that each row of the recording pass held, `(rows,)`.
+        row_instances: The instance that each row of the recording pass held, `(rows,)`.
         row_of: The row that held each instance, `(instances,)`.
     """
 
-    heads: Tensor
+    row_instances: Tensor
     row_of: Tensor
 
     def evaluate(self, points: Points, rows: Tensor) -> Tensor:
@@ -84,8 +86,8 @@ class NestedSpace(EmbeddingSpace):
         for chunk, groups in self._batches(points, rows, None):
             with chunk.guard(), torch.no_grad():
                 at = self._points(points, chunk.rows)
-                row, heads = self._rows_of(at, rows[chunk.rows], groups)
-                outputs = self._run_whole(rows[chunk.rows], at[heads], heads, row)
+                row, row_targets = self._rows_of(at, rows[chunk.rows], groups)
+                outputs = self._run_whole(rows[chunk.rows], at[row_targets], row_targets, row)
                 values[chunk.rows] = self._explained(outputs, rows[chunk.rows]).double().cpu()
         return values
 
@@ -97,15 +99,15 @@ class NestedSpace(EmbeddingSpace):
             with chunk.guard(), torch.enable_grad():
                 at = self._points(points, chunk.rows).detach()
                 of = rows[chunk.rows]
-                row, heads = self._rows_of(at, of, groups)
-                if len(heads) == len(of):
+                row, row_targets = self._rows_of(at, of, groups)
+                if len(row_targets) == len(of):
                     leaf = at.requires_grad_()
                     values = self._forward(leaf, of)
                     found = self._gradient(values, [leaf])[0]
                 else:
-                    leaf = at[heads].requires_grad_()
+                    leaf = at[row_targets].requires_grad_()
                     with batched_backward():
-                        outputs = self._run_whole(of, leaf, heads, row)
+                        outputs = self._run_whole(of, leaf, row_targets, row)
                     values = self._explained(outputs, of)
                     found = self._of_targets(values, outputs, [leaf])[0]
                 values = values.detach().double().cpu()
@@ -114,7 +116,7 @@ class NestedSpace(EmbeddingSpace):
                 yield chunk.rows, values, gradients
 
     def check_alone(self, rows: Iterable[int]) -> None:
-        """Nothing: the shortest was looked at alone when the space was made."""
+        """Does nothing: the shortest was compared when the space was made."""
 
     @cached_property
     def input_gradients(self) -> Tensor:
@@ -130,7 +132,7 @@ class NestedSpace(EmbeddingSpace):
         self._first_outputs: Mapping[str, Any] = {}
 
     @property
-    def _model(self) -> ReadsBeginnings:
+    def _model(self) -> SupportsPrefixes:
         model: Any = self._twin.model
         return model
 
@@ -138,15 +140,15 @@ class NestedSpace(EmbeddingSpace):
     def _texts(self) -> list[int]:
         """The text of each instance, by number."""
         numbers = [0] * len(self.instances)
-        for text, members in enumerate(texts(self._twin.model, self.instances)):
+        for text, members in enumerate(group_by_text(self._twin.model, self.instances)):
             for member in members:
                 numbers[member] = text
         return numbers
 
     @cached_property
     def _lengths(self) -> Tensor:
-        """Tokens of each instance's growing field, `(instances,)`."""
-        return get_text_field_mask(self._collated[self._model.growing]).sum(-1)
+        """Tokens of each instance's generated field, `(instances,)`."""
+        return get_text_field_mask(self._collated[self._model.generated_field]).sum(-1)
 
     def _first_pass(self, found: EmbeddingLayers) -> FirstPass:
         count = len(self.instances)
@@ -156,10 +158,10 @@ class NestedSpace(EmbeddingSpace):
             longest.setdefault(self._texts[number], number)
         places = {text: row for row, text in enumerate(longest)}
         row = torch.tensor([places[text] for text in self._texts])
-        heads = torch.tensor(list(longest.values()))
-        self.heads, self.row_of = heads, row
-        collated = self._whole(self._own_rows, heads, row)
-        recording = Recording(collated, len(heads), self._joined_texts(collated))
+        row_instances = torch.tensor(list(longest.values()))
+        self.row_instances, self.row_of = row_instances, row
+        collated = self._whole(self._own_rows, row_instances, row)
+        recording = Recording(collated, len(row_instances), self._joined_texts(collated))
         hooks = hooked(found.layers, recording.layer, found.embedders, recording.embedder)
         watching = self._twin.gradient_paths.watching()
         drawing = self._twin.random_passes.watching()
@@ -167,32 +169,32 @@ class NestedSpace(EmbeddingSpace):
             outputs = self._twin.model(**collated)
         self._check_recorded(recording, found)
         states = outputs["states"]
-        if states.dim() != 3 or len(states) != len(heads):
-            raise NotNested
-        if any(call.transposed or call.shape[0] != len(heads) for call in recording.calls):
-            raise NotNested
-        # With the most padding, too: the shortest text of those with the shortest beginning.
+        if states.dim() != 3 or len(states) != len(row_instances):
+            raise NotCausalError
+        if any(call.transposed or call.shape[0] != len(row_instances) for call in recording.calls):
+            raise NotCausalError
+        # Of the instances with the shortest prefix the shortest, which has the most padding.
         sizes = [_tokens(instance) for instance in self.instances]
         self._check_alone(outputs, min(range(count), key=lambda n: (lengths[n], sizes[n])))
         self._first_outputs = outputs
         calls = [replace(call, shape=(count, *call.shape[1:])) for call in recording.calls]
         parts = [leaf.detach()[row.to(leaf.device)] for leaf in recording.leaves]
-        origins = [self._of_beginnings(origin, row) for origin in recording.origins]
+        origins = [self._prefixes_of(origin, row) for origin in recording.origins]
         return FirstPass(outputs, calls, parts, origins, recording.leaves)
 
-    def _of_beginnings(self, origin: Origin, row: Tensor) -> Origin:
-        """The positions of the rows' texts, as far as each instance's own beginning goes."""
+    def _prefixes_of(self, origin: Origin, row: Tensor) -> Origin:
+        """The source of the rows' positions, limited to each instance's own prefix."""
         if not isinstance(origin, TracedCall):
-            raise NotNested
+            raise NotCausalError
         whole = origin.with_rows(row)
-        if self._model.growing not in origin.names:
+        if self._model.generated_field not in origin.names:
             return whole
-        growing = whole.fields == origin.names.index(self._model.growing)
-        behind = growing & (whole.tokens >= self._lengths.cpu().unsqueeze(1))
+        generated = whole.fields == origin.names.index(self._model.generated_field)
+        behind = generated & (whole.tokens >= self._lengths.cpu().unsqueeze(1))
         return replace(whole, tokens=torch.where(behind, PADDING, whole.tokens))
 
     def _check_alone(self, outputs: Mapping[str, Any], number: int) -> None:
-        """That what comes after a beginning makes no difference, seen once."""
+        """Compares the outputs for one prefix with those for the same prefix alone."""
         with torch.no_grad():
             instance = self.instances[number]
             alone = self._twin.model(**collate([instance], self.vocab, self.device))
@@ -201,29 +203,29 @@ class NestedSpace(EmbeddingSpace):
         cast = torch.is_autocast_enabled(kind)
         dtype = torch.get_autocast_dtype(kind) if cast else self._twin.dtype
         tolerance = _SAME.get(dtype, 3e-5) * float(expected.abs().max())
-        # What is not finite has a message of its own.
+        # Numbers that are not finite are reported elsewhere.
         if bool(((expected - found).abs() > tolerance).any()):
-            raise NotNested
+            raise NotCausalError
 
-    def _whole(self, targets: Tensor, heads: Tensor, row: Tensor) -> dict[str, Any]:
+    def _whole(self, targets: Tensor, row_instances: Tensor, row: Tensor) -> dict[str, Any]:
         """The arguments of `forward` for targets that are read in the rows of others."""
         count = len(self.instances)
         collated = {
-            name: select_rows(value, heads if isinstance(value, dict) else targets, count)
+            name: select_rows(value, row_instances if isinstance(value, dict) else targets, count)
             for name, value in self._collated.items()
         }
         device = self.device
         lengths = self._lengths[targets.to(self._lengths.device)]
-        return {**collated, "beginnings": Beginnings(row.to(device), lengths.to(device))}
+        return {**collated, "prefix_targets": PrefixTargets(row.to(device), lengths.to(device))}
 
     def _run_whole(
-        self, targets: Tensor, points: Tensor, heads: Tensor, row: Tensor
+        self, targets: Tensor, points: Tensor, row_targets: Tensor, row: Tensor
     ) -> Mapping[str, Any]:
         """The model's outputs for targets, at points `(rows, size)`."""
         replacing = Replacement(self._calls, self.layout.split(points), len(self.instances))
         watching = self._watching(points)
         with watching, hooked([call.layer for call in self._calls], replacing.layer):
-            outputs = self._twin.model(**self._whole(targets, targets[heads], row))
+            outputs = self._twin.model(**self._whole(targets, targets[row_targets], row))
         replacing.finish()
         return outputs
 
@@ -237,7 +239,7 @@ class NestedSpace(EmbeddingSpace):
     def _batches(
         self, points: Points, rows: Tensor, each: int | None
     ) -> Iterator[tuple[Chunk, list[list[int]]]]:
-        """Targets batch by batch, and which of a batch may share a row.
+        """Batches of targets, each with the groups of targets that may share a row.
 
         Args:
             points: The points.
@@ -246,7 +248,7 @@ class NestedSpace(EmbeddingSpace):
                 for any number.
         """
         self._forget_graph()
-        pending = self._nested(points, rows)[::-1]
+        pending = self._groups(points, rows)[::-1]
         most = len(rows)
         while pending:
             slots = self._budget.rows(self.tokens_per_row)
@@ -264,26 +266,26 @@ class NestedSpace(EmbeddingSpace):
             yield chunk, batch
             if chunk.failed:
                 pending += batch[::-1]
-                # Where one row is too much, its targets have to be fewer.
+                # Where one row does not fit into memory, it gets fewer targets.
                 most = max(len(numbers) // 2, 1)
 
-    def _nested(self, points: Points, rows: Tensor) -> list[list[int]]:
+    def _groups(self, points: Points, rows: Tensor) -> list[list[int]]:
         marks: list[list[int]] = []
         for chunk in torch.arange(len(rows)).split(max(2**24 // self.embeddings.shape[1], 1)):
             marks += self._fingerprints(self._points(points, chunk), rows[chunk]).tolist()
         owners = rows.tolist()
         lengths = self._lengths.tolist()
-        return nested(marks, [self._texts[o] for o in owners], [lengths[o] for o in owners])
+        return group_prefixes(marks, [self._texts[o] for o in owners], [lengths[o] for o in owners])
 
     def _fingerprints(self, points: Tensor, rows: Tensor) -> Tensor:
-        """Of all beginnings of each point, `(points, longest + 1)`.
+        """Of all prefixes of each point, `(points, longest + 1)`.
 
         Integers, as their sums are the same in any order.
         """
         device = points.device
         alone = torch.zeros(len(points), 1, dtype=torch.long, device=device)
         longest = int(self._lengths.max())
-        growing = torch.zeros(len(points), longest + 1, dtype=torch.long, device=device)
+        generated = torch.zeros(len(points), longest + 1, dtype=torch.long, device=device)
         for number, (part, call) in enumerate(
             zip(self.layout.split(points.contiguous()), self.layout.calls, strict=True)
         ):
@@ -292,31 +294,31 @@ class NestedSpace(EmbeddingSpace):
             factors = torch.randint(2**62, part.shape[1:], generator=generator).to(device)
             marks = (bits.long() * factors).sum(-1)
             tokens = self.layout.tokens[:, self.layout.positions_of(number)]
-            grows = call.tokens_of(self._model.growing) >= 0
-            # The token at place n is part of all beginnings of more than n tokens.
+            grows = call.tokens_of(self._model.generated_field) >= 0
+            # The token at place n is part of all prefixes of more than n tokens.
             places = torch.where(grows, tokens + 1, 0)[rows].to(device)
-            growing.scatter_add_(1, places, torch.where(places > 0, marks, 0))
+            generated.scatter_add_(1, places, torch.where(places > 0, marks, 0))
             rest = (~grows & (tokens != PADDING))[rows].to(device)
             alone = alone + (marks * rest).sum(-1, keepdim=True)
-        return alone + growing.cumsum(-1)
+        return alone + generated.cumsum(-1)
 
     def _rows_of(
         self, points: Tensor, targets: Tensor, groups: list[list[int]]
     ) -> tuple[Tensor, Tensor]:
         """The row that each target is read in, `(targets,)`, and the target whose point each row
-        is, `(rows,)`: what only looks like a beginning has a row of its own."""
-        heads, first = [], []
+        holds, `(rows,)`. A point whose fingerprint matches but which differs gets its own row."""
+        row_targets, first = [], []
         start = 0
         for group in groups:
-            heads.append(start)
+            row_targets.append(start)
             first += [start] * len(group)
             start += len(group)
         present = self.layout.expand(self.layout.present[targets].to(points.device))
         same = ((points == points[torch.tensor(first)]) | ~present).all(-1).tolist()
-        heads += [number for number, is_same in enumerate(same) if not is_same]
-        row = {head: number for number, head in enumerate(heads)}
+        row_targets += [number for number, is_same in enumerate(same) if not is_same]
+        row = {head: number for number, head in enumerate(row_targets)}
         own = [
             head if is_same else number
             for number, (head, is_same) in enumerate(zip(first, same, strict=True))
         ]
-        return torch.tensor([row[head] for head in own]), torch.tensor(heads)
+        return torch.tensor([row[head] for head in own]), torch.tensor(row_targets)

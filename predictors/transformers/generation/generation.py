@@ -46,7 +46,7 @@ class CacheCheck:
 class GeneratingModel(TransformersModel):
     """A model that predicts tokens, named as its tokenizer names them.
 
-    All tokens of a generated text can be explained by one forward pass; see `ReadsBeginnings`.
+    All tokens of a generated text can be explained by one forward pass; see `SupportsPrefixes`.
 
     Args:
         vocab: Not used.
@@ -55,9 +55,9 @@ class GeneratingModel(TransformersModel):
         dtype: The floating type of the weights; None as they are.
     """
 
-    growing = "generated"
+    generated_field = "generated"
     #: The text field that stands before what is generated; None if nothing follows another.
-    goes_on_from: ClassVar[str | None] = None
+    prompt_field: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class GeneratingModel(TransformersModel):
 
     def whole_text(self, instance: Instance) -> Hashable:
         """What the steps of one generation have in common: the field that they all go on from."""
-        return None if self.goes_on_from is None else id(instance.fields[self.goes_on_from])
+        return None if self.prompt_field is None else id(instance.fields[self.prompt_field])
 
     def read(self, run: Callable[[], Tensor], rows: Tensor, places: Tensor) -> dict[str, Any]:
         """The logits of several targets of each row.
@@ -89,7 +89,7 @@ class GeneratingModel(TransformersModel):
             places: Its place there, `(targets,)`.
 
         Returns:
-            What a `ReadsBeginnings` returns: `logits`, `(targets, vocabulary)`, `states` and
+            What a `SupportsPrefixes` returns: `logits`, `(targets, vocabulary)`, `states` and
             `places`.
         """
         transformer: Any = self.transformer
@@ -273,7 +273,7 @@ class GeneratingPredictor(TransformersPredictor):
             return None
         model: Any = self._model
         asked: Any = instance["request"]
-        if "tokens" not in asked.metadata or model.in_parts(instance) is not None:
+        if "tokens" not in asked.metadata or model.windows_of(instance) is not None:
             return None
         return self.steps(instance, asked.metadata["text"], asked.metadata["tokens"])
 
@@ -287,7 +287,7 @@ class GeneratingPredictor(TransformersPredictor):
         if "tokens" in asked.metadata:
             return {}
         model: Any = self._model
-        return generation_details(model.transformer, model.in_parts(instance) is not None)
+        return generation_details(model.transformer, model.windows_of(instance) is not None)
 
     def start(self) -> list[Token]:
         """What stands before the first generated token in its field."""

@@ -147,12 +147,12 @@ def writes_rows_alone(transformer: Any) -> bool:
     return bool(getattr(transformer.generation_config, "stop_strings", None))
 
 
-def generation_details(transformer: Any, in_parts: bool = False) -> dict[str, str]:
-    """What explanations of a written text say of how it was written.
+def generation_details(transformer: Any, windowed: bool = False) -> dict[str, str]:
+    """The details in which explanations of a generated text describe its generation.
 
     Args:
         transformer: The Hugging Face model.
-        in_parts: Whether it was written after parts of a text that is too long, where the model's
+        windowed: Whether it was written after windows of a text that is too long, where the model's
             generation config counts only for the first token and the last.
 
     Returns:
@@ -167,12 +167,12 @@ def generation_details(transformer: Any, in_parts: bool = False) -> dict[str, st
         details["generation"] = (
             f"greedy; the model's generation config has {_list(config, strategy)}"
         )
-    if rules and in_parts:
+    if rules and windowed:
         ignored = [name for name in rules if name != "forced_bos_token_id"]
         if ignored:
             details["generation_rules"] = (
                 f"{_list(config, ignored)} of the model's generation config did not count, as the "
-                "text was written in parts"
+                "text was written in windows"
             )
     elif rules:
         details["generation_rules"] = (

@@ -10,8 +10,8 @@ import torch
 from allennlp.data import Instance
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.contracts import Parts
-from allennlp_saliency.interpret.interpreter.windows import describe_parts
+from allennlp_saliency.interpret.contracts import Windows
+from allennlp_saliency.interpret.interpreter.windows import describe_windows
 
 from ..texts.long_texts import Spans, mean_probabilities
 from ..texts.overlong import LongText, Overlong
@@ -21,40 +21,40 @@ from .greedy import Written, end_ids, forced_start
 
 
 class WritesAfterLongTexts(GeneratingModel):
-    """A model whose next token is the best by the mean over the parts of the probabilities.
+    """A model whose next token is the best by the mean of the probabilities over the windows.
 
-    Text is written token by token, each after the parts of what stands before it; then of the
+    Text is written token by token, each after the windows of the text before it; then of the
     model's generation config the first token of an encoder-decoder counts, and the ends.
     """
 
     def forward_on_instances(self, instances: list[Instance]) -> list[dict[str, Any]]:
-        """As any model's; what is asked for after a text that is too long is written in parts."""
+        """As any model's; text that is to follow a text that is too long is written in windows."""
         cut = [
-            self.in_parts(instance) if "request" in instance.fields else None
+            self.windows_of(instance) if "request" in instance.fields else None
             for instance in instances
         ]
-        short = [one for one, parts in zip(instances, cut, strict=True) if parts is None]
+        short = [one for one, windows in zip(instances, cut, strict=True) if windows is None]
         found = iter(super().forward_on_instances(short) if short else [])
         return [
-            next(found) if parts is None else self._asked(instance, parts)
-            for instance, parts in zip(instances, cut, strict=True)
+            next(found) if windows is None else self._asked(instance, windows)
+            for instance, windows in zip(instances, cut, strict=True)
         ]
 
-    def together(
-        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    def merge_windows(
+        self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """`logits` that give the mean over the parts of the next token's probabilities."""
+        """`logits` that give the mean over the windows of the next token's probabilities."""
         return {"logits": mean_probabilities(outputs).clamp_min(1e-30).log().float().numpy()}
 
-    def _asked(self, instance: Instance, cut: Parts) -> dict[str, Any]:
+    def _asked(self, instance: Instance, cut: Windows) -> dict[str, Any]:
         request: Any = instance["request"]
-        told = request.metadata
-        if "tokens" in told:
-            given = [token.text_id for token in told["tokens"]]
+        metadata = request.metadata
+        if "tokens" in metadata:
+            given = [token.text_id for token in metadata["tokens"]]
             steps = [self._step(instance, given[:number]) for number in range(len(given))]
             logits = [one["logits"] for one in self.forward_on_instances(steps)]
         else:
-            given, logits = self._written_in_parts(instance, told["max_new_tokens"])
+            given, logits = self._written_in_windows(instance, metadata["max_new_tokens"])
         log_probs = [
             float(torch.as_tensor(row).log_softmax(-1)[number])
             for row, number in zip(logits, given, strict=True)
@@ -62,10 +62,10 @@ class WritesAfterLongTexts(GeneratingModel):
         outputs = self.generated([Written(given, log_probs)])
         return {
             **{name: rows[0] for name, rows in outputs.items()},
-            "overlong": describe_parts(cut, instance),
+            "overlong": describe_windows(cut, instance),
         }
 
-    def _written_in_parts(self, instance: Instance, most: int) -> tuple[list[int], list[Any]]:
+    def _written_in_windows(self, instance: Instance, most: int) -> tuple[list[int], list[Any]]:
         ends = end_ids(self.transformer)
         first = forced_start(self.transformer) if self.config.is_encoder_decoder else None
         written: list[int] = []
@@ -93,17 +93,17 @@ class LatestTokens(WritesAfterLongTexts):
         if "request" not in instance.fields:
             return ["prompt", "generated"], {}
         request: Any = instance["request"]
-        told = request.metadata
-        if "tokens" in told:
-            return ["prompt"], {"the continuation": len(told["tokens"]) - 1}
-        most = told["max_new_tokens"]
+        metadata = request.metadata
+        if "tokens" in metadata:
+            return ["prompt"], {"the continuation": len(metadata["tokens"]) - 1}
+        most = metadata["max_new_tokens"]
         # The last token is written, never read.
         return ["prompt"], {f"max_new_tokens={most} makes it read": most - 1}
 
     def long_text(self, name: str, field: Any) -> LongText:
         """A text field that may be cut; what was written has nothing that the tokenizer adds.
 
-        Where the latest tokens are read no step reads a beginning of what another reads.
+        Where the latest tokens are read no step reads a prefix of what another reads.
         """
         if name == "generated":
             return LongText(name, field, 0, 0, shared=False)
@@ -121,9 +121,9 @@ class LatestTokens(WritesAfterLongTexts):
 
 
 class WindowsOfSource(WritesAfterLongTexts):
-    """A model whose encoder reads a source in parts."""
+    """A model whose encoder reads a source in windows."""
 
-    def in_parts(self, instance: Instance) -> Parts | None:
+    def windows_of(self, instance: Instance) -> Windows | None:
         """As any model's; what the decoder is to write is not cut.
 
         Raises:
@@ -139,7 +139,7 @@ class WindowsOfSource(WritesAfterLongTexts):
                 f"after a source of {len(source.tokens)} tokens: its decoder takes at most "
                 f"{self.most_tokens():.0f}; ask for fewer"
             )
-        return super().in_parts(instance)
+        return super().windows_of(instance)
 
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
         """The source."""

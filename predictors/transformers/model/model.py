@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.model.embedding_layers import input_embeddings
 from allennlp_saliency.interpret.model.kept_state import state_kept
+from allennlp_saliency.interpret.model.learned_positions import most_positions
 from allennlp_saliency.interpret.model.twin import place
 
 from ..loading import load_model
@@ -262,28 +263,6 @@ def _or_none(method: Any) -> Any:
         return method() if callable(method) else None
     except (AttributeError, NotImplementedError, TypeError):
         return None
-
-
-def position_tables(transformer: nn.Module) -> list[nn.Embedding]:
-    """The layers that hold the positions that a model has learned."""
-    return [
-        module
-        for name, module in transformer.named_modules()
-        if name.rpartition(".")[2] in _POSITIONS and isinstance(module, nn.Embedding)
-    ]
-
-
-def most_positions(transformer: nn.Module) -> float:
-    """How many positions a model has learned; infinite where it has learned none."""
-    most = float("inf")
-    for table in position_tables(transformer):
-        # RoBERTa's positions begin behind that of padding, BART's behind two that nobody uses.
-        before = 0 if table.padding_idx is None else table.padding_idx + 1
-        most = min(most, table.num_embeddings - (getattr(table, "offset", None) or before))
-    return most
-
-
-_POSITIONS = ("position_embeddings", "wpe", "embed_positions")
 
 
 def decoder_start(transformer: nn.Module) -> int:

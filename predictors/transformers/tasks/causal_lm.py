@@ -13,12 +13,12 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.contracts import Beginnings
+from allennlp_saliency.interpret.contracts import PrefixTargets
+from allennlp_saliency.interpret.model.learned_positions import position_tables
 from allennlp_saliency.interpret.target.prediction_check import alike
 
 from ..generation.generation import GeneratingPredictor, compared, likelihood, request
 from ..generation.long_prompts import LatestTokens
-from ..model.model import position_tables
 from ..model.prepared_steps import added_inputs, adds_tokens, with_added_tokens
 from ..texts.json_input import CHAT, NUMBER, TEXT
 from ..texts.reader import TransformersReader
@@ -148,7 +148,7 @@ class TransformersCausalLM(LatestTokens):
 
     task = "causal-lm"
     default_predictor = "transformers-causal-lm"
-    goes_on_from = "prompt"
+    prompt_field = "prompt"
 
     def forward(
         self,
@@ -158,7 +158,7 @@ class TransformersCausalLM(LatestTokens):
         request: list[Any] | None = None,
         foil: Tensor | None = None,
         reference: Tensor | None = None,
-        beginnings: Beginnings | None = None,
+        prefix_targets: PrefixTargets | None = None,
     ) -> dict[str, Any]:
         """Predicts the next token, or writes a text.
 
@@ -169,7 +169,7 @@ class TransformersCausalLM(LatestTokens):
             request: Per row what to write; see `generation.request`.
             foil: `(rows,)`, the ids of tokens to compare with.
             reference: `(rows, vocabulary)`, log-probabilities to compare with.
-            beginnings: Which tokens of each row to predict; None for the one after it.
+            prefix_targets: Which tokens of each row to predict; None for the one after it.
 
         Returns:
             `logits`, `(rows, vocabulary)`, and with labels `loss`, the mean cross entropy. Where
@@ -178,12 +178,12 @@ class TransformersCausalLM(LatestTokens):
         if request is not None and label is None:
             return self._written(prompt, request)
         sequence = self._sequence({"prompt": prompt, "generated": generated})
-        if beginnings is None:
+        if prefix_targets is None:
             outputs: dict[str, Any] = {"logits": self._last_logits(sequence)}
         else:
-            rows = beginnings.rows
+            rows = prefix_targets.rows
             before = prompt["tokens"]["mask"].sum(-1)
-            places = before[rows] + beginnings.lengths - 1
+            places = before[rows] + prefix_targets.lengths - 1
             outputs = self._logits_at(sequence, rows, places)
         outputs.update(compared(foil, reference))
         outputs.update(likelihood(outputs["logits"], label))

@@ -11,7 +11,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.contracts import Parts
+from allennlp_saliency.interpret.contracts import Windows
 
 from ..generation.generation import GeneratingModel, likelihood
 from ..model.model import at_places
@@ -117,16 +117,16 @@ class TransformersMaskedLM(GeneratingModel):
             )
         return spans
 
-    def together(
-        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    def merge_windows(
+        self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """What stands in each gap, from its own window; gaps that were cut are left out."""
         gaps = self._gaps(instance)
         filled: dict[str, list[Any]] = {"positions": []}
-        for number, (part, output) in enumerate(zip(cut.parts, outputs, strict=True)):
-            places = [part.places["sentence"][place] for place in output["positions"]]
+        for number, (window, output) in enumerate(zip(cut.windows, outputs, strict=True)):
+            places = [window.places["sentence"][place] for place in output["positions"]]
             for at, place in enumerate(places):
-                if len(cut.parts) == 1 or place == gaps[number]:
+                if len(cut.windows) == 1 or place == gaps[number]:
                     filled["positions"].append(place)
                     for name in ("token_ids", "tokens", "log_probs"):
                         filled.setdefault(name, []).append(output[name][at])

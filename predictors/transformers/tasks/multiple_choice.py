@@ -13,7 +13,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.contracts import Parts
+from allennlp_saliency.interpret.contracts import Windows
 
 from ..model.label_vocabulary import LabelVocabulary
 from ..model.model import TransformersModel
@@ -122,10 +122,10 @@ class TransformersMultipleChoice(TransformersModel):
         longest = max(len(choice.tokens) for choice in choices.field_list)
         return ["prompt"], {"the longest of 'choices'": longest}
 
-    def together(
-        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    def merge_windows(
+        self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """The mean over the parts of the probabilities; `logits` are those that give these."""
+        """The mean over the windows of the probabilities; `logits` are those that give these."""
         probs = mean_probabilities(outputs)
         return self.readable(logits=probs.clamp_min(1e-30).log().float(), probs=probs.float())
 

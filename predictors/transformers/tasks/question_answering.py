@@ -14,7 +14,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.contracts import Parts
+from allennlp_saliency.interpret.contracts import Windows
 
 from ..model.model import TransformersModel
 from ..predictor import TransformersPredictor
@@ -161,19 +161,19 @@ class TransformersQuestionAnswerer(TransformersModel):
         number = metadata.metadata.get("window") if metadata is not None else None
         return spans if number is None else [spans[number]]
 
-    def part_of_field(self, name: str, field: Field, places: Sequence[int]) -> Field:
-        """The places of the part's tokens."""
+    def field_of_window(self, name: str, field: Field, places: Sequence[int]) -> Field:
+        """The places of the window's tokens."""
         if not isinstance(field, MetadataField):
             return field
         known: Any = field.metadata
         offsets = [known["token_offsets"][place] for place in places]
         text, number = known["no_answer_place"]
-        # A token that the tokenizer adds is in every part.
+        # A token that the tokenizer adds is in every window.
         place = (text, list(places).index(number) if text == "passage" else number)
         return MetadataField({**known, "token_offsets": offsets, "no_answer_place": place})
 
-    def together(
-        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    def merge_windows(
+        self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """The logits of the window whose best answer has the highest sum of logits, lowest at the
         tokens of the passage that are not in it; of no answer those of the window where they are
@@ -182,7 +182,7 @@ class TransformersQuestionAnswerer(TransformersModel):
         passage, metadata = instance["passage"], instance["metadata"]
         assert isinstance(passage, TextField)
         assert isinstance(metadata, MetadataField)
-        places = cut.parts[number].places["passage"]
+        places = cut.windows[number].places["passage"]
         logits = {}
         for name in _LOGITS:
             logits[name] = torch.full((len(passage.tokens),), torch.finfo(torch.float32).min)
@@ -193,11 +193,11 @@ class TransformersQuestionAnswerer(TransformersModel):
         known = self.readable(**logits, **none, metadata=metadata.metadata)
         return {**known, "no_answer_window": least}
 
-    def found_in(self, cut: Parts, outputs: Mapping[str, Any]) -> int:
+    def found_in(self, cut: Windows, outputs: Mapping[str, Any]) -> int:
         """The number of the window that an answer was found in, by the outputs of the whole."""
         possible = outputs[_LOGITS[0]] > torch.finfo(torch.float32).min
         first = int(possible.argmax())
-        starts = [part.spans["passage"][0] for part in cut.parts]
+        starts = [window.spans["passage"][0] for window in cut.windows]
         return max(number for number, start in enumerate(starts) if start <= first)
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
@@ -294,7 +294,7 @@ class TransformersQuestionAnsweringPredictor(TransformersPredictor):
         labelled.add_field("answer", SpanField(int(start), int(end), within))
         if known["no_answer"] is not None:
             labelled.add_field("no_answer", TensorField(torch.tensor([int(none)])))
-        cut = self._model.in_parts(instance)
+        cut = self._model.windows_of(instance)
         if cut is not None:
             found = outputs["no_answer_window"] if none else self._model.found_in(cut, outputs)
             labelled.fields["metadata"] = MetadataField({**known, "window": found})

@@ -12,7 +12,7 @@ from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import Tensor
 
-from allennlp_saliency.interpret.contracts import Beginnings
+from allennlp_saliency.interpret.contracts import PrefixTargets
 from allennlp_saliency.interpret.target.prediction_check import alike
 
 from ..generation.generation import GeneratingPredictor, compared, likelihood, request
@@ -82,7 +82,7 @@ class TransformersSeq2Seq(WindowsOfSource):
 
     task = "seq2seq"
     default_predictor = "transformers-seq2seq"
-    goes_on_from = "source"
+    prompt_field = "source"
 
     def forward(
         self,
@@ -92,7 +92,7 @@ class TransformersSeq2Seq(WindowsOfSource):
         request: list[Any] | None = None,
         foil: Tensor | None = None,
         reference: Tensor | None = None,
-        beginnings: Beginnings | None = None,
+        prefix_targets: PrefixTargets | None = None,
     ) -> dict[str, Any]:
         """Predicts the next token, or writes a text.
 
@@ -103,7 +103,7 @@ class TransformersSeq2Seq(WindowsOfSource):
             request: Per row what to write; see `generation.request`.
             foil: `(rows,)`, the ids of tokens to compare with.
             reference: `(rows, vocabulary)`, log-probabilities to compare with.
-            beginnings: Which tokens of each row to predict; None for the one after it.
+            prefix_targets: Which tokens of each row to predict; None for the one after it.
 
         Returns:
             `logits`, `(rows, vocabulary)`, and with labels `loss`, the mean cross entropy. Where
@@ -112,11 +112,11 @@ class TransformersSeq2Seq(WindowsOfSource):
         if request is not None and label is None:
             return self._written(source, request)
         text, so_far = self.joined_texts({"source": source, "generated": generated})
-        if beginnings is None:
+        if prefix_targets is None:
             logits = at_places(self._logits(text, so_far), so_far.lengths - 1).float()
             outputs: dict[str, Any] = {"logits": logits}
         else:
-            rows, places = beginnings.rows, beginnings.lengths - 1
+            rows, places = prefix_targets.rows, prefix_targets.lengths - 1
             outputs = self.read(lambda: self._logits(text, so_far), rows, places)
         outputs.update(compared(foil, reference))
         outputs.update(likelihood(outputs["logits"], label))

@@ -14,7 +14,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.contracts import Parts
+from allennlp_saliency.interpret.contracts import Windows
 
 from ..model.model import TransformersModel
 from ..predictor import TransformersPredictor
@@ -132,10 +132,10 @@ class TransformersTextClassifier(TransformersModel):
         names = ("sentence", "premise", "hypothesis")
         return [name for name in names if name in instance.fields], {}
 
-    def together(
-        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    def merge_windows(
+        self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """The mean over the parts of the probabilities, or of the number; `logits` are those that
+        """The mean over the windows of the probabilities, or of the number; `logits` are those that
         give these probabilities."""
         logits = torch.stack([torch.as_tensor(one["logits"]) for one in outputs])
         if self.regression:

@@ -19,7 +19,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.contracts import Expected, Parts
+from allennlp_saliency.interpret.contracts import Expected, Windows
 from allennlp_saliency.interpret.explanation import Span
 from allennlp_saliency.interpret.inputs.tag_spans import tag_spans
 from allennlp_saliency.interpret.inputs.words import word_spans
@@ -48,13 +48,13 @@ class TransformersTokenClassificationReader(TransformersReader):
         """
         tokens = self._tokenizer.text(sentence)
         words = _first_tokens(tokens, word_spans(sentence))
-        told = {
+        metadata = {
             "text": sentence,
             "words": [span for span, _ in words],
             "first_tokens": [first for _, first in words],
         }
         return Instance(
-            {"sentence": self.text_field(tokens, sentence), "metadata": MetadataField(told)}
+            {"sentence": self.text_field(tokens, sentence), "metadata": MetadataField(metadata)}
         )
 
 
@@ -125,10 +125,10 @@ class TransformersTokenClassifier(TransformersModel):
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Adds, per row, `words`, the `tags` of these, and the `entities` that they make."""
-        told: Sequence[Any] = output_dict.pop("metadata", ())
+        metadata: Sequence[Any] = output_dict.pop("metadata", ())
         rows = [
             self._readable(logits, one)
-            for logits, one in zip(output_dict["logits"], told, strict=True)
+            for logits, one in zip(output_dict["logits"], metadata, strict=True)
         ]
         for key in ("words", "tags", "entities"):
             output_dict[key] = [row[key] for row in rows]
@@ -162,50 +162,50 @@ class TransformersTokenClassifier(TransformersModel):
             f"{text.name!r}; no window has it all"
         )
 
-    def part_of_field(self, name: str, field: Field, places: Sequence[int]) -> Field:
-        """The words that begin in the part."""
+    def field_of_window(self, name: str, field: Field, places: Sequence[int]) -> Field:
+        """The words that begin in the window."""
         if not isinstance(field, MetadataField):
             return field
-        told: Any = field.metadata
+        metadata: Any = field.metadata
         at = {place: number for number, place in enumerate(places)}
-        pairs = zip(told["words"], told["first_tokens"], strict=True)
+        pairs = zip(metadata["words"], metadata["first_tokens"], strict=True)
         own = [(word, at[first]) for word, first in pairs if first in at]
         words, first_tokens = [word for word, _ in own], [first for _, first in own]
-        return MetadataField({**told, "words": words, "first_tokens": first_tokens})
+        return MetadataField({**metadata, "words": words, "first_tokens": first_tokens})
 
-    def together(
-        self, instance: Instance, cut: Parts, outputs: Sequence[Mapping[str, Any]]
+    def merge_windows(
+        self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """Each token's logits from the window that has most text on both sides of it; words that
         were cut are left out."""
         text: Any = instance["sentence"]
         logits = torch.zeros(len(text.tokens), outputs[0]["logits"].shape[-1])
-        spans = [part.spans["sentence"] for part in cut.parts]
-        for number, (part, output) in enumerate(zip(cut.parts, outputs, strict=True)):
+        spans = [window.spans["sentence"] for window in cut.windows]
+        for number, (window, output) in enumerate(zip(cut.windows, outputs, strict=True)):
             # Half of what it shares with the window before is that one's.
             start = 0 if number == 0 else -(-(spans[number][0] + spans[number - 1][1]) // 2)
-            own = [n for n, place in enumerate(part.places["sentence"]) if place >= start]
-            places = [part.places["sentence"][n] for n in own]
+            own = [n for n, place in enumerate(window.places["sentence"]) if place >= start]
+            places = [window.places["sentence"][n] for n in own]
             logits[places] = torch.as_tensor(output["logits"])[own]
         return self.readable(
             logits=logits, probs=logits.softmax(-1), metadata=self.read(instance, cut)
         )
 
-    def read(self, instance: Instance, cut: Parts | None) -> dict[str, Any]:
-        """What the reader noted of the words that the model reads."""
-        metadata: Any = instance["metadata"]
-        told: dict[str, Any] = metadata.metadata
+    def read(self, instance: Instance, cut: Windows | None) -> dict[str, Any]:
+        """The reader's metadata, limited to the words that the model reads."""
+        field: Any = instance["metadata"]
+        metadata: dict[str, Any] = field.metadata
         if cut is None:
-            return told
-        there = {place for part in cut.parts for place in part.places["sentence"]}
-        pairs = zip(told["words"], told["first_tokens"], strict=True)
+            return metadata
+        there = {place for window in cut.windows for place in window.places["sentence"]}
+        pairs = zip(metadata["words"], metadata["first_tokens"], strict=True)
         own = [(word, first) for word, first in pairs if first in there]
         words, first_tokens = [word for word, _ in own], [first for _, first in own]
-        return {**told, "words": words, "first_tokens": first_tokens}
+        return {**metadata, "words": words, "first_tokens": first_tokens}
 
-    def _readable(self, logits: Tensor, told: dict[str, Any]) -> dict[str, Any]:
-        text, words = told["text"], told["words"]
-        tags = self.names(logits[told["first_tokens"]].argmax(-1).tolist())
+    def _readable(self, logits: Tensor, metadata: dict[str, Any]) -> dict[str, Any]:
+        text, words = metadata["text"], metadata["words"]
+        tags = self.names(logits[metadata["first_tokens"]].argmax(-1).tolist())
         spans = [(words[a][0], words[b - 1][1]) for a, b in tag_spans(tags)]
         entities = [
             {"text": text[start:end], "type": _kind(tags[a]), "start": start, "end": end}
@@ -239,7 +239,7 @@ class TransformersTokenClassificationPredictor(TransformersPredictor):
             instance: What the reader made of the input.
             outputs: The model's outputs for it; `tags` are the words'.
         """
-        first = self._model.read(instance, self._model.in_parts(instance))["first_tokens"]
+        first = self._model.read(instance, self._model.windows_of(instance))["first_tokens"]
         tags = list(outputs["tags"])
         if self._model.finds_entities:
             spans = tag_spans(tags)

@@ -11,6 +11,7 @@ from allennlp.data.fields import TextField
 from allennlp.data.tokenizers import Token
 
 from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.inputs.tokenizers import tokenizer_of
 
 from .source_text import SourceTextField
 
@@ -72,7 +73,7 @@ class LongText:
     @classmethod
     def of(cls, name: str, field: Any) -> LongText:
         """A text field with the tokens that the tokenizer adds to every text, which stay."""
-        tokenizer = tokenizer_of(field)
+        tokenizer = field_tokenizer(field)
         unknown = getattr(tokenizer, "unk_token_id", None)
         added = [token.idx is None and token.text_id != unknown for token in field.tokens]
         if all(added):
@@ -116,10 +117,10 @@ class LongText:
         return known[key]
 
 
-def tokenizer_of(field: TextField) -> Any:
-    """The Hugging Face tokenizer that a text was split with, None where nobody knows."""
+def field_tokenizer(field: TextField) -> Any:
+    """The Hugging Face tokenizer that a text was split with, None where its indexers have none."""
     indexers = list(field.token_indexers.values())
-    return getattr(indexers[0], "_tokenizer", None) if indexers else None
+    return tokenizer_of(indexers[0]) if indexers else None
 
 
 def window_spans(text: LongText, room: int, stride: int | None = None) -> list[Span]:
@@ -211,7 +212,7 @@ def truncated(texts: Sequence[LongText], room: int) -> dict[str, Span]:
 
 def cut(text: LongText, count: int) -> Span:
     """Which of a text's own tokens are left, on the side where the tokenizer does not cut."""
-    if getattr(tokenizer_of(text.field), "truncation_side", "right") == "left":
+    if getattr(field_tokenizer(text.field), "truncation_side", "right") == "left":
         return text.length - count, text.length
     return 0, count
 

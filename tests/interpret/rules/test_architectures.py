@@ -106,7 +106,7 @@ def test_deeplift_is_complete(model_type: str, seed: int) -> None:
     change = float(after - before)
     assert abs(change) > 1e-2
     assert sum(contributions) == pytest.approx(change, abs=ROUNDING * max(1, abs(change)))
-    assert mode.unruled == set()
+    assert mode.unsupported_ops == set()
 
 
 @pytest.mark.parametrize("model_type", CONFIGS)
@@ -122,7 +122,7 @@ def test_relevance_is_accounted_for_and_of_the_values_size(model_type: str) -> N
     assert total + sum(absorbed.amounts.values()) == pytest.approx(float(y), abs=ROUNDING * size)
     assert abs(total) < 10 * size
     assert max(map(abs, absorbed.amounts.values())) < 10 * size
-    assert mode.unruled == set()
+    assert mode.unsupported_ops == set()
 
 
 def _sizes(scores: Tensor) -> Sequence[float]:

@@ -58,7 +58,7 @@ def test_deeplift_has_the_multipliers_of_the_operations() -> None:
     found, expected = (Passes.of(one, x, x_0) for one in (inside, written_out))
     for ours, theirs in zip(found.multipliers, expected.multipliers, strict=True):
         assert torch.allclose(ours, theirs)
-    assert found.without_rule == set()
+    assert found.unsupported_ops == set()
     assert torch.allclose(found.y, written_out(*x))
 
 
@@ -81,4 +81,4 @@ def test_relevance_goes_through() -> None:
 
 def test_what_nobody_sees_is_named() -> None:
     x, x_0 = tensors((3, 4), (3, 4), seed=1)
-    assert Passes.of(lambda x: Outside.apply(x) + 1, [x], [x_0]).without_rule == {"Outside"}
+    assert Passes.of(lambda x: Outside.apply(x) + 1, [x], [x_0]).unsupported_ops == {"Outside"}

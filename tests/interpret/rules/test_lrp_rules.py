@@ -36,7 +36,7 @@ def relevance(
     leaves = [operand.clone().requires_grad_() for operand in x]
     with RuleMode(lrp_rules(absorbed, epsilon)) as mode:
         y = function(*leaves)
-    assert mode.unruled == set()
+    assert mode.unsupported_ops == set()
     weights = torch.ones_like(y) if r is None else r / y.detach()
     found = torch.autograd.grad((y * weights).sum(), leaves, allow_unused=True)
     parts = [

@@ -101,7 +101,7 @@ def test_complete(name: str) -> None:
     # Infinity is taken for 10⁴, whose digits are fewer.
     rounding = 1e-6 if "masked" in name else 1e-10
     assert sum(passes.contributions) == pytest.approx(expected, abs=rounding)
-    assert passes.without_rule == set()
+    assert passes.unsupported_ops == set()
 
 
 def test_a_step_by_hand() -> None:

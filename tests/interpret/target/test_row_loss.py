@@ -229,22 +229,22 @@ class TestRowLoss:
         for loss in (self.rows.mean(), self.rows.sum()):
             row_loss = RowLoss()
             assert torch.equal(row_loss(loss, {"cross-entropy": self.rows}, 3), self.rows)
-            assert not row_loss.mixed
+            assert not row_loss.rows_entangled
             assert not row_loss.refuted
-            assert row_loss.told
+            assert row_loss.identified
 
     def test_a_loss_per_row_is_taken(self) -> None:
         row_loss = RowLoss()
         assert torch.equal(row_loss(self.rows, {"cross-entropy": self.rows + 1}, 3), self.rows)
-        assert not row_loss.mixed
+        assert not row_loss.rows_entangled
 
     def test_another_loss_is_taken_as_it_is(self) -> None:
         for reduction, expected in ((None, 9.0), ("mean", 9.0), ("sum", 3.0)):
             row_loss = RowLoss(reduction)
             found = row_loss(torch.tensor(3.0), {"cross-entropy": self.rows}, 3)
             assert found.sum() == expected
-            assert row_loss.mixed
-            assert row_loss.as_it_is is (reduction is None)
+            assert row_loss.rows_entangled
+            assert row_loss.reduction_unknown is (reduction is None)
 
     def test_a_formula_that_fails_later_is_refuted(self) -> None:
         row_loss = RowLoss()
@@ -262,9 +262,9 @@ class TestRowLoss:
         row_loss = RowLoss()
         tiny = self.rows * 1e-6
         row_loss(tiny.mean(), {"cross-entropy": tiny}, 3)
-        assert not row_loss.told
+        assert not row_loss.identified
         row_loss(self.rows.mean(), {"cross-entropy": self.rows}, 3)
-        assert row_loss.told
+        assert row_loss.identified
 
     def test_nan_is_no_refutation(self) -> None:
         row_loss = RowLoss()

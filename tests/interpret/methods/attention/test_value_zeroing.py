@@ -178,7 +178,7 @@ def test_steps_of_a_text_are_measured_once(
     given = {key: "a great film", "max_new_tokens": 6}
     together = explained("value-zeroing", name, task, given, matrices=True)
     once, runs[:] = list(runs), []
-    monkeypatch.setattr(ValueZeroing, "nested", False)
+    monkeypatch.setattr(ValueZeroing, "shares_prefixes", False)
     alone = explained("value-zeroing", name, task, given, token_budget=1, matrices=True)
     assert len(runs) == 6 * len(once)
     assert once == runs[-len(once) :]

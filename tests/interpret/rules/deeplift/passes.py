@@ -24,14 +24,14 @@ class Passes:
         change: y minus its values for the references.
         multipliers: For each operand the multipliers of Σ y.
         contributions: For each operand Σ multiplier · change.
-        without_rule: Operations that had none.
+        unsupported_ops: Operations that had none.
     """
 
     y: Tensor
     change: Tensor
     multipliers: list[Tensor]
     contributions: list[float]
-    without_rule: set[str]
+    unsupported_ops: set[str]
 
     @classmethod
     def of(
@@ -47,7 +47,7 @@ class Passes:
         found = torch.autograd.grad((y * weights).sum(), leaves, allow_unused=True)
         m = [torch.zeros_like(at) if g is None else g for g, at in zip(found, x, strict=True)]
         parts = [float(((a - b) * g).sum()) for a, b, g in zip(x, x_0, m, strict=True)]
-        return cls(y.detach(), (y - y_0).detach(), m, parts, mode.unruled)
+        return cls(y.detach(), (y - y_0).detach(), m, parts, mode.unsupported_ops)
 
 
 def tensors(*shapes: Sequence[int], seed: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:

@@ -12,8 +12,11 @@ from torch import nn
 from allennlp_saliency.interpret import Explanation, SaliencyInterpreter
 from allennlp_saliency.interpret.positions import PADDING
 from allennlp_saliency.interpret.space.prefix import prefix_space as nested_space
-from allennlp_saliency.interpret.space.prefix.beginnings import gradients_of_targets, nested
-from allennlp_saliency.interpret.space.prefix.prefix_space import NestedSpace
+from allennlp_saliency.interpret.space.prefix.prefix_space import PrefixSpace
+from allennlp_saliency.interpret.space.prefix.prefix_targets import (
+    gradients_of_targets,
+    group_prefixes,
+)
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.zoo.task_models import KINDS, model, predictor, tokenizer
 
@@ -138,7 +141,7 @@ def rows_run(made: SaliencyInterpreter, json: dict[str, Any]) -> int:
     """How many rows go through the transformer's first block while explaining."""
     seen = []
     twins: list[nn.Module] = []
-    original = NestedSpace.__init__
+    original = PrefixSpace.__init__
 
     def listening(self: Any, session: Any, *args: Any, **kwargs: Any) -> None:
         model = session.twin.model
@@ -149,7 +152,7 @@ def rows_run(made: SaliencyInterpreter, json: dict[str, Any]) -> int:
         original(self, session, *args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(NestedSpace, "__init__", listening)
+        patch.setattr(PrefixSpace, "__init__", listening)
         made.interpret_json(json)
     return sum(seen)
 
@@ -219,8 +222,8 @@ def test_targets_of_a_linear_model(alone: bool, at_once: int) -> None:
 def test_what_shares_a_row() -> None:
     """The longest first; a text's own; nothing whose beginning differs."""
     marks = [[1, 2, 3], [1, 2, 9], [1, 2, 3], [1, 5, 6]]
-    assert nested(marks, [0, 0, 1, 0], [2, 1, 2, 2]) == [[0, 1], [3], [2]]
-    assert nested(marks, [0, 0, 0, 0], [1, 0, 2, 2]) == [[2, 0, 1], [3]]
+    assert group_prefixes(marks, [0, 0, 1, 0], [2, 1, 2, 2]) == [[0, 1], [3], [2]]
+    assert group_prefixes(marks, [0, 0, 0, 0], [1, 0, 2, 2]) == [[2, 0, 1], [3]]
 
 
 @pytest.mark.parametrize(("name", "task"), [("gpt2", "causal-lm"), ("bart", "seq2seq")])
@@ -232,7 +235,7 @@ def test_fingerprints_differ_where_beginnings_do(name: str, task: str) -> None:
     made.attribute = lambda space: spaces.append(space) or attribute(space)
     made.interpret_json(TEXT[task])
     (space,) = spaces
-    assert isinstance(space, NestedSpace)
+    assert isinstance(space, PrefixSpace)
     row, layout = len(space.instances) - 1, space.layout
     count = layout.tokens.shape[1]
     points = space.embeddings[row].repeat(count + 1, 1)
@@ -284,7 +287,7 @@ def test_out_of_memory(refused: str, above: int, monkeypatch: pytest.MonkeyPatch
     if refused == "backwards":
         monkeypatch.setattr(nested_space, "gradients_of_targets", little)
     else:
-        monkeypatch.setattr(NestedSpace, refused, lambda self, targets, *_: little(targets))
+        monkeypatch.setattr(PrefixSpace, refused, lambda self, targets, *_: little(targets))
     found = made.interpret_json(TEXT["causal-lm"])
     assert len(attempts) < 100
     for one, other in zip(found, expected, strict=True):

@@ -1,7 +1,7 @@
-"""Instances whose inputs are beginnings of one text.
+"""Instances whose inputs are prefixes of one text.
 
-What a causal language model makes of a text's beginning does not depend on what comes after it,
-so one row that holds the whole text gives the targets of all its beginnings.
+The outputs of a causal language model for a prefix do not depend on what comes after it, so one
+row that holds the whole text gives the targets of all its prefixes.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from allennlp.data import Instance
 from allennlp.models import Model
 from torch import Tensor
 
-from ...contracts import ReadsBeginnings
+from ...contracts import SupportsPrefixes
 from .batched_backward import vjps
 
 
-def texts(model: Model, instances: Sequence[Instance]) -> list[list[int]]:
-    """The numbers of the instances of each text; every instance alone where there is no such."""
+def group_by_text(model: Model, instances: Sequence[Instance]) -> list[list[int]]:
+    """Groups the numbers of instances by text; an instance that belongs to no text is alone."""
     together: dict[Hashable, list[int]] = {}
     for number, instance in enumerate(instances):
-        text = model.whole_text(instance) if isinstance(model, ReadsBeginnings) else None
+        text = model.whole_text(instance) if isinstance(model, SupportsPrefixes) else None
         together.setdefault(("alone", number) if text is None else text, []).append(number)
     return list(together.values())
 
 
-def nested(
+def group_prefixes(
     fingerprints: Sequence[Sequence[int]], texts: Sequence[int], lengths: Sequence[int]
 ) -> list[list[int]]:
-    """Finds the targets whose points look like beginnings of the same point.
+    """Finds the targets whose points look like prefixes of the same point.
 
     Args:
-        fingerprints: Of each target's point: of all its beginnings, `(longest + 1,)` each.
+        fingerprints: Of each target's point: of all its prefixes, `(longest + 1,)` each.
         texts: The text of each target.
-        lengths: Tokens of each target's growing field.
+        lengths: Tokens of each target's generated field.
 
     Returns:
         Numbers of targets, in each list the longest first.
@@ -62,15 +62,15 @@ def gradients_of_targets(
 ) -> list[Tensor]:
     """∂ value_t / ∂ leaf for every target t, without a backward pass for each.
 
-    Targets of different rows share one, as they do not touch each other's rows; those of the same
-    row are run side by side.
+    Targets of different rows share a pass, as they do not depend on each other's rows; the passes
+    of the same row's targets are batched.
 
     Args:
         values: The targets, `(targets,)`.
         states: What they are computed from, `(rows, places, dim)`.
         places: The row and the place in it that each target is computed from, `(targets,)` each.
         leaves: Embeddings, `(rows, …)` each.
-        at_once: How many targets of a row are run side by side at most.
+        at_once: How many passes are batched at most.
 
     Returns:
         Per leaf `(targets, …)`.

@@ -1,4 +1,4 @@
-"""Instances as recorded: their embeddings, and what is known of the layers behind them."""
+"""The recorded embeddings of instances, and the word vectors of the layers that made them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .layout import Layout
 from .recording import EmbeddingCall
 
 
-class RecordedInstances:
-    """Some instances, where their tokens stand in a point, and what their layers embed.
+class EmbeddingTable:
+    """Instances with their embeddings, layout and embedding layers; no function values.
 
     Attributes:
         instances: The instances.
@@ -52,7 +52,7 @@ class RecordedInstances:
 
     @property
     def rounding(self) -> float:
-        """By how much the model's numbers may be wrong as it computes them, as a share of them."""
+        """The relative rounding error of the floating type that the model computes in."""
         return torch.finfo(self._twin.dtype).eps
 
     @property
@@ -69,8 +69,8 @@ class RecordedInstances:
 
         Args:
             positions: Which, `(instances, positions)`.
-            vectors: Makes, from the space, a call and its embeddings `(instances, positions,
-                dim)`, what to put there: anything that broadcasts to the embeddings.
+            vectors: Given the space, a call and its embeddings `(instances, positions, dim)`,
+                returns the new vectors: anything that broadcasts to the embeddings.
 
         Returns:
             `(instances, size)`.
@@ -83,7 +83,7 @@ class RecordedInstances:
 
     @cached_property
     def units(self) -> Tensor:
-        """Which positions move together when a token does, `(instances, units, positions)`.
+        """The positions that change together with a token, `(instances, units, positions)`.
 
         A unit is a token with all its wordpieces, in all calls of its field; what belongs to no
         token is a unit of its own.
@@ -157,8 +157,8 @@ class RecordedInstances:
 
 
 def _word_vectors(module: Any, dim: int) -> Tensor | None:
-    """What an embedding layer returns for each of its words, `(words, dim)`; None where it does not
-    return one vector for each, whatever stands beside it.
+    """The vector that an embedding layer returns for each word, `(words, dim)`; None where
+    the vector of a word depends on others.
 
     That need not be its weight: Gemma's layer scales it by the root of its size, AllenNLP's
     projects it.
@@ -172,7 +172,7 @@ def _word_vectors(module: Any, dim: int) -> Tensor | None:
         try:
             together, alone = module(some[None])[0], module(some[:, None])[:, 0]
         except Exception:
-            # Whatever a layer says that takes something else than the numbers of words.
+            # The layer takes something else than word indices.
             return None
         fits = together.shape == (len(some), dim)
         if not fits or not torch.allclose(together, alone, rtol=1e-4, atol=1e-6):
