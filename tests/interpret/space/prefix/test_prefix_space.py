@@ -261,7 +261,7 @@ def test_equal_fingerprints_are_not_trusted(type_: str, monkeypatch: pytest.Monk
         alike.append(len(points))
         return torch.zeros(len(points), int(self._lengths.max()) + 1, dtype=torch.long)
 
-    monkeypatch.setattr(NestedSpace, "_fingerprints", all_the_same)
+    monkeypatch.setattr(PrefixSpace, "_fingerprints", all_the_same)
     found = made.interpret_json(TEXT["causal-lm"])
     assert max(alike) > len(expected), "no points that could be mistaken for one another"
     for one, other in zip(found, expected, strict=True):

@@ -56,7 +56,7 @@ class TestTruncate:
         keys = ("sentence",) if len(texts) == 1 else ("premise", "hypothesis")
         given = dict(zip(keys, texts, strict=True))
         instance = made._json_to_instance(given)
-        (part,) = made._model.in_parts(instance).parts
+        (part,) = made._model.windows_of(instance).windows
         got = [t.text_id for key in keys for t in part.instance[key].tokens]
         assert got == own(*texts, truncation=True, max_length=101)["input_ids"]
 
