@@ -8,6 +8,7 @@ AllenNLP's `grad_input_M` of the signed scores of an input.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from allennlp.common import Registrable
@@ -57,6 +58,18 @@ class Sum(Reduction):
 
     def __call__(self, vectors: Tensor) -> Tensor:
         return vectors.sum(-1)
+
+
+class SplitsPoints(Protocol):
+    """What knows which coordinates are of which position: a `Layout`."""
+
+    def split(self, points: Tensor) -> list[Tensor]:
+        """Coordinates `(rows, size)` as one `(rows, positions, dim)` per call of a layer."""
+
+
+def reduce_coordinates(coordinates: Tensor, layout: SplitsPoints, reduction: Reduction) -> Tensor:
+    """A number per coordinate, `(rows, size)`, as one per position, `(rows, positions)`."""
+    return torch.cat([reduction(part) for part in layout.split(coordinates)], dim=-1)
 
 
 class Aggregation(Registrable):

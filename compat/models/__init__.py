@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import bart, imports, srl, tagging, trees, weights
+from . import bart, imports, squad, srl, tagging, trees, weights
 
-__all__ = ["bart", "imports", "srl", "tagging", "trees", "weights"]
+__all__ = ["bart", "imports", "squad", "srl", "tagging", "trees", "weights"]

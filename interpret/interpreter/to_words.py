@@ -14,6 +14,7 @@ from ..inputs.texts import text_items, token_spans
 from ..inputs.words import word_spans
 
 _MARKS = ("##", "Ġ", "▁")
+_SPACES = ("Ġ", "▁")
 
 
 @dataclass(frozen=True)
@@ -153,9 +154,20 @@ def _text_of(tokens: Sequence[str], offsets: Sequence[Span | None]) -> str:
     for token, span in zip(tokens, offsets, strict=True):
         if span is not None:
             start, end = span
-            fits = len(_bare(token)) == end - start
-            text[start:end] = _bare(token) if fits else "x" * (end - start)
+            text[start:end] = _characters(token, end - start)
     return "".join(text)
+
+
+def _characters(token: str, count: int) -> str:
+    """A token as so many characters of a text; the space before it where its mark stands for one
+    and they include it."""
+    bare = _bare(token)
+    if token in _MARKS:
+        bare = ""
+    spaces = count - len(bare)
+    if spaces == 0 or (token.startswith(_SPACES) and 0 < spaces <= len(token)):
+        return " " * spaces + bare
+    return "x" * count
 
 
 def _target(explanation: Explanation, units: Mapping[str, Sequence[_Unit]]) -> JsonDict:

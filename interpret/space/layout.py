@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from ..positions import PADDING
-from ..reduction import Reduction
 
 
 @dataclass(frozen=True)
@@ -114,8 +113,3 @@ class Layout:
         """Where the positions of a call stand among all positions."""
         start = sum(other.positions for other in self.calls[:call])
         return slice(start, start + self.calls[call].positions)
-
-
-def reduce_coordinates(coordinates: Tensor, layout: Layout, reduction: Reduction) -> Tensor:
-    """A number per coordinate, `(rows, size)`, as one per position, `(rows, positions)`."""
-    return torch.cat([reduction(part) for part in layout.split(coordinates)], dim=-1)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from allennlp_saliency.interpret import Aggregation, Normalization, Reduction
 from allennlp_saliency.interpret.positions import PADDING, UNASSIGNED
-from allennlp_saliency.interpret.reduction import drop_padding, unassigned
-from allennlp_saliency.interpret.space.layout import CallLayout, Layout, reduce_coordinates
+from allennlp_saliency.interpret.reduction import drop_padding, reduce_coordinates, unassigned
+from allennlp_saliency.interpret.space.layout import CallLayout, Layout
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 

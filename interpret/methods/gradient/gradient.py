@@ -9,10 +9,9 @@ from allennlp.predictors import Predictor
 from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from ...reduction import L2Norm, Reduction
+from ...reduction import L2Norm, Reduction, reduce_coordinates
 from ...registry import construct
 from ...space.embedding_space import EmbeddingSpace
-from ...space.layout import reduce_coordinates
 
 
 @SaliencyInterpreter.register("gradient")

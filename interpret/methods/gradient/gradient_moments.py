@@ -7,9 +7,8 @@ from torch import Tensor
 from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from ...reduction import MeanAbsolute
+from ...reduction import MeanAbsolute, reduce_coordinates
 from ...space.embedding_space import EmbeddingSpace
-from ...space.layout import reduce_coordinates
 from .noise import NoisyGradients
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from ...reduction import Sum
+from ...reduction import Sum, reduce_coordinates
 from ...space.embedding_space import EmbeddingSpace
-from ...space.layout import reduce_coordinates
 
 
 @SaliencyInterpreter.register("input-x-gradient")

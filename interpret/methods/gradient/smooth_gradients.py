@@ -11,10 +11,9 @@ from ... import checks
 from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from ...reduction import Reduction, Sum
+from ...reduction import Reduction, Sum, reduce_coordinates
 from ...registry import construct
 from ...space.embedding_space import EmbeddingSpace
-from ...space.layout import reduce_coordinates
 from .noise import NoisyGradients
 
 

@@ -11,10 +11,9 @@ from torch import Tensor
 from ... import checks
 from ...interpreter.assembly import Attribution
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from ...reduction import Sum
+from ...reduction import Sum, reduce_coordinates
 from ...space.baselines import Baseline
 from ...space.embedding_space import EmbeddingSpace
-from ...space.layout import reduce_coordinates
 from ..content_cache import ContentCache
 from .baseline_method import BaselineMethod
 from .neighbours import STRATEGIES, Neighbours, monotonic_paths

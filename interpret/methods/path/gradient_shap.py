@@ -13,9 +13,8 @@ from ... import checks
 from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import noisy
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from ...reduction import Sum
+from ...reduction import Sum, reduce_coordinates
 from ...space.embedding_space import EmbeddingSpace
-from ...space.layout import reduce_coordinates
 from ..gradient.noise import standard_normal, value_range
 from .baseline_method import BaselineMethod
 

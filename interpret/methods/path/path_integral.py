@@ -14,9 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...reduction import Sum
+from ...reduction import Sum, reduce_coordinates
 from ...space.embedding_space import EmbeddingSpace
-from ...space.layout import reduce_coordinates
 from .quadrature import Floats, Quadrature
 
 _BITS = 45

@@ -15,12 +15,11 @@ from ...errors import InterpretationError
 from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import lacks, lost_by
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from ...reduction import Sum
+from ...reduction import Sum, reduce_coordinates
 from ...rules.deeplift.rules import OtherPathError, Tape, recording, replaying
 from ...rules.experts import every_expert
 from ...rules.watch import Losses, Values
 from ...space.embedding_space import EmbeddingSpace
-from ...space.layout import reduce_coordinates
 from ..layer_methods import LayerBaselineMethod
 from ..path.baseline_method import BaselineMethod
 

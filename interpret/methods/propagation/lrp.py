@@ -13,11 +13,10 @@ from ...explanation import JsonDict
 from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import absorbed_more, saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from ...reduction import Sum
+from ...reduction import Sum, reduce_coordinates
 from ...rules.lrp_rules import Absorbed, lrp_rules
 from ...rules.rule_mode import RuleMode
 from ...space.embedding_space import EmbeddingSpace
-from ...space.layout import reduce_coordinates
 
 
 @SaliencyInterpreter.register("lrp")

@@ -55,6 +55,16 @@ class TestToWords:
         assert words.tokens == ["a", "b", "c", " "]
         assert [len(words.tokens), sum(words.attributions)] == [4, pytest.approx(36.4)]
 
+    @pytest.mark.parametrize("mark", ["Ġ", "▁"])
+    def test_a_space_that_a_token_includes_parts_words(self, mark: str) -> None:
+        one = given(
+            ["a", f"{mark}dog", "s", mark, f"{mark}saw"],
+            [(0, 1), (1, 5), (5, 6), (6, 7), (7, 11)],
+        )
+        (words,) = to_words(explanation(one)).inputs
+        assert words.offsets == [(0, 1), (2, 6), (8, 11)]
+        assert words.tokens[:2] == ["a", "dogs"]
+
     def test_bytes_of_a_character(self) -> None:
         one = given(["è", "ª", "ŀ", "b"], [(0, 1), (0, 1), (0, 1), (1, 2)])
         (words,) = to_words(explanation(one), {"text": "語b"}).inputs

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from allennlp_saliency.interpret import InputXGradient, IntegratedGradients
+from allennlp_saliency.interpret.interpreter.to_words import to_words
 from tests.zoo.allennlp_models import ARCHIVES, Archives
 from tests.zoo.allennlp_models.transformer_qa import windows
 
@@ -90,3 +91,17 @@ def test_windows_of_a_reader_are_explained_by_themselves(archives: Archives) -> 
         (explanation,) = one.explanations
         outputs = predictor._model.forward_on_instance(instance)
         assert explanation.target["label"] == outputs["best_span_str"]
+
+
+def test_a_token_stands_where_its_offsets_say(archives: Archives) -> None:
+    """AllenNLP's reader moves the beginning of a token to its place in the context, not its end."""
+    predictor = archives.predictor("transformer-qa")
+    inputs = {"question": "who", "context": "mary sawed badly in london"}
+    (found,) = InputXGradient(predictor).interpret_json(inputs)
+    (field,) = found.inputs
+    texts = (inputs["question"], inputs["context"])
+    for token, span in zip(field.tokens, field.offsets, strict=True):
+        if span is not None:
+            assert token.removeprefix("##") in [text[slice(*span)] for text in texts]
+    (words,) = to_words(found).inputs
+    assert [word for word in words.tokens if word[0] != "["] == " ".join(texts).split()

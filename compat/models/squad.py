@@ -1,0 +1,43 @@
+"""The reader of transformer question answering: where its tokens end."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+from ..registry import after
+
+# The reader puts "a " before each word but the first, and takes it off again.
+_PREFIX = 2
+
+
+@after(
+    "allennlp_models.rc.dataset_readers.transformer_squad",
+    why="it moves the beginning of a context's tokens to their place, and not their end",
+)
+def token_ends(module: Any) -> bool:
+    """Move both ends of a token."""
+    reader = module.TransformerSquadReader
+    original = reader._tokenize_context
+
+    @wraps(original)
+    def _tokenize_context(self: Any, context: str) -> list[Any]:
+        tokens = original(self, context)
+        for token in tokens:
+            if token.idx is not None and token.idx_end is not None:
+                start = _word_start(context, token.idx)
+                token.idx_end += start - (_PREFIX if start > 0 else 0)
+        return tokens
+
+    reader._tokenize_context = _tokenize_context
+    return True
+
+
+def _word_start(context: str, place: int) -> int:
+    """Where the word begins that a token is part of; a token may begin at the space before it."""
+    place = max(place, 0)
+    if place < len(context) and context[place].isspace():
+        return place + 1
+    while place > 0 and not context[place - 1].isspace():
+        place -= 1
+    return place
