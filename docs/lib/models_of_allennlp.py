@@ -38,6 +38,7 @@ class Measured:
         each: What one explanation is of.
         continuous: Whether the explained number is continuous in the embeddings.
         spacy: Whether its predictor takes a spaCy model.
+        held: Whether spans that the model chooses are held while it is explained.
         count: How many explanations its inputs have together.
         label: The label of one of them.
         deltas: By method the largest completeness error, as a share of what is accounted for.
@@ -56,6 +57,7 @@ class Measured:
     each: str
     continuous: bool
     spacy: bool
+    held: bool = False
     count: int = 0
     label: str = ""
     deltas: dict[str, float] = field(default_factory=dict)
@@ -109,6 +111,7 @@ def measure(archives: Archives, name: str) -> Measured:
         if method == "input-x-gradient":
             labels = [one.target["label"] for several in shown for one in several]
             found.count, found.label = len(labels), next(filter(None, labels))
+            found.held = any("held_spans" in one.details for one in chain(*shown))
             alone = [explanations(saliency.predict_json(dict(one))) for one in about.inputs]
             found.batch = max(map(_apart, chain(*shown), chain(*alone)))
             found.number = _number(archives, name, lines, shown)

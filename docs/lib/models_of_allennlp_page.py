@@ -22,7 +22,14 @@ def page(found: Sequence[Measured]) -> str:
 
 def what(found: Iterable[Measured]) -> str:
     """What is explained of each archive, and which methods refuse."""
-    head = ["archive", "model", "predictor", "one explanation for each", "for example", "refuse"]
+    head = [
+        "archive",
+        "model",
+        "predictor",
+        "one explanation for each",
+        "for example",
+        "what refuses",
+    ]
     return table(
         head,
         (
@@ -39,7 +46,7 @@ def numbers(found: Iterable[Measured]) -> str:
     return table(
         head,
         (
-            [one.name, str(one.count), *_deltas(one), f"{one.batch:.0e}", _number(one)]
+            [one.name, str(one.count), *_deltas(one), _figure(one.batch), _number(one)]
             for one in found
         ),
     )
@@ -86,14 +93,18 @@ def _label(one: Measured) -> str:
 
 
 def _deltas(one: Measured) -> list[str]:
-    starred = {"integrated-gradients": "" if one.continuous else " (jumps)"}
-    return [f"{one.deltas[name]:.0e}{starred.get(name, '')}" for name in COMPLETE]
+    note = {"integrated-gradients": "" if one.continuous else " (jumps)"}
+    return [_figure(one.deltas[name]) + note.get(name, "") for name in COMPLETE]
+
+
+def _figure(number: float) -> str:
+    return f"{number:.1e}" if number else "0"
 
 
 def _number(one: Measured) -> str:
     if one.number is None:
         return "nothing to compare with"
-    return f"{one.number:.0e}" + ("" if one.predicted else " (model)")
+    return _figure(one.number) + ("" if one.predicted else " (model)")
 
 
 def _names(several: Iterable[Measured]) -> str:
@@ -109,6 +120,8 @@ def _known(several: Sequence[Measured]) -> list[str]:
     known = []
     if any(one.spacy for one in several):
         known.append("takes a spaCy model")
+    if any(one.held for one in several):
+        known.append("its candidate spans are held at every point that a method looks at")
     jumps = [one for one in several if not one.continuous]
     if jumps:
         known.append(f"integrated gradients are not complete for {_names(jumps)}, which jumps")
@@ -144,8 +157,8 @@ these) are run here, all methods by `tests/predictors/allennlp_models`.
 
 The worst of all explanations of an archive, by default settings:
 
-- `integrated-gradients`, `deeplift`, `lrp`: what completeness lacks, as a share of F(x) - F(x'), for
-  `lrp` of F(x). "Jumps" stands where F is not continuous: then integrated gradients cannot be
+- `integrated-gradients`, `deeplift`, `lrp`: what completeness lacks, as a share of F(x) - F(x'),
+  for `lrp` of F(x). "Jumps" stands where F is not continuous: then integrated gradients cannot be
   complete, and a warning says what is missing.
 - Batch against alone: the difference of an `input-x-gradient` score among other inputs from the
   same alone, as a share of the largest score.
