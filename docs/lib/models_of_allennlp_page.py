@@ -161,7 +161,8 @@ The worst of all explanations of an archive, by default settings:
   for `lrp` of F(x). "Jumps" stands where F is not continuous: then integrated gradients cannot be
   complete, and a warning says what is missing.
 - Batch against alone: the difference of an `input-x-gradient` score among other inputs from the
-  same alone, as a share of the largest score.
+  same alone, as a share of the largest score. Only instances of about the same length
+  share a batch, and many of these inputs have no such neighbour: their difference is 0.
 - Explained against predicted: the difference of the explained log-likelihood from the prediction's,
   of a dependency tree and a written text from that of the whole. "Model": from the model's own loss
   or raw outputs, where the prediction has no such number.
