@@ -1,6 +1,6 @@
 """Small archives of allennlp-models' kinds: random but seeded weights, no downloads.
 
-    @archive("my-model", inputs=..., count=...)
+    @archive("my-model", each="text", inputs=..., count=...)
     def my_model(folders: Folders) -> Parts:
         return Parts(config, vocabulary)
 
@@ -70,6 +70,7 @@ class SmallArchive:
     Attributes:
         name: Its name.
         build: Makes its parts.
+        each: What one explanation is of.
         inputs: What its predictor reads, of different lengths.
         count: How many explanations a prediction has.
         predictor: The registered name of its predictor, None for the one that its model names.
@@ -88,6 +89,7 @@ class SmallArchive:
 
     name: str
     build: Callable[[Folders], Parts]
+    each: str
     inputs: Sequence[JsonDict]
     count: Callable[[JsonDict], int]
     predictor: str | None = None

@@ -56,6 +56,7 @@ def _by_hand(predictor: Any, inputs: JsonDict) -> list[list[float]]:
 
 
 _ABOUT: JsonDict = {
+    "each": "pair of texts",
     "inputs": PAIRS,
     "count": _one,
     "expected": _expected,
@@ -151,7 +152,7 @@ def roberta_snli(folders: Folders) -> Parts:
 @archive(
     "biattentive-classifier",
     predictor="text_classifier",
-    **{**_ABOUT, "inputs": TEXTS},
+    **{**_ABOUT, "each": "text", "inputs": TEXTS},
 )
 def biattentive_classifier(folders: Folders) -> Parts:
     model = {

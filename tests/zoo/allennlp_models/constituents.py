@@ -63,6 +63,7 @@ def _by_hand(predictor: Any, inputs: JsonDict) -> list[list[float]]:
 
 @archive(
     "constituents",
+    each="span of the tree",
     inputs=SENTENCES,
     count=lambda prediction: len(spans_of(prediction)),
     expected=_expected,

@@ -111,6 +111,7 @@ def _forward(size: int) -> JsonDict:
 
 
 _ABOUT: JsonDict = {
+    "each": "link to an antecedent",
     "inputs": DOCUMENTS,
     "count": _links,
     "values": _values,

@@ -97,6 +97,7 @@ def _parts(folders: Folders, decoding: bool) -> Parts:
 
 @archive(
     "dependencies",
+    each="arc",
     inputs=SENTENCES,
     count=_arcs,
     expected_total=_total,

@@ -96,6 +96,7 @@ def _by_hand(predictor: Any, inputs: JsonDict) -> list[list[float]]:
 
 @archive(
     "dialog-qa",
+    each="question",
     inputs=DIALOGS,
     count=lambda prediction: len(prediction["best_span_str"]),
     by_hand=_by_hand,

@@ -99,6 +99,7 @@ def _parts(folders: Folders, architecture: str, kind: str, **more: Any) -> Parts
 
 @archive(
     "next-token-lm",
+    each="next token",
     inputs=TEXTS,
     count=lambda prediction: 1,
     expected=lambda prediction: [math.log(prediction["probabilities"][0])],
@@ -116,6 +117,7 @@ def _texts(prediction: JsonDict) -> int:
 
 @archive(
     "next-token-lm-search",
+    each="token of the best text",
     inputs=TEXTS,
     count=_texts,
     expected_total=lambda prediction: math.log(prediction["probabilities"][0]),
@@ -131,6 +133,7 @@ def next_token_lm_search(folders: Folders) -> Parts:
 
 @archive(
     "masked-lm",
+    each="gap",
     inputs=GAPS,
     count=lambda prediction: len(prediction["top_indices"]),
     expected=lambda prediction: [math.log(own[0]) for own in prediction["probabilities"]],

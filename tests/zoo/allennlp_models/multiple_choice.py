@@ -57,6 +57,7 @@ def _parts(folders: Folders, reader: str, transformer: str) -> Parts:
 
 
 _ABOUT: JsonDict = {
+    "each": "question",
     "inputs": QUESTIONS,
     "count": _one,
     "expected": _expected,

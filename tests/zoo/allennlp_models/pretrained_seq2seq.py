@@ -98,6 +98,7 @@ def _t5_logits(model: Any, source: Tensor, target: Tensor) -> Tensor:
 
 @archive(
     "seq2seq-bart",
+    each="token of the best text",
     inputs=SOURCES,
     count=lambda prediction: len(ids_of(prediction, 2)),
     expected_total=of_best("log_probabilities"),
@@ -119,6 +120,7 @@ def seq2seq_bart(folders: Folders) -> Parts:
 
 @archive(
     "seq2seq-t5",
+    each="token of the best text",
     inputs=SOURCES,
     count=lambda prediction: len(ids_of(prediction, 2)),
     expected_total=of_best("predicted_log_probs"),

@@ -98,6 +98,7 @@ def _expected(prediction: JsonDict) -> list[float]:
 
 @archive(
     "bidaf",
+    each="question",
     inputs=QUESTIONS,
     count=lambda prediction: 1,
     expected=_expected,
@@ -118,6 +119,7 @@ def bidaf(folders: Folders) -> Parts:
 
 @archive(
     "qanet",
+    each="question",
     inputs=QUESTIONS,
     count=lambda prediction: 1,
     expected=_expected,
@@ -212,6 +214,7 @@ def _number_by_hand(predictor: Any, inputs: JsonDict) -> list[list[float]]:
 def _naqanet(kind: str, tokens_labelled: bool = True) -> None:
     archive(
         f"naqanet-{kind.replace('_', '-')}",
+        each="question",
         inputs=NUMBERS,
         count=_one,
         values=_minus_loss,

@@ -89,7 +89,16 @@ def _lstm() -> JsonDict:
     }
 
 
-@archive("srl-lstm", inputs=SENTENCES, count=_verbs, values=_values, by_hand=_by_hand)
+_ABOUT: JsonDict = {
+    "each": "predicate",
+    "inputs": SENTENCES,
+    "count": _verbs,
+    "values": _values,
+    "by_hand": _by_hand,
+}
+
+
+@archive("srl-lstm", **_ABOUT)
 def srl_lstm(folders: Folders) -> Parts:
     return Parts(
         {"dataset_reader": _READER, "model": _lstm()},
@@ -99,7 +108,7 @@ def srl_lstm(folders: Folders) -> Parts:
     )
 
 
-@archive("srl-bert", inputs=SENTENCES, count=_verbs, values=_values, by_hand=_by_hand)
+@archive("srl-bert", **_ABOUT)
 def srl_bert(folders: Folders) -> Parts:
     bert = folders.transformer("bert")
     return Parts(
@@ -112,14 +121,7 @@ def srl_bert(folders: Folders) -> Parts:
     )
 
 
-@archive(
-    "open-information",
-    predictor="open_information_extraction",
-    inputs=SENTENCES,
-    count=_verbs,
-    values=_values,
-    by_hand=_by_hand,
-)
+@archive("open-information", predictor="open_information_extraction", **_ABOUT)
 def open_information(folders: Folders) -> Parts:
     return Parts(
         {"dataset_reader": _READER, "model": {**_lstm(), "ignore_span_metric": True}},

@@ -199,6 +199,7 @@ def _shorten(tensors: dict[str, Any], length: int) -> None:
 
 @archive(
     "seq2seq-simple",
+    each="token of the best text",
     inputs=SOURCES,
     count=_count,
     expected_total=of_best("class_log_probabilities"),
@@ -225,6 +226,7 @@ def seq2seq_simple(folders: Folders) -> Parts:
 
 @archive(
     "seq2seq-simple-layers",
+    each="token of the best text",
     inputs=SOURCES,
     count=_count,
     expected_total=of_best("class_log_probabilities"),
@@ -266,6 +268,7 @@ def _composed(decoder: JsonDict, width: int, **more: Any) -> JsonDict:
 
 @archive(
     "seq2seq-composed-lstm",
+    each="token of the best text",
     inputs=SOURCES,
     count=_count,
     expected_total=of_best("class_log_probabilities"),
@@ -291,6 +294,7 @@ def seq2seq_composed_lstm(folders: Folders) -> Parts:
 
 @archive(
     "seq2seq-composed-attention",
+    each="token of the best text",
     inputs=SOURCES,
     count=_count,
     expected_total=of_best("class_log_probabilities"),
@@ -318,6 +322,7 @@ def seq2seq_composed_attention(folders: Folders) -> Parts:
 
 @archive(
     "seq2seq-copynet",
+    each="token of the best text",
     inputs=SOURCES,
     count=_count,
     expected_total=of_best("predicted_log_probs"),

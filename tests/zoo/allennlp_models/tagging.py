@@ -86,6 +86,7 @@ def _constrained(model: Any) -> None:
 
 @archive(
     "crf-tagger",
+    each="entity",
     inputs=SENTENCES,
     count=lambda prediction: len(_spans(prediction["tags"])),
     values=_values,

@@ -61,6 +61,7 @@ def _by_hand(predictor: Any, inputs: JsonDict) -> list[list[float]]:
 
 @archive(
     "transformer-qa",
+    each="question",
     inputs=QUESTIONS,
     count=lambda prediction: 1,
     values=_values,
