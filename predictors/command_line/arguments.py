@@ -31,7 +31,7 @@ def check(args: argparse.Namespace) -> None:
         raise ConfigurationError("--silent without --output-file leaves no output at all")
     if args.output_file:
         _check_place(args.output_file)
-    elif getattr(sys.stdout, "closed", True):  # None where the process began without
+    elif sys.stdout is None or getattr(sys.stdout, "closed", False):
         raise ConfigurationError(
             "the standard output is closed and there is no --output-file, so all output would be "
             "lost; name one"
