@@ -73,7 +73,7 @@ def read_config(
     Raises:
         ConfigurationError: If there is none, it is no valid JSON or Jsonnet, it lacks a section
             that is needed, or it asks for code to be run that the user did not allow.
-        ValueError: If an override fits no key.
+        ValueError: If an override fits no key (an error that `errors_named` translates).
     """
     root = Path(folder).resolve()
     try:
