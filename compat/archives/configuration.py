@@ -12,17 +12,18 @@ from allennlp.common import params as allennlp_params
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.params import Params
 
-from .source import REMOTE_CODE, ArchiveSource
+from .source import REMOTE_CODE, ArchiveSource, ArchiveText, current_source
 
 CONFIG = "config.json"
 # Arguments of transformers that let code run which an archive or a model on the hub brings.
 _UNLESS_SAID = {REMOTE_CODE: False, "allow_all_kernels": False, "weights_only": True}
-# What `allennlp evaluate` builds after the archive is loaded.
-_BUILT_LATER = ("data_loader", "validation_data_loader", "evaluation", "trainer")
 
 
 class ArchiveParams(Params):
     """Parameters that come from an archive's configuration, and so do all parts of them.
+
+    Texts remember the archive, too: AllenNLP takes a mere name for an object with that `type`.
+    While the archive is being loaded they are plain, since then its rules hold anyway.
 
     Args:
         params: The parameters.
@@ -33,6 +34,18 @@ class ArchiveParams(Params):
     def __init__(self, params: dict[str, Any], history: str, archive_source: ArchiveSource) -> None:
         super().__init__(params, history)
         self.archive_source = archive_source
+
+    def pop(self, key: str, default: Any = Params.DEFAULT, keep_as_dict: bool = False) -> Any:
+        """As `Params.pop`. The default, where it is taken, is the caller's."""
+        ours = key in self.params
+        value = super().pop(key, default, keep_as_dict)
+        return self._check_is_dict(key, value) if ours and not keep_as_dict else value
+
+    def get(self, key: str, default: Any = Params.DEFAULT) -> Any:
+        """As `Params.get`. The default, where it is taken, is the caller's."""
+        if key in self.params:
+            return super().get(key)
+        return Params({}, self.history).get(key, default)
 
     def pop_choice(self, key: str, *args: Any, **kwargs: Any) -> Any:
         """As `Params.pop_choice`, and says so where the choice is no string."""
@@ -48,6 +61,8 @@ class ArchiveParams(Params):
             return ArchiveParams(value, f"{self.history}{new_history}.", self.archive_source)
         if isinstance(value, list):
             return [self._check_is_dict(f"{new_history}.list", item) for item in value]
+        if isinstance(value, str) and current_source() != self.archive_source:
+            return ArchiveText.of(value, self.archive_source)
         return value
 
 
@@ -73,7 +88,7 @@ def read_config(
     Raises:
         ConfigurationError: If there is none, it is no valid JSON or Jsonnet, it lacks a section
             that is needed, or it asks for code to be run that the user did not allow.
-        ValueError: If an override fits no key.
+        ValueError: If an override fits no key (an error that `errors_named` translates).
     """
     root = Path(folder).resolve()
     try:
@@ -93,10 +108,6 @@ def read_config(
     # At the top it is no part of a configuration but the user's word for the whole archive.
     if REMOTE_CODE in overrides and REMOTE_CODE not in found:
         del merged[REMOTE_CODE]
-    for section in _BUILT_LATER:
-        # A mere name would not remember where it is from; AllenNLP takes both for the same.
-        if isinstance(merged.get(section), str):
-            merged[section] = {"type": merged[section]}
     _check_sections(merged)
     _check_code(merged, source)
     return ArchiveParams(merged, "", source)

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 
+# What classes and libraries raise for a value that does not fit them.
+_UNFIT = (TypeError, ValueError, LookupError, AttributeError, ImportError)
+
 
 @contextmanager
 def errors_named(name: str, folder: str) -> Iterator[None]:
@@ -19,8 +22,8 @@ def errors_named(name: str, folder: str) -> Iterator[None]:
 
     Raises:
         allennlp.common.checks.ConfigurationError: For a fault of the archive: of its
-            configuration, a member that it lacks, or what a library says of a member. Other
-            errors pass as they are, with a note.
+            configuration (with the overrides), a member that it lacks, or what a library says
+            of a value or a member. Other errors pass as they are, with a note.
     """
     from allennlp.common.checks import ConfigurationError
 
@@ -42,7 +45,7 @@ def errors_named(name: str, folder: str) -> Iterator[None]:
         raise ConfigurationError(_named(reason, name, folder)) from error
     except Exception as error:
         text = str(error)
-        if _without(folder, text) == text:
+        if _without(folder, text) == text and not isinstance(error, _UNFIT):
             error.add_note(f"This happened while the archive {name} was loaded.")
             raise
         reason = f"{type(error).__name__}: {text}"

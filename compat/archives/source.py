@@ -31,6 +31,25 @@ class ArchiveSource:
     reads_pickles: bool = False
 
 
+class ArchiveText(str):
+    """A text of an archive's configuration, which may be the name of a class.
+
+    Attributes:
+        archive_source: The archive.
+    """
+
+    archive_source: ArchiveSource
+
+    @classmethod
+    def of(cls, text: str, source: ArchiveSource) -> str:
+        """The text, which remembers the archive where it can be the full name of a class."""
+        if "." not in text:
+            return text
+        found = cls(text)
+        found.archive_source = source
+        return found
+
+
 # The archives that are being loaded, the innermost last. A context variable, so that a model that
 # another thread builds meanwhile is not concerned.
 _loading: ContextVar[tuple[ArchiveSource, ...]] = ContextVar("loading_archives", default=())

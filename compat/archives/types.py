@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any
 
 from ..registry import after
-from .source import ArchiveSource, current_source, within
+from .source import ArchiveSource, ArchiveText, current_source, within
 
 
 @after(
@@ -16,7 +16,7 @@ from .source import ArchiveSource, current_source, within
     why="a dotted type in an archive's configuration imports any module and calls anything in it",
 )
 def archive_class_names(module: Any) -> bool:
-    """While an archive is loaded, take a dotted type from imported modules and of the right class.
+    """Take an archive's dotted type from imported modules, and of the right class alone.
 
     What a user's own configuration names is looked up as before.
     """
@@ -25,7 +25,7 @@ def archive_class_names(module: Any) -> bool:
 
     @wraps(original)
     def resolve_class_name(cls: Any, name: Any) -> tuple[Any, str | None]:
-        source = current_source()
+        source = getattr(name, "archive_source", None) or current_source()
         if source is None or name in registrable._registry[cls] or "." not in name:
             return original(cls, name)
         if name in source.named_by_user:
@@ -91,6 +91,17 @@ def archive_parameters(module: Any) -> bool:
             return original(cls, params, *args, **kwargs)
 
     module.FromParams.from_params = classmethod(from_params)
+    construct = module.construct_arg
+
+    @wraps(construct)
+    def construct_arg(
+        class_name: str, argument_name: str, given: Any, annotation: Any, *args: Any, **more: Any
+    ) -> Any:
+        # AllenNLP takes no subclass of str for a string.
+        plain = str(given) if annotation is str and isinstance(given, ArchiveText) else given
+        return construct(class_name, argument_name, plain, annotation, *args, **more)
+
+    module.construct_arg = construct_arg
     return True
 
 

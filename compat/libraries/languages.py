@@ -38,6 +38,7 @@ def spacy_models(module: Any) -> bool:
         # AllenNLP's tokenizer asks for part-of-speech tags unless told otherwise, and hardly any
         # model reads them, so asking for them is no reason to stop.
         language = spacy_model_name.split("_")[0]
+        _check_language(language, spacy_model_name)
         warnings.warn(
             f"The spaCy model '{spacy_model_name}' is not installed. Its tokenizer alone "
             f"(spacy.blank('{language}')) stands in: the tokens are the same, but part-of-speech "
@@ -52,6 +53,20 @@ def spacy_models(module: Any) -> bool:
 
     replace(module, "get_spacy_model", get_spacy_model)
     return True
+
+
+def _check_language(language: str, spacy_model_name: str) -> None:
+    from allennlp.common.checks import ConfigurationError
+    from spacy.util import get_lang_class
+
+    try:
+        get_lang_class(language)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"The spaCy model {spacy_model_name!r} is not installed, and {language!r} is no "
+            "language of spaCy's whose tokenizer could stand in. Install the package that has it, "
+            "or name another, such as 'en_core_web_sm'."
+        ) from error
 
 
 @after(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -22,7 +21,7 @@ from allennlp.data.fields import (
 from allennlp.models import Model
 from torch import Tensor
 
-from ..errors import InterpretationError, SettingError
+from ..errors import InterpretationError, SettingError, close_names
 from .explained import EXPLAINED, explained_by
 
 LabelLike = LabelField | SequenceLabelField
@@ -107,10 +106,9 @@ def label_index(vocab: Vocabulary, namespace: str, label: str) -> int:
         return known[label]
     if not known and label.isdecimal():
         return int(label)
-    close = difflib.get_close_matches(label, known) or sorted(known)[:20]
     raise SettingError(
-        f"the model has no label {label!r} in its namespace {namespace!r}; did you mean "
-        f"{', '.join(map(repr, close)) or 'a number (its labels have no names)'}?"
+        f"the model has no label {label!r} in its namespace {namespace!r}; "
+        + (close_names(label, list(known)) or "its labels have no names: give a number")
     )
 
 
@@ -216,25 +214,43 @@ def namespace_of(model: Model, otherwise: str = "labels") -> str:
     return otherwise
 
 
+def no_label(model: Model, instance: Instance, what: str) -> SettingError:
+    """The error where a target needs a label, and the model's predictions are none.
+
+    Whether they are is the predictor's affair, and the same for every input.
+
+    Args:
+        model: The model.
+        instance: An instance labelled with a prediction.
+        what: What follows from that.
+    """
+    fields = ", ".join(repr(name) for name in sorted(instance.fields) if name != EXPLAINED)
+    return SettingError(
+        f"what {type(model).__name__} predicts is in no single label field (the instance has "
+        f"{fields}), so {what}; use the target 'log-likelihood' without 'label', which explains "
+        "predictions of every kind"
+    )
+
+
 def every_label(instance: Instance, model: Model) -> list[str]:
     """The names of all labels that an instance's label field may have, in the model's order.
 
     Raises:
-        InterpretationError: If the instance carries no label, or labels have no names.
+        SettingError: If the instance carries no label, or labels have no names.
     """
     name = label_field(instance)
     if name is None:
-        raise InterpretationError(
-            f"the instance has no label field, only {sorted(instance.fields)}; override "
-            "predictions_to_labeled_instances"
-        )
+        raise no_label(model, instance, "there are no labels to explain one by one")
     namespace = label_namespace(cast(LabelLike, instance.fields[name]), model)
     labels = model.vocab.get_token_to_index_vocabulary(namespace)
     what = explained_by(instance)
     if what is not None and what.choices:
         return [str(number) for number in range(len(what.choices))]
     if not labels:
-        raise SettingError(f"the labels of namespace {namespace!r} have no names")
+        raise SettingError(
+            f"the labels of namespace {namespace!r} have no names; name one by its number, as "
+            "'label' of the target 'log-likelihood'"
+        )
     return sorted(labels, key=labels.__getitem__)
 
 
@@ -242,17 +258,20 @@ def check_label_of(instance: Instance, label: str, model: Model) -> None:
     """Makes sure that an instance may be labelled so.
 
     Raises:
-        InterpretationError: If its label field has no such label.
+        SettingError: If the model has no such label.
+        InterpretationError: If labels are numbers of what is in the input, which has fewer.
     """
     name = label_field(instance)
     if name is None:
-        return
+        return  # a model with logits is asked for it by the target
     what = explained_by(instance)
     if what is None or not what.choices:
         namespace = label_namespace(cast(LabelLike, instance.fields[name]), model)
         label_index(model.vocab, namespace, label)
     elif not label.isdecimal() or int(label) >= len(what.choices):
-        raise InterpretationError(
+        # A name fits no input; a number may fit another.
+        unfit = InterpretationError if label.isdecimal() else SettingError
+        raise unfit(
             f"there is no label {label!r}: the input has {len(what.choices)}, which are numbers "
             f"from '0' to '{len(what.choices) - 1}'"
         )
@@ -262,14 +281,12 @@ def relabelled(instance: Instance, label: str, model: Model) -> Instance:
     """A copy of an instance with another label; a tagger's explained tokens all get it.
 
     Raises:
-        InterpretationError: If the instance carries no label to replace, or the label is unknown.
+        SettingError: If the instance carries no label to replace, or the label is unknown.
+        InterpretationError: If the input has fewer labels (alternatives, antecedents).
     """
     name = label_field(instance)
     if name is None:
-        raise InterpretationError(
-            f"the instance has no label field to set to {label!r}, only "
-            f"{sorted(instance.fields)}; override predictions_to_labeled_instances"
-        )
+        raise no_label(model, instance, f"the label {label!r} cannot replace it")
     field = instance.fields[name]
     assert isinstance(field, LabelLike)
     namespace = label_namespace(field, model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
@@ -20,7 +19,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ..contracts import JoinsTexts
-from ..errors import InterpretationError, SettingError
+from ..errors import InterpretationError, SettingError, close_names
 from ..inputs.overrides import overrides
 from .twin import Twin
 
@@ -158,11 +157,9 @@ def inner_layer_name(model: nn.Module, name: str | int) -> str:
             f"{type(model).__name__} has several layers that end with {name!r}; name one of "
             f"{', '.join(map(repr, ending[:8]))}"
         )
-    close = difflib.get_close_matches(name, modules, n=8, cutoff=0.4)
-    known = close or [path for path in modules if path and path.count(".") < 2]
-    raise SettingError(
-        f"{type(model).__name__} has no layer {name!r}; did you mean {', '.join(map(repr, known))}?"
-    )
+    known = [path for path in modules if path]
+    close = close_names(name, known, cutoff=0.4)
+    raise SettingError(f"{type(model).__name__} has no layer {name!r}; {close}")
 
 
 def _block_name(model: nn.Module, modules: Mapping[str, nn.Module], number: int) -> str:

@@ -11,7 +11,7 @@ from allennlp.models import Model
 from torch import Tensor
 
 from .. import checks
-from ..errors import InterpretationError
+from ..errors import SettingError
 from ..explanation import JsonDict
 from ..inputs.explained import Explained, explained, explained_by
 from ..inputs.labels import every_label, label_field, relabelled
@@ -85,9 +85,9 @@ class Arguments(TargetOfEach):
         name = label_field(instance)
         tags = instance.fields[name] if name is not None else None
         if not isinstance(tags, SequenceLabelField):
-            raise InterpretationError(
+            raise SettingError(
                 f"{type(model).__name__} predicts no tags, so there are no arguments to explain; "
-                "use another target than 'arguments'"
+                "use the target 'log-likelihood', which explains predictions of every kind"
             )
         what = explained_by(instance) or Explained(label_field=name)
         wanted = []

@@ -131,12 +131,13 @@ class ModelOutputs(Mapping[str, Any]):
         """The instances' labels.
 
         Raises:
-            InterpretationError: If they carry none.
+            SettingError: If they carry none.
         """
         if self._labels is None:
-            raise InterpretationError(
-                "the instances carry no label field that says what to explain; override "
-                "predictions_to_labeled_instances in the predictor"
+            raise SettingError(
+                f"what {type(self._model).__name__} predicts is in no single label field, so it "
+                "has no label to explain; use the target 'log-likelihood', which explains "
+                "predictions of every kind"
             )
         return self._labels
 
@@ -194,15 +195,16 @@ class ModelOutputs(Mapping[str, Any]):
         log-likelihood of a single prediction, that is returned.
 
         Raises:
-            InterpretationError: If the model returned no loss.
+            SettingError: If the model returned no loss.
         """
         if LOG_LIKELIHOOD in self._outputs:
             return self._outputs[LOG_LIKELIHOOD]
         if "loss" not in self._outputs:
-            raise InterpretationError(
+            raise SettingError(
                 f"{type(self._model).__name__} returned no loss for a labelled instance, only "
-                f"{sorted(self._outputs)}; override predictions_to_labeled_instances so that the "
-                "label is in the field that forward() takes it from, or use the target 'logit'"
+                f"{sorted(self._outputs)}; use the target 'logit', or override "
+                "predictions_to_labeled_instances in the predictor so that the label is in the "
+                "field that forward() takes it from"
             )
         return -self._row_loss(self._outputs["loss"], self._candidates(), len(self.rows))
 

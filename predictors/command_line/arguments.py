@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from allennlp.common.checks import ConfigurationError
 
 from allennlp_saliency.interpret import checks
 
-STANDARD_INPUT = "-"
+from .places import check_outputs
 
 
 def check(args: argparse.Namespace) -> None:
@@ -32,7 +31,12 @@ def check(args: argparse.Namespace) -> None:
         raise ConfigurationError("--silent without --output-file leaves no output at all")
     if args.output_file:
         _check_place(args.output_file)
-        _check_no_input(args)
+    elif sys.stdout is None or getattr(sys.stdout, "closed", False):
+        raise ConfigurationError(
+            "the standard output is closed and there is no --output-file, so all output would be "
+            "lost; name one"
+        )
+    check_outputs(args)
 
 
 def _check_predictor_args(given: str) -> None:
@@ -64,35 +68,3 @@ def _check_place(output: str) -> None:
         raise ConfigurationError(f"--output-file {output}: there is no folder {folder}")
     if not os.access(output if os.path.exists(output) else folder, os.W_OK):
         raise ConfigurationError(f"--output-file {output}: no permission to write there")
-
-
-def _check_no_input(args: argparse.Namespace) -> None:
-    inputs = {
-        "the input": _stat_of(args.input_file),
-        "the archive": _stat_of(args.archive_file),
-        "--weights-file": _stat_of(args.weights_file),
-    }
-    try:
-        output = os.stat(args.output_file)
-    except OSError:
-        return  # there is no such file yet
-    # Two ends of a terminal, or of /dev/null, are no file that could be emptied.
-    for name, found in inputs.items():
-        if found and stat.S_ISREG(found.st_mode) and os.path.samestat(found, output):
-            raise ConfigurationError(
-                f"--output-file {args.output_file} is the same file as {name}, and writing would "
-                "empty it; nothing was written. Name another file"
-            )
-
-
-def _stat_of(path: str | None) -> os.stat_result | None:
-    """The file that a path leads to, links followed; None if there is none, or none to be seen."""
-    try:
-        if path is None:
-            return None
-        if path == STANDARD_INPUT:
-            return os.fstat(sys.stdin.fileno())
-        return os.stat(path)
-    except (OSError, ValueError, AttributeError):
-        # No file of this machine's, or whatever else is said where it is read.
-        return None

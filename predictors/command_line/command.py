@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, cast
 
@@ -24,6 +25,8 @@ from .arguments import check
 from .output import Console, ConsoleClosed, OutputError, OutputFile
 from .signals import CLOSED, INTERRUPTED, TERMINATED, Terminated, quiet, terminating
 from .tally import Progress, Tally, say
+
+logger = logging.getLogger(__name__)
 
 
 class Served(Protocol):
@@ -59,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
         with quiet(args.silent), terminating():
             allennlp_logging.FILE_FRIENDLY_LOGGING = args.file_friendly_logging
             check(args)
-            predictor: Any = allennlp_predict._get_predictor(args)
+            predictor = _loaded(args)
             first = _Run(args, predictor, output, tally).to_the_end()
     except KeyboardInterrupt as stop:
         _close(output)
@@ -82,6 +85,28 @@ def run(args: argparse.Namespace) -> None:
     say(f"{tally.summary()}{_kept(output)}")
     if tally.inputs and tally.errors == tally.inputs:
         raise SystemExit(f"allennlp predict: error: every input failed; the first: {first}")
+
+
+def _loaded(args: argparse.Namespace) -> Any:
+    """The predictor.
+
+    Raises:
+        ConfigurationError: If it cannot be made, whatever the library is that says so.
+    """
+    try:
+        return allennlp_predict._get_predictor(args)
+    except (ConfigurationError, InterpretationError, MemoryError):
+        raise
+    except Exception as error:
+        # Notes say which archive was loaded.
+        reason = " ".join([_described(error), *getattr(error, "__notes__", ())])
+        raise ConfigurationError(reason) from error
+
+
+def _described(error: Exception) -> str:
+    """What an error says, on one line; the traceback is for those who ask for it."""
+    logger.debug("%s", error, exc_info=error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 class _Run:
@@ -128,7 +153,20 @@ class _Run:
             cast(Predictor, self._predictor), args.input_file, None, args.batch_size, False, True,
             args.multitask_head,
         )  # fmt: skip
-        return manager._get_instance_data()
+        return self._read_by_reader(manager)
+
+    def _read_by_reader(self, manager: Any) -> Iterator[Instance]:
+        """The reader's instances; what it raises, which knows no lines, ends the run."""
+        try:
+            yield from manager._get_instance_data()
+        except (ConfigurationError, MemoryError):
+            raise
+        except Exception as error:
+            reader = type(manager._dataset_reader).__name__
+            raise ConfigurationError(
+                f"the dataset reader {reader} cannot read {self._args.input_file}: "
+                f"{_described(error)}"
+            ) from error
 
     def _predicted(self, batch: list[Any]) -> Sequence[JsonDict]:
         if self._args.use_dataset_reader:

@@ -10,11 +10,11 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 
 from allennlp.common.checks import ConfigurationError
-from allennlp.common.file_utils import cached_path, open_compressed
+from allennlp.common.file_utils import open_compressed
 
 from allennlp_saliency.predictors.saliency.json_lines import InputLine, numbered
 
-from .arguments import STANDARD_INPUT
+from .places import STANDARD_INPUT, resolved
 
 _LOOKED_AT = 5
 """So many lines without a JSON object at the beginning are another format."""
@@ -37,7 +37,7 @@ def read(input_file: str, load: Callable[[str, int], InputLine]) -> Iterator[Inp
 
 def count(input_file: str) -> int | None:
     """How many inputs a file has; None where that cannot be known beforehand."""
-    if input_file == STANDARD_INPUT or not os.path.isfile(cached_path(input_file)):
+    if input_file == STANDARD_INPUT or not os.path.isfile(resolved("the input", input_file)):
         return None  # a pipe can be read once
     return sum(1 for _ in numbered(_text(input_file)))
 
@@ -49,7 +49,7 @@ def _text(input_file: str) -> Iterator[str]:
                 sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
             yield from sys.stdin
         else:
-            path = cached_path(input_file)
+            path = resolved("the input", input_file)
             with open_compressed(path, errors="surrogateescape") as lines:
                 yield from lines
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:

@@ -133,6 +133,46 @@ def test_archive_and_member_are_named(
     assert str(temporary) not in message
 
 
+def _set(path: str, value: object) -> Damage:
+    def damage(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        *sections, key = path.split(".")
+        place = config
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[key] = value
+        (folder / "config.json").write_text(json.dumps(config))
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (_set("vocabulary.padding_token", {"a": 1}), "TypeError: "),
+        (
+            _set("dataset_reader.tokenizer", {"type": "spacy", "language": "never_heard_of"}),
+            "The spaCy model 'never_heard_of' is not installed, and 'never' is no language",
+        ),
+        (_set("model.nope", 1), "unexpected keyword argument 'nope'"),
+    ],
+)
+def test_values_that_fit_nothing(plain_archive: Path, damage: Damage, says: str) -> None:
+    damage(plain_archive)
+    with pytest.raises(ConfigurationError) as caught:
+        load_archive(plain_archive)
+    message = str(caught.value)
+    assert message.startswith(f"The archive {plain_archive} was not loaded: ")
+    assert says in message
+
+
+@pytest.mark.parametrize("overrides", [{"model.nope": 1}, {"nope.x.y": 1}])
+def test_overrides_that_fit_nothing(plain_archive: Path, overrides: dict[str, int]) -> None:
+    with pytest.raises(ConfigurationError, match="nope") as caught:
+        load_archive(plain_archive, overrides=overrides)
+    assert str(caught.value).startswith(f"The archive {plain_archive} was not loaded: ")
+
+
 def test_weights_of_another_model_name_the_archive(
     plain_archive: Path, pack: Pack, tmp_path: Path, temporary: Path
 ) -> None:

@@ -300,3 +300,28 @@ def test_the_register_lists_the_rules() -> None:
         "evalb-program",
         "srl-eval-script",
     } <= names
+
+
+def test_texts_of_a_configuration_are_texts(change: Callable[[Change], Path]) -> None:
+    def extra(config: dict[str, Any]) -> None:
+        config["extra"] = {"file": "a.txt", "word": "good", "files": ["b.txt"]}
+
+    config = load_archive(change(extra)).config["extra"]
+    assert json.loads(json.dumps(dict(config.items()))) == config.as_dict()
+    assert type(config["word"]) is str
+
+    # Other parameters may be made of them.
+    made = Named.from_params(Params({"file": config["file"], "files": config["files"]}))
+    assert (made.file, made.files) == ("a.txt", ["b.txt"])
+    assert type(made.file) is type(made.files[0]) is str
+    # And what is the caller's own stays so.
+    assert type(config.pop("absent", "own.Name")) is str
+    assert type(config.get("absent", "own.Name")) is str
+
+
+class Named(FromParams):
+    """An object of the user's with texts for arguments."""
+
+    def __init__(self, file: str, files: list[str]) -> None:
+        self.file = file
+        self.files = files

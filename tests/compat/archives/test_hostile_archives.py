@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from allennlp.common import Params
@@ -74,6 +75,37 @@ def test_what_is_built_later_follows_the_rules(attempt: Attempt) -> None:
     ):
         with pytest.raises(ConfigurationError):
             build()
+
+
+TAKEN: dict[str, Callable[[Params], Any]] = {
+    "popped": lambda config: config.pop("extra"),
+    "got": lambda config: config.get("extra"),
+    "item": lambda config: config["extra"],
+    "of items()": lambda config: dict(config.items())["extra"],
+    "of a list": lambda config: config.pop("list")[0],
+    "of a list in a list": lambda config: config["lists"][0][0],
+    "of a part": lambda config: config["part"].pop("inner"),
+    "of a duplicate": lambda config: config.duplicate().pop("extra"),
+    "copied": lambda config: deepcopy(config["extra"]),
+    "pickled": lambda config: pickle.loads(pickle.dumps(config["extra"])),
+    "a choice": lambda config: config.pop_choice("extra", ["whitespace"]),
+    "of other parameters": lambda config: Params({"type": config["extra"]}),
+}
+
+
+@pytest.mark.parametrize("take", TAKEN.values(), ids=TAKEN.keys())
+def test_a_mere_name_follows_the_rules(attempt: Attempt, take: Callable[[Params], Any]) -> None:
+    name = "evil_module.Evil"
+    attempt.config |= {"extra": name, "list": [name], "lists": [[name]], "part": {"inner": name}}
+    attempt.finish()
+    config = load_archive(attempt.folder).config
+    with pytest.raises(ConfigurationError, match="no imported module 'evil_module'"):
+        Tokenizer.from_params(take(config.duplicate()))
+    found = take(config.duplicate())
+    if isinstance(found, str):
+        assert found == name
+        with pytest.raises(ConfigurationError, match="no imported module 'evil_module'"):
+            Tokenizer.by_name(found)
 
 
 def test_a_shorthand_that_is_built_later_follows_the_rules(attempt: Attempt) -> None:

@@ -13,7 +13,7 @@ from allennlp.data.fields import MultiLabelField
 from allennlp.predictors import Predictor
 from torch import Tensor, nn
 
-from allennlp_saliency.interpret import InputXGradient, IntegratedGradients, InterpretationError
+from allennlp_saliency.interpret import InputXGradient, IntegratedGradients, SettingError
 from tests.zoo import LABELS
 from tests.zoo.taggers import BIO, tagger
 from tests.zoo.unusual_models import (
@@ -74,7 +74,7 @@ def test_several_labels() -> None:
     )
     found = field_of(explain(predictor, {"tokens": TEXT}, target="logit"), "tokens")
     check_field(found, calls, word_ids(predictor))
-    with pytest.raises(InterpretationError, match="predictions_to_labeled_instances"):
+    with pytest.raises(SettingError, match="'log-likelihood' without 'label'"):
         explain(predictor, {"tokens": TEXT}, target={"type": "logit", "label": "positive"})
 
 

@@ -19,6 +19,7 @@ from allennlp_saliency.interpret import (
     InputXGradient,
     IntegratedGradients,
     InterpretationError,
+    SettingError,
     Target,
 )
 from tests.zoo import LABELS, TAGS, Zoo
@@ -192,7 +193,7 @@ class TestAllLabels:
 
     def test_without_labels(self) -> None:
         predictor = predictor_of(lambda x: x.sum(1)[:, :1], spread_vectors(("up",), 2), ())
-        with pytest.raises(InterpretationError, match="no label field"):
+        with pytest.raises(SettingError, match="in no single label field"):
             InputXGradient(predictor, target="all-labels").interpret_json({"sentence": "up"})
 
 

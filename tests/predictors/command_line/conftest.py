@@ -103,17 +103,18 @@ def run(
     def command(
         content: bytes | str | None,
         *arguments: str,
-        model: Path = archive,
+        model: str | Path = archive,
+        given: str = "in.jsonl",
         output: str | None = "out.jsonl",
         settings: str | dict[str, Any] | None = None,
         words: Sequence[str] = ("--silent",),
     ) -> Done:
-        given = settings if isinstance(settings, str) else json.dumps(settings or FAST)
+        shown = settings if isinstance(settings, str) else json.dumps(settings or FAST)
         if content is not None:
             data = content.encode() if isinstance(content, str) else content
             (tmp_path / "in.jsonl").write_bytes(data)
-        argv = ["allennlp", "predict", str(model), "in.jsonl", "--predictor", "saliency"]
-        argv += ["--predictor-args", given, *words, *arguments]
+        argv = ["allennlp", "predict", str(model), given, "--predictor", "saliency"]
+        argv += ["--predictor-args", shown, *words, *arguments]
         argv += [] if output is None else ["--output-file", output]
         monkeypatch.setattr("sys.argv", argv)
         capsys.readouterr()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from allennlp.predictors import Predictor, TextClassifierPredictor
 
 from allennlp_saliency.predictors.command_line import signals, tally
@@ -74,6 +75,33 @@ def test_the_dataset_reader(run: Run) -> None:
     assert done.status == 0
     assert [len(line["instance_1"]["grad_input_1"]) for line in done.lines] == [3, 1]
     assert "input 1:  Instance with fields" in done.out
+
+
+@pytest.mark.parametrize("batch", ["1", "16"])
+def test_what_the_dataset_reader_cannot_read(run: Run, batch: str) -> None:
+    good = '{"text": "a good film", "label": "positive"}\n'
+    done = run(f"{good}not json\n{good}", "--use-dataset-reader", "--batch-size", batch)
+    assert done.status == 1
+    assert done.error == (
+        "allennlp predict: error: the dataset reader TextClassificationJsonReader cannot read "
+        "in.jsonl: JSONDecodeError: Expecting value: line 1 column 1 (char 0)"
+    )
+    assert len(done.lines) == (1 if batch == "1" else 0)
+
+
+@pytest.mark.parametrize("overrides", ['{"model.nope": 1}', '{"nope.x.y": 1}'])
+def test_overrides_that_fit_nothing(run: Run, archive: Path, overrides: str) -> None:
+    done = run(GOOD, "--overrides", overrides)
+    assert (done.status, "nope" in done.error, "\n" in done.error) == (1, True, False)
+    assert f"The archive {archive} was not loaded: " in done.error
+
+
+def test_weights_of_another_model(run: Run, archive: Path, tmp_path: Path) -> None:
+    torch.save({"other": torch.zeros(1)}, tmp_path / "other.th")
+    done = run(GOOD, "--weights-file", "other.th")
+    assert (done.status, "\n" in done.error) == (1, False)
+    assert "Missing keys" in done.error
+    assert str(archive) in done.error
 
 
 class Stops(TextClassifierPredictor):
