@@ -37,6 +37,7 @@ from allennlp_saliency.interpret.interpreter.predictor_labels import (
 
 from .listening import heard
 from .replaced import replaced
+from .sampling import draws, generation_details
 from .token_choices import expected_log_prob, with_log_prob
 
 _PREDICTORS = "allennlp_models.lm.predictors"
@@ -117,7 +118,9 @@ class NextTokenLabels(WordLabels):
         for step in steps:
             predictor._dataset_reader.apply_token_indexers(step)
         found = [float(model.forward_on_instance(step)[LOG_LIKELIHOOD]) for step in steps]
-        if abs(sum(found) - predicted) > _SAME * max(abs(predicted), 1.0):
+        if not draws(_search_of(model)) and abs(sum(found) - predicted) > _SAME * max(
+            abs(predicted), 1.0
+        ):
             raise InterpretationError(
                 f"{type(model).__name__} predicted a text with the log-probability "
                 f"{predicted:.6g}, and its tokens one by one have {sum(found):.6g}, so "
@@ -125,6 +128,10 @@ class NextTokenLabels(WordLabels):
                 "by an archive without beam_search_generator"
             )
         return [with_log_prob(*pair) for pair in zip(steps, found, strict=True)]
+
+    def details(self, predictor: Predictor, outputs: Mapping[str, Any]) -> JsonDict:
+        """Whether the text was drawn at random."""
+        return generation_details(_search_of(predictor._model))
 
     def _followed(self, model: Model, instance: Instance, ids: Sequence[int]) -> Instance:
         """An instance whose text goes on with tokens that were predicted."""
@@ -172,6 +179,10 @@ def _of_words(logits: Tensor, label: Tensor) -> JsonDict:
 
 def _up_to_end(model: Model, ids: list[int]) -> list[int]:
     """The ids up to the one that ends a text."""
-    generator = getattr(model, "_beam_search_generator", None)
-    end = None if generator is None else generator._beam_search._end_index
+    end = getattr(_search_of(model), "_end_index", None)
     return ids[: ids.index(end) + 1] if end in ids else ids
+
+
+def _search_of(model: Model) -> Any:
+    """The beam search that goes on from the next token, None without one."""
+    return getattr(getattr(model, "_beam_search_generator", None), "_beam_search", None)

@@ -16,6 +16,7 @@ from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Expected
+from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import (
     EXPLAINED,
     LOG_LIKELIHOOD,
@@ -30,6 +31,7 @@ from allennlp_saliency.interpret.interpreter.predictor_labels import (
 
 from ...transformers.texts.token_indexer import TransformersIndexer
 from ..replaced import replaced
+from ..sampling import draws, generation_details
 from ..token_choices import expected_log_prob, with_log_prob
 from .forced_search import ForcedSearch
 from .writers import Writer, part, writer_of
@@ -121,6 +123,11 @@ class Seq2SeqLabels(PredictionLabels):
         """The log-probability of the token that was predicted; nothing of another one."""
         return expected_log_prob(instance, _LABEL)
 
+    def details(self, predictor: Predictor, outputs: Mapping[str, Any]) -> JsonDict:
+        """Whether the text was drawn at random."""
+        writer = writer_of(predictor._model)
+        return {} if writer is None else generation_details(part(predictor._model, writer.search))
+
     def attach(self, model: Model) -> None:
         """As for others; the model names its layers."""
         super().attach(model)
@@ -168,9 +175,7 @@ def _without_target(writer: Writer, instance: Instance) -> Instance:
 
 def _check_score(writer: Writer, model: Model, predicted: float, found: float) -> None:
     """Raises where the tokens of a text do not have the score that the beam search gave it."""
-    sampler = getattr(part(model, writer.search), "sampler", None)
-    # Where tokens are drawn a score may be that of the draw.
-    drawn = type(sampler).__name__ != "DeterministicSampler"
+    drawn = draws(part(model, writer.search))
     if not drawn and abs(predicted - found) > _SAME * max(abs(predicted), 1.0):
         raise InterpretationError(
             f"{type(model).__name__} predicted a text with the score {predicted:.6g}, and its "
