@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -14,7 +14,6 @@ from allennlp.data.fields import (
     IndexField,
     LabelField,
     ListField,
-    MetadataField,
     TextField,
 )
 from allennlp.data.tokenizers import Token
@@ -26,11 +25,9 @@ from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Expected
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import (
-    EXPLAINED,
     LOG_LIKELIHOOD,
     Explained,
     explained,
-    explained_by,
 )
 from allennlp_saliency.interpret.interpreter.predictor_labels import (
     Forward,
@@ -40,6 +37,8 @@ from allennlp_saliency.interpret.interpreter.predictor_labels import (
 
 from .listening import heard
 from .replaced import replaced
+from .sampling import draws, generation_details
+from .token_choices import expected_log_prob, with_log_prob
 
 _PREDICTORS = "allennlp_models.lm.predictors"
 _LABEL = "label"
@@ -66,11 +65,7 @@ class WordLabels(PredictionLabels):
 
     def expected(self, model: Model, instance: Instance, outputs: Mapping[str, Any]) -> Expected:
         """The log-probability of the token that was predicted; nothing of another one."""
-        what = explained_by(instance)
-        label = instance.fields.get(_LABEL)
-        if what is None or not isinstance(label, LabelField) or label.label != what.choice.number:
-            return {}
-        return {} if what.choice.log_prob is None else {LOG_LIKELIHOOD: what.choice.log_prob}
+        return expected_log_prob(instance, _LABEL)
 
     def forward(
         self, model: Model, run: Forward, what: Sequence[Explained] | None, inputs: dict[str, Any]
@@ -123,14 +118,20 @@ class NextTokenLabels(WordLabels):
         for step in steps:
             predictor._dataset_reader.apply_token_indexers(step)
         found = [float(model.forward_on_instance(step)[LOG_LIKELIHOOD]) for step in steps]
-        if abs(sum(found) - predicted) > _SAME * max(abs(predicted), 1.0):
+        if not draws(_search_of(model)) and abs(sum(found) - predicted) > _SAME * max(
+            abs(predicted), 1.0
+        ):
             raise InterpretationError(
                 f"{type(model).__name__} predicted a text with the log-probability "
                 f"{predicted:.6g}, and its tokens one by one have {sum(found):.6g}, so "
                 "explanations of these would be of another number; explain the next token alone "
                 "by an archive without beam_search_generator"
             )
-        return [_with_log_prob(*pair) for pair in zip(steps, found, strict=True)]
+        return [with_log_prob(*pair) for pair in zip(steps, found, strict=True)]
+
+    def details(self, predictor: Predictor, outputs: Mapping[str, Any]) -> JsonDict:
+        """Whether the text was drawn at random."""
+        return generation_details(_search_of(predictor._model))
 
     def _followed(self, model: Model, instance: Instance, ids: Sequence[int]) -> Instance:
         """An instance whose text goes on with tokens that were predicted."""
@@ -178,14 +179,10 @@ def _of_words(logits: Tensor, label: Tensor) -> JsonDict:
 
 def _up_to_end(model: Model, ids: list[int]) -> list[int]:
     """The ids up to the one that ends a text."""
-    generator = getattr(model, "_beam_search_generator", None)
-    end = None if generator is None else generator._beam_search._end_index
+    end = getattr(_search_of(model), "_end_index", None)
     return ids[: ids.index(end) + 1] if end in ids else ids
 
 
-def _with_log_prob(step: Instance, log_prob: float) -> Instance:
-    what = explained_by(step)
-    assert what is not None
-    choice = replace(what.choice, log_prob=log_prob)
-    step.fields[EXPLAINED] = MetadataField(replace(what, choice=choice))
-    return step
+def _search_of(model: Model) -> Any:
+    """The beam search that goes on from the next token, None without one."""
+    return getattr(getattr(model, "_beam_search_generator", None), "_beam_search", None)

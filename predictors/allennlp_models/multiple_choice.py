@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from allennlp.data import Instance
-from allennlp.data.fields import LabelField, MetadataField, TextField
+from allennlp.data.fields import LabelField, ListField, MetadataField, TextField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
@@ -34,9 +34,12 @@ class AlternativeLabels(PredictionLabels):
     """The alternative with the highest logit, by its number; `alternative` is its text."""
 
     def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:
-        texts = list(inputs["alternatives"])
+        # A predictor that is derived from AllenNLP's may read other keys.
+        given = dict(inputs).get("alternatives")
+        texts = list(given) if isinstance(given, list | tuple) else []
         (instance,) = super().instances(predictor, inputs)
-        instance.add_field(_TEXTS, MetadataField(texts))
+        if len(texts) == len(cast(ListField, instance["alternatives"]).field_list):
+            instance.add_field(_TEXTS, MetadataField(texts))
         return [instance]
 
     def labelled(

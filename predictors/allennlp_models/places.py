@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from allennlp.data import Token
 
 from allennlp_saliency.interpret.explanation import Span
 
 
-def place_words(tokens: Sequence[Token], sentence: str) -> None:
+def text_under(inputs: Mapping[str, Any], key: str) -> str | None:
+    """The text that stands under a key of an input, for the places of words in it.
+
+    Args:
+        inputs: The input.
+        key: The key that allennlp-models' predictor reads.
+
+    Returns:
+        None if there is none: a predictor that is derived from it may read other keys.
+    """
+    # An input records what the predictor looks up; this look-up is not the predictor's.
+    found = dict(inputs).get(key)
+    return found if isinstance(found, str) else None
+
+
+def place_words(tokens: Sequence[Token], sentence: str | None) -> None:
     """Notes on tokens that have no place yet where in a sentence they stand.
 
     Args:
         tokens: The words, in order. One that is not in the sentence (a bracket by another name) has
             no place.
-        sentence: The sentence.
+        sentence: The sentence; None if it is not known, and nothing is noted.
     """
+    if sentence is None:
+        return
     words = [token.text or "" for token in tokens]
     for token, span in zip(tokens, word_places(words, sentence), strict=True):
         if token.idx is None and span is not None:

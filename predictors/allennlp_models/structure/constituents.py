@@ -32,7 +32,7 @@ from allennlp_saliency.interpret.interpreter.predictor_labels import (
 )
 
 from ..listening import heard
-from ..places import place_words
+from ..places import place_words, text_under
 
 _LABEL = "explained_span"
 _NAMESPACE = "labels"
@@ -60,7 +60,7 @@ class ConstituentLabels(PredictionLabels):
     """The label of every span of the predicted tree, `positions` its tokens."""
 
     def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:
-        sentence = inputs["sentence"]
+        sentence = text_under(inputs, "sentence")
         (instance,) = super().instances(predictor, inputs)
         place_words(cast(TextField, instance["tokens"]).tokens, sentence)
         return [instance]

@@ -38,8 +38,9 @@ from allennlp_saliency.interpret.interpreter.predictor_labels import (
     PredictionLabels,
     labels_for,
 )
+from allennlp_saliency.interpret.interpreter.to_words import text_of_tokens
 
-from ..places import place_words
+from ..places import place_words, text_under
 from ..replaced import replaced
 from .pruning import Pruning
 
@@ -70,14 +71,15 @@ class AntecedentLabels(PredictionLabels):
     the mention."""
 
     def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:
-        document = inputs["document"]
+        document = text_under(inputs, "document")
         (instance,) = super().instances(predictor, inputs)
+        tokens = cast(TextField, instance["text"]).tokens
         if len(cast(ListField, instance["spans"]).field_list) < 2:
             raise InterpretationError(
                 f"{type(predictor._model).__name__} cannot read a document of one word, "
-                f"{document!r}; give it a text that can have two mentions"
+                f"{text_of_tokens(tokens)!r}; give it a text that can have two mentions"
             )
-        place_words(cast(TextField, instance["text"]).tokens, document)
+        place_words(tokens, document)
         return [instance]
 
     def labelled(

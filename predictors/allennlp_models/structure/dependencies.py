@@ -30,7 +30,7 @@ from allennlp_saliency.interpret.interpreter.predictor_labels import (
     labels_for,
 )
 
-from ..places import place_words
+from ..places import place_words, text_under
 from ..replaced import replaced
 
 _LABEL = "explained_tag"
@@ -48,7 +48,7 @@ class ArcLabels(PredictionLabels):
     """The arc of every word: `label` is its tag, `positions` the word, `head` its head."""
 
     def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:
-        sentence = inputs["sentence"]
+        sentence = text_under(inputs, "sentence")
         (instance,) = super().instances(predictor, inputs)
         place_words(cast(TextField, instance["words"]).tokens, sentence)
         return [instance]

@@ -23,7 +23,7 @@ from allennlp_saliency.interpret.interpreter.predictor_labels import (
     labels_for,
 )
 
-from ..places import piece_places, word_places
+from ..places import piece_places, text_under, word_places
 
 _PREDICTORS = "allennlp_models.structured_prediction.predictors"
 _TAGS = "tags"
@@ -34,9 +34,11 @@ class SemanticRoleLabels(PredictionLabels):
     """The tags of every verb that the predictor finds, of an LSTM or of BERT's wordpieces."""
 
     def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:
+        sentence = text_under(inputs, "sentence")
         found: list[Instance] = predictor._sentence_to_srl_instances(inputs)  # type: ignore[attr-defined]
-        for instance in found:
-            _place_wordpieces(instance, inputs["sentence"])
+        if sentence is not None:
+            for instance in found:
+                _place_wordpieces(instance, sentence)
         return found
 
     def labelled(

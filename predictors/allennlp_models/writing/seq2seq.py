@@ -4,24 +4,24 @@ far, make this token."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from allennlp.data import Instance
-from allennlp.data.fields import LabelField, MetadataField, TextField
+from allennlp.data.fields import LabelField, TextField
 from allennlp.data.tokenizers import Token
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Expected
+from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import (
     EXPLAINED,
     LOG_LIKELIHOOD,
     Explained,
     explained,
-    explained_by,
 )
 from allennlp_saliency.interpret.interpreter.predictor_labels import (
     Forward,
@@ -31,6 +31,8 @@ from allennlp_saliency.interpret.interpreter.predictor_labels import (
 
 from ...transformers.texts.token_indexer import TransformersIndexer
 from ..replaced import replaced
+from ..sampling import draws, generation_details
+from ..token_choices import expected_log_prob, with_log_prob
 from .forced_search import ForcedSearch
 from .writers import Writer, part, writer_of
 
@@ -80,7 +82,7 @@ class Seq2SeqLabels(PredictionLabels):
         found = model.forward_on_instance(steps[-1])
         _check_score(writer, model, written.score, writer.score_of(found))
         return [
-            _with_log_prob(step, float(log_prob))
+            with_log_prob(step, float(log_prob))
             for step, log_prob in zip(steps, found[_TOKENS], strict=True)
         ]
 
@@ -119,11 +121,12 @@ class Seq2SeqLabels(PredictionLabels):
 
     def expected(self, model: Model, instance: Instance, outputs: Mapping[str, Any]) -> Expected:
         """The log-probability of the token that was predicted; nothing of another one."""
-        what = explained_by(instance)
-        label = instance.fields.get(_LABEL)
-        if what is None or not isinstance(label, LabelField) or label.label != what.choice.number:
-            return {}
-        return {LOG_LIKELIHOOD: what.choice.log_prob}
+        return expected_log_prob(instance, _LABEL)
+
+    def details(self, predictor: Predictor, outputs: Mapping[str, Any]) -> JsonDict:
+        """Whether the text was drawn at random."""
+        writer = writer_of(predictor._model)
+        return {} if writer is None else generation_details(part(predictor._model, writer.search))
 
     def attach(self, model: Model) -> None:
         """As for others; the model names its layers."""
@@ -157,22 +160,22 @@ def _step(
     *before, number = ids
     what = Explained({"label": token.text}, Step(number, tuple(before)), _LABEL)
     label = LabelField(number, writer.namespace(model), skip_indexing=True)
-    return explained(instance, what, generated=TextField(reads, {"tokens": indexer}), label=label)
+    source = _without_target(writer, instance)
+    return explained(source, what, generated=TextField(reads, {"tokens": indexer}), label=label)
 
 
-def _with_log_prob(step: Instance, log_prob: float) -> Instance:
-    what = explained_by(step)
-    assert what is not None
-    choice = replace(what.choice, log_prob=log_prob)
-    step.fields[EXPLAINED] = MetadataField(replace(what, choice=choice))
-    return step
+def _without_target(writer: Writer, instance: Instance) -> Instance:
+    """An instance without the target that a reader gave it, which is not what is explained."""
+    if not any(name in instance.fields for name in writer.targets):
+        return instance
+    kept = Instance({k: one for k, one in instance.fields.items() if k not in writer.targets})
+    kept.indexed = instance.indexed
+    return kept
 
 
 def _check_score(writer: Writer, model: Model, predicted: float, found: float) -> None:
     """Raises where the tokens of a text do not have the score that the beam search gave it."""
-    sampler = getattr(part(model, writer.search), "sampler", None)
-    # Where tokens are drawn a score may be that of the draw.
-    drawn = type(sampler).__name__ != "DeterministicSampler"
+    drawn = draws(part(model, writer.search))
     if not drawn and abs(predicted - found) > _SAME * max(abs(predicted), 1.0):
         raise InterpretationError(
             f"{type(model).__name__} predicted a text with the score {predicted:.6g}, and its "

@@ -47,12 +47,14 @@ class Writer:
         head: The path of the module that returns the logits of a step; None where a token has no
             single logit.
         score: The output that holds the scores of the texts.
+        targets: The fields that a reader adds where it knows the target.
     """
 
     search: ClassVar[str] = "_beam_search"
     embedding: ClassVar[str] = "_target_embedder"
     head: ClassVar[str | None] = "_output_projection_layer"
     score: ClassVar[str] = "class_log_probabilities"
+    targets: ClassVar[tuple[str, ...]] = ("target_tokens",)
 
     def written(self, model: Model, outputs: Mapping[str, Any]) -> Written:
         """The best text by the model's outputs for one input."""
@@ -115,6 +117,7 @@ class CopyNetWriter(Writer):
 
     head = None
     score = "predicted_log_probs"
+    targets = ("target_tokens", "target_token_ids", "weight")
 
     def token(self, model: Model, instance: Instance, number: int) -> Token:
         parts: Any = model

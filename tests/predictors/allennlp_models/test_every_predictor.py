@@ -19,6 +19,7 @@ from allennlp_saliency.interpret import SaliencyInterpreter
 from allennlp_saliency.interpret.explanation import Explanation
 from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
 from tests.zoo.allennlp_models import ARCHIVES, Archives
+from tests.zoo.allennlp_models.gold import with_gold
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "explanation.schema.json"
 NAMES = sorted(ARCHIVES)
@@ -139,6 +140,29 @@ def test_a_batch_is_each_alone(explained: Explained, name: str) -> None:
         alone = predictor.predict_json(dict(given))
         assert same(alone["prediction"], line["prediction"])
         for one, other in zip(explanations(line), explanations(alone), strict=True):
+            assert one.target["label"] == other.target["label"]
+            assert one.target["value"] == pytest.approx(other.target["value"], rel=1e-5, abs=1e-6)
+            largest = max(map(abs, scores(other)))
+            assert scores(one) == pytest.approx(scores(other), rel=1e-5, abs=1e-5 * largest)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_target_of_the_reader_changes_nothing(
+    explained: Explained, archives: Archives, name: str
+) -> None:
+    """What the model predicts is explained, also of an instance of a file with targets."""
+    saliency = explained.saliency(name, {"type": "input-x-gradient"})
+    reads = archives.predictor(name)
+    lines = explained.lines(name, "input-x-gradient")
+    for given, line in zip(ARCHIVES[name].inputs, lines, strict=True):
+        plain = explanations(line)
+        instances = with_gold(reads, lambda given=given: reads.predict_json(dict(given)))
+        found = [saliency.predict_instance(one) for one in instances]
+        if len(plain) == 1 and len(found) > 1:
+            continue  # windows, one of which is explained
+        labelled = [one for own in found for one in explanations(own)]
+        assert len(labelled) == len(plain) or not instances
+        for one, other in zip(labelled, plain, strict=False):
             assert one.target["label"] == other.target["label"]
             assert one.target["value"] == pytest.approx(other.target["value"], rel=1e-5, abs=1e-6)
             largest = max(map(abs, scores(other)))

@@ -7,11 +7,15 @@ from typing import Any
 import pytest
 import torch
 from allennlp.models import Model
-from allennlp.nn.beam_search import LengthNormalizedSequenceLogProbabilityScorer
+from allennlp.nn.beam_search import (
+    GumbelSampler,
+    LengthNormalizedSequenceLogProbabilityScorer,
+    MultinomialSampler,
+)
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret import InputXGradient, IntegratedGradients, InterpretationError
-from tests.zoo.allennlp_models import Archives
+from tests.zoo.allennlp_models import ARCHIVES, Archives
 
 SOURCE = {"source": "mary saw a great film ."}
 VOCABULARIES = ("seq2seq-simple", "seq2seq-composed-attention")
@@ -130,3 +134,31 @@ def test_a_model_of_another_kind_is_refused(archives: Archives) -> None:
     predictor = type(known)(other, known._dataset_reader)
     with pytest.raises(InterpretationError, match="has a Sum, and how one writes is not known"):
         InputXGradient(predictor).interpret_json(SOURCE)
+
+
+@pytest.mark.parametrize("sampler", [MultinomialSampler, GumbelSampler])
+@pytest.mark.parametrize("name", ["seq2seq-simple", "next-token-lm-search"])
+def test_a_text_that_was_drawn_says_so(archives: Archives, name: str, sampler: Any) -> None:
+    predictor: Any = archives.predictor(name)
+    model = predictor._model
+    search = model._beam_search if name == "seq2seq-simple" else model._beam_search_generator
+    search = getattr(search, "_beam_search", search)
+    given = dict(ARCHIVES[name].inputs[0])
+    assert "generation" not in InputXGradient(predictor).interpret_json(given)[0].details
+    search.sampler = sampler()
+    for one in InputXGradient(predictor).interpret_json(given):
+        assert (
+            f"drawn at random by the beam search's {sampler.__name__}" in one.details["generation"]
+        )
+
+
+def test_a_seed_draws_the_same_text_again(archives: Archives) -> None:
+    predictor: Any = archives.predictor("seq2seq-simple")
+    predictor._model._beam_search.sampler = MultinomialSampler()
+    interpreter = InputXGradient(predictor)
+    texts = []
+    for seed in (1, 1, 2, 3, 4):
+        torch.manual_seed(seed)
+        texts.append([one.target["label"] for one in interpreter.interpret_json(SOURCE)])
+    assert texts[0] == texts[1]
+    assert any(one != texts[0] for one in texts[2:])
