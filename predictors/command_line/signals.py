@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from transformers.utils import logging as transformers_logging
+
 INTERRUPTED, TERMINATED, CLOSED = 128 + 2, 128 + 15, 128 + 13
 """Exit statuses, as shells give them to commands that SIGINT, SIGTERM or SIGPIPE ended."""
 
@@ -38,7 +40,8 @@ def terminating() -> Iterator[None]:
 
 @contextmanager
 def quiet(silent: bool) -> Iterator[None]:
-    """Logs nothing below errors, unless AllenNLP's variables ask for a level.
+    """Logs nothing below errors and shows no bar of transformers', unless AllenNLP's variables ask
+    for a level.
 
     Args:
         silent: Whether to do so at all.
@@ -47,9 +50,12 @@ def quiet(silent: bool) -> Iterator[None]:
     if not silent or asked:
         yield
         return
-    before = logging.root.manager.disable
+    before, bars = logging.root.manager.disable, transformers_logging.is_progress_bar_enabled()
     logging.disable(max(before, logging.WARNING))
+    transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.disable(before)
+        if bars:
+            transformers_logging.enable_progress_bar()

@@ -181,4 +181,6 @@ def attempt(
     assert not canary.exists()
     assert "evil_module" not in sys.modules
     assert "evil_package" not in sys.modules
-    assert list(folder.iterdir()) == []
+    # torch makes a folder of its own where something asks it whether to compile.
+    left = [path for path in folder.iterdir() if not path.name.startswith("torchinductor")]
+    assert left == []

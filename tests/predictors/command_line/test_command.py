@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 import torch
 from allennlp.predictors import Predictor, TextClassifierPredictor
+from transformers.utils import logging as transformers_logging
 
 from allennlp_saliency.predictors.command_line import signals, tally
+from allennlp_saliency.predictors.command_line.signals import quiet
 from allennlp_saliency.predictors.command_line.tally import Progress, Tally
 
 from .conftest import GOOD, Run
@@ -38,6 +40,14 @@ def test_silent_is_silent(run: Run) -> None:
     own = [line for line in done.err.splitlines() if "nltk_data" not in line]
     assert own == done.said
     assert len(own) == 1
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_silent_shows_no_bar_of_transformers(before: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transformers_logging, "_tqdm_active", before)
+    with quiet(True):
+        assert not transformers_logging.is_progress_bar_enabled()
+    assert transformers_logging.is_progress_bar_enabled() is before
 
 
 @pytest.mark.parametrize("batch", ["1", "2", "16"])
