@@ -44,6 +44,8 @@ def test_silent_is_silent(run: Run) -> None:
 
 @pytest.mark.parametrize("before", [True, False])
 def test_silent_shows_no_bar_of_transformers(before: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ALLENNLP_DEBUG", "ALLENNLP_LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(transformers_logging, "_tqdm_active", before)
     with quiet(True):
         assert not transformers_logging.is_progress_bar_enabled()
