@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -12,19 +11,17 @@ from allennlp.common.util import JsonDict, sanitize
 from allennlp.data import Instance
 from allennlp.data.fields import FlagField, SequenceLabelField
 from allennlp.data.fields.sequence_field import SequenceField
-from allennlp.modules.token_embedders import PretrainedTransformerEmbedder
 from allennlp.predictors import Predictor, SentenceTaggerPredictor
-from torch import nn
 
 from ..contracts import AddsDetails, LabelsUnpredicted
 from ..errors import InterpretationError
 from ..inputs.overrides import overrides
 from ..inputs.tag_spans import tag_spans
 from ..inputs.texts import text_items
-from ..model.learned_positions import most_positions
 from ..space.packing import let_go
-from .input_keys import InputKeys, misses, place_of
+from .lengths import check_length, too_long
 from .predictor_labels import PredictionLabels
+from .reading import read_input
 from .replayed_prediction import without_explained
 
 
@@ -116,11 +113,13 @@ def _label_json(predictor: Predictor, json: JsonDict, predict: bool, labelled: L
         predict
         and (overrides(predictor, own.predict_json) or overrides(predictor, own.predict_instance))
     ):
-        labelled.prediction = _reading(predictor, predictor.predict_json, json) if predict else None
-        instances = _reading(predictor, predictor.json_to_labeled_instances, json)
+        labelled.prediction = (
+            read_input(predictor, predictor.predict_json, json) if predict else None
+        )
+        instances = read_input(predictor, predictor.json_to_labeled_instances, json)
         labelled.instances = [LabelledInstance(one) for one in instances]
     else:
-        instance = _reading(predictor, predictor._json_to_instance, json)
+        instance = read_input(predictor, predictor._json_to_instance, json)
         _label_instance(predictor, instance, predict, labelled)
 
 
@@ -132,7 +131,7 @@ def _label_json_by(
     labelled: Labelled,
 ) -> None:
     """As `_label_json`, where the labels are not the predictor's own."""
-    instances = _reading(predictor, partial(labels.instances, predictor), json, reads=True)
+    instances = read_input(predictor, partial(labels.instances, predictor), json, reads=True)
     outputs = [_indexed_and_predicted(predictor, one) for one in instances]
     if predict:
         given = dict(json)
@@ -172,86 +171,6 @@ def _indexed_and_predicted(predictor: Predictor, instance: Instance) -> dict[str
     return _predict(predictor, instance)
 
 
-def _reading(
-    predictor: Predictor, read: Callable[[JsonDict], Any], json: JsonDict, reads: bool = False
-) -> Any:
-    """The result of a predictor's method for a copy of an input.
-
-    Args:
-        predictor: The predictor.
-        read: The method.
-        json: The input.
-        reads: Whether the method only reads the input, as `_json_to_instance` does: no model runs.
-
-    Raises:
-        InterpretationError: If it fails because of the input's values, or of a key it lacks.
-    """
-    given = json.copy() if isinstance(json, InputKeys) else InputKeys(json)
-    try:
-        return read(given)
-    except KeyError as error:
-        if not misses(given, error):
-            raise
-        raise InterpretationError(
-            f"the input lacks the key {error} that {type(predictor).__name__} reads; it has "
-            f"{', '.join(map(repr, json)) or 'none'}"
-        ) from error
-    except (TypeError, ValueError, AttributeError) as error:
-        own = {key: value for key, value in json.items() if key in given.read}
-        what = "; ".join(no_texts(own))
-        if not what and not reads and read != predictor._json_to_instance:
-            raise  # probably an error of the model
-        if not what:
-            what = _cause(predictor, own, error)
-        raise InterpretationError(
-            f"{type(predictor).__name__} cannot read the input: {what}"
-        ) from error
-
-
-def lone_surrogate(text: str) -> int | None:
-    """The place of the first lone surrogate (half a character), which no tokenizer takes."""
-    return next((n for n, one in enumerate(text) if "\ud800" <= one <= "\udfff"), None)
-
-
-def no_texts(json: JsonDict) -> Iterator[str]:
-    """The values in an input that no predictor can read: null, and texts with lone surrogates.
-
-    Args:
-        json: The input, or the part of it that was read.
-    """
-    for key, value in json.items():
-        for name, one in _leaves(repr(key), value):
-            place = lone_surrogate(one) if isinstance(one, str) else None
-            if one is None:
-                yield f"{name} is null, and a text is wanted"
-            elif place is not None:
-                yield f"{name} has half a character, {one[place]!r} at place {place}"
-
-
-def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, list):
-        for number, one in enumerate(value):
-            yield from _leaves(f"{name}[{number}]", one)
-    else:
-        yield name, value
-
-
-def _cause(predictor: Predictor, read: JsonDict, error: Exception) -> str:
-    """The likely cause of an error, from the values that were read of an input."""
-    types = ", ".join(
-        f"{key!r} is {reprlib.repr(value)} of type {type(value).__name__}"
-        for key, value in read.items()
-        if not isinstance(value, str)
-    )
-    place = place_of(error)
-    own = {type(predictor).__module__, type(predictor._dataset_reader).__module__}
-    if types and place.rpartition(".")[0] not in own:
-        # A tokenizer's error message addresses its caller, not the user.
-        return f"{types}, where mostly a text is wanted ({type(error).__name__})"
-    says = f"it says {type(error).__name__}: {error}"
-    return f"{types}; {says}" if types else f"{says}; check the type of the value of each key"
-
-
 def _label_instance(
     predictor: Predictor, instance: Instance, predict: bool, labelled: Labelled
 ) -> None:
@@ -277,7 +196,7 @@ def _label(predictor: Predictor, instance: Instance, predict: bool, labelled: La
 
 
 def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:
-    _check_length(predictor, instance)
+    check_length(predictor, instance)
     try:
         return predictor._model.forward_on_instance(instance)
     except InterpretationError:
@@ -292,7 +211,10 @@ def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:
             if not item.text.tokens and name != unwritten
         ]
         if not empty:
-            raise
+            long = too_long(predictor, instance)
+            if long is None:
+                raise
+            raise long from error
         raise InterpretationError(
             f"field {empty[0]!r} has no tokens, and {type(predictor._model).__name__} cannot take "
             f"that ({error}); leave the input out or give it a text"
@@ -327,28 +249,3 @@ def _explained(predictor: Predictor, error: Exception) -> Exception:
             "override predictions_to_labeled_instances in it"
         )
     return error
-
-
-def _check_length(predictor: Predictor, instance: Instance) -> None:
-    """Refuses a text with more wordpieces than the model has positions.
-
-    The model would fail too, and on a GPU such an error makes the whole process unusable.
-    """
-    limit = min(map(most_positions, _unfolded_transformers(predictor)), default=None)
-    if limit is None:
-        return
-    instance.index_fields(predictor._model.vocab)
-    for name, lengths in instance.get_padding_lengths().items():
-        longest = max((lengths[key] for key in lengths if key.endswith("token_ids")), default=0)
-        if longest > limit:
-            raise InterpretationError(
-                f"field {name!r} has {longest} wordpieces, and the model takes at most {limit}: "
-                "shorten the text, or set max_length in the archive's tokenizer (cuts), or in its "
-                "indexer and embedder (folds)"
-            )
-
-
-def _unfolded_transformers(predictor: Predictor) -> Iterator[nn.Module]:
-    for module in predictor._model.modules():
-        if isinstance(module, PretrainedTransformerEmbedder) and module._max_length is None:
-            yield module.transformer_model

@@ -14,7 +14,7 @@ from typing import Any
 import numpy
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.interpreter.labelling import lone_surrogate
+from allennlp_saliency.interpret.interpreter.reading import lone_surrogate
 
 # "max_tokens" is meant to be close to "max_new_tokens", "tokens" is not.
 _CLOSE = 0.8
