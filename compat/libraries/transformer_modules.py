@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from copy import copy
 from functools import wraps
@@ -115,10 +116,12 @@ def models_gone_buffers(module: Any) -> bool:
 def _drop_held_gone_buffers(
     model: Any, state_dict: dict[str, Any], prefix: str, *args: Any
 ) -> None:
-    from transformers import PreTrainedModel
-
+    # Where the model holds one, its class has been imported.
+    known = sys.modules.get("transformers.modeling_utils")
+    if known is None:
+        return
     for name, held in model.named_modules():
-        if isinstance(held, PreTrainedModel):
+        if isinstance(held, known.PreTrainedModel):
             _drop_gone_buffers(held, state_dict, f"{prefix}{name}." if name else prefix)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
@@ -16,7 +17,6 @@ from allennlp.modules.token_embedders import (
 )
 from allennlp.predictors import Predictor
 from torch import nn
-from transformers import PreTrainedModel
 
 from ..contracts import JoinsTexts
 from ..errors import InterpretationError, SettingError, close_names
@@ -208,6 +208,13 @@ def _contains(outer: nn.Module, inner: nn.Module) -> bool:
     return any(module is inner for module in outer.modules())
 
 
+def _is_hugging_face_model(module: nn.Module) -> bool:
+    # Where there is an object of the class, its module is loaded; to import it here would load most
+    # of transformers for models that have none.
+    known = sys.modules.get("transformers.modeling_utils")
+    return known is not None and isinstance(module, known.PreTrainedModel)
+
+
 def _bare_transformer(twin: Twin) -> nn.Module | None:
     """The only Hugging Face model of a model without text field embedder, where the predictor
     names no layer to interpret."""
@@ -216,7 +223,7 @@ def _bare_transformer(twin: Twin) -> nn.Module | None:
     modules = list(twin.model.modules())
     if any(isinstance(module, TextFieldEmbedder) for module in modules):
         return None
-    whole = [module for module in modules if isinstance(module, PreTrainedModel)]
+    whole = [module for module in modules if _is_hugging_face_model(module)]
     inner = {id(part) for one in whole for part in one.modules() if part is not one}
     outer = [module for module in whole if id(module) not in inner]
     return outer[0] if len(outer) == 1 else None
