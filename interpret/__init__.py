@@ -19,6 +19,15 @@ from .methods.path.discretized_integrated_gradients import DiscretizedIntegrated
 from .methods.path.gradient_shap import GradientShap
 from .methods.path.integrated_gradients import IntegratedGradients
 from .methods.path.sequential_integrated_gradients import SequentialIntegratedGradients
+from .methods.perturbation.context_cite import ContextCite
+from .methods.perturbation.kernel_shap import KernelShap
+from .methods.perturbation.leave_one_out import LeaveOneOut
+from .methods.perturbation.lime import Lime
+from .methods.perturbation.minimal_sufficient_set import MinimalSufficientSet
+from .methods.perturbation.owen import Owen
+from .methods.perturbation.reagent import ReAGent
+from .methods.perturbation.shapley_sampling import ShapleySampling
+from .methods.perturbation.sobol import Sobol
 from .methods.propagation.deeplift import DeepLift, LayerDeepLift
 from .methods.propagation.lrp import LayerwiseRelevancePropagation
 from .methods.random_attribution import Random
@@ -38,6 +47,7 @@ __all__ = [
     "AttentionXGradient",
     "Attribution",
     "Baseline",
+    "ContextCite",
     "DeepLift",
     "DiscretizedIntegratedGradients",
     "EmbeddingSpace",
@@ -50,19 +60,27 @@ __all__ = [
     "IntegratedGradients",
     "Interpretation",
     "InterpretationError",
+    "KernelShap",
     "LayerDeepLift",
     "LayerGradientXActivation",
     "LayerIntegratedGradients",
     "LayerwiseRelevancePropagation",
+    "LeaveOneOut",
+    "Lime",
+    "MinimalSufficientSet",
     "Normalization",
     "NotApplicableError",
     "OneHotGradient",
+    "Owen",
     "Random",
+    "ReAGent",
     "Reduction",
     "SaliencyInterpreter",
     "SequentialIntegratedGradients",
     "SettingError",
+    "ShapleySampling",
     "SmoothGradients",
+    "Sobol",
     "SquareGradients",
     "Target",
     "ValueZeroing",

@@ -1,51 +1,45 @@
-"""Scores of words out of scores of tokens, whatever the tokenizer."""
+"""Scores of words, sentences or paragraphs out of scores of tokens, whatever the tokenizer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 from math import fsum
 
-from allennlp.data import Instance, Token
+from allennlp.data import Instance
 
-from ..explanation import Explanation, InputAttribution, JsonDict, Span
-from ..inputs.texts import text_items, token_spans
-from ..inputs.words import word_spans
-
-_MARKS = ("##", "Ġ", "▁")
-_SPACES = ("Ġ", "▁")
-
-
-@dataclass(frozen=True)
-class _Unit:
-    """Tokens that count as one.
-
-    Attributes:
-        tokens: Their numbers, in order.
-        span: The characters of the word, None for a token that is no part of the text.
-    """
-
-    tokens: list[int]
-    span: Span | None
+from ..explanation import Explanation, InputAttribution, JsonDict
+from ..inputs.texts import text_items
+from ..inputs.token_groups import TokenGroup, group_name, grouped
 
 
 def to_words(explanation: Explanation, texts: Mapping[str, str] | None = None) -> Explanation:
-    """An explanation whose tokens are words: the scores of a word's tokens are added up.
+    """An explanation whose tokens are words; see `to_segments`."""
+    return to_segments(explanation, "word", texts)
 
-    The sum over a field does not change. A token that reaches into two words
-    makes them one; a token of nothing but space goes to the word behind it; a token that stands
-    nowhere in the text (a special token) stays by itself.
+
+def to_segments(
+    explanation: Explanation, level: str, texts: Mapping[str, str] | None = None
+) -> Explanation:
+    """An explanation whose tokens are words, sentences or paragraphs.
+
+    The scores of their tokens are added up, so the sum over a field does not change. A token that
+    reaches into two words makes them one; a token of nothing but space goes to the word behind it;
+    a token that stands nowhere in the text (a special token) stays by itself.
 
     Args:
         explanation: What an interpreter returned.
+        level: "word", "sentence" or "paragraph".
         texts: The text of each input by its name (`InputAttribution.field`). A missing text is
             rebuilt from its tokens, by their offsets where they have them.
     """
     texts = texts or {}
-    units = {one.field: _units_of(one, texts.get(one.field)) for one in explanation.inputs}
-    inputs = [_by_unit(one, units[one.field], texts.get(one.field)) for one in explanation.inputs]
-    return replace(explanation, inputs=inputs, target=_target(explanation, units))
+    groups = {
+        one.field: grouped(one.tokens, one.offsets, texts.get(one.field), level)
+        for one in explanation.inputs
+    }
+    inputs = [_by_group(one, groups[one.field], texts.get(one.field)) for one in explanation.inputs]
+    return replace(explanation, inputs=inputs, target=_target(explanation, groups))
 
 
 def texts_of(instance: Instance) -> dict[str, str]:
@@ -59,128 +53,30 @@ def texts_of(instance: Instance) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text is not None}
 
 
-def _by_unit(one: InputAttribution, units: Sequence[_Unit], text: str | None) -> InputAttribution:
+def _by_group(
+    one: InputAttribution, groups: Sequence[TokenGroup], text: str | None
+) -> InputAttribution:
     return replace(
         one,
-        tokens=[_name(one, unit, text) for unit in units],
-        offsets=[unit.span for unit in units],
-        attributions=[fsum(one.attributions[number] for number in unit.tokens) for unit in units],
+        tokens=[group_name(group, one.tokens, text) for group in groups],
+        offsets=[group.span for group in groups],
+        attributions=[fsum(one.attributions[n] for n in group.tokens) for group in groups],
     )
 
 
-def _name(one: InputAttribution, unit: _Unit, text: str | None) -> str:
-    if unit.span is None:
-        return one.tokens[unit.tokens[0]]
-    if text is not None:
-        return text[slice(*unit.span)]
-    return "".join(_bare(one.tokens[number]) for number in unit.tokens)
-
-
-def _bare(token: str) -> str:
-    for mark in _MARKS:
-        token = token.removeprefix(mark) if len(token) > len(mark) else token
-    return token
-
-
-def text_of_tokens(tokens: Sequence[Token]) -> str:
-    """A text rebuilt from its tokens, each at its offset; where offsets are missing, the tokens one
-    after the other."""
-    spans = token_spans(tokens)
-    names = [token.text or "" for token in tokens]
-    if any(span is None for span in spans):
-        return " ".join(map(_bare, names))
-    return _text_of(names, spans).strip()
-
-
-def _units_of(one: InputAttribution, text: str | None) -> list[_Unit]:
-    """The words of an input, which may be several texts that a reader has put together: then each
-    counts its characters from 0."""
-    starts = [0]
-    last = -1
-    for number, span in enumerate(one.offsets):
-        if span is not None and text is None and span[0] < last:
-            starts.append(number)
-        last = last if span is None else span[0]
-    units = []
-    for start, end in pairwise([*starts, len(one.tokens)]):
-        offsets = one.offsets[start:end]
-        own = _units(offsets, text or _text_of(one.tokens[start:end], offsets))
-        units += [_Unit([start + number for number in unit.tokens], unit.span) for unit in own]
-    return units
-
-
-def _units(offsets: Sequence[Span | None], text: str) -> list[_Unit]:
-    words = word_spans(text)
-    owners: dict[int, int] = {}
-    # Each word's number, or that of an earlier word that a token makes one with it.
-    same = list(range(len(words)))
-    for number, span in enumerate(offsets):
-        touched = [] if span is None else _touched(words, span)
-        for word in touched:
-            same[word] = min(same[touched[0]], same[word])
-        if touched:
-            owners[number] = touched[0]
-    grouped: dict[tuple[str, int], list[int]] = {}
-    for number in range(len(offsets)):
-        owner = owners.get(number)
-        key = ("token", number) if owner is None else ("word", same[owner])
-        grouped.setdefault(key, []).append(number)
-    return [
-        _Unit(tokens, _extent(words, same, key[1]) if key[0] == "word" else offsets[tokens[0]])
-        for key, tokens in grouped.items()
-    ]
-
-
-def _touched(words: Sequence[Span], span: Span) -> list[int]:
-    """The words that a token has characters of; of one that has none, the next word."""
-    start, end = span
-    own = [n for n, (first, last) in enumerate(words) if first < end and start < last]
-    if own:
-        return own
-    around = [n for n, (first, last) in enumerate(words) if first <= start < last]
-    after = [n for n, (first, _) in enumerate(words) if first >= start]
-    return (around or after)[:1]
-
-
-def _extent(words: Sequence[Span], same: Sequence[int], first: int) -> Span:
-    together = [words[number] for number, other in enumerate(same) if other == first]
-    return together[0][0], together[-1][1]
-
-
-def _text_of(tokens: Sequence[str], offsets: Sequence[Span | None]) -> str:
-    """A text rebuilt from its tokens, each at its offset as far as it fits there."""
-    length = max((span[1] for span in offsets if span is not None), default=0)
-    text = [" "] * length
-    for token, span in zip(tokens, offsets, strict=True):
-        if span is not None:
-            start, end = span
-            text[start:end] = _characters(token, end - start)
-    return "".join(text)
-
-
-def _characters(token: str, count: int) -> str:
-    """A token as so many characters of a text; the space before it where its mark stands for one
-    and they include it."""
-    bare = _bare(token)
-    if token in _MARKS:
-        bare = ""
-    spaces = count - len(bare)
-    if spaces == 0 or (token.startswith(_SPACES) and 0 < spaces <= len(token)):
-        return " " * spaces + bare
-    return "x" * count
-
-
-def _target(explanation: Explanation, units: Mapping[str, Sequence[_Unit]]) -> JsonDict:
-    """The target, whose positions are those of words now."""
+def _target(explanation: Explanation, groups: Mapping[str, Sequence[TokenGroup]]) -> JsonDict:
+    """The target, whose positions are those of the groups now."""
     target = explanation.target
     only = explanation.inputs[0].field if len(explanation.inputs) == 1 else ""
     field: str = target.get("field", only)
-    if field not in units:
+    if field not in groups:
         return target
     found = {}
     for key, positions in target.items():
         if key == "positions" or key.endswith("_positions"):
             wanted = set(positions)
-            own = [n for n, unit in enumerate(units[field]) if not wanted.isdisjoint(unit.tokens)]
+            own = [
+                n for n, group in enumerate(groups[field]) if not wanted.isdisjoint(group.tokens)
+            ]
             found[key] = own
     return {**target, **found}

@@ -33,12 +33,12 @@ from allennlp_saliency.interpret.inputs.explained import (
     explained,
     explained_by,
 )
+from allennlp_saliency.interpret.inputs.token_groups import text_of_tokens
 from allennlp_saliency.interpret.interpreter.predictor_labels import (
     Forward,
     PredictionLabels,
     labels_for,
 )
-from allennlp_saliency.interpret.interpreter.to_words import text_of_tokens
 
 from ..places import place_words, text_under
 from ..replaced import replaced

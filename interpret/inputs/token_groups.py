@@ -1,0 +1,147 @@
+"""Tokens of a text that belong to one word, sentence or paragraph, whatever the tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from allennlp.data import Token
+
+from ..explanation import Span
+from .segments import segment_spans
+from .texts import token_spans
+
+_MARKS = ("##", "Ġ", "▁")
+_SPACES = ("Ġ", "▁")
+
+
+@dataclass(frozen=True)
+class TokenGroup:
+    """Tokens that count as one.
+
+    Attributes:
+        tokens: Their numbers, in order.
+        span: The characters of the word, sentence or paragraph; None for a token that is no part of
+            the text.
+    """
+
+    tokens: list[int]
+    span: Span | None
+
+
+def grouped(
+    tokens: Sequence[str], offsets: Sequence[Span | None], text: str | None, level: str
+) -> list[TokenGroup]:
+    """The tokens of a field by word, sentence or paragraph.
+
+    A token that reaches into two makes them one; a token of nothing but space goes to the one
+    behind it; a token that stands nowhere in the text (a special token) stays by itself. The field
+    may be several texts that a reader has put together: then each counts its characters from 0.
+
+    Args:
+        tokens: The tokens, as the tokenizer made them.
+        offsets: Per token its characters, or None.
+        text: The text; None to rebuild it from the tokens.
+        level: "word", "sentence" or "paragraph".
+    """
+    starts = [0]
+    last = -1
+    for number, span in enumerate(offsets):
+        if span is not None and text is None and span[0] < last:
+            starts.append(number)
+        last = last if span is None else span[0]
+    groups = []
+    for start, end in pairwise([*starts, len(tokens)]):
+        spans = offsets[start:end]
+        own = _grouped(spans, text or _text_of(tokens[start:end], spans), level)
+        groups += [TokenGroup([start + number for number in one.tokens], one.span) for one in own]
+    return groups
+
+
+def group_name(group: TokenGroup, tokens: Sequence[str], text: str | None) -> str:
+    """What a group is called: its characters of the text, else its tokens without their marks."""
+    if group.span is None:
+        return tokens[group.tokens[0]]
+    if text is not None:
+        return text[slice(*group.span)]
+    return "".join(_bare(tokens[number]) for number in group.tokens)
+
+
+def _bare(token: str) -> str:
+    for mark in _MARKS:
+        token = token.removeprefix(mark) if len(token) > len(mark) else token
+    return token
+
+
+def text_of_tokens(tokens: Sequence[Token]) -> str:
+    """A text rebuilt from its tokens, each at its offset; where offsets are missing, the tokens one
+    after the other."""
+    spans = token_spans(tokens)
+    names = [token.text or "" for token in tokens]
+    if any(span is None for span in spans):
+        return " ".join(map(_bare, names))
+    return _text_of(names, spans).strip()
+
+
+def _grouped(offsets: Sequence[Span | None], text: str, level: str) -> list[TokenGroup]:
+    segments = segment_spans(text, level)
+    owners: dict[int, int] = {}
+    # Each segment's number, or that of an earlier one that a token joins it with.
+    same = list(range(len(segments)))
+    for number, span in enumerate(offsets):
+        touched = [] if span is None else _touched(segments, span)
+        for segment in touched:
+            same[segment] = min(same[touched[0]], same[segment])
+        if touched:
+            owners[number] = touched[0]
+    grouped: dict[tuple[str, int], list[int]] = {}
+    for number in range(len(offsets)):
+        owner = owners.get(number)
+        key = ("token", number) if owner is None else ("segment", same[owner])
+        grouped.setdefault(key, []).append(number)
+    return [
+        TokenGroup(
+            tokens, _extent(segments, same, key[1]) if key[0] == "segment" else offsets[tokens[0]]
+        )
+        for key, tokens in grouped.items()
+    ]
+
+
+def _touched(segments: Sequence[Span], span: Span) -> list[int]:
+    """The segments that a token has characters of; of one that has none, the next word."""
+    start, end = span
+    own = [n for n, (first, last) in enumerate(segments) if first < end and start < last]
+    if own:
+        return own
+    around = [n for n, (first, last) in enumerate(segments) if first <= start < last]
+    after = [n for n, (first, _) in enumerate(segments) if first >= start]
+    return (around or after)[:1]
+
+
+def _extent(segments: Sequence[Span], same: Sequence[int], first: int) -> Span:
+    together = [segments[number] for number, other in enumerate(same) if other == first]
+    return together[0][0], together[-1][1]
+
+
+def _text_of(tokens: Sequence[str], offsets: Sequence[Span | None]) -> str:
+    """A text rebuilt from its tokens, each at its offset as far as it fits there."""
+    length = max((span[1] for span in offsets if span is not None), default=0)
+    text = [" "] * length
+    for token, span in zip(tokens, offsets, strict=True):
+        if span is not None:
+            start, end = span
+            text[start:end] = _characters(token, end - start)
+    return "".join(text)
+
+
+def _characters(token: str, count: int) -> str:
+    """A token as so many characters of a text; the space before it where its mark stands for one
+    and they include it."""
+    bare = _bare(token)
+    if token in _MARKS:
+        bare = ""
+    spaces = count - len(bare)
+    if spaces == 0 or (token.startswith(_SPACES) and 0 < spaces <= len(token)):
+        return " " * spaces + bare
+    return "x" * count

@@ -1,0 +1,101 @@
+"""Which parts of an input a prediction rests on, from few ablations, whatever its length."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from allennlp.predictors import Predictor
+from sklearn.linear_model import Lasso
+
+from ... import checks
+from ...interpreter.saliency_interpreter import SaliencyInterpreter
+from .coalitions import Coalitions, Estimator, Floats, UnitScores
+from .perturbation_method import PerturbationMethod
+from .standard_errors import bootstrap
+
+
+def ablations(units: int, count: int, generator: np.random.Generator) -> Coalitions:
+    """m_k ~ Bernoulli(½), `(count, units)`."""
+    return generator.random((count, units)) < 0.5
+
+
+def lasso(masks: Coalitions, values: Floats, penalty: float) -> tuple[Floats, Floats]:
+    """argmin_w 1/2n Σ_k (F(m_k) - w · m̂_k - b)² + λ ‖w‖₁ with standardised columns m̂.
+
+    Returns:
+        The coefficients of the columns as they are, `(units,)`, and how far at most the penalty
+        moves each of them where columns are uncorrelated, λ / σ, `(units,)`.
+    """
+    scale = masks.std(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    standardised = (masks - masks.mean(axis=0)) / scale
+    model = Lasso(alpha=penalty, max_iter=10_000).fit(standardised, values)
+    return np.asarray(model.coef_, dtype=np.float64) / scale, penalty / scale
+
+
+def context_cite(
+    units: int,
+    num_ablations: int,
+    penalty: float,
+    resamples: int,
+    generator: np.random.Generator,
+) -> Estimator:
+    """`lasso` on `ablations`; the errors are those of a bootstrap and of the penalty."""
+    masks = ablations(units, num_ablations, generator)
+    values = yield masks
+    scores, shrunk = lasso(masks, values, penalty)
+
+    def fit(chosen: np.ndarray) -> Floats:
+        return lasso(masks[chosen], values[chosen], penalty)[0]
+
+    sampled = bootstrap(fit, num_ablations, resamples, generator)
+    return UnitScores(scores, np.hypot(sampled, shrunk))
+
+
+@SaliencyInterpreter.register("context-cite")
+class ContextCite(PerturbationMethod):
+    """score = argmin_w 1/2n Σ_k (F(x ⊙ m_k) - w · m_k - b)² + λ ‖w‖₁, m_k ~ Bernoulli(½).
+
+    Cohen-Wang et al. 2024, "ContextCite: Attributing Model Generation to Context", equation 2. The
+    paper takes for F the logit of the probability of what was generated, and a sentence for a unit:
+    `{"target": "log-odds", "granularity": "sentence"}`.
+
+    The standard error of a score has two parts: the bootstrap of the ablations, and what the
+    penalty takes away from a coefficient.
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        num_ablations: Ablated copies of the input, whatever its length.
+        penalty: λ, for columns of unit variance.
+        resamples: Bootstrap samples for the standard errors.
+        seed: Seed of the ablations; the same seed gives the same scores in any batch.
+        common: What is removed and how, and what every interpreter takes; see
+            `PerturbationMethod`.
+
+    Raises:
+        ConfigurationError: If a parameter has the wrong type, or is out of range.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        num_ablations: int = 64,
+        penalty: float = 0.01,
+        resamples: int = 100,
+        seed: int = 0,
+        **common: Any,
+    ) -> None:
+        super().__init__(predictor, **common)
+        self.num_ablations = checks.integer("num_ablations", num_ablations, least=2)
+        self.penalty = checks.number("penalty", penalty, above=0)
+        self.resamples = checks.integer("resamples", resamples, least=2)
+        self.seed = checks.seed("seed", seed)
+
+    @property
+    def n_evaluations(self) -> int:
+        return self.num_ablations
+
+    def estimator(self, units: int) -> Estimator:
+        generator = self.generator(self.seed)
+        return context_cite(units, self.num_ablations, self.penalty, self.resamples, generator)

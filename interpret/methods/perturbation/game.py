@@ -1,0 +1,60 @@
+"""The model as a game: the target of inputs some of whose units are replaced by a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from ...space.embedding_space import EmbeddingSpace
+from .coalitions import Coalitions, Floats, Integers
+from .units import Units
+
+
+class EmbeddingGame:
+    """F(x ⊙ m): the target of an input whose missing units have the vectors of a baseline.
+
+    Args:
+        space: The instances.
+        units: The units of each.
+        baseline: What takes the place of a unit, `(instances, size)`.
+    """
+
+    def __init__(self, space: EmbeddingSpace, units: Sequence[Units], baseline: Tensor) -> None:
+        self._space = space
+        self._baseline = baseline
+        self._units = units
+        # Whether a position is one of a unit's, (instances, units, positions).
+        self._owned = pad_sequence([own.positions for own in units], batch_first=True).to(baseline)
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """Units per instance."""
+        return [len(own) for own in self._units]
+
+    def values(self, masks: Coalitions, rows: Integers) -> Floats:
+        """See `Game`; all masked copies of all instances are packed together."""
+        x, owners = self._space.embeddings, torch.from_numpy(rows)
+        absent = torch.from_numpy(~masks)
+
+        def points(numbers: Tensor) -> Tensor:
+            row = owners[numbers].to(x.device)
+            gone = absent[numbers].to(x)
+            removed = torch.einsum("ru,rup->rp", gone, self._owned[row]) > 0
+            return torch.where(self._space.layout.expand(removed), self._baseline[row], x[row])
+
+        values: Floats = self._space.evaluate(points, owners).numpy()
+        return values
+
+    def spread(self, scores: Sequence[np.ndarray]) -> Tensor:
+        """A score per unit of each instance as one per position, `(instances, positions)`: the
+        positions of a unit share its score."""
+        rows = []
+        for own, score in zip(self._units, scores, strict=True):
+            positions = own.positions.double()
+            shares = positions / positions.sum(dim=1, keepdim=True)
+            rows.append(torch.from_numpy(score) @ shares)
+        return torch.stack(rows)

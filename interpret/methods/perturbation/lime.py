@@ -1,0 +1,100 @@
+"""A linear model of the target around the input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from allennlp.predictors import Predictor
+from sklearn.linear_model import Ridge
+
+from ... import checks
+from ...interpreter.saliency_interpreter import SaliencyInterpreter
+from .coalitions import Coalitions, Estimator, Floats, UnitScores, everything
+from .perturbation_method import PerturbationMethod
+from .standard_errors import jackknife
+
+
+def neighbours(units: int, count: int, generator: np.random.Generator) -> Coalitions:
+    """The input and `count - 1` copies of it from which a random number of random units is removed,
+    `(count, units)`."""
+    sizes = generator.integers(1, units + 1, size=count - 1)
+    order = generator.random((count - 1, units)).argsort(axis=1).argsort(axis=1)
+    return np.concatenate([everything(units), order >= sizes[:, None]])
+
+
+def proximity(masks: Coalitions, kernel_width: float) -> Floats:
+    """π(m) = exp(-D(m, 1)² / σ²) with the cosine distance D, `(rows,)`."""
+    distances = 1 - np.sqrt(masks.mean(axis=1))
+    return np.exp(-((distances / kernel_width) ** 2))
+
+
+def ridge(masks: Coalitions, values: Floats, weights: Floats, penalty: float) -> Floats:
+    """argmin_w Σ_k π_k (F(m_k) - w · m_k - b)² + λ ‖w‖², `(units,)`."""
+    model = Ridge(alpha=penalty).fit(masks, values, sample_weight=weights)
+    return np.asarray(model.coef_, dtype=np.float64)
+
+
+def lime(
+    units: int,
+    num_samples: int,
+    kernel_width: float,
+    penalty: float,
+    generator: np.random.Generator,
+) -> Estimator:
+    """The coefficients of `ridge` on `neighbours`, with jackknife errors."""
+    masks = neighbours(units, num_samples, generator)
+    values = yield masks
+    weights = proximity(masks, kernel_width)
+
+    def fit(chosen: np.ndarray) -> Floats:
+        return ridge(masks[chosen], values[chosen], weights[chosen], penalty)
+
+    return UnitScores(fit(np.arange(len(masks))), jackknife(fit, len(masks)))
+
+
+@SaliencyInterpreter.register("lime")
+class Lime(PerturbationMethod):
+    """score = argmin_w Σ_k π(m_k) (F(x ⊙ m_k) - w · m_k - b)² + λ ‖w‖².
+
+    m_k are the input and copies without a random number of random units; π(m) = exp(-D(m, 1)² / σ²)
+    with the cosine distance D.
+
+    Ribeiro et al. 2016, "Why Should I Trust You?", equation 2 and section 3.4, as their code does
+    it for texts.
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        num_samples: Copies of the input, itself included.
+        kernel_width: σ.
+        penalty: λ.
+        seed: Seed of the copies; the same seed gives the same scores in any batch.
+        common: What is removed and how, and what every interpreter takes; see
+            `PerturbationMethod`.
+
+    Raises:
+        ConfigurationError: If a parameter has the wrong type, or is out of range.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        num_samples: int = 256,
+        kernel_width: float = 0.25,
+        penalty: float = 1.0,
+        seed: int = 0,
+        **common: Any,
+    ) -> None:
+        super().__init__(predictor, **common)
+        self.num_samples = checks.integer("num_samples", num_samples, least=2)
+        self.kernel_width = checks.number("kernel_width", kernel_width, above=0)
+        self.penalty = checks.number("penalty", penalty, least=0)
+        self.seed = checks.seed("seed", seed)
+
+    @property
+    def n_evaluations(self) -> int:
+        return self.num_samples
+
+    def estimator(self, units: int) -> Estimator:
+        generator = self.generator(self.seed)
+        return lime(units, self.num_samples, self.kernel_width, self.penalty, generator)

@@ -1,0 +1,101 @@
+"""The units of an input that stay or are removed: tokens, words, sentences or paragraphs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...inputs.segments import LEVELS
+from ...inputs.texts import TextItem, text_items, token_spans
+from ...inputs.token_groups import group_name, grouped
+from ...space.embedding_space import EmbeddingSpace
+from .tree import Tree, nested
+
+
+@dataclass(frozen=True)
+class Units:
+    """The units of one instance.
+
+    Attributes:
+        names: What each is called.
+        positions: The positions of each, `(units, positions)`.
+        blocks: Per unit the numbers of the larger blocks that it is in, the largest first.
+    """
+
+    names: list[str]
+    positions: Tensor
+    blocks: list[tuple[int, ...]]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def tree(self) -> Tree:
+        """The units as a binary tree: fields, paragraphs, sentences, words, cut into halves."""
+        return nested(self.blocks)
+
+
+def units_of(space: EmbeddingSpace, row: int, level: str, removable: Tensor) -> Units:
+    """The units of an instance.
+
+    Args:
+        space: The instances.
+        row: Which of them.
+        level: "token", "word", "sentence" or "paragraph".
+        removable: Positions that may be removed, `(positions,)`; a unit without one is none.
+    """
+    instance = space.instances[row]
+    names: list[str] = []
+    positions: list[Tensor] = []
+    blocks: list[tuple[int, ...]] = []
+    for number, field in enumerate(space.layout.names):
+        tokens = space.layout.tokens_of(field)[row]
+        for item in text_items(instance.fields[field]):
+            for unit in _units_of_text(item, level):
+                own = torch.isin(tokens, torch.tensor(unit.tokens) + item.first_token) & removable
+                if own.any():
+                    names.append(unit.name)
+                    positions.append(own)
+                    blocks.append((number, item.first_token, *unit.blocks))
+    stacked = torch.stack(positions) if positions else torch.zeros(0, len(removable), dtype=bool)
+    return Units(names, stacked, blocks)
+
+
+@dataclass(frozen=True)
+class _TextUnit:
+    name: str
+    tokens: list[int]
+    blocks: tuple[int, ...]
+
+
+def _units_of_text(item: TextItem, level: str) -> list[_TextUnit]:
+    names = [token.text or "" for token in item.text.tokens]
+    offsets = token_spans(item.text.tokens)
+    text: str | None = getattr(item.text, "source_text", None)
+    larger = LEVELS[: LEVELS.index(level)] if level in LEVELS else LEVELS
+    blocks = [_block_numbers(names, offsets, text, one) for one in larger]
+    if level == "token":
+        units = [(name, [number]) for number, name in enumerate(names)]
+    else:
+        groups = grouped(names, offsets, text, level)
+        units = [(group_name(group, names, text), group.tokens) for group in groups]
+    return [
+        _TextUnit(name, tokens, tuple(numbers[tokens[0]] for numbers in blocks))
+        for name, tokens in units
+    ]
+
+
+def _block_numbers(
+    names: Sequence[str],
+    offsets: Sequence[tuple[int, int] | None],
+    text: str | None,
+    level: str,
+) -> list[int]:
+    """The number of the word, sentence or paragraph of each token."""
+    numbers = [0] * len(names)
+    for number, group in enumerate(grouped(names, offsets, text, level)):
+        for token in group.tokens:
+            numbers[token] = number
+    return numbers
