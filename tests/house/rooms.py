@@ -23,10 +23,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rules": _MIDDLE,
     "attention": _MIDDLE,
     "interpreter": _MIDDLE,
-    "methods": _MIDDLE | {"rules", "attention", "interpreter"},
+    "coalitions": _MIDDLE,
+    "methods": _MIDDLE | {"rules", "attention", "interpreter", "coalitions"},
+    "faithfulness": _MIDDLE | {"interpreter", "coalitions"},
 }
 """For each room of `interpret/`, from the ground up, which rooms and files it may import from. The
-three in the middle (rules, attention, interpreter) do not know each other."""
+those in the middle (rules, attention, interpreter, coalitions) do not know each other."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from allennlp.predictors import Predictor
 from sklearn.linear_model import LinearRegression
 
 from ... import checks
+from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores, everything, nothing
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from .coalitions import Coalitions, Estimator, Floats, UnitScores, everything, nothing
 from .perturbation_method import PerturbationMethod
 from .standard_errors import jackknife
 

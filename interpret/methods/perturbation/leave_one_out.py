@@ -8,8 +8,8 @@ import numpy as np
 from allennlp.predictors import Predictor
 
 from ... import checks
+from ...coalitions.game import Estimator, UnitScores, everything
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from .coalitions import Estimator, UnitScores, everything
 from .perturbation_method import PerturbationMethod
 
 

@@ -9,8 +9,8 @@ from allennlp.predictors import Predictor
 from sklearn.linear_model import Ridge
 
 from ... import checks
+from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores, everything
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from .coalitions import Coalitions, Estimator, Floats, UnitScores, everything
 from .perturbation_method import PerturbationMethod
 from .standard_errors import jackknife
 

@@ -8,8 +8,8 @@ import numpy as np
 from allennlp.predictors import Predictor
 
 from ... import checks
+from ...coalitions.game import Estimator, UnitScores, everything, nothing
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from .coalitions import Estimator, UnitScores, everything, nothing
 from .perturbation_method import PerturbationMethod
 
 
@@ -25,7 +25,9 @@ def minimal_sufficient_set(units: int, share: float, stride: int = 1) -> Estimat
     """
     ends = yield np.concatenate([nothing(units), everything(units)])
     empty, whole = ends.tolist()
-    enough = empty + share * (whole - empty)
+    # A target that the text lowers is one that its negative raises.
+    sign = 1.0 if whole >= empty else -1.0
+    enough = sign * (empty + share * (whole - empty))
     kept = everything(units)[0]
     value = whole
     while kept.any():
@@ -34,11 +36,11 @@ def minimal_sufficient_set(units: int, share: float, stride: int = 1) -> Estimat
         without[np.arange(len(members)), members] = False
         values = yield without
         losses = value - values
-        best = np.argsort(losses, kind="stable")[: min(stride, len(members))]
+        best = np.argsort(sign * losses, kind="stable")[: min(stride, len(members))]
         fewer = kept.copy()
         fewer[members[best]] = False
         left = float(values[best[0]]) if len(best) == 1 else float((yield fewer[None])[0])
-        if left < enough if whole >= empty else left > enough:
+        if sign * left < enough:
             if len(best) == 1:
                 break
             stride = 1

@@ -9,11 +9,11 @@ import numpy as np
 from allennlp.predictors import Predictor
 
 from ... import checks
+from ...coalitions.game import Coalitions, Estimator, UnitScores, everything, nothing
+from ...coalitions.tree import Tree
+from ...coalitions.units import Units
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from .coalitions import Coalitions, Estimator, UnitScores, everything, nothing
 from .perturbation_method import PerturbationMethod
-from .tree import Tree
-from .units import Units
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,13 +10,13 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from ... import checks
+from ...coalitions.embedding_game import EmbeddingGame
+from ...coalitions.game import Estimator, UnitScores, play
+from ...coalitions.units import Units, units_of
 from ...explanation import JsonDict
 from ...interpreter.assembly import Attribution
 from ...space.embedding_space import EmbeddingSpace
 from ..path.baseline_method import BaselineMethod
-from .coalitions import Estimator, UnitScores, play
-from .game import EmbeddingGame
-from .units import Units, units_of
 
 LEVELS = ("token", "word", "sentence", "paragraph")
 

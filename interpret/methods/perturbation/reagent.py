@@ -8,8 +8,8 @@ import numpy as np
 from allennlp.predictors import Predictor
 
 from ... import checks
+from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores, everything
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from .coalitions import Coalitions, Estimator, Floats, UnitScores, everything
 from .perturbation_method import PerturbationMethod
 
 _LARGEST = 1 - 1e-6

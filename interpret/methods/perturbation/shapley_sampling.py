@@ -8,8 +8,8 @@ import numpy as np
 from allennlp.predictors import Predictor
 
 from ... import checks
+from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores, everything, nothing
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from .coalitions import Coalitions, Estimator, Floats, UnitScores, everything, nothing
 from .perturbation_method import PerturbationMethod
 
 _ROUND = 8

@@ -10,8 +10,8 @@ from allennlp.predictors import Predictor
 from scipy.stats.qmc import Sobol as SobolSequence
 
 from ... import checks
+from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from .coalitions import Coalitions, Estimator, Floats, UnitScores
 from .perturbation_method import PerturbationMethod
 from .standard_errors import jackknife
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ...space.embedding_space import EmbeddingSpace
-from .coalitions import Coalitions, Floats, Integers
+from ..space.embedding_space import EmbeddingSpace
+from .game import Coalitions, Floats, Integers
 from .units import Units
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...inputs.segments import LEVELS
-from ...inputs.texts import TextItem, text_items, token_spans
-from ...inputs.token_groups import group_name, grouped
-from ...space.embedding_space import EmbeddingSpace
+from ..inputs.segments import LEVELS
+from ..inputs.texts import TextItem, text_items, token_spans
+from ..inputs.token_groups import group_name, grouped
+from ..space.embedding_space import EmbeddingSpace
 from .tree import Tree, nested
 
 

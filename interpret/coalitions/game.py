@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...explanation import JsonDict
+from ..explanation import JsonDict
 
 Coalitions = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -43,6 +43,8 @@ class UnitScores:
 
 
 Estimator = Generator[Coalitions, Floats, UnitScores]
+
+_Found = TypeVar("_Found")
 
 
 class Game(Protocol):
@@ -88,7 +90,7 @@ class SetGame:
         return np.asarray(self.function(masks), dtype=np.float64)
 
 
-def play(game: Game, estimators: Sequence[Estimator]) -> list[UnitScores]:
+def play(game: Game, estimators: Sequence[Generator[Coalitions, Floats, _Found]]) -> list[_Found]:
     """Runs one estimator per input; what they ask for in the same round is computed together.
 
     Args:
@@ -98,7 +100,7 @@ def play(game: Game, estimators: Sequence[Estimator]) -> list[UnitScores]:
     Returns:
         What each returned.
     """
-    done: dict[int, UnitScores] = {}
+    done: dict[int, _Found] = {}
     asked: dict[int, Coalitions] = {}
 
     def resume(number: int, values: Floats | None) -> None:
