@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+from math import factorial
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from .perturbation_method import PerturbationMethod
 
 _ROUND = 8
+# The orders of more units are too many to list, whatever the number of pairs.
+_FEW = 10
 
 
 def prefixes(orders: np.ndarray) -> Coalitions:
@@ -38,7 +42,8 @@ def marginal_contributions(
 def shapley_sampling(
     units: int, num_pairs: int, tolerance: float | None, generator: np.random.Generator
 ) -> Estimator:
-    """The mean of marginal contributions over random orders and their reverses.
+    """The mean of marginal contributions over random orders and their reverses, or over all orders
+    where these are no more.
 
     Args:
         units: Units of the input.
@@ -49,6 +54,12 @@ def shapley_sampling(
     """
     ends = yield np.concatenate([nothing(units), everything(units)])
     empty, whole = float(ends[0]), float(ends[1])
+    if factorial(min(units, _FEW)) <= 2 * num_pairs:
+        orders = np.array(list(permutations(range(units))))
+        values = yield prefixes(orders)
+        exact = marginal_contributions(orders, values, empty, whole).mean(axis=0)
+        details = {"permutations": len(orders), "exact": True}
+        return UnitScores(exact, empty_value=empty, details=details)
     found = np.empty((0, units))
     errors = np.full(units, np.inf)
     while len(found) < num_pairs:
@@ -63,7 +74,7 @@ def shapley_sampling(
             errors = found.std(axis=0, ddof=1) / np.sqrt(len(found))
         if tolerance is not None and errors.max() <= tolerance * abs(whole - empty):
             break
-    details: dict[str, Any] = {"permutations": 2 * len(found)}
+    details = {"permutations": 2 * len(found), "exact": False}
     if tolerance is not None:
         details["converged"] = bool(errors.max() <= tolerance * abs(whole - empty))
     return UnitScores(found.mean(axis=0), errors, empty, details)
@@ -75,7 +86,8 @@ class ShapleySampling(PerturbationMethod):
 
     Castro et al. 2009, "Polynomial calculation of the Shapley value based on sampling". Each order
     is followed by its reverse: Mitchell et al. 2022, "Sampling Permutations for Shapley Value
-    Estimation", section 4.1. The standard error is that of the mean over pairs.
+    Estimation", section 4.1. The standard error is that of the mean over pairs. Where there are no
+    more orders than that, all are taken, and the scores are exact.
 
     Args:
         predictor: The predictor whose predictions are explained.
