@@ -21,6 +21,8 @@ class TauLeaveOneOut(Metric):
         units = len(scored.scores)
         masks = np.concatenate([np.ones((1, units), bool), ~np.eye(units, dtype=bool)])
         values = yield masks
+        if units < 2:
+            return Measured(float("nan"))
         return Measured(float(kendalltau(scored.scores, values[0] - values[1:]).statistic))
 
 
