@@ -31,6 +31,7 @@ class UnitScores:
         standard_errors: The standard error of each, `(units,)`; None where the scores are exact.
         empty_value: The target with all units removed, for an estimator whose scores add up to the
             difference from it; else None.
+        interactions: Pairs of units with a number, `(i, j, value)`, i < j.
         details: What else it reports.
         warnings: What a reader of the scores should know.
     """
@@ -38,6 +39,7 @@ class UnitScores:
     scores: Floats
     standard_errors: Floats | None = None
     empty_value: float | None = None
+    interactions: list[tuple[int, int, float]] = field(default_factory=list)
     details: JsonDict = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
