@@ -53,8 +53,7 @@ class PairInteractions(PerturbationMethod):
     unit's score is that of leave-one-out.
 
     Grabisch and Roubens 1999, "An axiomatic approach to the concept of interaction among players in
-    cooperative games" (the discrete derivative at the whole input); Tsang et al. 2018, "Detecting
-    Statistical Interactions from Neural Network Weights", definition 1.
+    cooperative games", section 2 (the second discrete derivative, here at the whole input).
 
     Args:
         predictor: The predictor whose predictions are explained.
