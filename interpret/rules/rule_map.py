@@ -13,7 +13,6 @@ from torch import Tensor
 from ..errors import InterpretationError, close_names
 from ..operations.calls import Call, tensors_in
 from ..operations.kinds import PRODUCTS
-from ..space.packing import out_of_memory
 
 Rule = Callable[..., Any]
 """`rule(call, passed)`: the operation's result with a gradient of another kind. `passed` is what
@@ -149,7 +148,7 @@ def _verified(name: str, rule: Rule) -> Rule:
             raise InterpretationError(f"{where} fails: {error}") from error
         except RuntimeError as error:
             # Subclasses are errors that say why there is no explanation.
-            if type(error) is not RuntimeError or out_of_memory(error):
+            if type(error) is not RuntimeError:
                 raise
             raise InterpretationError(f"{where} fails: {error}") from error
         shapes, wanted = ([one.shape for one in tensors_in(x)] for x in (result, expected))
