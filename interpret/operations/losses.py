@@ -1,6 +1,8 @@
-"""Losses, written out."""
+"""Losses, written out. Their arguments are those of `torch.nn.functional`."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,32 +25,24 @@ def cross_entropy(
     return F.nll_loss(log_p, target, weight, ignore_index=ignore_index, reduction=reduction)
 
 
-def mse_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
-    weight: Tensor | None = None,
-) -> Tensor:
-    """(input - target)²."""
-    if weight is not None:
-        raise NotImplementedError("a squared error with weights")
-    return _reduced((input - target) ** 2, reduction)
+def _of_difference(name: str, error: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    def loss(
+        input: Tensor,
+        target: Tensor,
+        size_average: None = None,
+        reduce: None = None,
+        reduction: str = "mean",
+        weight: Tensor | None = None,
+    ) -> Tensor:
+        if weight is not None:
+            raise NotImplementedError(f"{name} with weights")
+        return _reduced(error(input - target), reduction)
+
+    return loss
 
 
-def l1_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
-    weight: Tensor | None = None,
-) -> Tensor:
-    """|input - target|."""
-    if weight is not None:
-        raise NotImplementedError("an absolute error with weights")
-    return _reduced((input - target).abs(), reduction)
+mse_loss = _of_difference("a squared error", lambda difference: difference**2)
+l1_loss = _of_difference("an absolute error", lambda difference: difference.abs())
 
 
 def binary_cross_entropy_with_logits(

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def norm_layer(name: str) -> Callable[..., Tensor]:
+def layer_norm(
+    x: Tensor,
+    normalized_shape: Any,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    **ignored: Any,
+) -> Tensor:
     """A norm whose weight or bias the model makes: without them, then with them."""
+    return _affine(F.layer_norm(x, normalized_shape, eps=eps), weight, bias)
 
-    def layer_norm(
-        x: Tensor,
-        normalized_shape: Any,
-        weight: Tensor | None = None,
-        bias: Tensor | None = None,
-        eps: float = 1e-5,
-        **kwargs: Any,
-    ) -> Tensor:
-        y = F.layer_norm(x, normalized_shape, eps=eps)
-        y = y if weight is None else y * weight
-        return y if bias is None else y + bias
 
-    def rms_norm(
-        x: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None
-    ) -> Tensor:
-        y = F.rms_norm(x, normalized_shape, eps=eps)
-        return y if weight is None else y * weight
+def rms_norm(
+    x: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """The same for a norm without a mean."""
+    return _affine(F.rms_norm(x, normalized_shape, eps=eps), weight)
 
-    return layer_norm if name == "layer_norm" else rms_norm
+
+def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None = None) -> Tensor:
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
 
 
 def variance(
@@ -111,5 +110,4 @@ def instance_norm(
 
 def _by_channel(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     shape = (-1, *(1,) * (y.dim() - 2))
-    y = y if weight is None else y * weight.view(shape)
-    return y if bias is None else y + bias.view(shape)
+    return _affine(y, *(one if one is None else one.view(shape) for one in (weight, bias)))

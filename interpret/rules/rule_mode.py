@@ -19,7 +19,7 @@ from ..operations.calls import (
     pure,
     tensors_in,
 )
-from ..operations.decompositions import DECOMPOSITIONS, special
+from ..operations.decompositions import decomposition
 from ..operations.kinds import FRESH, PRODUCTS, READS, SHAPED_LIKE, STRUCTURAL, VIEWS
 from .hidden import Hidden
 from .steps import Origins, StepCall
@@ -125,7 +125,7 @@ class RuleMode(CallMode):
     def _treats(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         if self._made(args, kwargs):
             return True
-        apart = name in DECOMPOSITIONS or special(name, args, {}) is not None
+        apart = decomposition(name, args, {}) is not None
         return apart or self._has_rule(name, args) or (name in PRODUCTS and _dependent(args) > 1)
 
     def _has_rule(self, name: str, args: tuple[Any, ...]) -> bool:
@@ -141,7 +141,7 @@ class RuleMode(CallMode):
     ) -> Any:
         """One operation: by its rule, taken apart, or as it is."""
         if depends((args, dict(kwargs))):
-            apart = DECOMPOSITIONS.get(name) or special(name, args, kwargs)
+            apart = decomposition(name, args, kwargs)
             if apart is not None:
                 with self:
                     return apart(*args, **kwargs)
@@ -223,22 +223,3 @@ def _positional(
     operands = {name: value for name, value in kwargs.items() if depends(value)}
     rest = {name: value for name, value in kwargs.items() if name not in operands}
     return (*args, *operands.values()), rest
-
-
-def operand_and_dim(call: Call) -> tuple[Tensor, int]:
-    """The operand, in the type that was asked for, and the dimension of a softmax, however they
-    were given."""
-    x, *rest = call.args
-    kwargs = dict(call.kwargs)
-    dim = kwargs.get("dim", rest[0] if rest else None)
-    dtype = kwargs.get("dtype", next((value for value in rest[1:] if _is_dtype(value)), None))
-    if dtype is not None:
-        x = x.to(dtype)
-    if dim is None:
-        # What torch.nn.functional takes for granted, with a warning.
-        dim = 0 if x.dim() in (0, 1, 3) else 1
-    return x, dim
-
-
-def _is_dtype(value: Any) -> bool:
-    return type(value).__name__ == "dtype"

@@ -17,6 +17,29 @@ class OtherPathError(RuntimeError):
     """The model took another way for the input than for the baseline."""
 
 
+@dataclass(frozen=True)
+class Reference:
+    """What a call was given in the baseline's pass, x⁰, and returned.
+
+    Attributes:
+        operands: Those that depend on the embeddings, as `call.operands`.
+        output: What it returned; None where the rule does not look at it.
+        inverses: Tensors that are one over a size: what is multiplied by them is divided.
+    """
+
+    operands: list[Tensor]
+    output: Any
+    inverses: WeakTensorKeyDictionary
+
+    def note_inverse(self, tensor: Tensor) -> None:
+        """A tensor of the input's pass is one over a size."""
+        self.inverses[tensor] = True
+
+    def is_inverse(self, tensor: Tensor) -> bool:
+        """Whether that was noted of a tensor."""
+        return tensor in self.inverses
+
+
 @dataclass
 class Tape:
     """What the operations were given in the baseline's pass, in their order.
@@ -48,13 +71,13 @@ class Tape:
         """Notes tensors under a name."""
         self.entries.append((name, [one.detach().clone() for one in tensors], output))
 
-    def read(self, call: Call) -> tuple[list[Tensor], Any]:
-        """The operands of the same call in the baseline's pass, and what it returned.
+    def read(self, call: Call) -> Reference:
+        """The same call in the baseline's pass.
 
         Raises:
             OtherPathError: If there it was another call.
         """
-        return self.recall(call.name, call.operands)
+        return Reference(*self.recall(call.name, call.operands), self._inverses)
 
     def recall(self, name: str, tensors: Sequence[Tensor]) -> tuple[list[Tensor], Any]:
         """What was noted under a name in the place of these tensors.
@@ -88,14 +111,6 @@ class Tape:
         self._numbers_read += 1
         if known != [(name, number)]:
             self.read_otherwise.add(name)
-
-    def note_inverse(self, tensor: Tensor) -> None:
-        """What an operation returned is one over a size: what is multiplied by it is divided."""
-        self._inverses[tensor] = True
-
-    def is_inverse(self, tensor: Tensor) -> bool:
-        """Whether a tensor is one over a size."""
-        return tensor in self._inverses
 
 
 def other_path(what: str) -> OtherPathError:
