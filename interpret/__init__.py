@@ -14,6 +14,7 @@ from .methods.gradient.gradient_moments import SquareGradients, VarGradients
 from .methods.gradient.input_x_gradient import InputXGradient
 from .methods.gradient.one_hot_gradient import OneHotGradient
 from .methods.gradient.smooth_gradients import SmoothGradients
+from .methods.interactions.pair_interactions import PairInteractions
 from .methods.layer_methods import LayerGradientXActivation, LayerIntegratedGradients
 from .methods.path.discretized_integrated_gradients import DiscretizedIntegratedGradients
 from .methods.path.gradient_shap import GradientShap
@@ -29,6 +30,7 @@ from .methods.perturbation.reagent import ReAGent
 from .methods.perturbation.shapley_sampling import ShapleySampling
 from .methods.perturbation.sobol import Sobol
 from .methods.propagation.deeplift import DeepLift, LayerDeepLift
+from .methods.propagation.gim import GradientInteractionModifications
 from .methods.propagation.lrp import LayerwiseRelevancePropagation
 from .methods.random_attribution import Random
 from .reduction import Aggregation, Normalization, Reduction
@@ -53,6 +55,7 @@ __all__ = [
     "EmbeddingSpace",
     "Explanation",
     "Gradient",
+    "GradientInteractionModifications",
     "GradientNorm",
     "GradientShap",
     "InputAttribution",
@@ -72,6 +75,7 @@ __all__ = [
     "NotApplicableError",
     "OneHotGradient",
     "Owen",
+    "PairInteractions",
     "Random",
     "ReAGent",
     "Reduction",
