@@ -14,6 +14,7 @@ from .methods.gradient.gradient_moments import SquareGradients, VarGradients
 from .methods.gradient.input_x_gradient import InputXGradient
 from .methods.gradient.one_hot_gradient import OneHotGradient
 from .methods.gradient.smooth_gradients import SmoothGradients
+from .methods.interactions.integrated_hessians import IntegratedHessians
 from .methods.interactions.pair_interactions import PairInteractions
 from .methods.layer_methods import LayerGradientXActivation, LayerIntegratedGradients
 from .methods.path.discretized_integrated_gradients import DiscretizedIntegratedGradients
@@ -61,6 +62,7 @@ __all__ = [
     "InputAttribution",
     "InputXGradient",
     "IntegratedGradients",
+    "IntegratedHessians",
     "Interpretation",
     "InterpretationError",
     "KernelShap",
