@@ -14,7 +14,7 @@ from tests.zoo.functions import predictor_of, spread_vectors
 
 VECTORS = spread_vectors(("up", "down", "left", "right"), 3)
 TEXT = {"sentence": "up down left"}
-COMMON: dict[str, Any] = {"target": {"type": "logit", "label": 0}, "baseline": "zero"}
+COMMON: dict[str, Any] = {"target": "logit", "baseline": "zero"}
 _WEIGHTS = torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
 
 
