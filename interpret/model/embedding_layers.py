@@ -18,9 +18,8 @@ from allennlp.modules.token_embedders import (
 from allennlp.predictors import Predictor
 from torch import nn
 
-from ..contracts import JoinsTexts
+from ..contracts import JoinsTexts, overrides
 from ..errors import InterpretationError, SettingError, close_names
-from ..inputs.overrides import overrides
 from .twin import Twin
 
 _POSITIONS = ("position_embeddings", "wpe", "embed_positions")
