@@ -20,6 +20,7 @@ from allennlp.data.fields import (
 )
 from allennlp.models import Model
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ..errors import InterpretationError, SettingError, close_names
 from .explained import EXPLAINED, explained_by
@@ -59,7 +60,9 @@ class Labels:
             return None
         fields = [cast(LabelLike, instance.fields[name]) for instance in instances]
         namespace = label_namespace(fields[0], model)
-        indices, mask = _padded([_indices(field) for field in fields])
+        rows = [_indices(field) for field in fields]
+        indices = pad_sequence(rows, batch_first=True)
+        mask = pad_sequence([torch.ones_like(row, dtype=torch.bool) for row in rows], True)
         if isinstance(fields[0], LabelField):
             indices, mask = indices.squeeze(1), mask.squeeze(1)
             return cls(name, namespace, model.vocab, indices, mask)
@@ -323,18 +326,7 @@ def _only_spans(instance: Instance) -> bool:
     return isinstance(flag, FlagField) and bool(flag.flag_value)
 
 
-def _indices(field: LabelLike) -> list[int]:
+def _indices(field: LabelLike) -> Tensor:
     if isinstance(field, LabelField):
-        return [int(field._label_id or 0)]
-    indexed = field._indexed_labels
-    return [int(index) for index in indexed] if indexed is not None else []
-
-
-def _padded(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
-    width = max(map(len, rows))
-    indices = torch.zeros(len(rows), width, dtype=torch.long)
-    mask = torch.zeros(len(rows), width, dtype=torch.bool)
-    for row, values in enumerate(rows):
-        indices[row, : len(values)] = torch.tensor(values, dtype=torch.long)
-        mask[row, : len(values)] = True
-    return indices, mask
+        return torch.tensor([int(field._label_id or 0)])
+    return torch.tensor(list(map(int, field._indexed_labels or ())), dtype=torch.long)

@@ -14,6 +14,7 @@ from ..explanation import AttentionMatrix, Explanation, InputAttribution, JsonDi
 from ..inputs.explained import explained_by
 from ..inputs.labels import among_texts, labelled_span, labelled_token
 from ..inputs.texts import TextItem, text_items, token_spans
+from ..model.model_checks import RANDOM_WARNING
 from ..reduction import Aggregation, drop_padding, unassigned
 from ..space.embedding_space import EmbeddingSpace
 from .explanation_warnings import incomplete, zero
@@ -158,6 +159,7 @@ def _warnings(
         found.append(incomplete(delta, due, what, remedy))
     with_text = _with_text(space, row)
     found += [zero(one, with_text) for one in inputs]
+    found.append(RANDOM_WARNING if space.random else None)
     yield from (one for one in found if one is not None)
 
 

@@ -13,9 +13,8 @@ from allennlp.data.fields import FlagField, SequenceLabelField
 from allennlp.data.fields.sequence_field import SequenceField
 from allennlp.predictors import Predictor, SentenceTaggerPredictor
 
-from ..contracts import AddsDetails, LabelsUnpredicted
+from ..contracts import AddsDetails, LabelsUnpredicted, overrides
 from ..errors import InterpretationError
-from ..inputs.overrides import overrides
 from ..inputs.tag_spans import tag_spans
 from ..inputs.texts import text_items
 from ..space.packing import let_go

@@ -14,7 +14,7 @@ from torch import nn
 from ..contracts import ReadsWindows
 from ..errors import InterpretationError
 from ..inputs.texts import text_items
-from ..model.learned_positions import most_positions
+from ..model.embedding_layers import most_positions
 
 # Parameters of readers that cut any text; a field's own is called, say, `source_max_tokens`.
 _CUTS = ("length_limit", "max_tokens", "max_sequence_length", "max_length")

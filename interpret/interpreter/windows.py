@@ -12,64 +12,15 @@ F̄(x) - F̄(x').
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import fsum
 
 from allennlp.data import Instance
 from allennlp.data.tokenizers import Token
-from allennlp.models import Model
 
-from ..contracts import ReadsWindows, Window, Windows
+from ..contracts import Window, Windows
 from ..explanation import Explanation, InputAttribution, JsonDict
 from ..inputs.texts import text_items, token_spans
-
-
-@dataclass(frozen=True)
-class WindowedInstance:
-    """A labelled instance, and its windows if it is too long for the model.
-
-    Attributes:
-        instance: The instance.
-        cut: Its windows, None if the model takes it as it is.
-    """
-
-    instance: Instance
-    cut: Windows | None = None
-
-    @classmethod
-    def of(cls, instance: Instance, model: Model) -> WindowedInstance:
-        """The instance, with windows where the model needs them.
-
-        Raises:
-            InterpretationError: If it is too long and the policy for long texts is "error".
-        """
-        return cls(
-            instance, model.windows_of(instance) if isinstance(model, ReadsWindows) else None
-        )
-
-    @property
-    def instances(self) -> list[Instance]:
-        """The instances to explain."""
-        if self.cut is None:
-            return [self.instance]
-        return [window.instance for window in self.cut.windows]
-
-    def explanation(self, explained: Sequence[Explanation | Exception]) -> Explanation:
-        """The explanation of the complete instance.
-
-        Args:
-            explained: The explanation of each of `instances`, in their order, or the error that
-                prevented it.
-
-        Raises:
-            Exception: The first of these errors.
-        """
-        found: list[Explanation] = []
-        for one in explained:
-            if isinstance(one, Exception):
-                raise one
-            found.append(one)
-        return found[0] if self.cut is None else merge_windows(self.instance, self.cut, found)
 
 
 def merge_windows(whole: Instance, cut: Windows, explained: Sequence[Explanation]) -> Explanation:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ..operations.calls import mapped, tensors_in
+from ..nested import mapped, tensors_in
 from .surrogates import attach
 from .tape import Tape, other_path
 

@@ -15,7 +15,7 @@ from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import nn
 
-from allennlp_saliency.interpret.model.holders import within
+from allennlp_saliency.interpret.model.private_copy import uncompiled
 from allennlp_saliency.interpret.model.twin import Twin
 
 from .loading import find_task, load_model, load_tokenizer
@@ -110,7 +110,7 @@ class TransformersPredictor(Predictor):
                 `no_answer` is asked of another task.
         """
         if isinstance(model, nn.Module):
-            model = within(model)
+            model = uncompiled(model)
         task = find_task(model, task)
         own_tokenizer = load_tokenizer(tokenizer, model)
         loaded = load_model(model, task, dtype, **loading)

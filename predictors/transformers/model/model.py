@@ -10,9 +10,8 @@ from allennlp.data import Instance, Vocabulary
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.model.embedding_layers import input_embeddings
+from allennlp_saliency.interpret.model.embedding_layers import input_embeddings, most_positions
 from allennlp_saliency.interpret.model.kept_state import state_kept
-from allennlp_saliency.interpret.model.learned_positions import most_positions
 from allennlp_saliency.interpret.model.twin import place
 
 from ..loading import load_model

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import PrefixTargets
-from allennlp_saliency.interpret.model.learned_positions import position_tables
+from allennlp_saliency.interpret.model.embedding_layers import position_tables
 from allennlp_saliency.interpret.target.prediction_check import alike
 
 from ..generation.generation import GeneratingPredictor, compared, likelihood, request

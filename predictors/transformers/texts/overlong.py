@@ -11,7 +11,7 @@ from allennlp.data.fields import TextField
 from allennlp.data.tokenizers import Token
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.inputs.tokenizers import tokenizer_of
+from allennlp_saliency.interpret.inputs.texts import tokenizer_of
 
 from .source_text import SourceTextField
 
