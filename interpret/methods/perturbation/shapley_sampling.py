@@ -77,7 +77,7 @@ def shapley_sampling(
     details = {"permutations": 2 * len(found), "exact": False}
     if tolerance is not None:
         details["converged"] = bool(errors.max() <= tolerance * abs(whole - empty))
-    return UnitScores(found.mean(axis=0), errors, empty, details)
+    return UnitScores(found.mean(axis=0), errors, empty, details=details)
 
 
 @SaliencyInterpreter.register("shapley-sampling")
