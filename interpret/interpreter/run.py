@@ -80,9 +80,17 @@ class Method(Protocol):
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Prepared:
     """A labelled instance, the instances that are explained in its place, and what the model must
-    return for each of these."""
+    return for each of these.
+
+    Attributes:
+        owner: The number of the input that it is of.
+        instance: The labelled instance.
+        windows: Its windows, where it is too long for the model.
+        parts: The instances to explain: itself, or its windows.
+        expected: What the model must return for each; None where that is not known.
+    """
 
     owner: int
     instance: Instance
@@ -152,7 +160,7 @@ class Run:
                 watching.enter_context(cache.listening())
             labelled = label(twin.predictor, inputs, predict, self._labels)
         errors: dict[int, Exception] = {}
-        prepared: list[_Prepared] = []
+        prepared: list[Prepared] = []
         for owner, one in enumerate(labelled):
             try:
                 if one.error is not None:
@@ -160,7 +168,7 @@ class Run:
                 prepared += self._prepared(owner, one.instances)
             except Exception as error:
                 errors[owner] = error
-        done = iter(self._explained(prepared, progress))
+        done = iter(self.explained(prepared, progress))
         explanations: dict[int, list[Explanation]] = {}
         for whole in prepared:
             results = [next(done) for _ in whole.parts]
@@ -176,7 +184,7 @@ class Run:
             for owner, one in enumerate(labelled)
         ]
 
-    def _prepared(self, owner: int, labelled: Sequence[LabelledInstance]) -> list[_Prepared]:
+    def _prepared(self, owner: int, labelled: Sequence[LabelledInstance]) -> list[Prepared]:
         prepared, model = [], self._twin.model
         instances = self._method.target.instances
         pairs = [(one, own) for one in labelled for own in instances(one.instance, model)]
@@ -189,13 +197,21 @@ class Run:
             if windows is None and found.outputs:
                 expect = expected_outputs if found.labels is None else found.labels.expected
                 expected = expect(model, instance, found.outputs)
-            prepared.append(_Prepared(owner, instance, windows, parts, expected))
+            prepared.append(Prepared(owner, instance, windows, parts, expected))
         return prepared
 
-    def _explained(
-        self, prepared: Sequence[_Prepared], progress: bool | None
+    def explained(
+        self, prepared: Sequence[Prepared], progress: bool | None
     ) -> list[Explanation | Exception]:
-        """Explains all instances, batch by batch."""
+        """Explains all instances, batch by batch.
+
+        Args:
+            prepared: The instances, in the order of their inputs.
+            progress: See `interpretations`.
+
+        Returns:
+            For all parts of all instances, in order, what came of each.
+        """
         method, budget = self._method, self._session.budget
         pairs = [(instance, whole.expected) for whole in prepared for instance in whole.parts]
         instances = [instance for instance, _ in pairs]
@@ -240,7 +256,7 @@ class Run:
         return assemble(space, attribution, method.config(), target, method.aggregation)
 
     def _merged(
-        self, whole: _Prepared, results: Sequence[Explanation | Exception], details: JsonDict
+        self, whole: Prepared, results: Sequence[Explanation | Exception], details: JsonDict
     ) -> Explanation:
         """The explanation of a complete instance.
 

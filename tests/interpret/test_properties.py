@@ -38,6 +38,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "integrated-gradients": {"steps": 24},
     "sequential-integrated-gradients": {"steps": 6},
     "smooth-gradients": {"num_samples": 3},
+    "context-cite": {"num_ablations": 8, "resamples": 4},
+    "integrated-hessians": {"steps": 6},
+    "kernel-shap": {"num_samples": 32, "exact_units": 3},
+    "lime": {"num_samples": 16},
+    "minimal-sufficient-set": {"stride": 8},
+    "owen": {"max_evaluations": 24},
+    "pair-interactions": {"best": 3},
+    "reagent": {"steps": 8},
+    "shapley-sampling": {"num_pairs": 2},
+    "sobol": {"num_designs": 2},
 }
 # The methods that most people use see every kind of model; the others a choice of them.
 COMMON = (
