@@ -1,3 +1,42 @@
 """How far to trust an explanation: metrics over explanations, whoever made them.
 
 They know games (what the target is when units are removed), and no method."""
+
+from .agreement import CompletenessError, Infidelity, TauLeaveOneOut
+from .comparing import compare
+from .comparison import Comparison
+from .confidence import Interval, mean_interval
+from .erasure import (
+    Comprehensiveness,
+    Deletion,
+    Insertion,
+    LogOdds,
+    Monotonicity,
+    Sufficiency,
+)
+from .measuring import Measuring
+from .metric import Measured, Metric, Scored
+from .rationale import RationaleAuprc, RationaleF1, RationaleIou
+
+__all__ = [
+    "Comparison",
+    "CompletenessError",
+    "Comprehensiveness",
+    "Deletion",
+    "Infidelity",
+    "Insertion",
+    "Interval",
+    "LogOdds",
+    "Measured",
+    "Measuring",
+    "Metric",
+    "Monotonicity",
+    "RationaleAuprc",
+    "RationaleF1",
+    "RationaleIou",
+    "Scored",
+    "Sufficiency",
+    "TauLeaveOneOut",
+    "compare",
+    "mean_interval",
+]

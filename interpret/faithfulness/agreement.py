@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from .. import checks
 from .metric import Measured, Measurement, Metric, Scored
@@ -18,6 +17,9 @@ class TauLeaveOneOut(Metric):
     """
 
     def measure(self, scored: Scored, generator: np.random.Generator) -> Measurement:
+        # Imported here: it takes long, and only this needs it.
+        from scipy.stats import kendalltau
+
         units = len(scored.scores)
         masks = np.concatenate([np.ones((1, units), bool), ~np.eye(units, dtype=bool)])
         values = yield masks

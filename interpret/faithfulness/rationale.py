@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.metrics import average_precision_score
 
 from .metric import Measured, Measurement, Metric, Scored
 
@@ -38,6 +37,9 @@ class RationaleAuprc(_AgainstRationale):
     """
 
     def compare(self, scored: Scored, rationale: np.ndarray) -> float:
+        # Imported here: it takes long, and only this needs it.
+        from sklearn.metrics import average_precision_score
+
         return float(average_precision_score(rationale, scored.scores))
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from allennlp.predictors import Predictor
-from sklearn.linear_model import Lasso
 
 from ... import checks
 from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores
@@ -27,6 +26,9 @@ def lasso(masks: Coalitions, values: Floats, penalty: float) -> tuple[Floats, Fl
         The coefficients of the columns as they are, `(units,)`, and how far at most the penalty
         moves each of them where columns are uncorrelated, λ / σ, `(units,)`.
     """
+    # Imported here: it takes long, and only this needs it.
+    from sklearn.linear_model import Lasso
+
     scale = masks.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     standardised = (masks - masks.mean(axis=0)) / scale

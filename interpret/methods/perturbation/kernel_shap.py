@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from allennlp.predictors import Predictor
-from sklearn.linear_model import LinearRegression
 
 from ... import checks
 from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores, everything, nothing
@@ -46,6 +45,9 @@ def regression(
 
     The constraint gives the last unit's value, so the rest is a regression without one.
     """
+    # Imported here: it takes long, and only this needs it.
+    from sklearn.linear_model import LinearRegression
+
     total = whole - empty
     columns = masks[:, :-1].astype(np.float64) - masks[:, -1:]
     wanted = values - empty - masks[:, -1] * total

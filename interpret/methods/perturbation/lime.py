@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from allennlp.predictors import Predictor
-from sklearn.linear_model import Ridge
 
 from ... import checks
 from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores, everything
@@ -31,6 +30,9 @@ def proximity(masks: Coalitions, kernel_width: float) -> Floats:
 
 def ridge(masks: Coalitions, values: Floats, weights: Floats, penalty: float) -> Floats:
     """argmin_w Σ_k π_k (F(m_k) - w · m_k - b)² + λ ‖w‖², `(units,)`."""
+    # Imported here: it takes long, and only this needs it.
+    from sklearn.linear_model import Ridge
+
     model = Ridge(alpha=penalty).fit(masks, values, sample_weight=weights)
     return np.asarray(model.coef_, dtype=np.float64)
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
-from scipy.stats.qmc import Sobol as SobolSequence
 
 from ... import checks
 from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores
@@ -18,6 +17,9 @@ from .standard_errors import jackknife
 
 def designs(units: int, count: int, seed: int) -> Coalitions:
     """Two independent designs A and B of quasi-random coalitions, `(2, count, units)`."""
+    # Imported here: it takes long, and only this needs it.
+    from scipy.stats.qmc import Sobol as SobolSequence
+
     sequence = SobolSequence(d=2 * units, scramble=True, rng=np.random.default_rng(seed))
     drawn = sequence.random(count) < 0.5
     return drawn.reshape(count, 2, units).swapaxes(0, 1)

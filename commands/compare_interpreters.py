@@ -1,0 +1,154 @@
+"""`allennlp compare-interpreters ARCHIVE INPUT`: which explanation to believe, with intervals."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from allennlp.commands.subcommand import Subcommand
+
+from allennlp_saliency.interpret.faithfulness import Comparison, compare
+from allennlp_saliency.interpret.faithfulness.comparing import DEFAULT_METRICS
+
+EXAMPLE = (
+    "allennlp compare-interpreters model.tar.gz inputs.jsonl "
+    "--interpreters integrated-gradients,leave-one-out --output comparison"
+)
+
+
+@Subcommand.register("compare-interpreters")
+class CompareInterpreters(Subcommand):
+    """Compares interpreters by metrics of faithfulness on a file of inputs."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction) -> argparse.ArgumentParser:
+        subparser: argparse.ArgumentParser = parser.add_parser(
+            self.name,
+            description=(
+                "Compare interpreters on the same inputs: metrics with 95 % intervals, agreement, "
+                "seconds. 'random' always takes part."
+            ),
+            epilog=f"example: {EXAMPLE}",
+            help="Compare interpreters by metrics of faithfulness.",
+        )
+        subparser.add_argument("archive", help="the archive of the model, or a folder of it")
+        subparser.add_argument(
+            "inputs", help="a file of JSON lines, as `allennlp predict` takes it"
+        )
+        subparser.add_argument(
+            "--interpreters",
+            required=True,
+            type=_several,
+            help="names with commas between them, or a JSON list of names and params",
+        )
+        subparser.add_argument(
+            "--metrics",
+            type=_several,
+            default=list(DEFAULT_METRICS),
+            help=f"likewise; by default {','.join(DEFAULT_METRICS)}",
+        )
+        subparser.add_argument(
+            "--removal",
+            action="append",
+            type=_one,
+            help="what takes the place of a unit: a baseline; give it twice or more (default: "
+            "mask and mean)",
+        )
+        subparser.add_argument(
+            "--rationales", help="JSON lines with the known reasons: spans by field"
+        )
+        subparser.add_argument("--output", help="a folder; the same command again goes on there")
+        subparser.add_argument("--predictor", help="the predictor's registered name")
+        subparser.add_argument("--overrides", "-o", default="", help="overrides of the config")
+        subparser.add_argument("--cuda-device", type=int, default=-1, help="-1 for the CPU")
+        subparser.add_argument("--limit", type=int, help="so many inputs only")
+        subparser.add_argument("--seed", type=int, default=0)
+        subparser.set_defaults(func=run)
+        return subparser
+
+
+def run(options: argparse.Namespace) -> None:
+    """Compares, prints the tables and writes them to the folder."""
+    from allennlp.models.archival import load_archive
+    from allennlp.predictors import Predictor
+
+    # The tables are the output; AllenNLP logs each parameter of each interpreter.
+    logging.getLogger("allennlp").setLevel(logging.WARNING)
+    archive = load_archive(
+        options.archive, cuda_device=options.cuda_device, overrides=options.overrides
+    )
+    predictor = Predictor.from_archive(archive, options.predictor)
+    inputs = _lines(options.inputs, options.limit)
+    found = compare(
+        predictor,
+        inputs,
+        options.interpreters,
+        options.metrics,
+        options.removal or ("mask", "mean"),
+        rationales=_lines(options.rationales, options.limit) if options.rationales else (),
+        output=options.output,
+        seed=options.seed,
+    )
+    show(found)
+    if options.output:
+        folder = Path(options.output)
+        (folder / "table.md").write_text(found.to_markdown(), encoding="utf-8")
+        rows = "".join(json.dumps(row) + "\n" for row in found.rows())
+        (folder / "table.jsonl").write_text(rows, encoding="utf-8")
+    for record in found.errors:
+        print(f"input {record['input'] + 1}: {record['error']}", file=sys.stderr)
+    if found.errors:
+        sys.exit(1)
+
+
+def show(comparison: Comparison) -> None:
+    """Prints the tables."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console()
+    if console.is_terminal:
+        console.print(Markdown(comparison.to_markdown()))
+    else:
+        print(comparison.to_markdown(), end="")
+
+
+def _lines(path: str, limit: int | None) -> list[Any]:
+    found = []
+    with Path(path).open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if limit is not None and len(found) >= limit:
+                break
+            if not line.strip():
+                continue
+            try:
+                found.append(json.loads(line))
+            except ValueError as error:
+                raise SystemExit(f"{path}, line {number} is no JSON: {error}") from error
+    if not found:
+        raise SystemExit(f"{path} has no lines")
+    return found
+
+
+def _several(text: str) -> list[Any]:
+    """A JSON list, or names with commas between them."""
+    if text.lstrip().startswith("["):
+        try:
+            found: list[Any] = json.loads(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"no JSON list: {error}") from error
+        return found
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _one(text: str) -> Any:
+    """A JSON object, or a name."""
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"no JSON object: {error}") from error

@@ -1,0 +1,214 @@
+"""Compares methods on the same inputs: faithfulness, agreement, cost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from allennlp.common import Params
+from allennlp.common.checks import ConfigurationError
+from allennlp.predictors import Predictor
+from tqdm import tqdm
+
+from ..explanation import Explanation, JsonDict
+from ..interpreter.saliency_interpreter import SaliencyInterpreter
+from ..registry import construct
+from .comparison import Comparison
+from .measuring import Measuring
+from .metric import Metric
+from .record_store import RecordStore
+
+DEFAULT_METRICS = ("comprehensiveness", "sufficiency", "tau-leave-one-out", "infidelity")
+_CHUNK = 16
+_TOP = 3
+
+Rationale = Mapping[str, Sequence[tuple[int, int]]]
+
+
+def compare(
+    predictor: Predictor,
+    inputs: Sequence[JsonDict],
+    interpreters: Sequence[str | Mapping[str, Any] | SaliencyInterpreter],
+    metrics: Sequence[str | Mapping[str, Any]] = DEFAULT_METRICS,
+    removals: Sequence[str | Mapping[str, Any]] = ("mask", "mean"),
+    *,
+    rationales: Sequence[Rationale] = (),
+    output: Path | str | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Comparison:
+    """Compares methods by metrics on inputs. `random` always takes part.
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        inputs: What its `predict_json` takes.
+        interpreters: Names, params dicts, or interpreters of this predictor.
+        metrics: Names or params dicts.
+        removals: What takes the place of a unit: baselines by name or params. A method that has
+            a removal for its own baseline is favoured by it, so give two.
+        rationales: Per input the character spans `[start, end)` of the known reason, by field.
+        output: A folder that what was measured is written to; a comparison with the same
+            settings goes on where it was.
+        seed: Seed of what is random in metrics.
+        progress: Whether to show a progress bar; None shows it on a terminal if it takes long.
+
+    Raises:
+        ConfigurationError: If an interpreter, a metric or a removal names nothing that there is, or
+            the folder holds a comparison with other settings.
+    """
+    methods = _methods(predictor, interpreters)
+    chosen = {_name_of(one): _metric(one) for one in metrics}
+    names = [_name_of(one) for one in removals]
+    if rationales and len(rationales) != len(inputs):
+        raise ConfigurationError(f"{len(rationales)} rationales for {len(inputs)} inputs")
+    config = {
+        "interpreters": {name: method.config() for name, method in methods.items()},
+        "targets": {name: type(method.target).__name__ for name, method in methods.items()},
+        "metrics": [_params(one) for one in metrics],
+        "removals": [_params(one) for one in removals],
+        "seed": seed,
+        "inputs": hashlib.sha256(json.dumps(list(inputs), sort_keys=True).encode()).hexdigest(),
+    }
+    store = RecordStore(None if output is None else Path(output), config)
+    records = store.records
+    done = {record["input"] for record in records}
+    open_inputs = [number for number in range(len(inputs)) if number not in done]
+    seconds = {name: store.seconds.get(name, 0.0) for name in methods}
+    hidden = None if progress is None else not progress
+    with tqdm(total=len(inputs), initial=len(done), unit="input", delay=2, disable=hidden) as bar:
+        for start in range(0, len(open_inputs), _CHUNK):
+            numbers = open_inputs[start : start + _CHUNK]
+            some = [inputs[number] for number in numbers]
+            reasons = [rationales[number] for number in numbers] if rationales else []
+            found, spent = _explained(methods, some)
+            for name, own in spent.items():
+                seconds[name] += own
+            new: dict[int, list[JsonDict]] = {number: [] for number in numbers}
+            for removal, name in zip(removals, names, strict=True):
+                measured = _measured(predictor, found, some, chosen, removal, reasons, seed)
+                for number, own in zip(numbers, measured, strict=True):
+                    new[number] += [{"input": number, "removal": name, **one} for one in own]
+            for own in new.values():
+                own[-1]["last"] = True
+                records += own
+            store.write([record for own in new.values() for record in own], seconds)
+            bar.update(len(numbers))
+    per_input = {name: total / max(len(inputs), 1) for name, total in seconds.items()}
+    return Comparison(list(methods), list(chosen), names, records, per_input)
+
+
+def _methods(
+    predictor: Predictor, interpreters: Sequence[str | Mapping[str, Any] | SaliencyInterpreter]
+) -> dict[str, SaliencyInterpreter]:
+    found: dict[str, SaliencyInterpreter] = {}
+    for one in [*interpreters, "random"]:
+        if isinstance(one, SaliencyInterpreter):
+            method, name = one, str(one.config()["type"])
+        else:
+            params = Params({"type": one} if isinstance(one, str) else dict(one))
+            name = str(params.get("type"))
+            method = SaliencyInterpreter.from_params(params, predictor=predictor)
+        if name == "random" and "random" in found:
+            continue
+        found[name if name not in found else f"{name} {len(found) + 1}"] = method
+    return found
+
+
+def _explained(
+    methods: Mapping[str, SaliencyInterpreter], inputs: Sequence[JsonDict]
+) -> tuple[dict[str, list[list[Explanation] | Exception]], dict[str, float]]:
+    """What each method returns for each input, and the seconds that it took for all."""
+    found: dict[str, list[list[Explanation] | Exception]] = {}
+    seconds: dict[str, float] = {}
+    for name, method in methods.items():
+        before = time.perf_counter()
+        results = method.interpret_each(inputs, progress=False)
+        seconds[name] = time.perf_counter() - before
+        found[name] = [one.explanations if one.error is None else one.error for one in results]
+    return found, seconds
+
+
+def _measured(
+    predictor: Predictor,
+    found: Mapping[str, Sequence[list[Explanation] | Exception]],
+    inputs: Sequence[JsonDict],
+    metrics: Mapping[str, Metric],
+    removal: str | Mapping[str, Any],
+    rationales: Sequence[Rationale],
+    seed: int,
+) -> list[list[JsonDict]]:
+    """Per input the records of its explanations, or one of an error."""
+    records: list[list[JsonDict]] = []
+    good: list[int] = []
+    for number in range(len(inputs)):
+        errors = {
+            name: own[number] for name, own in found.items() if isinstance(own[number], Exception)
+        }
+        records.append([{"error": f"{name}: {error}"} for name, error in errors.items()][:1])
+        if not errors:
+            good.append(number)
+    explanations = {name: [own[n] for n in good] for name, own in found.items()}
+    measuring = Measuring(
+        predictor,
+        explanations,  # type: ignore[arg-type]  # those with errors are left out
+        metrics,
+        removal if isinstance(removal, str) else dict(removal),
+        [rationales[n] for n in good] if rationales else (),
+        seed=seed,
+    )
+    results = measuring.measurements([inputs[number] for number in good], progress=False)
+    for place, (number, result) in enumerate(zip(good, results, strict=True)):
+        if isinstance(result, Exception):
+            records[number] = [{"error": str(result)}]
+            continue
+        records[number] = [
+            {
+                "place": k,
+                "measured": own,
+                "agreement": _agreement({name: e[place][k] for name, e in explanations.items()}),
+            }
+            for k, own in enumerate(result)
+        ] or [{"error": "the model predicts nothing that can be explained"}]
+    return records
+
+
+def _agreement(explanations: Mapping[str, Any]) -> JsonDict:
+    """Spearman's correlation of the scores, and the share of the best units that both have, by pair
+    of methods whose explanations have the same tokens."""
+    # Imported here: it takes long, and only this needs it.
+    from scipy.stats import spearmanr
+
+    found: JsonDict = {}
+    for first, second in combinations(sorted(explanations), 2):
+        one, other = (
+            np.array([score for own in explanations[name].inputs for score in own.attributions])
+            for name in (first, second)
+        )
+        if one.shape == other.shape and len(one) > 1:
+            best = [set(np.argsort(-scores)[:_TOP].tolist()) for scores in (one, other)]
+            constant = not (np.ptp(one) and np.ptp(other))
+            rank = float("nan") if constant else float(spearmanr(one, other).statistic)
+            share = len(best[0] & best[1]) / len(best[0])
+            found[f"{first}|{second}"] = {"rank": rank, "top": share}
+    return found
+
+
+def _metric(one: str | Mapping[str, Any]) -> Metric:
+    found: Metric = construct(Metric, one if isinstance(one, str) else dict(one))
+    return found
+
+
+def _params(one: str | Mapping[str, Any]) -> JsonDict:
+    return {"type": one} if isinstance(one, str) else dict(one)
+
+
+def _name_of(one: str | Mapping[str, Any]) -> str:
+    params = _params(one)
+    rest = ", ".join(f"{key} {value}" for key, value in params.items() if key != "type")
+    return f"{params.get('type')} ({rest})" if rest else str(params.get("type"))

@@ -1,0 +1,126 @@
+"""What came of comparing methods: means with intervals, agreement, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..explanation import JsonDict
+from .confidence import Interval, mean_interval
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of comparing methods.
+
+    Attributes:
+        methods: Their names, in the order that was asked for.
+        metrics: The metrics' names.
+        removals: The names of what took the place of units.
+        records: Per input and explanation: `input`, `place`, `removal`, `measured` (by method and
+            metric), `agreement` (by pair of methods), or `error`.
+        seconds: Per method the seconds per input.
+    """
+
+    methods: list[str]
+    metrics: list[str]
+    removals: list[str]
+    records: list[JsonDict] = field(repr=False)
+    seconds: dict[str, float]
+
+    def interval(self, method: str, metric: str, removal: str) -> Interval:
+        """The mean of a metric over all explanations."""
+        return mean_interval(
+            [_number(record["measured"][method][metric]) for record in self._measured(removal)]
+        )
+
+    def agreement(self, first: str, second: str, what: str = "rank") -> Interval:
+        """How much two methods agree.
+
+        Args:
+            first: One.
+            second: The other.
+            what: "rank" for Spearman's correlation of the scores, "top" for the share of the three
+                best units that both have.
+        """
+        key = "|".join(sorted((first, second)))
+        return mean_interval(
+            [
+                _number(record["agreement"][key][what])
+                for record in self._measured(self.removals[0])
+                if key in record["agreement"]
+            ]
+        )
+
+    def _measured(self, removal: str) -> Iterator[JsonDict]:
+        for record in self.records:
+            if record["removal"] == removal and "error" not in record:
+                yield record
+
+    @property
+    def errors(self) -> list[JsonDict]:
+        """The records of inputs that could not be compared."""
+        first = self.removals[0]
+        return [one for one in self.records if "error" in one and one["removal"] == first]
+
+    def rows(self) -> Iterator[JsonDict]:
+        """Per method and removal the means, as they stand in the JSON lines of the table."""
+        for removal in self.removals:
+            for method in self.methods:
+                found = {one: self.interval(method, one, removal) for one in self.metrics}
+                yield {
+                    "interpreter": method,
+                    "removal": removal,
+                    "seconds": self.seconds[method],
+                    **{
+                        one: {"mean": i.mean, "low": i.low, "high": i.high, "inputs": i.count}
+                        for one, i in found.items()
+                        if i.count
+                    },
+                }
+
+    def to_markdown(self) -> str:
+        """The tables as Markdown: one per removal, and the agreement between methods."""
+        lines: list[str] = []
+        for removal in self.removals:
+            lines += [f"Removal: {removal}", ""]
+            lines += _table(
+                ["interpreter", *self.metrics, "seconds per input"],
+                [
+                    [
+                        method,
+                        *(str(self.interval(method, one, removal)) for one in self.metrics),
+                        f"{self.seconds[method]:.3g}",
+                    ]
+                    for method in self.methods
+                ],
+            )
+            lines.append("")
+        if len(self.methods) > 1:
+            lines += ["Agreement: Spearman's rank correlation", ""]
+            lines += _table(
+                ["", *self.methods],
+                [
+                    [
+                        one,
+                        *(
+                            "1" if one == other else f"{self.agreement(one, other).mean:.2f}"
+                            for other in self.methods
+                        ),
+                    ]
+                    for one in self.methods
+                ],
+            )
+        return "\n".join(lines).rstrip() + "\n"
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [
+        "| " + " | ".join(head) + " |",
+        "| " + " | ".join("---" for _ in head) + " |",
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]

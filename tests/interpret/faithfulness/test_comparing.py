@@ -1,0 +1,184 @@
+"""Methods are compared on a model whose values are known, and a comparison goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from allennlp.common.checks import ConfigurationError
+from torch import Tensor
+
+from allennlp_saliency.interpret import LeaveOneOut, Random, SaliencyInterpreter
+from allennlp_saliency.interpret.faithfulness import (
+    Comprehensiveness,
+    Measuring,
+    RationaleAuprc,
+    compare,
+    mean_interval,
+)
+from tests.zoo import Zoo
+from tests.zoo.functions import predictor_of, spread_vectors
+
+WORDS = ("up", "down", "left", "right", "far")
+VECTORS = spread_vectors(WORDS, 3)
+WEIGHTS = torch.tensor([0.7, -0.4, 0.2])
+INPUTS = [
+    {"sentence": text} for text in ("up down left", "far up", "right left left down up", "up")
+]
+METHODS = ["leave-one-out", "input-x-gradient"]
+METRICS = ["comprehensiveness", "sufficiency", "tau-leave-one-out"]
+
+
+def additive(x: Tensor) -> Tensor:
+    """Logits that are sums over tokens; the second is 0."""
+    total = (x @ WEIGHTS).sum(1)
+    return torch.stack([total, torch.zeros_like(total)], dim=-1)
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Any:
+    return predictor_of(additive, VECTORS)
+
+
+def probability(words: list[str], label: int) -> float:
+    total = sum(float(torch.tensor(VECTORS[word]) @ WEIGHTS) for word in words)
+    return 1 / (1 + math.exp(-total if label == 0 else total))
+
+
+def test_comprehensiveness_is_that_of_the_model_on_zeroed_words(predictor: Any) -> None:
+    text = INPUTS[0]
+    words = text["sentence"].split()
+    label = 0 if probability(words, 0) > 0.5 else 1
+    method = LeaveOneOut(predictor, target="probability", baseline="zero")
+    explanations = method.interpret_batch_json([text])
+    measuring = Measuring(
+        predictor, {"one": explanations}, {"c": Comprehensiveness()}, removal="zero"
+    )
+    ((measured,),) = measuring.measurements([text])
+    losses = [
+        probability(words, label) - probability(words[:i] + words[i + 1 :], label) for i in range(3)
+    ]
+    order = sorted(range(3), key=lambda i: -losses[i])
+    curve = [
+        probability([word for i, word in enumerate(words) if i not in order[:k]], label)
+        for k in range(4)
+    ]
+    expected = np.mean([curve[0] - value for value in curve[1:]])
+    assert measured["one"]["c"] == pytest.approx(expected, abs=1e-6)  # type: ignore[call-overload]
+
+
+def test_the_known_reason_is_found_by_its_characters(zoo: Zoo) -> None:
+    predictor = zoo.predictor("bert")
+    text = {"sentence": "the plot was not bad"}
+    explanations = LeaveOneOut(predictor, baseline="mask").interpret_batch_json([text])
+    (one,) = explanations[0][0].inputs
+    span = one.offsets[int(np.argmax(one.attributions))]
+    assert span is not None
+    measuring = Measuring(
+        predictor,
+        {"one": explanations},
+        {"auprc": RationaleAuprc()},
+        rationales=[{one.field: [span]}],
+    )
+    assert measuring.measurements([text]) == [[{"one": {"auprc": 1.0}}]]
+
+
+def test_random_always_takes_part_and_loses(predictor: Any) -> None:
+    found = compare(predictor, INPUTS, METHODS, METRICS, ["zero"])
+    assert found.methods == [*METHODS, "random"]
+    # On an additive model both methods find the order of single removals.
+    for method in METHODS:
+        assert found.interval(method, "tau-leave-one-out", "zero").mean == pytest.approx(1.0)
+    best = found.interval("leave-one-out", "comprehensiveness", "zero").mean
+    assert best > found.interval("random", "comprehensiveness", "zero").mean
+    assert found.agreement("leave-one-out", "input-x-gradient").mean == pytest.approx(1.0)
+    # One word has no order.
+    assert found.interval("random", "tau-leave-one-out", "zero").count == 3
+    assert found.errors == []
+
+
+def test_the_same_in_another_order_of_inputs(predictor: Any) -> None:
+    one = compare(predictor, INPUTS, METHODS, METRICS, ["zero"])
+    other = compare(predictor, INPUTS[::-1], METHODS, METRICS, ["zero"])
+    for metric in METRICS:
+        first = one.interval("leave-one-out", metric, "zero")
+        second = other.interval("leave-one-out", metric, "zero")
+        assert first.mean == pytest.approx(second.mean)
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.3, 0.55, 0.99, 1.0])
+def test_a_comparison_goes_on_where_it_was(predictor: Any, tmp_path: Path, cut: float) -> None:
+    whole = compare(predictor, INPUTS, METHODS, METRICS, ["zero", "mean"], output=tmp_path / "a")
+    folder = tmp_path / "b"
+    compare(predictor, INPUTS, METHODS, METRICS, ["zero", "mean"], output=folder)
+    written = (folder / "measured.jsonl").read_bytes()
+    (folder / "measured.jsonl").write_bytes(written[: int(cut * len(written))])
+    again = compare(predictor, INPUTS, METHODS, METRICS, ["zero", "mean"], output=folder)
+    for method in whole.methods:
+        for metric in METRICS:
+            for removal in whole.removals:
+                assert again.interval(method, metric, removal) == whole.interval(
+                    method, metric, removal
+                )
+    numbers = [json.loads(line)["input"] for line in (folder / "measured.jsonl").open()]
+    assert sorted(numbers) == sorted([0, 0, 1, 1, 2, 2, 3, 3])
+
+
+def test_a_finished_comparison_computes_nothing(
+    predictor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = compare(predictor, INPUTS, METHODS, METRICS, ["zero"], output=tmp_path)
+    monkeypatch.setattr(SaliencyInterpreter, "interpret_each", None)
+    again = compare(predictor, INPUTS, METHODS, METRICS, ["zero"], output=tmp_path)
+    assert again.to_markdown() == first.to_markdown()
+
+
+def test_other_settings_are_refused_by_name(predictor: Any, tmp_path: Path) -> None:
+    compare(predictor, INPUTS, METHODS, METRICS, ["zero"], output=tmp_path)
+    with pytest.raises(ConfigurationError, match="with other metrics, seed;"):
+        compare(predictor, INPUTS, METHODS, METRICS[:1], ["zero"], output=tmp_path, seed=1)
+
+
+def test_an_input_that_fails_is_a_record(predictor: Any) -> None:
+    found = compare(predictor, [INPUTS[0], {"wrong": 1}], METHODS, METRICS, ["zero"])
+    (error,) = found.errors
+    assert error["input"] == 1
+    assert found.interval("leave-one-out", "comprehensiveness", "zero").count == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"interpreters": ["no-such"]}, "no-such"),
+        ({"metrics": ["no-such"]}, "no-such"),
+        ({"removals": ["no-such"]}, "no-such"),
+        ({"rationales": [{}]}, "1 rationales for 4 inputs"),
+    ],
+)
+def test_names_that_there_are_not(predictor: Any, settings: dict[str, Any], message: str) -> None:
+    given = {"interpreters": METHODS, "metrics": METRICS, "removals": ["zero"], **settings}
+    with pytest.raises(ConfigurationError, match=message):
+        compare(predictor, INPUTS, **given)
+
+
+def test_interpreters_may_be_objects(predictor: Any) -> None:
+    found = compare(predictor, INPUTS, [Random(predictor, seed=3)], METRICS, ["zero"])
+    assert found.methods == ["random"]
+
+
+def test_the_interval_of_a_mean() -> None:
+    values = np.random.default_rng(0).normal(2.0, 1.0, 400).tolist()
+    found = mean_interval([*values, float("nan")])
+    assert found.count == 400
+    assert found.mean == pytest.approx(np.mean(values))
+    # The normal approximation: 1.96 standard errors.
+    assert found.high - found.mean == pytest.approx(1.96 * np.std(values) / 20, rel=0.1)
+    assert found == mean_interval(values)
+    assert str(mean_interval([])) == "-"
+    assert mean_interval([1.0, 1.0]).low == 1.0
+    assert mean_interval([1.0]).high == math.inf
