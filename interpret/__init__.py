@@ -1,7 +1,7 @@
 """Interpreters: every way of giving the tokens of a prediction a score."""
 
 from .errors import InterpretationError, NotApplicableError, SettingError
-from .explanation import AttentionMatrix, Explanation, InputAttribution
+from .explanation import AttentionMatrix, Explanation, InputAttribution, Interaction
 from .interpreter.assembly import Attribution
 from .interpreter.saliency_interpreter import Interpretation, SaliencyInterpreter
 from .interpreter.to_words import to_words
@@ -63,6 +63,7 @@ __all__ = [
     "InputXGradient",
     "IntegratedGradients",
     "IntegratedHessians",
+    "Interaction",
     "Interpretation",
     "InterpretationError",
     "KernelShap",

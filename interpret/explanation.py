@@ -7,7 +7,7 @@ explanation can be stored, sent and shown without a model at hand.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class InputAttribution:
             the explained prediction. Always as many as there are tokens, always finite.
         unassigned: What fell on positions that belong to no token of the field (special tokens
             that a mismatched indexer adds), in units of the target.
+        standard_errors: Per token the standard error of its score, for a method that draws samples;
+            None for one that does not.
     """
 
     field: str
@@ -44,27 +46,24 @@ class InputAttribution:
     offsets: list[Span | None]
     attributions: list[float]
     unassigned: float = 0.0
+    standard_errors: list[float] | None = None
 
     def __post_init__(self) -> None:
-        lengths = {len(self.tokens), len(self.offsets), len(self.attributions)}
+        errors = self.attributions if self.standard_errors is None else self.standard_errors
+        lengths = {len(self.tokens), len(self.offsets), len(self.attributions), len(errors)}
         if len(lengths) > 1:
             raise ValueError(
-                f"field {self.field!r} has {len(self.tokens)} tokens, {len(self.offsets)} offsets "
-                f"and {len(self.attributions)} attributions; give one of each per token"
+                f"field {self.field!r} has {len(self.tokens)} tokens, {len(self.offsets)} offsets, "
+                f"{len(self.attributions)} attributions and {len(errors)} standard errors; give "
+                "one of each per token"
             )
         if not all(math.isfinite(score) for score in (*self.attributions, self.unassigned)):
             raise ValueError(f"field {self.field!r} has attributions that are not finite")
 
     def to_json(self) -> JsonDict:
         """The value as a JSON object."""
-        return {
-            "field": self.field,
-            "grad_input": self.grad_input,
-            "tokens": list(self.tokens),
-            "offsets": [None if span is None else list(span) for span in self.offsets],
-            "attributions": list(self.attributions),
-            "unassigned": self.unassigned,
-        }
+        offsets = [None if span is None else list(span) for span in self.offsets]
+        return {**asdict(self), "offsets": offsets}
 
     @classmethod
     def from_json(cls, json: JsonDict) -> InputAttribution:
@@ -74,6 +73,7 @@ class InputAttribution:
             ExplanationFormatError: If a key is missing or has the wrong shape.
         """
         try:
+            errors = json.get("standard_errors")
             return cls(
                 field=json["field"],
                 grad_input=json["grad_input"],
@@ -81,9 +81,42 @@ class InputAttribution:
                 offsets=[None if span is None else (span[0], span[1]) for span in json["offsets"]],
                 attributions=[float(score) for score in json["attributions"]],
                 unassigned=float(json.get("unassigned", 0.0)),
+                standard_errors=None if errors is None else [float(error) for error in errors],
             )
         except (KeyError, TypeError, IndexError, ValueError) as error:
             raise ExplanationFormatError(f"not an input attribution: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """What two tokens do together, beyond what each does alone.
+
+    Attributes:
+        first: The field of the first token, and its number there.
+        second: The same of the second.
+        value: The number, in units of the target: positive where the target needs both.
+    """
+
+    first: tuple[str, int]
+    second: tuple[str, int]
+    value: float
+
+    def to_json(self) -> JsonDict:
+        """The value as a JSON object."""
+        return {"first": list(self.first), "second": list(self.second), "value": self.value}
+
+    @classmethod
+    def from_json(cls, json: JsonDict) -> Interaction:
+        """The value back from its JSON object.
+
+        Raises:
+            ExplanationFormatError: If a key is missing or has the wrong shape.
+        """
+        try:
+            (field, number), (other, last) = json["first"], json["second"]
+            return cls((str(field), int(number)), (str(other), int(last)), float(json["value"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ExplanationFormatError(f"not an interaction: {error!r}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,6 +227,7 @@ class Explanation:
         overlong: What was done with a text that is longer than the model takes, None where there
             was none (`{"policy": "window", "limit": 512, "tokens": 700, "dropped": 0, …}`).
         matrices: The attention that the scores were read from, where it was asked for.
+        interactions: Pairs of tokens with a number, for a method that finds them.
     """
 
     interpreter: JsonDict
@@ -204,12 +238,15 @@ class Explanation:
     warnings: list[str] = field(default_factory=list)
     overlong: JsonDict | None = None
     matrices: list[AttentionMatrix] = field(default_factory=list)
+    interactions: list[Interaction] = field(default_factory=list)
 
     def to_json(self) -> JsonDict:
         """The value as a JSON object of format 1; `docs/format.md` holds the schema."""
         optional: JsonDict = {} if self.overlong is None else {"overlong": dict(self.overlong)}
         if self.matrices:
             optional["matrices"] = [matrix.to_json() for matrix in self.matrices]
+        if self.interactions:
+            optional["interactions"] = [one.to_json() for one in self.interactions]
         return {
             "format": FORMAT,
             "interpreter": dict(self.interpreter),
@@ -244,6 +281,7 @@ class Explanation:
                 warnings=list(json.get("warnings", [])),
                 overlong=None if json.get("overlong") is None else dict(json["overlong"]),
                 matrices=[AttentionMatrix.from_json(one) for one in json.get("matrices", [])],
+                interactions=[Interaction.from_json(one) for one in json.get("interactions", [])],
             )
         except (KeyError, TypeError) as error:
             raise ExplanationFormatError(f"not an explanation: {error!r}") from error

@@ -23,11 +23,13 @@ class Units:
         names: What each is called.
         positions: The positions of each, `(units, positions)`.
         blocks: Per unit the numbers of the larger blocks that it is in, the largest first.
+        places: Per unit its field and the number of its first token there.
     """
 
     names: list[str]
     positions: Tensor
     blocks: list[tuple[int, ...]]
+    places: list[tuple[str, int]]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -50,6 +52,7 @@ def units_of(space: EmbeddingSpace, row: int, level: str, removable: Tensor) -> 
     names: list[str] = []
     positions: list[Tensor] = []
     blocks: list[tuple[int, ...]] = []
+    places: list[tuple[str, int]] = []
     for number, field in enumerate(space.layout.names):
         tokens = space.layout.tokens_of(field)[row]
         for item in text_items(instance.fields[field]):
@@ -59,8 +62,9 @@ def units_of(space: EmbeddingSpace, row: int, level: str, removable: Tensor) -> 
                     names.append(unit.name)
                     positions.append(own)
                     blocks.append((number, item.first_token, *unit.blocks))
+                    places.append((item.name(field), unit.tokens[0]))
     stacked = torch.stack(positions) if positions else torch.zeros(0, len(removable), dtype=bool)
-    return Units(names, stacked, blocks)
+    return Units(names, stacked, blocks, places)
 
 
 @dataclass(frozen=True)

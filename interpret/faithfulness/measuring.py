@@ -129,6 +129,7 @@ class Measuring(SaliencyInterpreter):
         """The units that an explanation has scores for and that can be removed, and the scores."""
         rationale = self._rationales[owner] if self._rationales else {}
         names: list[str] = []
+        places: list[tuple[str, int]] = []
         positions: list[Tensor] = []
         scores: list[float] = []
         reasons: list[bool] = []
@@ -143,6 +144,7 @@ class Measuring(SaliencyInterpreter):
                     own = torch.isin(tokens, torch.tensor(members) + item.first_token) & removable
                     if own.any():
                         names.append(given[name].tokens[number])
+                        places.append((name, number))
                         positions.append(own)
                         scores.append(given[name].attributions[number])
                         reasons.append(
@@ -157,7 +159,7 @@ class Measuring(SaliencyInterpreter):
             np.asarray(reasons) if rationale else None,
             None if delta is None or not due else delta / due,
         )
-        return Units(names, torch.stack(positions), [(0,)] * len(names)), scored
+        return Units(names, torch.stack(positions), [(0,)] * len(names), places), scored
 
     def _run(
         self,

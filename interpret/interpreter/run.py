@@ -27,7 +27,7 @@ from ..space.embedding_space import EmbeddingSpace, RowLossError
 from ..space.packing import TokenBudget
 from ..space.prefix.prefix_targets import group_by_text
 from ..space.session import Session
-from ..target.prediction_check import Mismatch, expected_outputs
+from ..target.prediction_check import Mismatch
 from ..target.row_loss import RowLoss
 from ..target.targets import Target
 from .assembly import Attribution, assemble
@@ -195,8 +195,7 @@ class Run:
                 part.index_fields(model.vocab)
             expected = None
             if windows is None and found.outputs:
-                expect = expected_outputs if found.labels is None else found.labels.expected
-                expected = expect(model, instance, found.outputs)
+                expected = found.labels.expected(model, instance, found.outputs)
             prepared.append(Prepared(owner, instance, windows, parts, expected))
         return prepared
 

@@ -23,7 +23,7 @@ from ..target.row_loss import RowLoss
 from ..target.targets import Target
 from .assembly import Attribution
 from .batch_sharing import BatchSharing
-from .labelling import Labelled, label_instances, label_json
+from .labelling import label_instances, label_json
 from .run import Interpretation, Run
 
 
@@ -170,13 +170,15 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         Returns:
             One per input, in order.
         """
-        return self._run(label_json, inputs, predict, progress)
+        run = Run(self, self._sharing, self._checked, len(inputs))
+        return run.interpretations(label_json, inputs, predict, progress)
 
     def interpret_each_instance(
         self, instances: Sequence[Instance], predict: bool = False, progress: bool | None = None
     ) -> list[Interpretation]:
         """As `interpret_each`, for a dataset reader's instances; they are left as they are."""
-        return self._run(label_instances, instances, predict, progress)
+        run = Run(self, self._sharing, self._checked, len(instances))
+        return run.interpretations(label_instances, instances, predict, progress)
 
     def check_settings(self) -> None:
         """Makes sure that the settings fit the model, as far as that is known without an input.
@@ -188,11 +190,10 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
 
     def config(self) -> JsonDict:
         """The interpreter's name and parameters, as they would stand in a config."""
-        told_elsewhere = {"predictor", "target", "token_budget"}
+        left_out = {"predictor", "target", "token_budget"}
         if self.granularity == "token":
-            told_elsewhere.add("granularity")
-        base = allennlp_interpreters.SaliencyInterpreter
-        return describe(self, base, frozenset(told_elsewhere))
+            left_out.add("granularity")
+        return describe(self, allennlp_interpreters.SaliencyInterpreter, frozenset(left_out))
 
     def space(
         self, session: Session, instances: Sequence[Instance], row_loss: RowLoss
@@ -200,16 +201,6 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         """The space that `attribute` is given: its coordinates are the input embeddings, unless a
         method overrides this."""
         return space_of(session, instances, row_loss)
-
-    def _run(
-        self,
-        label: Callable[..., list[Labelled]],
-        inputs: Sequence[Any],
-        predict: bool,
-        progress: bool | None,
-    ) -> list[Interpretation]:
-        run = Run(self, self._sharing, self._checked, len(inputs))
-        return run.interpretations(label, inputs, predict, progress)
 
 
 # One registry for AllenNLP's interpreters and ours: from_params on either class finds both.

@@ -8,7 +8,7 @@ from math import fsum
 
 from allennlp.data import Instance
 
-from ..explanation import Explanation, InputAttribution, JsonDict
+from ..explanation import Explanation, InputAttribution, Interaction, JsonDict
 from ..inputs.texts import text_items
 from ..inputs.token_groups import TokenGroup, group_name, grouped
 
@@ -39,7 +39,12 @@ def to_segments(
         for one in explanation.inputs
     }
     inputs = [_by_group(one, groups[one.field], texts.get(one.field)) for one in explanation.inputs]
-    return replace(explanation, inputs=inputs, target=_target(explanation, groups))
+    return replace(
+        explanation,
+        inputs=inputs,
+        target=_target(explanation, groups),
+        interactions=_interactions(explanation, groups),
+    )
 
 
 def texts_of(instance: Instance) -> dict[str, str]:
@@ -56,12 +61,37 @@ def texts_of(instance: Instance) -> dict[str, str]:
 def _by_group(
     one: InputAttribution, groups: Sequence[TokenGroup], text: str | None
 ) -> InputAttribution:
+    errors = one.standard_errors
     return replace(
         one,
         tokens=[group_name(group, one.tokens, text) for group in groups],
         offsets=[group.span for group in groups],
-        attributions=[fsum(one.attributions[n] for n in group.tokens) for group in groups],
+        attributions=_sums(one.attributions, groups),
+        standard_errors=None if errors is None else _sums(errors, groups),
     )
+
+
+def _sums(numbers: Sequence[float], groups: Sequence[TokenGroup]) -> list[float]:
+    return [fsum(numbers[token] for token in group.tokens) for group in groups]
+
+
+def _interactions(
+    explanation: Explanation, groups: Mapping[str, Sequence[TokenGroup]]
+) -> list[Interaction]:
+    """The interactions of groups: the sums of their tokens'. What tokens of one group do together
+    is part of its score."""
+    number = {
+        (field, token): (field, place)
+        for field, own in groups.items()
+        for place, group in enumerate(own)
+        for token in group.tokens
+    }
+    sums: dict[tuple[tuple[str, int], tuple[str, int]], list[float]] = {}
+    for one in explanation.interactions:
+        first, second = number[one.first], number[one.second]
+        if first != second:
+            sums.setdefault((first, second), []).append(one.value)
+    return [Interaction(first, second, fsum(own)) for (first, second), own in sums.items()]
 
 
 def _target(explanation: Explanation, groups: Mapping[str, Sequence[TokenGroup]]) -> JsonDict:

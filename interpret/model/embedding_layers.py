@@ -281,10 +281,19 @@ def position_tables(transformer: nn.Module) -> list[nn.Embedding]:
     ]
 
 
-def most_positions(transformer: nn.Module) -> float:
-    """How many positions a model has learned; infinite where it has learned none."""
+def most_positions(transformer: nn.Module, outside: type | tuple[type, ...] = ()) -> float:
+    """How many positions a model has learned; infinite where it has learned none.
+
+    Args:
+        transformer: The model.
+        outside: A class of modules whose positions do not count.
+    """
+    holders = [module for module in transformer.modules() if isinstance(module, outside)]
+    left_out = {id(part) for one in holders for part in one.modules()}
     most = float("inf")
     for table in position_tables(transformer):
+        if id(table) in left_out:
+            continue
         # RoBERTa's positions begin behind that of padding, BART's behind two that nobody uses.
         before = 0 if table.padding_idx is None else table.padding_idx + 1
         most = min(most, table.num_embeddings - (getattr(table, "offset", None) or before))

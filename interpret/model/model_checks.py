@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -166,7 +167,7 @@ class GradientPaths:
             yield
             return
         handles = [
-            module.register_forward_hook(self._hook(name), with_kwargs=True)
+            module.register_forward_hook(partial(self._ran_module, name), with_kwargs=True)
             for name, module in self._model.named_modules()
             if not isinstance(module, torch.jit.ScriptModule)
             and not any(module is one for one in passed_over)
@@ -196,44 +197,44 @@ class GradientPaths:
                 "the model as it was before quantisation"
             )
 
-    def _hook(self, name: str) -> Any:
-        def hook(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-            if self._trying or self._lost is not None:
-                return
-            made = list(_floating(output))
-            prefix = f"{name}." if name else ""
-            inside = [one for one in self._without_graph if one.startswith(prefix)]
-            if inside and not made and next(tensors_in(output), None) is not None:
-                # Integer outputs (an index of keys, say) have no derivative anyway.
-                for one in inside:
-                    del self._without_graph[one]
-            elif inside and torch.is_grad_enabled():
-                self._resolve(_nodes(_floating((args, kwargs))), _nodes(made))
-            given = [one for one in _floating((args, kwargs)) if one.requires_grad]
-            if not given:
-                return
-            self._seen = True
-            called = f"the module {name!r}, a {_type(module)}," if name else "the model"
-            cut = not all(one.requires_grad for one in made)
-            if cut and self._varies(module, args, kwargs, output):
-                if torch.is_grad_enabled():
-                    self._lost = called
-                else:
-                    self._without_graph[name] = called
-            self._ran.append(_Ran(called, _nodes(given), _nodes(made)))
-
-        return hook
-
-    def _resolve(self, given: tuple[Node, ...], made: tuple[Node, ...]) -> None:
-        """Decides, after a module has run, whether modules in it that ran without a graph lose the
-        gradient.
-
-        Inside an `autograd.Function` nothing has a graph, but the function has a backward pass of
-        its own: reversible layers, gradient checkpointing.
-        """
-        first, self._without_graph = next(iter(self._without_graph.values())), {}
-        if not _any_node(made, set(given), lambda node: isinstance(node, BackwardCFunction)):
-            self._lost = first
+    def _ran_module(
+        self, name: str, module: nn.Module, args: Any, kwargs: Any, output: Any
+    ) -> None:
+        if self._trying or self._lost is not None:
+            return
+        made = _floating(output)
+        taken = _floating((args, kwargs))
+        prefix = f"{name}." if name else ""
+        inside = [one for one in self._without_graph if one.startswith(prefix)]
+        if inside and not made and next(tensors_in(output), None) is not None:
+            # Integer outputs (an index of keys, say) have no derivative anyway.
+            for one in inside:
+                del self._without_graph[one]
+        elif inside and torch.is_grad_enabled():
+            # Inside an `autograd.Function` nothing has a graph, but the function has a backward
+            # pass of its own: reversible layers, gradient checkpointing.
+            first, self._without_graph = next(iter(self._without_graph.values())), {}
+            before = set(_nodes(taken))
+            if not _any_node(_nodes(made), before, lambda one: isinstance(one, BackwardCFunction)):
+                self._lost = first
+        given = [one for one in taken if one.requires_grad]
+        if not given:
+            return
+        self._seen = True
+        called = "the model"
+        if name:
+            # Other libraries' layers have the same names as torch's.
+            kind = type(module)
+            known = kind.__module__.startswith("torch.nn.")
+            of = kind.__name__ if known else f"{kind.__module__}.{kind.__qualname__}"
+            called = f"the module {name!r}, a {of},"
+        cut = not all(one.requires_grad for one in made)
+        if cut and self._varies(module, args, kwargs, output):
+            if torch.is_grad_enabled():
+                self._lost = called
+            else:
+                self._without_graph[name] = called
+        self._ran.append(_Ran(called, _nodes(given), _nodes(made)))
 
     def _varies(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> bool:
         """Whether an output without a gradient depends on the values of the inputs. One that is
@@ -309,15 +310,6 @@ def _nodes(tensors: Iterable[Tensor]) -> tuple[Node, ...]:
     return tuple(one.grad_fn for one in tensors if one.grad_fn is not None)
 
 
-def _floating(value: Any) -> Iterator[Tensor]:
+def _floating(value: Any) -> list[Tensor]:
     """The floating tensors in a module's arguments or outputs."""
-    return (one for one in tensors_in(value) if one.is_floating_point())
-
-
-def _type(module: nn.Module) -> str:
-    """A module's type, with where it is from unless that is torch.nn: other libraries' layers have
-    the same names."""
-    kind = type(module)
-    if kind.__module__.startswith("torch.nn."):
-        return kind.__name__
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return [one for one in tensors_in(value) if one.is_floating_point()]

@@ -126,8 +126,18 @@ class _Contents:
             return value.values()
         elif isinstance(value, (list, tuple, set)):
             return value
+        elif isinstance(value, torch.jit.ScriptModule):
+            pass  # copied as one, with its weights
+        elif isinstance(value, nn.Module) and uncompiled(value) is not value:
+            self.replaced[id(value)] = uncompiled(value)
+            return [uncompiled(value)]
         elif isinstance(value, nn.Module):
-            return self._opened_module(value)
+            if _leads_to_module(type(value).forward, of_globals=False):
+                self.unknown.append((value, "the closure of the method forward"))
+            own = vars(value).get("forward")
+            if own is not None and not _is_own_method(own, value):
+                self.unknown.append((value, "the wrapped forward"))
+            return [one for name, one in vars(value).items() if name != "_compiled_call_impl"]
         elif isinstance(value, Metric):
             return vars(value).values()
         elif isinstance(value, types.FunctionType) and _COMPILED in vars(value):
@@ -143,24 +153,6 @@ class _Contents:
             if not isinstance(value, Tensor) and _leads_to_module(value, of_objects=True):
                 self.unknown.append((owner, f"a {type(value).__name__}"))
         return []
-
-    def _opened_module(self, module: nn.Module) -> Iterable[Any]:
-        if isinstance(module, torch.jit.ScriptModule):
-            # Copied as one, with its weights.
-            return []
-        held = vars(module)
-        original = uncompiled(module)
-        if original is not module:
-            self.replaced[id(module)] = original
-            return [original]
-        if _leads_to_module(type(module).forward, of_globals=False):
-            self.unknown.append((module, "the closure of the method forward"))
-        if "forward" in held:
-            method = held["forward"]
-            bound = isinstance(method, types.MethodType) and method.__self__ is module
-            if not bound or getattr(type(module), method.__name__, None) is not method.__func__:
-                self.unknown.append((module, "the wrapped forward"))
-        return [one for name, one in held.items() if name != "_compiled_call_impl"]
 
 
 class _Memo(dict[int, Any]):
@@ -250,6 +242,12 @@ def uncompiled(module: nn.Module) -> nn.Module:
             module = module._modules["_orig_mod"]  # type: ignore[assignment]
         else:
             return module
+
+
+def _is_own_method(method: Any, module: nn.Module) -> bool:
+    """Whether something is a method of a module's own class, bound to the module."""
+    bound = isinstance(method, types.MethodType) and method.__self__ is module
+    return bound and getattr(type(module), method.__name__, None) is method.__func__
 
 
 def _is_wrapper(value: Any) -> bool:

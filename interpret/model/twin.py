@@ -20,6 +20,7 @@ from allennlp.training.metrics import Metric
 from torch import Tensor, nn
 
 from ..errors import InterpretationError
+from ..nested import mapped
 from .model_checks import GradientPaths, RandomPasses
 from .private_copy import private_copy
 from .stray_calls import refuse_stray_calls
@@ -186,14 +187,10 @@ def _return_floats(model: Model) -> None:
     # AllenNLP returns predictions as numpy arrays, and numpy has no bfloat16.
     readable = model.make_output_human_readable
 
+    def widened(value: Tensor) -> Tensor:
+        return value.float() if value.dtype is torch.bfloat16 else value
+
     def make_output_human_readable(output_dict: dict[str, Any]) -> dict[str, Any]:
-        return _widened(readable(_widened(output_dict)))
+        return mapped(readable(mapped(output_dict, widened)), widened)
 
     model.make_output_human_readable = make_output_human_readable  # type: ignore[method-assign]
-
-
-def _widened(outputs: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.float() if getattr(value, "dtype", None) is torch.bfloat16 else value
-        for name, value in outputs.items()
-    }

@@ -7,7 +7,7 @@ from typing import Any
 from allennlp.data import Instance
 
 from allennlp_saliency.interpret.explanation import JsonDict
-from allennlp_saliency.interpret.interpreter.input_keys import misses, place_of
+from allennlp_saliency.interpret.interpreter.reading import misses, place_of
 from allennlp_saliency.interpret.space.packing import let_go, out_of_memory
 from allennlp_saliency.predictors.saliency.json_lines import InputLine, to_jsonable
 

@@ -24,7 +24,7 @@ import allennlp_saliency.interpret  # noqa: F401  registers the interpreters und
 from allennlp_saliency.interpret import checks
 from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explanation import Explanation, JsonDict
-from allennlp_saliency.interpret.interpreter.input_keys import InputKeys
+from allennlp_saliency.interpret.interpreter.reading import InputKeys
 from allennlp_saliency.interpret.space.packing import let_go
 from allennlp_saliency.predictors.saliency.error_lines import ErrorLine, error_line, message
 from allennlp_saliency.predictors.saliency.factory import interpreter_of, unknown, wrapped

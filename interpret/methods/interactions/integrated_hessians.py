@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ... import checks
 from ...coalitions.units import Units, units_of
 from ...errors import InterpretationError
+from ...explanation import Interaction
 from ...interpreter.assembly import Attribution
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...space.embedding_space import EmbeddingSpace
@@ -62,7 +63,7 @@ class IntegratedHessians(BaselineMethod):
             scores[row] = by_position
             interactions.append(
                 [
-                    (i, j, float(2 * gamma[i, j]))
+                    Interaction(own.places[i], own.places[j], float(2 * gamma[i, j]))
                     for i in range(len(own))
                     for j in range(i + 1, len(own))
                 ]
@@ -71,8 +72,8 @@ class IntegratedHessians(BaselineMethod):
         return Attribution(
             scores,
             space.evaluate(baseline, rows),
-            details=[{"interactions": own} for own in interactions],
             remedies=["take more steps"] * len(units),
+            interactions=interactions,
         )
 
     def _instance(

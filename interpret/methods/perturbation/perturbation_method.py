@@ -13,7 +13,7 @@ from ... import checks
 from ...coalitions.embedding_game import EmbeddingGame
 from ...coalitions.game import Estimator, UnitScores, play
 from ...coalitions.units import Units, units_of
-from ...explanation import JsonDict
+from ...explanation import Interaction
 from ...interpreter.assembly import Attribution
 from ...space.embedding_space import EmbeddingSpace
 from ..path.baseline_method import BaselineMethod
@@ -61,11 +61,23 @@ class PerturbationMethod(BaselineMethod):
         game = EmbeddingGame(space, units, baseline)
         found = play(game, [self._estimator_of(own) for own in units])
         empty = [one.empty_value for one in found]
+        errors = [
+            np.full(len(own), np.nan) if one.standard_errors is None else one.standard_errors
+            for one, own in zip(found, units, strict=True)
+        ]
         return Attribution(
             game.spread([one.scores for one in found]),
             torch.tensor(empty, dtype=torch.float64) if self.complete else None,
-            details=[_details(*pair) for pair in zip(found, units, strict=True)],
+            details=[one.details for one in found],
             warnings=[one.warnings for one in found],
+            standard_errors=game.spread(errors),
+            interactions=[
+                [
+                    Interaction(own.places[i], own.places[j], value)
+                    for i, j, value in one.interactions
+                ]
+                for one, own in zip(found, units, strict=True)
+            ],
         )
 
     def _estimator_of(self, units: Units) -> Estimator:
@@ -76,10 +88,3 @@ def _no_units() -> Estimator:
     """An input whose text is empty: there is nothing to remove."""
     values = yield np.ones((1, 0), dtype=bool)
     return UnitScores(np.zeros(0), empty_value=float(values[0]))
-
-
-def _details(found: UnitScores, units: Units) -> JsonDict:
-    errors = found.standard_errors
-    if errors is None:
-        return found.details
-    return {**found.details, "standard_errors": [float(error) for error in errors]}

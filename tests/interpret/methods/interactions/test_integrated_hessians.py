@@ -29,7 +29,7 @@ def smooth(x: Tensor) -> Tensor:
 
 
 def pairs(explanation: Any) -> dict[tuple[int, int], float]:
-    return {(i, j): value for i, j, value in explanation.details["interactions"]}
+    return {(one.first[1], one.second[1]): one.value for one in explanation.interactions}
 
 
 def test_a_product_in_closed_form() -> None:
