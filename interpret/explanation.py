@@ -63,7 +63,10 @@ class InputAttribution:
     def to_json(self) -> JsonDict:
         """The value as a JSON object."""
         offsets = [None if span is None else list(span) for span in self.offsets]
-        return {**asdict(self), "offsets": offsets}
+        values = {**asdict(self), "offsets": offsets}
+        if self.standard_errors is None:
+            del values["standard_errors"]
+        return values
 
     @classmethod
     def from_json(cls, json: JsonDict) -> InputAttribution:
@@ -83,7 +86,7 @@ class InputAttribution:
                 unassigned=float(json.get("unassigned", 0.0)),
                 standard_errors=None if errors is None else [float(error) for error in errors],
             )
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+        except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
             raise ExplanationFormatError(f"not an input attribution: {error!r}") from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,8 @@ from ..errors import InterpretationError
 from ..explanation import Explanation, InputAttribution, JsonDict
 from ..inputs.texts import TextItem, text_items, token_spans
 from ..interpreter.assembly import Attribution
-from ..interpreter.labelling import Labelled
-from ..interpreter.run import Interpretation, Prepared, Run
+from ..interpreter.labelling import label_json
+from ..interpreter.run import Prepared, Run
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..registry import construct
 from ..space.baselines import Baseline
@@ -80,11 +80,13 @@ class Measuring(SaliencyInterpreter):
         Returns:
             Per input the measurements of each of its explanations, in order, or why there are none.
         """
+        run = _PlacedRun(self, self._sharing, self._checked, len(inputs))
+        self._places = run.places
         return [
             [explanation.details["measured"] for explanation in one.explanations]
             if one.error is None
             else one.error
-            for one in self.interpret_each(inputs, progress=progress)
+            for one in run.interpretations(label_json, inputs, False, progress)
         ]
 
     @property
@@ -160,17 +162,6 @@ class Measuring(SaliencyInterpreter):
             None if delta is None or not due else delta / due,
         )
         return Units(names, torch.stack(positions), [(0,)] * len(names), places), scored
-
-    def _run(
-        self,
-        label: Callable[..., list[Labelled]],
-        inputs: Sequence[Any],
-        predict: bool,
-        progress: bool | None,
-    ) -> list[Interpretation]:
-        run = _PlacedRun(self, self._sharing, self._checked, len(inputs))
-        self._places = run.places
-        return run.interpretations(label, inputs, predict, progress)
 
 
 class _PlacedRun(Run):

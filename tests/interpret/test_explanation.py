@@ -100,7 +100,7 @@ def test_what_does_not_line_up_is_refused(changes: dict[str, Any]) -> None:
 
 
 def test_lengths_are_named() -> None:
-    with pytest.raises(ValueError, match="2 tokens, 2 offsets and 1 attributions"):
+    with pytest.raises(ValueError, match="2 tokens, 2 offsets, 1 attributions and 1 standard"):
         attribution(attributions=[1.0])
 
 
