@@ -32,7 +32,7 @@ def lasso(masks: Coalitions, values: Floats, penalty: float) -> tuple[Floats, Fl
     scale = masks.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     standardised = (masks - masks.mean(axis=0)) / scale
-    model = Lasso(alpha=penalty, max_iter=10_000).fit(standardised, values)
+    model = Lasso(alpha=penalty, max_iter=10_000, random_state=0).fit(standardised, values)
     return np.asarray(model.coef_, dtype=np.float64) / scale, penalty / scale
 
 
