@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,36 +23,26 @@ class Task:
     mapping: str
     suffix: str
 
+    @classmethod
+    def of(cls, head: str) -> Task:
+        """By what classes with a head for it are called, `BertFor` and then `head`."""
+        words = re.sub("([a-z])([A-Z])", r"\1_\2", head).upper()
+        return cls(f"AutoModelFor{head}", f"MODEL_FOR_{words}_MAPPING_NAMES", f"For{head}")
+
 
 # Sequence to sequence before the language models: BART's class is in several tables.
 TASKS = {
-    "text-classification": Task(
-        "AutoModelForSequenceClassification",
-        "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
-        "ForSequenceClassification",
-    ),
-    "token-classification": Task(
-        "AutoModelForTokenClassification",
-        "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
-        "ForTokenClassification",
-    ),
-    "question-answering": Task(
-        "AutoModelForQuestionAnswering",
-        "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES",
-        "ForQuestionAnswering",
-    ),
-    "multiple-choice": Task(
-        "AutoModelForMultipleChoice",
-        "MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES",
-        "ForMultipleChoice",
-    ),
+    "text-classification": Task.of("SequenceClassification"),
+    "token-classification": Task.of("TokenClassification"),
+    "question-answering": Task.of("QuestionAnswering"),
+    "multiple-choice": Task.of("MultipleChoice"),
     "seq2seq": Task(
         "AutoModelForSeq2SeqLM",
         "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES",
         "ForConditionalGeneration",
     ),
-    "causal-lm": Task("AutoModelForCausalLM", "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "ForCausalLM"),
-    "masked-lm": Task("AutoModelForMaskedLM", "MODEL_FOR_MASKED_LM_MAPPING_NAMES", "ForMaskedLM"),
+    "causal-lm": Task.of("CausalLM"),
+    "masked-lm": Task.of("MaskedLM"),
 }
 
 
@@ -70,18 +61,20 @@ def tasks_of(class_name: str | None) -> list[str]:
     return found or endings[:1]
 
 
-def task_of(class_name: str | None) -> str | None:
-    """The task of a model's class, None where the name does not say."""
-    return next(iter(tasks_of(class_name)), None)
+def auto_class(task: str) -> Any:
+    """The class of transformers that loads models for a task."""
+    import transformers
+
+    return getattr(transformers, TASKS[task].auto)
 
 
-def checked_task(task: str | None, found: str | None, class_name: str | None) -> str:
-    """The task that is asked for, or that the model's class says.
+def checked_task(task: str | None, known: list[str], class_name: str | None) -> str:
+    """The task that is asked for, or the first of those that the model's class has.
 
     Raises:
-        InterpretationError: If there is no such task, or no saying which.
+        InterpretationError: If there is no such task, or the class has none.
     """
-    chosen = task or found
+    chosen = task or next(iter(known), None)
     if chosen in TASKS:
         return str(chosen)
     what = f"there is no task {task!r}" if task else f"{class_name} does not say what it is for"
@@ -89,10 +82,3 @@ def checked_task(task: str | None, found: str | None, class_name: str | None) ->
         f"{what}; name one of {', '.join(TASKS)}: from_pretrained(model, task=…), with a model "
         "that has a head for it"
     )
-
-
-def auto_class(task: str) -> Any:
-    """The class of transformers that loads models for a task."""
-    import transformers
-
-    return getattr(transformers, TASKS[task].auto)
