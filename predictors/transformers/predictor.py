@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import JsonDict
 from allennlp.data import DatasetReader, Instance, Vocabulary
+from allennlp.data.fields import LabelField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import nn
@@ -18,10 +19,12 @@ from torch import nn
 from allennlp_saliency.interpret.model.holders import within
 from allennlp_saliency.interpret.model.twin import Twin
 
+from .generation.generation import TokenModel
 from .loading import find_task, load_model, load_tokenizer
 from .model.default_baseline import default_baseline
 from .model.model import TransformersModel
 from .texts.json_input import Kind, taken
+from .texts.reader import TransformersReader
 
 
 class TransformersPredictor(Predictor):
@@ -45,6 +48,7 @@ class TransformersPredictor(Predictor):
     reads: ClassVar[Mapping[str, Kind]]
 
     _model: TransformersModel
+    _dataset_reader: TransformersReader
 
     def __init__(
         self,
@@ -55,14 +59,16 @@ class TransformersPredictor(Predictor):
         stride: int | None = None,
         max_length: int | None = None,
     ) -> None:
-        given = {"policy": overlong, "stride": stride, "max_length": max_length}
-        changed = {name: value for name, value in given.items() if value is not None}
-        if changed:
-            # The reader may be somebody else's too.
-            reader: Any = copy.copy(dataset_reader)
-            reader.overlong = replace(reader.overlong, **changed)
-            dataset_reader = reader
         super().__init__(model, dataset_reader, frozen)
+        given = {"policy": overlong, "stride": stride, "max_length": max_length}
+        changed: Any = {name: value for name, value in given.items() if value is not None}
+        if changed:
+            self._change_reader(overlong=replace(self._dataset_reader.overlong, **changed))
+
+    def _change_reader(self, **attributes: Any) -> None:
+        """Changes attributes of a copy of the reader, which may serve other predictors."""
+        self._dataset_reader = copy.copy(self._dataset_reader)
+        vars(self._dataset_reader).update(attributes)
 
     @classmethod
     def from_pretrained(
@@ -81,9 +87,9 @@ class TransformersPredictor(Predictor):
         """A predictor of a Hugging Face model.
 
         Args:
-            model: A folder, a hub id or a model object, which is put in evaluation mode, as
-                AllenNLP's predictors do with theirs. Of one that was compiled or spread by
-                `DataParallel` the model in it is run.
+            model: A folder, a hub id or a model object, which is put in evaluation mode, as by
+                any predictor of AllenNLP. Of one that was compiled or spread by `DataParallel`
+                the model in it is run.
             tokenizer: A folder, a hub id or a tokenizer object; None for the model's own.
             task: "text-classification", "token-classification", "question-answering",
                 "multiple-choice", "masked-lm", "causal-lm" or "seq2seq"; None for what the
@@ -98,20 +104,22 @@ class TransformersPredictor(Predictor):
                 what fits.
             max_length: How many tokens the model is to take at most; None for as many as it has
                 positions.
-            no_answer: Of question answering, whether a passage may have no answer, as models
-                trained on SQuAD 2 can say; a number is by how much that has to exceed the best
-                answer.
+            no_answer: For question answering, whether a passage may have no answer, as for models
+                trained on SQuAD 2; a number is by how much that has to exceed the best answer.
             loading: What else transformers' `from_pretrained` takes (`revision`, `device_map`).
 
         Raises:
-            InterpretationError: If there is no saying what the model is for, or which tokenizer
-                it goes with.
+            InterpretationError: If it is not known what the model is for, or which tokenizer it
+                goes with.
             ConfigurationError: If there is no such `overlong`, a number is out of range, or
-                `no_answer` is asked of another task.
+                `no_answer` is given for another task.
         """
         if isinstance(model, nn.Module):
             model = within(model)
         task = find_task(model, task)
+        own = {} if no_answer is None else {"no_answer": no_answer}
+        if own and task != "question-answering":
+            raise ConfigurationError(f"no_answer is for question answering, not for {task}")
         own_tokenizer = load_tokenizer(tokenizer, model)
         loaded = load_model(model, task, dtype, **loading)
         if device is not None:
@@ -119,12 +127,9 @@ class TransformersPredictor(Predictor):
         name = f"transformers-{task}"
         long = {"overlong": overlong, "stride": stride, "max_length": max_length}
         reader = DatasetReader.by_name(name)(own_tokenizer, **long)
-        arguments = {"tokenizer": own_tokenizer} if task in _NAMED_BY_TOKENS else {}
-        made = Model.by_name(name)(Vocabulary(), loaded, **arguments)
-        own = {} if no_answer is None else {"no_answer": no_answer}
-        if own and task != "question-answering":
-            raise ConfigurationError(f"no_answer is for question answering, not for {task}")
-        predictor = Predictor.by_name(name)(made, reader, **own)
+        kind = Model.by_name(name)
+        of_tokens = {"tokenizer": own_tokenizer} if issubclass(kind, TokenModel) else {}
+        predictor = Predictor.by_name(name)(kind(Vocabulary(), loaded, **of_tokens), reader, **own)
         assert isinstance(predictor, TransformersPredictor)
         return predictor
 
@@ -140,9 +145,8 @@ class TransformersPredictor(Predictor):
     def default_baseline(self) -> str:
         """The baseline that methods compare with unless one is named: "zero" where the model has a
         value there, "mean" where it normalises its embeddings before anything is added to them."""
-        reader: Any = self._dataset_reader
         twin: Any = Twin(self).model
-        return default_baseline(twin.transformer, reader._tokenizer)
+        return default_baseline(twin.transformer, self._dataset_reader._tokenizer)
 
     def get_interpretable_layer(self) -> nn.Module:
         """The layer that embeds token ids."""
@@ -153,4 +157,8 @@ class TransformersPredictor(Predictor):
         return self._model.embedding
 
 
-_NAMED_BY_TOKENS = frozenset({"masked-lm", "causal-lm", "seq2seq"})
+def labelled(instance: Instance, label: int) -> Instance:
+    """A copy of an instance with the index of a label."""
+    copied = instance.duplicate()
+    copied.add_field("label", LabelField(label, skip_indexing=True))
+    return copied

@@ -17,7 +17,7 @@ from allennlp_saliency.interpret.model.twin import place
 
 from ..loading import load_model
 from ..texts.long_texts import ReadsLongTexts
-from ..texts.token_sequence import TokenSequence
+from ..texts.token_sequence import TokenSequence, joined
 from .label_vocabulary import NAMESPACE, LabelVocabulary
 from .unpadded import PaddingCheck
 
@@ -39,6 +39,10 @@ class TransformersModel(ReadsLongTexts):
     """
 
     task: ClassVar[str]
+    #: The text fields that it joins, in the order in which it reads them; some may be missing.
+    text_fields: ClassVar[tuple[str, ...]] = ("sentence",)
+    #: Whether its head reads one position of the sequence alone.
+    pools: ClassVar[bool] = False
 
     # An archive may have them in the transformer's own folder.
     authorized_missing_keys: ClassVar[list[str]] = [r"^transformer\."]
@@ -55,7 +59,7 @@ class TransformersModel(ReadsLongTexts):
                 f"{type(self.transformer).__name__} takes no input_ids but "
                 f"{', '.join(sorted(self._takes))}; it is no model of text alone"
             )
-        self.vocab = self.label_vocabulary(vocab)
+        self.vocab = self.label_vocabulary()
         self._padding = PaddingCheck(place(self)[1], self.sees_padding)
 
     @property
@@ -68,7 +72,7 @@ class TransformersModel(ReadsLongTexts):
         """As any model's; a model that sees padding is given none."""
         return self._padding.run(instances, super().forward_on_instances)
 
-    def label_vocabulary(self, vocab: Vocabulary) -> Vocabulary:
+    def label_vocabulary(self) -> Vocabulary:
         """The names of what the model predicts: those of its config."""
         return LabelVocabulary({int(i): name for i, name in self.config.id2label.items()})
 
@@ -98,7 +102,13 @@ class TransformersModel(ReadsLongTexts):
         Args:
             fields: The arguments of `forward`.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not implement joined_texts()")
+        names = [name for name in self.text_fields if fields.get(name) is not None]
+        given = {name: fields[name] for name in names}
+        return [joined(given, self.padding_id, left=self.reads_last)]
+
+    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
+        """All its texts."""
+        return [name for name in self.text_fields if name in instance.fields], {}
 
     def run(self, sequence: TokenSequence, **more: Any) -> Any:
         """The Hugging Face model's outputs for sequences of ids.
@@ -132,8 +142,8 @@ class TransformersModel(ReadsLongTexts):
 
     @property
     def reads_last(self) -> bool:
-        """Whether a head reads the last position itself, so that padding has to go before it."""
-        return getattr(self.config, "summary_type", None) == "last"
+        """Whether the head reads the last position itself, so that padding has to go before it."""
+        return self.pools and getattr(self.config, "summary_type", None) == "last"
 
     @property
     def padding_id(self) -> int:
@@ -151,10 +161,10 @@ class TransformersModel(ReadsLongTexts):
         Raises:
             InterpretationError: If they are too many.
         """
-        if length > self._most_positions:
+        if length > self.most_tokens():
             raise InterpretationError(
                 f"the text has {length} tokens, and {type(self.transformer).__name__} takes at "
-                f"most {self._most_positions:.0f}; shorten it"
+                f"most {self.most_tokens():.0f}; shorten it"
             )
 
     def most_tokens(self) -> float:

@@ -7,7 +7,7 @@ import numpy
 import torch
 import torch.nn.functional as F
 from allennlp.data import DatasetReader, Instance, TextFieldTensors, Vocabulary
-from allennlp.data.fields import LabelField, ListField
+from allennlp.data.fields import ListField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import Tensor
@@ -17,7 +17,7 @@ from allennlp_saliency.interpret.contracts import Windows
 
 from ..model.label_vocabulary import LabelVocabulary
 from ..model.model import TransformersModel
-from ..predictor import TransformersPredictor
+from ..predictor import TransformersPredictor, labelled
 from ..texts.json_input import TEXT, TEXTS
 from ..texts.long_texts import mean_probabilities
 from ..texts.reader import TransformersReader
@@ -49,17 +49,12 @@ class TransformersMultipleChoiceReader(TransformersReader):
                     f"choice {number} of 'choices' (counted from 0), {choices[number]!r}, has no "
                     "tokens, so there is nothing to choose; give it a text or leave it out"
                 )
-        return Instance(
-            {
-                "prompt": self.text_field(pairs[0][0], prompt),
-                "choices": ListField(
-                    [
-                        self.text_field(second, choice)
-                        for (_, second), choice in zip(pairs, choices, strict=True)
-                    ]
-                ),
-            }
-        )
+        fields = [
+            self.text_field(second, choice)
+            for (_, second), choice in zip(pairs, choices, strict=True)
+        ]
+        first, _ = pairs[0]
+        return Instance({"prompt": self.text_field(first, prompt), "choices": ListField(fields)})
 
 
 @Model.register("transformers-multiple-choice")
@@ -67,17 +62,13 @@ class TransformersMultipleChoice(TransformersModel):
     """A Hugging Face model with a head for multiple choice.
 
     Choices are called by their numbers, from `"0"`.
-
-    Args:
-        vocab: Not used.
-        model_name: A folder, a hub id or a model object.
-        dtype: The floating type of the weights; None as they are.
     """
 
     task = "multiple-choice"
     default_predictor = "transformers-multiple-choice"
+    pools = True
 
-    def label_vocabulary(self, vocab: Vocabulary) -> Vocabulary:
+    def label_vocabulary(self) -> Vocabulary:
         """Numbers."""
         return LabelVocabulary({number: str(number) for number in range(_MOST_CHOICES)})
 
@@ -145,13 +136,5 @@ class TransformersMultipleChoicePredictor(TransformersPredictor):
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, numpy.ndarray]
     ) -> list[Instance]:
-        """The instance with its best choice.
-
-        Args:
-            instance: What the reader made of the input.
-            outputs: The model's outputs for it; `logits` is `(choices,)`.
-        """
-        copy = instance.duplicate()
-        best = int(numpy.argmax(outputs["logits"]))
-        copy.add_field("label", LabelField(best, skip_indexing=True))
-        return [copy]
+        """The instance with its best choice; the outputs' `logits` are `(choices,)`."""
+        return [labelled(instance, int(numpy.argmax(outputs["logits"])))]

@@ -1,13 +1,12 @@
 """Extractive question answering: why the answer stands here."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from allennlp.data import DatasetReader, Instance, TextFieldTensors
-from allennlp.data.fields import MetadataField, SpanField, TensorField, TextField
+from allennlp.data.fields import MetadataField, SpanField, TensorField
 from allennlp.data.fields.field import Field
 from allennlp.models import Model
 from allennlp.predictors import Predictor
@@ -19,10 +18,8 @@ from allennlp_saliency.interpret.contracts import Windows
 from ..model.model import TransformersModel
 from ..predictor import TransformersPredictor
 from ..texts.json_input import SWITCH, TEXT
-from ..texts.long_texts import Spans
-from ..texts.overlong import LongText, Overlong
+from ..texts.overlong import LongText, Overlong, Spans
 from ..texts.reader import TransformersReader
-from ..texts.token_sequence import TokenSequence, joined
 from .no_answer import END, START, no_answer_logits, no_answer_loss, no_answer_place, threshold_of
 
 
@@ -75,16 +72,11 @@ class TransformersQuestionAnsweringReader(TransformersReader):
 
 @Model.register("transformers-question-answering")
 class TransformersQuestionAnswerer(TransformersModel):
-    """A Hugging Face model with a head for extractive question answering.
-
-    Args:
-        vocab: Not used.
-        model_name: A folder, a hub id or a model object.
-        dtype: The floating type of the weights; None as they are.
-    """
+    """A Hugging Face model with a head for extractive question answering."""
 
     task = "question-answering"
     default_predictor = "transformers-question-answering"
+    text_fields = ("question", "passage")
 
     def forward(
         self,
@@ -142,11 +134,6 @@ class TransformersQuestionAnswerer(TransformersModel):
             outputs["loss"] = loss.mean()
         return outputs
 
-    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
-        """The question and the passage as one sequence."""
-        given = {name: fields[name] for name in ("question", "passage")}
-        return [joined(given, self.padding_id)]
-
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
         """The passage; the question stays as it is."""
         question: Any = instance["question"]
@@ -157,8 +144,7 @@ class TransformersQuestionAnswerer(TransformersModel):
     ) -> list[Spans]:
         """An answer is explained in the window that it was found in."""
         spans = super().spans(instance, texts, room, wanted)
-        metadata: Any = instance.fields.get("metadata")
-        number = metadata.metadata.get("window") if metadata is not None else None
+        number = _known(instance).get("window")
         return spans if number is None else [spans[number]]
 
     def field_of_window(self, name: str, field: Field, places: Sequence[int]) -> Field:
@@ -179,9 +165,7 @@ class TransformersQuestionAnswerer(TransformersModel):
         tokens of the passage that are not in it; of no answer those of the window where they are
         lowest, `no_answer_window`."""
         number = max(range(len(outputs)), key=lambda n: _score(outputs[n]))
-        passage, metadata = instance["passage"], instance["metadata"]
-        assert isinstance(passage, TextField)
-        assert isinstance(metadata, MetadataField)
+        passage: Any = instance["passage"]
         places = cut.windows[number].places["passage"]
         logits = {}
         for name in _LOGITS:
@@ -190,7 +174,7 @@ class TransformersQuestionAnswerer(TransformersModel):
         # There is an answer if any window has one.
         least = min(range(len(outputs)), key=lambda n: outputs[n][START] + outputs[n][END])
         none = {name: torch.as_tensor(outputs[least][name]) for name in (START, END)}
-        known = self.readable(**logits, **none, metadata=metadata.metadata)
+        known = self.readable(**logits, **none, metadata=_known(instance))
         return {**known, "no_answer_window": least}
 
     def found_in(self, cut: Windows, outputs: Mapping[str, Any]) -> int:
@@ -204,30 +188,22 @@ class TransformersQuestionAnswerer(TransformersModel):
         """Adds `best_span`, the first and last token of the answer in the passage,
         `best_span_str`, its text, `best_span_characters`, where that stands, and `no_answer`,
         whether there is none: then the text is empty and stands nowhere."""
-        starts, ends = output_dict["span_start_logits"], output_dict["span_end_logits"]
+        starts, ends = (output_dict[name] for name in _LOGITS)
         spans = [_best(*pair) for pair in zip(starts, ends, strict=True)]
         output_dict["best_span"] = spans
-        known = output_dict.pop("metadata", None)
-        if known is not None:
-            places = [
-                (one["token_offsets"][a][0], one["token_offsets"][b][1])
-                for one, (a, b) in zip(known, spans, strict=True)
-            ]
-            none = [
-                one["no_answer"] is not None
-                and float(output_dict[START][row] + output_dict[END][row])
-                - float(starts[row][spans[row][0]] + ends[row][spans[row][1]])
-                > one["no_answer"]
-                for row, one in enumerate(known)
-            ]
-            output_dict["no_answer"] = none
-            output_dict["best_span_characters"] = [
-                None if nothing else place for nothing, place in zip(none, places, strict=True)
-            ]
-            output_dict["best_span_str"] = [
-                "" if nothing else one["original_passage"][a:b]
-                for nothing, one, (a, b) in zip(none, known, places, strict=True)
-            ]
+        metadata = output_dict.pop("metadata", None)
+        if metadata is None:
+            return output_dict
+        output_dict.update(no_answer=[], best_span_characters=[], best_span_str=[])
+        for row, (known, (first, last)) in enumerate(zip(metadata, spans, strict=True)):
+            more = float(output_dict[START][row] + output_dict[END][row])
+            more -= float(starts[row][first] + ends[row][last])
+            none = known["no_answer"] is not None and more > known["no_answer"]
+            start, end = known["token_offsets"][first][0], known["token_offsets"][last][1]
+            output_dict["no_answer"].append(none)
+            output_dict["best_span_characters"].append(None if none else (start, end))
+            answer = "" if none else known["original_passage"][start:end]
+            output_dict["best_span_str"].append(answer)
         return output_dict
 
 
@@ -262,10 +238,7 @@ class TransformersQuestionAnsweringPredictor(TransformersPredictor):
     ) -> None:
         super().__init__(model, dataset_reader, *args, **kwargs)
         if no_answer is not None:
-            # The reader may be somebody else's too.
-            reader: Any = copy.copy(self._dataset_reader)
-            reader.no_answer = threshold_of(no_answer)
-            self._dataset_reader = reader
+            self._change_reader(no_answer=threshold_of(no_answer))
 
     @property
     def default_target(self) -> str:
@@ -275,33 +248,32 @@ class TransformersQuestionAnsweringPredictor(TransformersPredictor):
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, Any]
     ) -> list[Instance]:
-        """The instance with its best answer.
-
-        Args:
-            instance: What the reader made of the input.
-            outputs: The model's outputs for it.
-        """
-        metadata: Any = instance["metadata"]
-        known = metadata.metadata
+        """The instance with its best answer: `best_span` of the outputs, or `no_answer`."""
+        known = _known(instance)
         none = bool(outputs["no_answer"])
-        text = "passage"
-        start, end = outputs["best_span"]
+        text, (start, end) = "passage", outputs["best_span"]
         if none:
             text, start = known["no_answer_place"]
             end = start
-        labelled = instance.duplicate()
-        within: Any = labelled[text]
-        labelled.add_field("answer", SpanField(int(start), int(end), within))
+        copied = instance.duplicate()
+        within: Any = copied[text]
+        copied.add_field("answer", SpanField(int(start), int(end), within))
         if known["no_answer"] is not None:
-            labelled.add_field("no_answer", TensorField(torch.tensor([int(none)])))
+            copied.add_field("no_answer", TensorField(torch.tensor([int(none)])))
         cut = self._model.windows_of(instance)
         if cut is not None:
             found = outputs["no_answer_window"] if none else self._model.found_in(cut, outputs)
-            labelled.fields["metadata"] = MetadataField({**known, "window": found})
-        return [labelled]
+            copied.fields["metadata"] = MetadataField({**known, "window": found})
+        return [copied]
 
 
 _LOGITS = ("span_start_logits", "span_end_logits")
+
+
+def _known(instance: Instance) -> dict[str, Any]:
+    """What the reader noted of an instance; nothing where it has no metadata."""
+    metadata: Any = instance.fields.get("metadata")
+    return {} if metadata is None else metadata.metadata
 
 
 def _score(outputs: Mapping[str, Any]) -> float:

@@ -28,10 +28,8 @@ from ..model.label_vocabulary import NAMESPACE
 from ..model.model import TransformersModel, at_places
 from ..predictor import TransformersPredictor
 from ..texts.json_input import TEXT
-from ..texts.long_texts import Spans
-from ..texts.overlong import LongText, Overlong, window_around, window_of_most_context
+from ..texts.overlong import LongText, Overlong, Spans, window_around, window_of_most_context
 from ..texts.reader import TransformersReader
-from ..texts.token_sequence import TokenSequence, joined
 
 OUTSIDE = "O"
 
@@ -60,13 +58,7 @@ class TransformersTokenClassificationReader(TransformersReader):
 
 @Model.register("transformers-token-classification")
 class TransformersTokenClassifier(TransformersModel):
-    """A Hugging Face model with a head for token classification.
-
-    Args:
-        vocab: Not used.
-        model_name: A folder, a hub id or a model object.
-        dtype: The floating type of the weights; None as they are.
-    """
+    """A Hugging Face model with a head for token classification."""
 
     task = "token-classification"
     default_predictor = "transformers-token-classification"
@@ -134,14 +126,6 @@ class TransformersTokenClassifier(TransformersModel):
             output_dict[key] = [row[key] for row in rows]
         return output_dict
 
-    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
-        """The text."""
-        return [joined({"sentence": fields["sentence"]}, self.padding_id)]
-
-    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
-        """The text."""
-        return ["sentence"], {}
-
     def spans(
         self, instance: Instance, texts: Sequence[LongText], room: int, wanted: Overlong
     ) -> list[Spans]:
@@ -166,12 +150,8 @@ class TransformersTokenClassifier(TransformersModel):
         """The words that begin in the window."""
         if not isinstance(field, MetadataField):
             return field
-        metadata: Any = field.metadata
         at = {place: number for number, place in enumerate(places)}
-        pairs = zip(metadata["words"], metadata["first_tokens"], strict=True)
-        own = [(word, at[first]) for word, first in pairs if first in at]
-        words, first_tokens = [word for word, _ in own], [first for _, first in own]
-        return MetadataField({**metadata, "words": words, "first_tokens": first_tokens})
+        return MetadataField(_words_in(field.metadata, at))
 
     def merge_windows(
         self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
@@ -198,24 +178,18 @@ class TransformersTokenClassifier(TransformersModel):
         if cut is None:
             return metadata
         there = {place for window in cut.windows for place in window.places["sentence"]}
-        pairs = zip(metadata["words"], metadata["first_tokens"], strict=True)
-        own = [(word, first) for word, first in pairs if first in there]
-        words, first_tokens = [word for word, _ in own], [first for _, first in own]
-        return {**metadata, "words": words, "first_tokens": first_tokens}
+        return _words_in(metadata, dict(zip(there, there, strict=True)))
 
     def _readable(self, logits: Tensor, metadata: dict[str, Any]) -> dict[str, Any]:
         text, words = metadata["text"], metadata["words"]
         tags = self.names(logits[metadata["first_tokens"]].argmax(-1).tolist())
-        spans = [(words[a][0], words[b - 1][1]) for a, b in tag_spans(tags)]
-        entities = [
-            {"text": text[start:end], "type": _kind(tags[a]), "start": start, "end": end}
-            for (a, _), (start, end) in zip(tag_spans(tags), spans, strict=True)
-        ]
-        return {
-            "words": [text[start:end] for start, end in words],
-            "tags": tags,
-            "entities": entities if self.finds_entities else [],
-        }
+        entities = []
+        for a, b in tag_spans(tags) if self.finds_entities else ():
+            start, end = words[a][0], words[b - 1][1]
+            kind = tags[a].partition("-")[2] or tags[a]
+            entities.append({"text": text[start:end], "type": kind, "start": start, "end": end})
+        read = [text[start:end] for start, end in words]
+        return {"words": read, "tags": tags, "entities": entities}
 
 
 @Predictor.register("transformers-token-classification")
@@ -233,34 +207,27 @@ class TransformersTokenClassificationPredictor(TransformersPredictor):
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, Any]
     ) -> list[Instance]:
-        """One instance per entity, or per word.
-
-        Args:
-            instance: What the reader made of the input.
-            outputs: The model's outputs for it; `tags` are the words'.
-        """
+        """One instance per entity, or per word; the outputs' `tags` are the words'."""
         first = self._model.read(instance, self._model.windows_of(instance))["first_tokens"]
         tags = list(outputs["tags"])
         if self._model.finds_entities:
             spans = tag_spans(tags)
-            return [self._entity(instance, first[a:b], tags[a:b]) for a, b in spans]
-        return [self._word(instance, place, tag) for place, tag in zip(first, tags, strict=True)]
+            return [_of_entity(instance, first[a:b], tags[a:b]) for a, b in spans]
+        return [_of_word(instance, place, tag) for place, tag in zip(first, tags, strict=True)]
 
-    def _entity(self, instance: Instance, places: list[int], tags: list[str]) -> Instance:
-        copy = _without_metadata(instance)
-        text: Any = copy["sentence"]
-        own = dict(zip(places, tags, strict=True))
-        every = [own.get(place, OUTSIDE) for place in range(len(text.tokens))]
-        copy.add_field("tags", SequenceLabelField(every, text, NAMESPACE))
-        copy.add_field("ignore_loss_on_o_tags", FlagField(True))
-        return copy
 
-    def _word(self, instance: Instance, place: int, tag: str) -> Instance:
-        copy = _without_metadata(instance)
-        text: Any = copy["sentence"]
-        copy.add_field("position", IndexField(place, text))
-        copy.add_field("label", LabelField(tag, NAMESPACE))
-        return copy
+def _of_entity(instance: Instance, places: list[int], tags: list[str]) -> Instance:
+    text: Any = instance["sentence"].duplicate()
+    own = dict(zip(places, tags, strict=True))
+    every = [own.get(place, OUTSIDE) for place in range(len(text.tokens))]
+    labels = SequenceLabelField(every, text, NAMESPACE)
+    return Instance({"sentence": text, "tags": labels, "ignore_loss_on_o_tags": FlagField(True)})
+
+
+def _of_word(instance: Instance, place: int, tag: str) -> Instance:
+    text: Any = instance["sentence"].duplicate()
+    position, label = IndexField(place, text), LabelField(tag, NAMESPACE)
+    return Instance({"sentence": text, "position": position, "label": label})
 
 
 def _explained(instance: Instance) -> list[int]:
@@ -272,22 +239,27 @@ def _explained(instance: Instance) -> list[int]:
     return [place for place, tag in enumerate(labels) if tag != OUTSIDE]
 
 
-def _without_metadata(instance: Instance) -> Instance:
-    return Instance({"sentence": instance["sentence"].duplicate()})
+def _words_in(metadata: dict[str, Any], places: Mapping[int, int]) -> dict[str, Any]:
+    """The reader's metadata with the words whose first tokens are at some places.
+
+    Args:
+        metadata: The metadata.
+        places: Each of these places, and its number there.
+    """
+    pairs = zip(metadata["words"], metadata["first_tokens"], strict=True)
+    own = [(word, places[first]) for word, first in pairs if first in places]
+    words, first_tokens = [word for word, _ in own], [first for _, first in own]
+    return {**metadata, "words": words, "first_tokens": first_tokens}
 
 
 def _first_tokens(tokens: Sequence[Token], words: Sequence[Span]) -> list[tuple[Span, int]]:
     """The words that have a token which begins in them, each with the first."""
     found = []
-    for start, end in words:
-        within = (
-            number
-            for number, token in enumerate(tokens)
-            if token.idx is not None and start <= token.idx < end
-        )
-        first = next(within, None)
-        if first is not None:
-            found.append(((start, end), first))
+    for word in words:
+        for number, token in enumerate(tokens):
+            if token.idx is not None and word[0] <= token.idx < word[1]:
+                found.append((word, number))
+                break
     return found
 
 
@@ -295,7 +267,3 @@ def _own(logits: Tensor, labels: Tensor) -> Tensor:
     """The log-probability of each label."""
     own = logits.log_softmax(-1).gather(-1, labels.unsqueeze(-1))
     return torch.squeeze(own, -1)
-
-
-def _kind(tag: str) -> str:
-    return tag.partition("-")[2] or tag

@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from allennlp.common.checks import ConfigurationError
-from allennlp.data.fields import TextField
-from allennlp.data.tokenizers import Token
-
-from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret import InterpretationError, checks
+from allennlp_saliency.interpret.explanation import Span
 from allennlp_saliency.interpret.inputs.tokenizers import tokenizer_of
 
 from .source_text import SourceTextField
 
-Span = tuple[int, int]
-
-POLICIES = ("error", "truncate", "window")
+Spans = dict[str, Span]
+"""Per text that is cut, by its name, which of its own tokens are left, counted from the first of
+these."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +38,9 @@ class Overlong:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
-        if self.policy not in POLICIES:
-            raise ConfigurationError(
-                f"overlong is one of {', '.join(map(repr, POLICIES))}, not {self.policy!r}"
-            )
-        for name, value, least in (("stride", self.stride, 0), ("max_length", self.max_length, 1)):
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            if value is not None and (not whole or value < least):
-                raise ConfigurationError(f"{name} is a number from {least}, not {value!r}")
+        checks.choice("overlong", self.policy, ("error", "truncate", "window"))
+        checks.optional_integer("stride", self.stride, least=0)
+        checks.optional_integer("max_length", self.max_length, least=1)
 
 
 @dataclass(frozen=True)
@@ -73,8 +65,7 @@ class LongText:
     @classmethod
     def of(cls, name: str, field: Any) -> LongText:
         """A text field with the tokens that the tokenizer adds to every text, which stay."""
-        tokenizer = field_tokenizer(field)
-        unknown = getattr(tokenizer, "unk_token_id", None)
+        unknown = getattr(_tokenizer(field), "unk_token_id", None)
         added = [token.idx is None and token.text_id != unknown for token in field.tokens]
         if all(added):
             return cls(name, field, len(added), 0)
@@ -97,8 +88,7 @@ class LongText:
             span: Which of the text's own tokens it has, counted from the first of these.
         """
         count = len(self.field.tokens)
-        own = range(self.head + span[0], self.head + span[1])
-        return [*range(self.head), *own, *range(count - self.tail, count)]
+        return [*range(self.head), *range(*self.numbers(span)), *range(count - self.tail, count)]
 
     def numbers(self, span: Span) -> Span:
         """A span of the text's own tokens among all tokens of the field."""
@@ -106,21 +96,20 @@ class LongText:
 
     def part(self, places: Sequence[int]) -> SourceTextField:
         """The field with some of its tokens."""
-        known = self.field.parts if self.shared else {}
+        field = self.field
+        known = field.parts if self.shared else {}
         key = tuple(places)
         if key not in known:
-            tokens: list[Token] = [self.field.tokens[place] for place in places]
-            field = self.field
+            tokens = [field.tokens[place] for place in places]
             known[key] = SourceTextField(
                 tokens, field.token_indexers, field.source_text, field.overlong
             )
         return known[key]
 
 
-def field_tokenizer(field: TextField) -> Any:
+def _tokenizer(field: SourceTextField) -> Any:
     """The Hugging Face tokenizer that a text was split with, None where its indexers have none."""
-    indexers = list(field.token_indexers.values())
-    return tokenizer_of(indexers[0]) if indexers else None
+    return tokenizer_of(next(iter(field.token_indexers.values()), None))
 
 
 def window_spans(text: LongText, room: int, stride: int | None = None) -> list[Span]:
@@ -132,7 +121,7 @@ def window_spans(text: LongText, room: int, stride: int | None = None) -> list[S
         stride: How many of them it shares with the next window at least; None for half of them.
 
     Raises:
-        InterpretationError: If windows would not get on.
+        InterpretationError: If a window has no room, or shares all of it.
     """
     if room < 1:
         raise InterpretationError(
@@ -181,15 +170,13 @@ def window_of_most_context(windows: Sequence[Span], span: Span, length: int) -> 
     return best
 
 
-def truncated(texts: Sequence[LongText], room: int) -> dict[str, Span]:
-    """What the tokenizer leaves of texts: of two, the longer is cut first.
+def truncated(texts: Sequence[LongText], room: int) -> Spans:
+    """What the tokenizer leaves of texts, on the side where it does not cut: of two, the longer is
+    cut first.
 
     Args:
         texts: One text or two.
         room: How many of their own tokens fit.
-
-    Returns:
-        Per text that is cut, by its name, which of its own tokens are left.
 
     Raises:
         InterpretationError: If nothing fits.
@@ -199,28 +186,12 @@ def truncated(texts: Sequence[LongText], room: int) -> dict[str, Span]:
         raise InterpretationError(
             f"nothing of field {names} fits beside the other texts; shorten those"
         )
-    kept = [room]
-    if len(texts) > 1:
-        first, second = texts
-        kept = _shares(first.length, second.length, room)
-    return {
-        text.name: cut(text, count)
-        for text, count in zip(texts, kept, strict=True)
-        if count < text.length
-    }
-
-
-def cut(text: LongText, count: int) -> Span:
-    """Which of a text's own tokens are left, on the side where the tokenizer does not cut."""
-    if getattr(field_tokenizer(text.field), "truncation_side", "right") == "left":
-        return text.length - count, text.length
-    return 0, count
-
-
-def _shares(first: int, second: int, room: int) -> list[int]:
-    half = room // 2
-    if first <= half:
-        return [first, room - first]
-    if second <= half:
-        return [room - second, second]
-    return [room - half, half] if first > second else [half, room - half]
+    longer, *shorter = sorted(texts, key=lambda text: text.length)[::-1]
+    spans = {}
+    for text in (*shorter, longer):
+        kept = room if text is longer else min(text.length, room // 2)
+        room -= kept
+        if kept < text.length:
+            left = getattr(_tokenizer(text.field), "truncation_side", "right") == "left"
+            spans[text.name] = (text.length - kept, text.length) if left else (0, kept)
+    return spans

@@ -1,0 +1,162 @@
+"""What readers and predictors of generated text have in common: one instance per token of it."""
+
+from collections.abc import Callable, Sequence
+from numbers import Integral
+from typing import Any
+
+import torch
+from allennlp.data import Instance
+from allennlp.data.fields import LabelField, MetadataField, TensorField
+from allennlp.data.tokenizers import Token
+
+from allennlp_saliency.interpret import InterpretationError
+
+from ..predictor import TransformersPredictor
+from ..texts.reader import TransformersReader
+from .generation import GeneratingModel, asked_for
+from .greedy import generation_details
+from .target_text import begun_like
+
+MAX_NEW_TOKENS = 20
+
+Tokens = Callable[[str], list[Token]]
+
+
+class GeneratingReader(TransformersReader):
+    """Reads a text, and what is to follow it.
+
+    Its instances have a `request`, a dict: `max_new_tokens`, or the `tokens` and the `text` that
+    are given; and what these are compared with, the tokens of a `foil`, the text and the tokens
+    that stand in `changed` for the prompt or the source.
+    """
+
+    def requesting(
+        self,
+        field: str,
+        text: str,
+        read: Tokens,
+        write: Tokens,
+        continuation: str | None,
+        max_new_tokens: int | None,
+        foil: str | None,
+        changed: str | None,
+    ) -> Instance:
+        """An instance that asks for so many new tokens, or for a given continuation.
+
+        Args:
+            field: The name of the text field that stands before what is generated.
+            text: Its text.
+            read: Tokenizes a text of that field.
+            write: Tokenizes a text that follows it.
+            continuation: The text to explain; None for what the model writes.
+            max_new_tokens: How many tokens the model may write at most.
+            foil: A text to compare it with.
+            changed: Another text for the field.
+
+        Raises:
+            InterpretationError: If no token is asked for, or a foil has none.
+        """
+        asked: dict[str, Any] = {}
+        before = read(text)
+        if foil is not None:
+            asked["foil"] = write(foil)
+        if changed is not None:
+            asked["changed"] = changed, read(changed)
+        if asked.get("foil") == []:
+            raise InterpretationError("the foil has no tokens to compare with; leave it out")
+        if continuation is None:
+            most = MAX_NEW_TOKENS if max_new_tokens is None else max_new_tokens
+            if not isinstance(most, Integral) or most < 1:
+                raise InterpretationError(f"max_new_tokens must be a positive number, not {most!r}")
+            asked["max_new_tokens"] = int(most)
+        else:
+            asked.update(tokens=write(continuation), text=continuation)
+            if not asked["tokens"]:
+                raise InterpretationError("the continuation has no tokens to explain; leave it out")
+        return Instance(
+            {
+                field: self.text_field(before, text),
+                "generated": self.text_field([], ""),
+                "request": MetadataField(asked),
+            }
+        )
+
+
+class GeneratingPredictor(TransformersPredictor):
+    """Explains every token of a text that the model wrote, or that it is given.
+
+    Instance K explains token K, given what comes before it: a classification over the model's
+    vocabulary.
+    """
+
+    _model: GeneratingModel
+
+    def steps(self, instance: Instance, text: str, generated: Sequence[Token]) -> list[Instance]:
+        """One labelled instance per generated token.
+
+        Args:
+            instance: The instance whose other texts every step reads.
+            text: What was generated.
+            generated: Its tokens.
+        """
+        asked = asked_for(instance)
+        foil: Sequence[Token] = asked.get("foil", generated)
+        if "tokens" not in asked:
+            foil = begun_like(self._dataset_reader._tokenizer, foil, generated)
+        steps = [
+            self._model.step(instance, generated[:number], text)
+            for number in range(min(len(generated), len(foil)))
+        ]
+        if "changed" in asked:
+            self._compare(steps, *asked["changed"])
+        for step, token, other in zip(steps, generated, foil, strict=False):
+            step.add_field("label", LabelField(int(token.text_id or 0), skip_indexing=True))
+            if "foil" in asked:
+                step.add_field("foil", LabelField(int(other.text_id or 0), skip_indexing=True))
+        return steps
+
+    def _compare(self, steps: Sequence[Instance], text: str, tokens: list[Token]) -> None:
+        """Notes in each step what the model would predict after another text."""
+        others = [Instance({**step.fields}) for step in steps]
+        for other in others:
+            other.fields[self._model.prompt_field] = self._dataset_reader.text_field(tokens, text)
+        outputs = self._model.forward_on_instances(others)
+        for step, output in zip(steps, outputs, strict=True):
+            logits = torch.as_tensor(output["logits"])
+            step.add_field("reference", TensorField(logits.log_softmax(-1)))
+
+    def predictions_to_labeled_instances(
+        self, instance: Instance, outputs: dict[str, Any]
+    ) -> list[Instance]:
+        """One instance per generated token.
+
+        Args:
+            instance: What the reader made of the input.
+            outputs: The model's outputs for it; `token_ids` are the tokens to explain.
+        """
+        asked = asked_for(instance)
+        if "tokens" in asked:
+            return self.steps(instance, asked["text"], asked["tokens"])
+        written = self._dataset_reader._tokenizer.of_ids(outputs["token_ids"])
+        return self.steps(instance, *written)
+
+    def labeled_instances(self, instance: Instance) -> list[Instance] | None:
+        """The steps of a continuation that is given: the model need not run for them."""
+        own = GeneratingPredictor.predictions_to_labeled_instances
+        if type(self).predictions_to_labeled_instances is not own:
+            return None
+        asked = asked_for(instance)
+        if "tokens" not in asked or self._model.windows_of(instance) is not None:
+            return None
+        return self.steps(instance, asked["text"], asked["tokens"])
+
+    def explanation_details(self, instance: Instance) -> dict[str, Any]:
+        """What explanations say of how the model wrote; nothing of a text that was given.
+
+        Args:
+            instance: What the reader made of the input.
+        """
+        if "tokens" in asked_for(instance):
+            return {}
+        windowed = self._model.windows_of(instance) is not None
+        return generation_details(self._model.transformer, windowed)
