@@ -12,7 +12,7 @@ from torch import nn
 from allennlp_saliency.compat.archives.own_transformers import is_own_folder
 from allennlp_saliency.interpret import InterpretationError
 
-from .task import auto_class, checked_task, tasks_of
+from .task import TASKS, auto_class, tasks_of
 
 
 def find_task(model: Any, task: str | None = None, **loading: Any) -> str:
@@ -39,7 +39,15 @@ def find_task(model: Any, task: str | None = None, **loading: Any) -> str:
         raise InterpretationError(
             f"a {name} is for {known[0]}, not for {task}; load the model with a head for {task}"
         )
-    return checked_task(task, known, name or f"the config of {model!r}")
+    chosen = task or next(iter(known), None)
+    if chosen in TASKS:
+        return str(chosen)
+    class_name = name or f"the config of {model!r}"
+    what = f"there is no task {task!r}" if task else f"{class_name} does not say what it is for"
+    raise InterpretationError(
+        f"{what}; name one of {', '.join(TASKS)}: from_pretrained(model, task=…), with a model "
+        "that has a head for it"
+    )
 
 
 def load_model(model: Any, task: str, dtype: Any = None, **loading: Any) -> nn.Module:
@@ -78,12 +86,10 @@ def load_tokenizer(tokenizer: Any, model: Any = None) -> Any:
     Raises:
         InterpretationError: If there is none and the model does not say where it came from.
     """
-    if tokenizer is not None and not isinstance(tokenizer, str) and callable(tokenizer):
+    if not isinstance(tokenizer, str) and callable(tokenizer):
         return tokenizer
-    name = tokenizer
-    if name is None:
-        own = getattr(model, "name_or_path", None)
-        name = own if isinstance(model, nn.Module) else model
+    own = getattr(model, "name_or_path", None) if isinstance(model, nn.Module) else model
+    name = own if tokenizer is None else tokenizer
     if not name:
         raise InterpretationError(
             f"it is not known which tokenizer goes with this {type(model).__name__}; name it: "

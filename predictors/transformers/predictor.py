@@ -34,11 +34,9 @@ class TransformersPredictor(Predictor):
         model: The model.
         dataset_reader: What makes the instances.
         frozen: Whether to put the model into evaluation mode.
-        overlong: What to do with a text that is longer than the model takes: "error", "truncate"
-            or "window"; None for what the reader says.
-        stride: How many tokens a window shares with the next at least; None for what the reader
-            says.
-        max_length: How many tokens the model is to take at most; None for what the reader says.
+        overlong: As for `TransformersReader`; None for what the reader says.
+        stride: The same.
+        max_length: The same.
 
     Raises:
         ConfigurationError: If there is no such policy, or a number is out of range.
@@ -98,12 +96,10 @@ class TransformersPredictor(Predictor):
             dtype: The floating type of its weights, "bfloat16"; None as it is stored. Scores
                 are float32 or wider.
             overlong: What to do with a text that is longer than the model takes: "error" refuses
-                it; "truncate" cuts what the tokenizer would cut; "window" reads overlapping
+                it, "truncate" cuts what the tokenizer would cut, "window" reads overlapping
                 windows of it.
-            stride: How many tokens a window shares with the next one at least; None for half of
-                what fits.
-            max_length: How many tokens the model is to take at most; None for as many as it has
-                positions.
+            stride: How many tokens a window shares with the next at least; None for half of them.
+            max_length: How many tokens the model is to take; None for as many as it has positions.
             no_answer: For question answering, whether a passage may have no answer, as for models
                 trained on SQuAD 2; a number is by how much that has to exceed the best answer.
             loading: What else transformers' `from_pretrained` takes (`revision`, `device_map`).
@@ -127,7 +123,7 @@ class TransformersPredictor(Predictor):
         name = f"transformers-{task}"
         long = {"overlong": overlong, "stride": stride, "max_length": max_length}
         reader = DatasetReader.by_name(name)(own_tokenizer, **long)
-        kind = Model.by_name(name)
+        kind: Any = Model.by_name(name)
         of_tokens = {"tokenizer": own_tokenizer} if issubclass(kind, TokenModel) else {}
         predictor = Predictor.by_name(name)(kind(Vocabulary(), loaded, **of_tokens), reader, **own)
         assert isinstance(predictor, TransformersPredictor)
@@ -150,11 +146,11 @@ class TransformersPredictor(Predictor):
 
     def get_interpretable_layer(self) -> nn.Module:
         """The layer that embeds token ids."""
-        return self._model.embedding
+        return self._model.embedding_layers[0]
 
     def get_interpretable_text_field_embedder(self) -> nn.Module:
         """The same: the texts' tensors go into it as they are."""
-        return self._model.embedding
+        return self._model.embedding_layers[0]
 
 
 def labelled(instance: Instance, label: int) -> Instance:

@@ -6,8 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from allennlp_saliency.interpret import InterpretationError
-
 
 @dataclass(frozen=True)
 class Task:
@@ -66,19 +64,3 @@ def auto_class(task: str) -> Any:
     import transformers
 
     return getattr(transformers, TASKS[task].auto)
-
-
-def checked_task(task: str | None, known: list[str], class_name: str | None) -> str:
-    """The task that is asked for, or the first of those that the model's class has.
-
-    Raises:
-        InterpretationError: If there is no such task, or the class has none.
-    """
-    chosen = task or next(iter(known), None)
-    if chosen in TASKS:
-        return str(chosen)
-    what = f"there is no task {task!r}" if task else f"{class_name} does not say what it is for"
-    raise InterpretationError(
-        f"{what}; name one of {', '.join(TASKS)}: from_pretrained(model, task=…), with a model "
-        "that has a head for it"
-    )

@@ -1,8 +1,7 @@
 """Models that predict tokens, and those that write texts token by token."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -18,13 +17,12 @@ from allennlp_saliency.interpret.target.prediction_check import alike
 
 from ..loading import load_tokenizer
 from ..model.label_vocabulary import LabelVocabulary
-from ..model.model import TransformersModel
+from ..model.model import TransformersModel, at_places
 from ..texts.hf_tokenizer import Pieces
 from ..texts.long_texts import mean_probabilities
-from ..texts.source_text import SourceTextField
-from .greedy import Written, end_ids, forced_start, greedy, writes_rows_alone
-
-Score = Callable[[int, list[int]], list[float]]
+from ..texts.reader import SourceTextField
+from ..texts.token_sequence import TokenSequence, joined
+from .greedy import Written, end_ids, forced_start, greedy
 
 
 @dataclass
@@ -90,7 +88,7 @@ class GeneratingModel(TokenModel):
     #: The text field that stands before what is generated.
     prompt_field: ClassVar[str]
 
-    def forward(
+    def forward(  # type: ignore[override]
         self,
         generated: TextFieldTensors,
         label: Tensor | None = None,
@@ -117,36 +115,27 @@ class GeneratingModel(TokenModel):
         """
         if request is not None and label is None:
             return self._written(before[self.prompt_field], request)
-        fields = {**before, "generated": generated}
+        mask = generated["tokens"]["mask"]
+        rows = torch.arange(len(mask), device=mask.device)
+        targets = prefix_targets or PrefixTargets(rows, mask.sum(-1))
+        run, places = self.at_targets({**before, "generated": generated}, targets)
         if prefix_targets is None:
-            outputs: dict[str, Any] = {"logits": self.next_logits(fields)}
+            outputs: dict[str, Any] = {"logits": at_places(run(), places).float()}
         else:
-            outputs = self._target_outputs(fields, prefix_targets)
+            transformer: Any = self.transformer
+            with inputs_of(transformer.get_output_embeddings()) as states:
+                logits = run()[targets.rows, places].float()
+            outputs = {"logits": logits, "states": states[0], "places": (targets.rows, places)}
         compared = {"foil": foil, "reference_log_probs": reference}
         outputs.update({name: value for name, value in compared.items() if value is not None})
         return {**outputs, **likelihood(outputs["logits"], label)}
 
-    def next_logits(self, fields: Mapping[str, Any]) -> Tensor:
-        """The logits of the token after the text fields of each row, `(rows, vocabulary)`."""
-        raise NotImplementedError
-
     def at_targets(
         self, fields: Mapping[str, Any], targets: PrefixTargets
     ) -> tuple[Callable[[], Tensor], Tensor]:
-        """What runs the model on text fields, and the place of each target in the logits,
+        """What runs the model on text fields, and the place before each target in the logits,
         `(rows, places, vocabulary)`, that this returns."""
         raise NotImplementedError
-
-    def _target_outputs(self, fields: Mapping[str, Any], targets: PrefixTargets) -> dict[str, Any]:
-        run, places = self.at_targets(fields, targets)
-        transformer: Any = self.transformer
-        with inputs_of(transformer.get_output_embeddings()) as states:
-            logits = run()
-        return {
-            "logits": logits[targets.rows, places].float(),
-            "states": states[0],
-            "places": (targets.rows, places),
-        }
 
     @property
     def backbone(self) -> nn.Module | None:
@@ -180,60 +169,53 @@ class GeneratingModel(TokenModel):
         return Instance({self.prompt_field: before, "generated": so_far})
 
     def _written(self, text: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
-        """What follows each row of a text field."""
-        raise NotImplementedError
+        """What follows each row of a text field: what is given, or what the model writes, greedily.
 
-    def write(self, requests: Sequence[Any], score: Score, **inputs: Tensor) -> dict[str, Any]:
-        """What follows each input: what is given, or what the model writes, greedily.
-
-        Rows that may be of different lengths are written in batches of their own: then each has
-        what it has alone, also where a generation config ends texts at their longest.
-
-        Args:
-            requests: Per row what to write; see `GeneratingReader`.
-            score: The log-probabilities of given tokens after a row, without a cache.
-            inputs: What `generate` starts from, `(rows, positions)` each; `attention_mask` says
-                what is padding.
-
-        Returns:
-            Per row `text`, `tokens`, `token_ids` and `log_probs`.
+        Rows that may be of different lengths are written in batches of their own, as some models
+        see padding while they write: then each has what it has alone, also where a generation
+        config ends texts at their longest.
 
         Raises:
             InterpretationError: If the model has too few positions.
         """
+        sequence = replace(joined({self.prompt_field: text}, self.padding_id), types=None)
+        lengths, mask = sequence.lengths.tolist(), sequence.attention_mask
+        # Behind an end that is no token, `generate` pads as if that were text.
+        alone = bool(getattr(self.transformer.generation_config, "stop_strings", None))
         written: dict[int, Written] = {}
-        alone = writes_rows_alone(self.transformer)
-        batches: dict[Hashable, list[int]] = {}
+        batches: dict[tuple[int, int, int | None], list[int]] = {}
         for row, one in enumerate(requests):
             if "tokens" in one:
                 ids = [token.text_id for token in one["tokens"]]
-                written[row] = Written(ids, score(row, ids))
-                continue
-            # Some models see padding while they write.
-            length = int(inputs["attention_mask"][row].sum())
-            key = (one["max_new_tokens"], length, row if alone else None)
-            batches.setdefault(key, []).append(row)
-        for rows in batches.values():
-            most = requests[rows[0]]["max_new_tokens"]
-            columns = inputs["attention_mask"][rows].bool().any(0)
-            own = {name: value[rows][:, columns] for name, value in inputs.items()}
-            length = own["input_ids"].shape[1]
+                written[row] = Written(ids, self._log_probs(sequence.row(row), ids))
+            else:
+                key = one["max_new_tokens"], lengths[row], row if alone else None
+                batches.setdefault(key, []).append(row)
+        for (most, length, _), rows in batches.items():
             decodes = self.config.is_encoder_decoder
             self.check_length(max(length, most) if decodes else length + most - 1)
+            inputs = {
+                "input_ids": sequence.ids[rows, :length],
+                "attention_mask": mask[rows, :length],
+            }
             with state_kept(self.transformer):
-                found = greedy(self.transformer, self._pieces.tokenizer, most, **own)
+                found = greedy(self.transformer, self._pieces.tokenizer, most, **inputs)
             for row, one in zip(rows, found, strict=True):
-                written[row] = self._scored(one, partial(score, row))
+                written[row] = self._scored(sequence.row(row), one)
         return self._generated([written[row] for row in range(len(requests))])
 
-    def _scored(self, written: Written, score: Callable[[list[int]], list[float]]) -> Written:
+    def _log_probs(self, before: TokenSequence, after: list[int]) -> list[float]:
+        """Of each token after a text its log-probability there, without a cache."""
+        raise NotImplementedError
+
+    def _scored(self, before: TokenSequence, written: Written) -> Written:
         """A text with the log-probabilities that the model gives it without a cache, which are
         explained. Most models give the same with one, which the first text of several tokens
         shows."""
         cached = written.log_probs
         if cached is not None and (self._cache.same or len(written.ids) < 2):
             return written
-        own = score(written.ids)
+        own = self._log_probs(before, written.ids)
         if self._cache.same is None and cached is not None:
             self._cache.same = alike(torch.tensor(cached), torch.tensor(own))
         return written if self._cache.same and cached is not None else Written(written.ids, own)
@@ -267,31 +249,28 @@ class GeneratingModel(TokenModel):
     def _after_windows(self, instance: Instance, cut: Windows) -> dict[str, Any]:
         asked = asked_for(instance)
         if "tokens" in asked:
-            given = [token.text_id for token in asked["tokens"]]
-            steps = [self.step(instance, asked["tokens"][:n]) for n in range(len(given))]
+            ids = [token.text_id for token in asked["tokens"]]
+            steps = [self.step(instance, asked["tokens"][:number]) for number in range(len(ids))]
             logits = [one["logits"] for one in self.forward_on_instances(steps)]
         else:
-            given, logits = self._written_in_windows(instance, asked["max_new_tokens"])
+            ids, logits = self._written_in_windows(instance, asked["max_new_tokens"])
         log_probs = [
             float(torch.as_tensor(row).log_softmax(-1)[number])
-            for row, number in zip(logits, given, strict=True)
+            for row, number in zip(logits, ids, strict=True)
         ]
-        outputs = self._generated([Written(given, log_probs)])
-        return {
-            **{name: rows[0] for name, rows in outputs.items()},
-            "overlong": describe_windows(cut, instance),
+        outputs = self._generated([Written(ids, log_probs)])
+        return {name: rows[0] for name, rows in outputs.items()} | {
+            "overlong": describe_windows(cut, instance)
         }
 
     def _written_in_windows(self, instance: Instance, most: int) -> tuple[list[int], list[Any]]:
-        ends = end_ids(self.transformer)
         first = forced_start(self.transformer) if self.config.is_encoder_decoder else None
         written: list[int] = []
         logits: list[Any] = []
-        while len(written) < most and not (written and written[-1] in ends):
+        while len(written) < most and not {*written[-1:]} & {*end_ids(self.transformer)}:
             step = self.step(instance, [*map(self._pieces.token, written)])
-            (output,) = self.forward_on_instances([step])
-            logits.append(output["logits"])
-            best = int(output["logits"].argmax())
+            logits.append(self.forward_on_instances([step])[0]["logits"])
+            best = int(logits[-1].argmax())
             written.append(best if written or first is None else first)
         return written, logits
 

@@ -30,7 +30,7 @@ class GeneratingReader(TransformersReader):
     that stand in `changed` for the prompt or the source.
     """
 
-    def requesting(
+    def _requesting(
         self,
         field: str,
         text: str,
@@ -41,25 +41,12 @@ class GeneratingReader(TransformersReader):
         foil: str | None,
         changed: str | None,
     ) -> Instance:
-        """An instance that asks for so many new tokens, or for a given continuation.
+        """An instance that asks what follows a text: so many new tokens, or those that are given.
 
-        Args:
-            field: The name of the text field that stands before what is generated.
-            text: Its text.
-            read: Tokenizes a text of that field.
-            write: Tokenizes a text that follows it.
-            continuation: The text to explain; None for what the model writes.
-            max_new_tokens: How many tokens the model may write at most.
-            foil: A text to compare it with.
-            changed: Another text for the field.
-
-        Raises:
-            InterpretationError: If no token is asked for, or a foil has none.
+        A text of its field is tokenised by `read`, one that is to follow it by `write`.
         """
-        asked: dict[str, Any] = {}
         before = read(text)
-        if foil is not None:
-            asked["foil"] = write(foil)
+        asked: dict[str, Any] = {} if foil is None else {"foil": write(foil)}
         if changed is not None:
             asked["changed"] = changed, read(changed)
         if asked.get("foil") == []:
@@ -73,13 +60,8 @@ class GeneratingReader(TransformersReader):
             asked.update(tokens=write(continuation), text=continuation)
             if not asked["tokens"]:
                 raise InterpretationError("the continuation has no tokens to explain; leave it out")
-        return Instance(
-            {
-                field: self.text_field(before, text),
-                "generated": self.text_field([], ""),
-                "request": MetadataField(asked),
-            }
-        )
+        texts = {field: self.text_field(before, text), "generated": self.text_field([], "")}
+        return Instance({**texts, "request": MetadataField(asked)})
 
 
 class GeneratingPredictor(TransformersPredictor):
@@ -108,32 +90,26 @@ class GeneratingPredictor(TransformersPredictor):
             for number in range(min(len(generated), len(foil)))
         ]
         if "changed" in asked:
-            self._compare(steps, *asked["changed"])
+            changed_text, tokens = asked["changed"]
+            others = [Instance({**step.fields}) for step in steps]
+            for other in others:
+                changed = self._dataset_reader.text_field(tokens, changed_text)
+                other.fields[self._model.prompt_field] = changed
+            # What the model would predict after the other text.
+            outputs = self._model.forward_on_instances(others)
+            for step, output in zip(steps, outputs, strict=True):
+                log_probs = torch.as_tensor(output["logits"]).log_softmax(-1)
+                step.add_field("reference", TensorField(log_probs))
         for step, token, other in zip(steps, generated, foil, strict=False):
             step.add_field("label", LabelField(int(token.text_id or 0), skip_indexing=True))
             if "foil" in asked:
                 step.add_field("foil", LabelField(int(other.text_id or 0), skip_indexing=True))
         return steps
 
-    def _compare(self, steps: Sequence[Instance], text: str, tokens: list[Token]) -> None:
-        """Notes in each step what the model would predict after another text."""
-        others = [Instance({**step.fields}) for step in steps]
-        for other in others:
-            other.fields[self._model.prompt_field] = self._dataset_reader.text_field(tokens, text)
-        outputs = self._model.forward_on_instances(others)
-        for step, output in zip(steps, outputs, strict=True):
-            logits = torch.as_tensor(output["logits"])
-            step.add_field("reference", TensorField(logits.log_softmax(-1)))
-
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, Any]
     ) -> list[Instance]:
-        """One instance per generated token.
-
-        Args:
-            instance: What the reader made of the input.
-            outputs: The model's outputs for it; `token_ids` are the tokens to explain.
-        """
+        """One instance per generated token: `token_ids` of the outputs, or those that are given."""
         asked = asked_for(instance)
         if "tokens" in asked:
             return self.steps(instance, asked["text"], asked["tokens"])
@@ -151,11 +127,7 @@ class GeneratingPredictor(TransformersPredictor):
         return self.steps(instance, asked["text"], asked["tokens"])
 
     def explanation_details(self, instance: Instance) -> dict[str, Any]:
-        """What explanations say of how the model wrote; nothing of a text that was given.
-
-        Args:
-            instance: What the reader made of the input.
-        """
+        """What explanations say of how the model wrote; nothing of a text that was given."""
         if "tokens" in asked_for(instance):
             return {}
         windowed = self._model.windows_of(instance) is not None

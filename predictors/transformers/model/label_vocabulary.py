@@ -32,10 +32,15 @@ class LabelVocabulary(Vocabulary):
         return cls(_TokenNames(tokenizer), _TokenIndices(tokenizer))
 
 
-class _TokenNames(Mapping[int, str]):
+class _OfTokenizer:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
 
+    def __len__(self) -> int:
+        return len(self._tokenizer)
+
+
+class _TokenNames(_OfTokenizer, Mapping[int, str]):
     def __getitem__(self, index: int) -> str:
         token = self._tokenizer.convert_ids_to_tokens(index)
         if token is None:
@@ -45,15 +50,9 @@ class _TokenNames(Mapping[int, str]):
     def __iter__(self) -> Iterator[int]:
         return iter(range(len(self)))
 
-    def __len__(self) -> int:
-        return len(self._tokenizer)
 
-
-class _TokenIndices(Mapping[str, int]):
+class _TokenIndices(_OfTokenizer, Mapping[str, int]):
     """Tokens as they stand in the tokenizer's vocabulary, or texts that are one token."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
 
     @cached_property
     def _known(self) -> dict[str, int]:
@@ -69,6 +68,3 @@ class _TokenIndices(Mapping[str, int]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._known)
-
-    def __len__(self) -> int:
-        return len(self._tokenizer)

@@ -39,8 +39,7 @@ def with_added_tokens(transformer: nn.Module, sequence: TokenSequence) -> TokenS
         sequence: `(rows, positions)`.
 
     Raises:
-        InterpretationError: If the rows are not of the same length: the model would put its
-            tokens behind the padding.
+        InterpretationError: If rows are padded: the model would put its tokens behind that.
     """
     if sequence.padded:
         raise InterpretationError(

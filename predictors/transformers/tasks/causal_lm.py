@@ -21,7 +21,8 @@ from ..generation.predictor import GeneratingPredictor, GeneratingReader
 from ..model.model import at_places
 from ..model.prepared_steps import added_inputs, adds_tokens, with_added_tokens
 from ..texts.json_input import CHAT, NUMBER, TEXT
-from ..texts.overlong import LongText, Overlong, Spans
+from ..texts.overlong import LongText, Spans
+from ..texts.reader import Overlong
 from ..texts.token_sequence import TokenSequence, joined, of_ids
 
 
@@ -76,7 +77,7 @@ class TransformersCausalLMReader(GeneratingReader):
                 return self._tokenizer.tokenize(continuation)
             return [_moved(token, len(text)) for token in whole[len(own) :]]
 
-        return self.requesting(
+        return self._requesting(
             "prompt", text, before, after, continuation, max_new_tokens, foil, changed_prompt
         )
 
@@ -132,14 +133,10 @@ class TransformersCausalLM(GeneratingModel):
     default_predictor = "transformers-causal-lm"
     prompt_field = "prompt"
 
-    def next_logits(self, fields: Mapping[str, Any]) -> Tensor:
-        """At the last token of each row, or at the one that the model puts behind it."""
-        return self._last_logits(self._sequence(fields))
-
     def at_targets(
         self, fields: Mapping[str, Any], targets: PrefixTargets
     ) -> tuple[Callable[[], Tensor], Tensor]:
-        """At the tokens before the targets."""
+        """At the tokens before the targets, or at the one that the model puts behind a text."""
         before = fields["prompt"]["tokens"]["mask"].sum(-1)
         return self._at(self._sequence(fields), before[targets.rows] + targets.lengths - 1)
 
@@ -181,43 +178,31 @@ class TransformersCausalLM(GeneratingModel):
         tables = position_tables(self.transformer)
         return "position_ids" in self._takes and any(one.padding_idx is not None for one in tables)
 
-    def _last_logits(self, sequence: TokenSequence) -> Tensor:
+    def _at(self, sequence: TokenSequence, places: Tensor) -> tuple[Callable[[], Tensor], Tensor]:
+        """What runs the model, and where places of a sequence are in the logits of this."""
         if self._adds_tokens:
             whole = with_added_tokens(self.transformer, sequence)
             more = added_inputs(self.transformer, sequence)
-            return self.run(whole, **more).logits[:, -1].float()
-        run, places = self._at(sequence, sequence.lengths - 1)
-        return at_places(run(), places).float()
-
-    def _at(self, sequence: TokenSequence, places: Tensor) -> tuple[Callable[[], Tensor], Tensor]:
-        """What runs the model, and where places of a sequence are in the logits of this."""
+            return lambda: self.run(whole, **more).logits[:, -1:], torch.zeros_like(places)
         if "logits_to_keep" not in self._takes:
             return lambda: self.run(sequence).logits, places
         # As an index, not as a number: of a slice the head would be multiplied row by row.
         kept, at = places.unique(return_inverse=True)
         return lambda: self.run(sequence, logits_to_keep=kept).logits, at
 
-    def _written(self, text: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
-        ids, mask = text["tokens"]["token_ids"], text["tokens"]["mask"]
-        order = torch.argsort(mask.long(), dim=-1, stable=True)
-        return self.write(
-            requests,
-            lambda row, after: self._log_probs(ids[row, mask[row]], after),
-            input_ids=ids.gather(1, order),
-            attention_mask=mask.gather(1, order).long(),
-        )
-
-    def _log_probs(self, before: Tensor, after: list[int]) -> list[float]:
-        """Of each token after a prompt its log-probability there."""
-        labels = torch.tensor(after, device=before.device)
-        ids = torch.cat([before, labels]).unsqueeze(0)
+    def _log_probs(self, before: TokenSequence, after: list[int]) -> list[float]:
+        labels = torch.tensor(after, device=before.ids.device)
+        ids = torch.cat([before.ids[0], labels]).unsqueeze(0)
+        first = before.ids.shape[1]
         kept = {"logits_to_keep": len(after)} if "logits_to_keep" in self._takes else {}
 
         def together() -> Tensor:
             return self.run(of_ids(ids[:, :-1]), **kept).logits[0, -len(after) :]
 
         def alone(number: int) -> Tensor:
-            return self._last_logits(of_ids(ids[:, : len(before) + number]))
+            sequence = of_ids(ids[:, : first + number])
+            run, places = self._at(sequence, sequence.lengths - 1)
+            return at_places(run(), places)
 
         return log_probs_of(labels, None if self._adds_tokens else together, alone)
 

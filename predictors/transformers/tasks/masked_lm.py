@@ -17,8 +17,8 @@ from ..generation.generation import TokenModel, likelihood
 from ..model.model import at_places
 from ..predictor import TransformersPredictor, labelled
 from ..texts.json_input import TEXT
-from ..texts.overlong import LongText, Overlong, Spans, window_around
-from ..texts.reader import TransformersReader
+from ..texts.overlong import LongText, Spans, window_around
+from ..texts.reader import Overlong, TransformersReader
 
 
 @DatasetReader.register("transformers-masked-lm")
@@ -129,10 +129,8 @@ class TransformersMaskedLM(TokenModel):
     def _filled(self, logits: Tensor, ids: Tensor) -> dict[str, Any]:
         tokenizer = self._pieces.tokenizer
         gaps = [torch.nonzero(row == tokenizer.mask_token_id).flatten() for row in ids]
-        best = [
-            row[at.to(row.device)].float().log_softmax(-1).max(-1)
-            for row, at in zip(logits, gaps, strict=True)
-        ]
+        pairs = zip(logits, gaps, strict=True)
+        best = [row[at.to(row.device)].float().log_softmax(-1).max(-1) for row, at in pairs]
         return {
             "positions": [at.tolist() for at in gaps],
             "token_ids": [one.indices.tolist() for one in best],

@@ -13,13 +13,11 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.contracts import Windows
 
 from ..model.label_vocabulary import LabelVocabulary
 from ..model.model import TransformersModel
 from ..predictor import TransformersPredictor, labelled
 from ..texts.json_input import TEXT, TEXTS
-from ..texts.long_texts import mean_probabilities
 from ..texts.reader import TransformersReader
 from ..texts.token_sequence import TokenSequence, joined, without_items
 
@@ -112,13 +110,6 @@ class TransformersMultipleChoice(TransformersModel):
         choices: Any = instance["choices"]
         longest = max(len(choice.tokens) for choice in choices.field_list)
         return ["prompt"], {"the longest of 'choices'": longest}
-
-    def merge_windows(
-        self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
-    ) -> dict[str, Any]:
-        """The mean over the windows of the probabilities; `logits` are those that give these."""
-        probs = mean_probabilities(outputs)
-        return self.readable(logits=probs.clamp_min(1e-30).log().float(), probs=probs.float())
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Adds `best`, the number of the best choice."""

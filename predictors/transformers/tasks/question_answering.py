@@ -14,12 +14,13 @@ from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Windows
+from allennlp_saliency.interpret.target.targets import best_spans
 
 from ..model.model import TransformersModel
 from ..predictor import TransformersPredictor
 from ..texts.json_input import SWITCH, TEXT
-from ..texts.overlong import LongText, Overlong, Spans
-from ..texts.reader import TransformersReader
+from ..texts.overlong import LongText, Spans
+from ..texts.reader import Overlong, TransformersReader
 from .no_answer import END, START, no_answer_logits, no_answer_loss, no_answer_place, threshold_of
 
 
@@ -61,13 +62,11 @@ class TransformersQuestionAnsweringReader(TransformersReader):
             "no_answer": self.no_answer if no_answer is None else threshold_of(no_answer),
             "no_answer_place": no_answer_place(self.tokenizer, first, second),
         }
-        return Instance(
-            {
-                "question": self.text_field(first, question),
-                "passage": self.text_field(second, passage),
-                "metadata": MetadataField(known),
-            }
-        )
+        texts = {
+            "question": self.text_field(first, question),
+            "passage": self.text_field(second, passage),
+        }
+        return Instance({**texts, "metadata": MetadataField(known)})
 
 
 @Model.register("transformers-question-answering")
@@ -105,8 +104,7 @@ class TransformersQuestionAnswerer(TransformersModel):
         if getattr(found, "start_logits", None) is None:
             raise InterpretationError(
                 f"{type(self.transformer).__name__} returns no start_logits but "
-                f"{', '.join(found)}; use a head that scores every token as an answer's start and "
-                "end"
+                f"{', '.join(found)}; use a head that scores each token as an answer's start and end"
             )
         before, mask = question["tokens"]["mask"].sum(-1), passage["tokens"]["mask"]
         # (rows, passage positions): where the passage's tokens stand in the sequence.
@@ -147,7 +145,7 @@ class TransformersQuestionAnswerer(TransformersModel):
         number = _known(instance).get("window")
         return spans if number is None else [spans[number]]
 
-    def field_of_window(self, name: str, field: Field, places: Sequence[int]) -> Field:
+    def field_of_window(self, field: Field, places: Sequence[int]) -> Field:
         """The places of the window's tokens."""
         if not isinstance(field, MetadataField):
             return field
@@ -167,30 +165,21 @@ class TransformersQuestionAnswerer(TransformersModel):
         number = max(range(len(outputs)), key=lambda n: _score(outputs[n]))
         passage: Any = instance["passage"]
         places = cut.windows[number].places["passage"]
-        logits = {}
+        # There is an answer if any window has one.
+        least = min(range(len(outputs)), key=lambda n: outputs[n][START] + outputs[n][END])
+        logits = {name: torch.as_tensor(outputs[least][name]) for name in (START, END)}
         for name in _LOGITS:
             logits[name] = torch.full((len(passage.tokens),), torch.finfo(torch.float32).min)
             logits[name][places] = torch.as_tensor(outputs[number][name])[: len(places)]
-        # There is an answer if any window has one.
-        least = min(range(len(outputs)), key=lambda n: outputs[n][START] + outputs[n][END])
-        none = {name: torch.as_tensor(outputs[least][name]) for name in (START, END)}
-        known = self.readable(**logits, **none, metadata=_known(instance))
+        known = self.readable(**logits, metadata=_known(instance))
         return {**known, "no_answer_window": least}
-
-    def found_in(self, cut: Windows, outputs: Mapping[str, Any]) -> int:
-        """The number of the window that an answer was found in, by the outputs of the whole."""
-        possible = outputs[_LOGITS[0]] > torch.finfo(torch.float32).min
-        first = int(possible.argmax())
-        starts = [window.spans["passage"][0] for window in cut.windows]
-        return max(number for number, start in enumerate(starts) if start <= first)
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Adds `best_span`, the first and last token of the answer in the passage,
         `best_span_str`, its text, `best_span_characters`, where that stands, and `no_answer`,
         whether there is none: then the text is empty and stands nowhere."""
         starts, ends = (output_dict[name] for name in _LOGITS)
-        spans = [_best(*pair) for pair in zip(starts, ends, strict=True)]
-        output_dict["best_span"] = spans
+        spans = output_dict["best_span"] = best_spans(starts.cpu(), ends.cpu()).tolist()
         metadata = output_dict.pop("metadata", None)
         if metadata is None:
             return output_dict
@@ -214,10 +203,9 @@ class TransformersQuestionAnsweringPredictor(TransformersPredictor):
     Args:
         model: The model.
         dataset_reader: What makes the instances.
-        no_answer: Whether a passage may have no answer, for models trained on such (SQuAD 2):
-            then that is what is explained where its logits exceed those of the best answer. A
-            number is by how much they have to; None for what the reader says. `no_answer` in the
-            input says it for that alone.
+        no_answer: Whether a passage may have no answer, for models trained on such (SQuAD 2); that
+            is explained where its logits exceed those of the best answer, by a number if it is
+            one. None for what the reader says; `no_answer` in an input is for that alone.
         kwargs: See `TransformersPredictor`.
 
     Raises:
@@ -262,7 +250,11 @@ class TransformersQuestionAnsweringPredictor(TransformersPredictor):
             copied.add_field("no_answer", TensorField(torch.tensor([int(none)])))
         cut = self._model.windows_of(instance)
         if cut is not None:
-            found = outputs["no_answer_window"] if none else self._model.found_in(cut, outputs)
+            # The window that the answer was found in is the one that has logits.
+            first = int((outputs[_LOGITS[0]] > torch.finfo(torch.float32).min).argmax())
+            starts = [window.spans["passage"][0] for window in cut.windows]
+            found = max(number for number, at in enumerate(starts) if at <= first)
+            found = outputs["no_answer_window"] if none else found
             copied.fields["metadata"] = MetadataField({**known, "window": found})
         return [copied]
 
@@ -278,13 +270,5 @@ def _known(instance: Instance) -> dict[str, Any]:
 
 def _score(outputs: Mapping[str, Any]) -> float:
     """The sum of the logits of the best answer's ends."""
-    ends = zip(_LOGITS, outputs["best_span"], strict=True)
-    return sum(float(outputs[name][place]) for name, place in ends)
-
-
-def _best(starts: Tensor, ends: Tensor) -> tuple[int, int]:
-    """The first and last token with the highest sum of logits, first <= last."""
-    sums = (starts.unsqueeze(1) + ends.unsqueeze(0)).cpu()
-    sums = sums.masked_fill(~torch.ones_like(sums, dtype=torch.bool).triu(), -torch.inf)
-    best = int(sums.argmax())
-    return best // len(ends), best % len(ends)
+    places = zip(_LOGITS, outputs["best_span"], strict=True)
+    return sum(float(outputs[name][place]) for name, place in places)

@@ -17,7 +17,7 @@ from allennlp_saliency.interpret.contracts import PrefixTargets, Windows
 from ..generation.generation import GeneratingModel, asked_for, log_probs_of
 from ..generation.predictor import GeneratingPredictor, GeneratingReader
 from ..generation.target_text import target_tokens
-from ..model.model import at_places, decoder_start
+from ..model.model import decoder_start
 from ..texts.json_input import NUMBER, TEXT
 from ..texts.token_sequence import TokenSequence, joined, of_ids
 
@@ -48,7 +48,7 @@ class TransformersSeq2SeqReader(GeneratingReader):
             changed_source: Another source, for the target "kl-divergence".
         """
         transformer = None if self.writer is None else self.writer.transformer
-        return self.requesting(
+        return self._requesting(
             "source",
             source,
             self._tokenizer.text,
@@ -70,11 +70,7 @@ class TransformersSeq2Seq(GeneratingModel):
     task = "seq2seq"
     default_predictor = "transformers-seq2seq"
     prompt_field = "source"
-
-    def next_logits(self, fields: Mapping[str, Any]) -> Tensor:
-        """At the decoder's last token."""
-        text, so_far = self.joined_texts(fields)
-        return at_places(self._logits(text, so_far), so_far.lengths - 1).float()
+    text_fields = ("source",)
 
     def at_targets(
         self, fields: Mapping[str, Any], targets: PrefixTargets
@@ -85,10 +81,10 @@ class TransformersSeq2Seq(GeneratingModel):
 
     def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
         """What the encoder reads, and what the decoder does."""
-        return [self._text(name, fields[name]) for name in ("source", "generated")]
-
-    def _text(self, name: str, text: TextFieldTensors) -> TokenSequence:
-        return replace(joined({name: text}, self.padding_id), types=None)
+        return [
+            replace(joined({name: fields[name]}, self.padding_id), types=None)
+            for name in ("source", "generated")
+        ]
 
     def before_writing(self) -> list[Token]:
         """The token that the decoder starts from."""
@@ -99,25 +95,14 @@ class TransformersSeq2Seq(GeneratingModel):
         self.check_length(so_far.ids.shape[1])
         return self.run(source, decoder_input_ids=so_far.ids).logits
 
-    def _written(self, text: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
-        ids, mask = text["tokens"]["token_ids"], text["tokens"]["mask"]
-        source = self._text("source", text)
-        return self.write(
-            requests,
-            lambda row, after: self._log_probs(source.row(row), after),
-            input_ids=ids,
-            attention_mask=mask.long(),
-        )
-
-    def _log_probs(self, source: TokenSequence, after: list[int]) -> list[float]:
-        """Of each token of a target its log-probability there."""
-        labels = torch.tensor(after, device=source.ids.device)
+    def _log_probs(self, before: TokenSequence, after: list[int]) -> list[float]:
+        labels = torch.tensor(after, device=before.ids.device)
         start = labels.new_tensor([decoder_start(self.transformer)])
         ids = torch.cat([start, labels[:-1]]).unsqueeze(0)
         return log_probs_of(
             labels,
-            lambda: self._logits(source, of_ids(ids))[0],
-            lambda number: self._logits(source, of_ids(ids[:, : number + 1]))[0, -1:],
+            lambda: self._logits(before, of_ids(ids))[0],
+            lambda number: self._logits(before, of_ids(ids[:, : number + 1]))[0, -1:],
         )
 
     def windows_of(self, instance: Instance) -> Windows | None:
@@ -137,10 +122,6 @@ class TransformersSeq2Seq(GeneratingModel):
                 f"{self.most_tokens():.0f}; ask for fewer"
             )
         return super().windows_of(instance)
-
-    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
-        """The source."""
-        return ["source"], {}
 
 
 @Predictor.register("transformers-seq2seq")

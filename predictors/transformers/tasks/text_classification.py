@@ -19,7 +19,6 @@ from allennlp_saliency.interpret.contracts import Windows
 from ..model.model import TransformersModel
 from ..predictor import TransformersPredictor, labelled
 from ..texts.json_input import TEXT
-from ..texts.long_texts import mean_probabilities
 from ..texts.reader import TransformersReader
 
 
@@ -80,7 +79,9 @@ class TransformersTextClassifier(TransformersModel):
         """Whether each label is there or not, whatever the others."""
         return self.config.problem_type == "multi_label_classification"
 
-    def forward(self, label: Tensor | None = None, **texts: TextFieldTensors) -> dict[str, Any]:
+    def forward(  # type: ignore[override]
+        self, label: Tensor | None = None, **texts: TextFieldTensors
+    ) -> dict[str, Any]:
         """Classifies a batch.
 
         Args:
@@ -114,11 +115,10 @@ class TransformersTextClassifier(TransformersModel):
         logits = torch.stack([torch.as_tensor(one["logits"]) for one in outputs])
         if self.regression:
             return self.readable(logits=logits.mean(0))
-        if self.multi_label:
-            probs = logits.double().sigmoid().mean(0)
-            return self.readable(logits=probs.logit(eps=1e-12).float(), probs=probs.float())
-        probs = mean_probabilities(outputs)
-        return self.readable(logits=probs.clamp_min(1e-30).log().float(), probs=probs.float())
+        if not self.multi_label:
+            return super().merge_windows(instance, cut, outputs)
+        probs = logits.double().sigmoid().mean(0)
+        return self.readable(logits=probs.logit(eps=1e-12).float(), probs=probs.float())
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Adds `label`, the name of the best label; `labels`, the names of all that are there,

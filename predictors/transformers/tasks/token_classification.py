@@ -1,6 +1,7 @@
 """Token classification: named entities, or a tag for every word."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
 import torch
@@ -28,8 +29,8 @@ from ..model.label_vocabulary import NAMESPACE
 from ..model.model import TransformersModel, at_places
 from ..predictor import TransformersPredictor
 from ..texts.json_input import TEXT
-from ..texts.overlong import LongText, Overlong, Spans, window_around, window_of_most_context
-from ..texts.reader import TransformersReader
+from ..texts.overlong import LongText, Spans, window_around, window_of_most_context
+from ..texts.reader import Overlong, TransformersReader
 
 OUTSIDE = "O"
 
@@ -46,14 +47,8 @@ class TransformersTokenClassificationReader(TransformersReader):
         """
         tokens = self._tokenizer.text(sentence)
         words = _first_tokens(tokens, word_spans(sentence))
-        metadata = {
-            "text": sentence,
-            "words": [span for span, _ in words],
-            "first_tokens": [first for _, first in words],
-        }
-        return Instance(
-            {"sentence": self.text_field(tokens, sentence), "metadata": MetadataField(metadata)}
-        )
+        metadata = MetadataField({"text": sentence, "words": words})
+        return Instance({"sentence": self.text_field(tokens, sentence), "metadata": metadata})
 
 
 @Model.register("transformers-token-classification")
@@ -117,13 +112,20 @@ class TransformersTokenClassifier(TransformersModel):
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Adds, per row, `words`, the `tags` of these, and the `entities` that they make."""
-        metadata: Sequence[Any] = output_dict.pop("metadata", ())
-        rows = [
-            self._readable(logits, one)
-            for logits, one in zip(output_dict["logits"], metadata, strict=True)
-        ]
-        for key in ("words", "tags", "entities"):
-            output_dict[key] = [row[key] for row in rows]
+        metadata = output_dict.pop("metadata", ())
+        output_dict.update(words=[], tags=[], entities=[])
+        for logits, known in zip(output_dict["logits"], metadata, strict=True):
+            text, words = known["text"], [*known["words"].values()]
+            tags = self.names(logits[[*known["words"]]].argmax(-1).tolist())
+            entities = []
+            for a, b in tag_spans(tags) if self.finds_entities else ():
+                start, end = words[a][0], words[b - 1][1]
+                kind = tags[a].partition("-")[2] or tags[a]
+                entity = {"text": text[start:end], "type": kind, "start": start, "end": end}
+                entities.append(entity)
+            output_dict["words"].append([text[start:end] for start, end in words])
+            output_dict["tags"].append(tags)
+            output_dict["entities"].append(entities)
         return output_dict
 
     def spans(
@@ -146,12 +148,14 @@ class TransformersTokenClassifier(TransformersModel):
             f"{text.name!r}; no window has it all"
         )
 
-    def field_of_window(self, name: str, field: Field, places: Sequence[int]) -> Field:
+    def field_of_window(self, field: Field, places: Sequence[int]) -> Field:
         """The words that begin in the window."""
         if not isinstance(field, MetadataField):
             return field
-        at = {place: number for number, place in enumerate(places)}
-        return MetadataField(_words_in(field.metadata, at))
+        metadata: Any = field.metadata
+        words = metadata["words"]
+        own = {number: words[place] for number, place in enumerate(places) if place in words}
+        return MetadataField({**metadata, "words": own})
 
     def merge_windows(
         self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
@@ -174,22 +178,10 @@ class TransformersTokenClassifier(TransformersModel):
     def read(self, instance: Instance, cut: Windows | None) -> dict[str, Any]:
         """The reader's metadata, limited to the words that the model reads."""
         field: Any = instance["metadata"]
-        metadata: dict[str, Any] = field.metadata
-        if cut is None:
-            return metadata
-        there = {place for window in cut.windows for place in window.places["sentence"]}
-        return _words_in(metadata, dict(zip(there, there, strict=True)))
-
-    def _readable(self, logits: Tensor, metadata: dict[str, Any]) -> dict[str, Any]:
-        text, words = metadata["text"], metadata["words"]
-        tags = self.names(logits[metadata["first_tokens"]].argmax(-1).tolist())
-        entities = []
-        for a, b in tag_spans(tags) if self.finds_entities else ():
-            start, end = words[a][0], words[b - 1][1]
-            kind = tags[a].partition("-")[2] or tags[a]
-            entities.append({"text": text[start:end], "type": kind, "start": start, "end": end})
-        read = [text[start:end] for start, end in words]
-        return {"words": read, "tags": tags, "entities": entities}
+        words, windows = field.metadata["words"], () if cut is None else cut.windows
+        there = {place for window in windows for place in window.places["sentence"]}
+        own = {first: word for first, word in words.items() if cut is None or first in there}
+        return {**field.metadata, "words": own}
 
 
 @Predictor.register("transformers-token-classification")
@@ -208,7 +200,7 @@ class TransformersTokenClassificationPredictor(TransformersPredictor):
         self, instance: Instance, outputs: dict[str, Any]
     ) -> list[Instance]:
         """One instance per entity, or per word; the outputs' `tags` are the words'."""
-        first = self._model.read(instance, self._model.windows_of(instance))["first_tokens"]
+        first = [*self._model.read(instance, self._model.windows_of(instance))["words"]]
         tags = list(outputs["tags"])
         if self._model.finds_entities:
             spans = tag_spans(tags)
@@ -239,31 +231,15 @@ def _explained(instance: Instance) -> list[int]:
     return [place for place, tag in enumerate(labels) if tag != OUTSIDE]
 
 
-def _words_in(metadata: dict[str, Any], places: Mapping[int, int]) -> dict[str, Any]:
-    """The reader's metadata with the words whose first tokens are at some places.
-
-    Args:
-        metadata: The metadata.
-        places: Each of these places, and its number there.
-    """
-    pairs = zip(metadata["words"], metadata["first_tokens"], strict=True)
-    own = [(word, places[first]) for word, first in pairs if first in places]
-    words, first_tokens = [word for word, _ in own], [first for _, first in own]
-    return {**metadata, "words": words, "first_tokens": first_tokens}
-
-
-def _first_tokens(tokens: Sequence[Token], words: Sequence[Span]) -> list[tuple[Span, int]]:
-    """The words that have a token which begins in them, each with the first."""
-    found = []
-    for word in words:
-        for number, token in enumerate(tokens):
-            if token.idx is not None and word[0] <= token.idx < word[1]:
-                found.append((word, number))
-                break
+def _first_tokens(tokens: Sequence[Token], words: Sequence[Span]) -> dict[int, Span]:
+    """The words that have a token which begins in them, by the number of the first."""
+    found = {}
+    for start, end in words:
+        own = (n for n, one in enumerate(tokens) if one.idx is not None and start <= one.idx < end)
+        found.update({first: (start, end) for first in islice(own, 1)})
     return found
 
 
 def _own(logits: Tensor, labels: Tensor) -> Tensor:
     """The log-probability of each label."""
-    own = logits.log_softmax(-1).gather(-1, labels.unsqueeze(-1))
-    return torch.squeeze(own, -1)
+    return logits.log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1)

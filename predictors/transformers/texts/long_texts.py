@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import chain, islice
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from allennlp.data import Instance
@@ -16,8 +17,10 @@ from torch import Tensor
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Window, Windows
 from allennlp_saliency.interpret.interpreter.windows import describe_windows
+from allennlp_saliency.interpret.model.learned_positions import most_positions
 
-from .overlong import LongText, Overlong, Spans, truncated, window_spans
+from .overlong import LongText, Spans, truncated, window_spans
+from .reader import Overlong
 
 _TOKENS_AT_ONCE = 16384
 
@@ -28,18 +31,26 @@ class ReadsLongTexts(Model):
     The policy is an attribute of the text field, set by the reader (`Overlong`).
     """
 
+    transformer: Any
+    #: The text fields that it reads, in the order in which it reads them; some may be missing.
+    text_fields: ClassVar[tuple[str, ...]] = ("sentence",)
+
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
         """The names of the fields that may be cut, and how many tokens the model reads beside
         them, by their source."""
-        raise NotImplementedError
+        return [name for name in self.text_fields if name in instance.fields], {}
 
     def long_text(self, name: str, field: Any) -> LongText:
         """A text field that may be cut, with the tokens that are kept in any case."""
         return LongText.of(name, field)
 
     def most_tokens(self) -> float:
-        """How many tokens the model takes."""
-        raise NotImplementedError
+        """How many tokens the model takes: as many as it has positions."""
+        return self._most_positions
+
+    @cached_property
+    def _most_positions(self) -> float:
+        return most_positions(self.transformer)
 
     def spans(
         self, instance: Instance, texts: Sequence[LongText], room: int, wanted: Overlong
@@ -59,10 +70,7 @@ class ReadsLongTexts(Model):
         return [{longest.name: span} for span in window_spans(longest, room, wanted.stride)]
 
     def windows_of(self, instance: Instance) -> Windows | None:
-        """The windows of an instance that is too long, None where it fits.
-
-        Args:
-            instance: An instance, labelled or not.
+        """The windows of an instance, labelled or not, that is too long; None where it fits.
 
         Raises:
             InterpretationError: If it is too long and the policy is "error".
@@ -84,14 +92,8 @@ class ReadsLongTexts(Model):
         return Windows(wanted.policy, int(limit), length, windows)
 
     def forward_on_instances(self, instances: list[Instance]) -> list[dict[str, Any]]:
-        """The model's outputs; for an instance that is too long the merged outputs of its windows.
-
-        Args:
-            instances: The instances.
-
-        Returns:
-            Per instance its outputs; where it was too long also `overlong`, see
-            `describe_windows`.
+        """The model's outputs; for an instance that is too long the merged outputs of its windows,
+        and `overlong`, see `describe_windows`.
 
         Raises:
             InterpretationError: If one is too long and the policy is "error".
@@ -106,7 +108,7 @@ class ReadsLongTexts(Model):
         of_parts = chain.from_iterable(
             run(parts[start : start + size]) for start in range(0, len(parts), size)
         )
-        outputs = []
+        outputs: list[dict[str, Any]] = []
         for instance, one in zip(instances, cut, strict=True):
             if one is None:
                 outputs.append(next(of_whole))
@@ -118,18 +120,20 @@ class ReadsLongTexts(Model):
     def merge_windows(
         self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """Merges the outputs of the windows of an instance.
+        """Merges the outputs of the windows of an instance: here to the mean of the probabilities,
+        and the `logits` that give it.
 
         Args:
             instance: The instance that is too long.
             cut: Its windows.
             outputs: The outputs of each window.
         """
-        raise NotImplementedError
+        probs = mean_probabilities(outputs)
+        return self.readable(logits=probs.clamp_min(1e-30).log().float(), probs=probs.float())
 
     def readable(self, **outputs: Any) -> dict[str, Any]:
         """The merged outputs of one instance, made human-readable."""
-        batch = {
+        batch: Any = {
             name: value.unsqueeze(0) if isinstance(value, Tensor) else [value]
             for name, value in outputs.items()
         }
@@ -138,14 +142,9 @@ class ReadsLongTexts(Model):
             for name, value in self.make_output_human_readable(batch).items()
         }
 
-    def field_of_window(self, name: str, field: Field, places: Sequence[int]) -> Field:
-        """A field that refers to a text, for a window of that text.
-
-        Args:
-            name: The field's name.
-            field: The field.
-            places: For each token of the window its number in the complete text.
-        """
+    def field_of_window(self, field: Field, places: Sequence[int]) -> Field:
+        """A field that refers to a text, for a window of that text, whose tokens are at some places
+        of the complete text."""
         return field
 
     def _window(self, instance: Instance, texts: Sequence[LongText], spans: Spans) -> Window:
@@ -157,15 +156,15 @@ class ReadsLongTexts(Model):
             fields[text.name] = part = text.part(own)
             others = [field for name, field in instance.fields.items() if name != text.name]
             for name, field in instance.fields.items():
-                fields[name] = self.field_of_window(name, fields[name], own)
-                refers = isinstance(field, IndexField | SpanField | SequenceLabelField)
-                if refers and not any(field.sequence_field is other for other in others):
-                    fields[name] = _moved(field, part, own)
+                fields[name] = self.field_of_window(fields[name], own)
+                if isinstance(field, IndexField | SpanField | SequenceLabelField):
+                    if not any(field.sequence_field is other for other in others):
+                        fields[name] = _moved(field, part, own)
         numbers = {text.name: text.numbers(spans[text.name]) for text in cut}
         return Window(Instance(fields), places, numbers)
 
     def _refusal(self, lengths: dict[str, int], beside: dict[str, int], limit: int) -> str:
-        name = type(getattr(self, "transformer", self)).__name__
+        name = type(self.transformer).__name__
         some = {field: count for field, count in lengths.items() if count}
         counts = " and ".join(f"field {field!r} has {count}" for field, count in some.items())
         more = "".join(f", {what} {count} more" for what, count in beside.items() if count)

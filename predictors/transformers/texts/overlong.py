@@ -6,41 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from allennlp_saliency.interpret import InterpretationError, checks
+from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.explanation import Span
 from allennlp_saliency.interpret.inputs.tokenizers import tokenizer_of
 
-from .source_text import SourceTextField
+from .reader import SourceTextField
 
 Spans = dict[str, Span]
 """Per text that is cut, by its name, which of its own tokens are left, counted from the first of
 these."""
-
-
-@dataclass(frozen=True)
-class Overlong:
-    """What to do with a text that is longer than the model takes.
-
-    Attributes:
-        policy: "error" refuses it; "truncate" cuts what the tokenizer would cut; "window" reads
-            overlapping windows of it.
-        stride: How many tokens a window shares with the next one at least (transformers'
-            tokenizers call it so); None for half of what fits.
-        max_length: How many tokens the model is to take at most; None for as many as it has
-            positions.
-
-    Raises:
-        ConfigurationError: If there is no such policy, or a number is out of range.
-    """
-
-    policy: str = "error"
-    stride: int | None = None
-    max_length: int | None = None
-
-    def __post_init__(self) -> None:
-        checks.choice("overlong", self.policy, ("error", "truncate", "window"))
-        checks.optional_integer("stride", self.stride, least=0)
-        checks.optional_integer("max_length", self.max_length, least=1)
 
 
 @dataclass(frozen=True)
@@ -50,7 +24,7 @@ class LongText:
     Attributes:
         name: The field's name.
         field: The field.
-        head: How many tokens before the text's own the tokenizer has added.
+        head: How many tokens the tokenizer has added before the text's own.
         tail: How many behind them.
         shared: Whether parts with the same tokens are the same field, so that what is generated
             after them can share forward passes.
@@ -82,11 +56,7 @@ class LongText:
         return self.head + self.tail
 
     def places(self, span: Span) -> list[int]:
-        """The numbers of all tokens of a part.
-
-        Args:
-            span: Which of the text's own tokens it has, counted from the first of these.
-        """
+        """The numbers of all tokens of a part that has a span of the text's own tokens."""
         count = len(self.field.tokens)
         return [*range(self.head), *range(*self.numbers(span)), *range(count - self.tail, count)]
 
@@ -161,13 +131,12 @@ def window_of_most_context(windows: Sequence[Span], span: Span, length: int) -> 
     Returns:
         None if the span is in no window.
     """
-    best, most = None, -1
-    for number, (start, end) in enumerate(windows):
-        left = length if start == 0 else span[0] - start
-        right = length if end == length else end - span[1]
-        if min(left, right) > most:
-            best, most = number, min(left, right)
-    return best
+    sides = [
+        (length if start == 0 else span[0] - start, length if end == length else end - span[1])
+        for start, end in windows
+    ]
+    best = max(range(len(windows)), key=lambda number: min(sides[number]))
+    return best if min(sides[best]) >= 0 else None
 
 
 def truncated(texts: Sequence[LongText], room: int) -> Spans:
