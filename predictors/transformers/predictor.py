@@ -1,4 +1,4 @@
-"""What the predictors of Hugging Face models have in common."""
+"""The base class of the predictors of Hugging Face models."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from .texts.reader import TransformersReader
 
 
 class TransformersPredictor(Predictor):
-    """A Hugging Face model as an AllenNLP predictor; there is a class of it for every task.
+    """A Hugging Face model as an AllenNLP predictor; each task has a subclass.
 
     Args:
         model: The model.
-        dataset_reader: What makes the instances.
+        dataset_reader: The reader of its inputs.
         frozen: Whether to put the model into evaluation mode.
         overlong: As for `TransformersReader`; None for what the reader says.
         stride: The same.
@@ -42,7 +42,7 @@ class TransformersPredictor(Predictor):
         ConfigurationError: If there is no such policy, or a number is out of range.
     """
 
-    #: What it reads: the keys of its JSON, which are the parameters of its reader.
+    #: The keys of its JSON, which are the parameters of its reader, and their kinds.
     reads: ClassVar[Mapping[str, Kind]]
 
     _model: TransformersModel

@@ -1,4 +1,4 @@
-"""What a Hugging Face model is for, by its class."""
+"""The tasks of Hugging Face models, by the models' classes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Task:
-    """Something that models are trained for.
+    """A task that models are trained for.
 
     Attributes:
         auto: Name of the class of transformers that loads a model for it.

@@ -1,4 +1,4 @@
-"""Models that predict tokens, and those that write texts token by token."""
+"""Models that predict tokens, and those that generate texts token by token."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -103,7 +103,7 @@ class GeneratingModel(TokenModel):
         Args:
             generated: The tokens so far, indexed; a decoder's begin with what it starts from.
             label: `(rows,)`, the ids of the next tokens.
-            request: Per row what to write; see `GeneratingReader`.
+            request: Per row a request; see `GeneratingReader`.
             foil: `(rows,)`, the ids of tokens to compare with.
             reference: `(rows, vocabulary)`, log-probabilities to compare with.
             prefix_targets: Which tokens of each row to predict; None for the one after it.
@@ -143,11 +143,11 @@ class GeneratingModel(TokenModel):
         return None
 
     def whole_text(self, instance: Instance) -> Hashable:
-        """What the steps of one generation have in common: the field that they all go on from."""
+        """The identity of the field that all steps of one generation continue."""
         return id(instance.fields[self.prompt_field])
 
     def number_of(self, instance: Instance, prediction: Mapping[str, Any]) -> int | None:
-        """As many as were generated before it."""
+        """The number of tokens that were generated before it."""
         generated: Any = instance["generated"]
         return len(generated.tokens) - len(self.before_writing())
 
@@ -161,7 +161,7 @@ class GeneratingModel(TokenModel):
         Args:
             instance: The instance whose prompt or source it reads.
             generated: The tokens so far.
-            text: What is generated in all.
+            text: The complete generated text.
         """
         before: Any = instance[self.prompt_field]
         tokens = [*self.before_writing(), *generated]
@@ -169,7 +169,7 @@ class GeneratingModel(TokenModel):
         return Instance({self.prompt_field: before, "generated": so_far})
 
     def _written(self, text: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
-        """What follows each row of a text field: what is given, or what the model writes, greedily.
+        """The text after each row of a text field: a given one, or the model's own, greedily.
 
         Rows that may be of different lengths are written in batches of their own, as some models
         see padding while they write: then each has what it has alone, also where a generation
@@ -247,7 +247,7 @@ class GeneratingModel(TokenModel):
         return {"logits": mean_probabilities(outputs).clamp_min(1e-30).log().float().numpy()}
 
     def _after_windows(self, instance: Instance, cut: Windows) -> dict[str, Any]:
-        asked = asked_for(instance)
+        asked = request_of(instance)
         if "tokens" in asked:
             ids = [token.text_id for token in asked["tokens"]]
             steps = [self.step(instance, asked["tokens"][:number]) for number in range(len(ids))]
@@ -275,8 +275,8 @@ class GeneratingModel(TokenModel):
         return written, logits
 
 
-def asked_for(instance: Instance) -> dict[str, Any]:
-    """What an instance of a `GeneratingReader` asks for."""
+def request_of(instance: Instance) -> dict[str, Any]:
+    """The request of an instance of a `GeneratingReader`."""
     request: Any = instance["request"]
     return request.metadata
 

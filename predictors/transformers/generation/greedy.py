@@ -1,4 +1,4 @@
-"""Greedy generation, whatever a model's generation config asks for, and what it asks for."""
+"""Greedy generation, and the parts of a model's generation config that differ from it."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _IDS = ("forced_bos_token_id", "forced_eos_token_id")
 
 @dataclass(frozen=True)
 class Written:
-    """What follows an input.
+    """The tokens after an input.
 
     Attributes:
         ids: The tokens' ids.
-        log_probs: What the model gave each of them while it wrote, before any penalty of its
+        log_probs: Their log-probabilities while the model wrote, before any penalty of its
             generation config; None where `generate` did not return its logits.
     """
 
@@ -96,15 +96,13 @@ def greedy(transformer: Any, tokenizer: Any, most: int, **inputs: Tensor) -> lis
 
 
 def end_ids(transformer: Any) -> list[int]:
-    """The ids that end what a model writes."""
+    """The ids that end a generated text."""
     value = getattr(getattr(transformer, "generation_config", None), "eos_token_id", None)
-    if value is None:
-        return []
-    return [int(value)] if isinstance(value, int) else [int(one) for one in value]
+    return [int(one) for one in ([value] if isinstance(value, int) else value or ())]
 
 
 def forced_start(transformer: Any) -> int | None:
-    """The id that an encoder-decoder's generation config makes the first of what is written."""
+    """The id that an encoder-decoder's generation config forces to be the first."""
     config = getattr(transformer, "generation_config", None)
     return getattr(config, "forced_bos_token_id", None)
 
@@ -132,15 +130,14 @@ def generation_details(transformer: Any, windowed: bool = False) -> dict[str, st
     if windowed:
         rules = [name for name in rules if name != "forced_bos_token_id"]
     if rules:
-        details["generation_rules"] = (
-            f"{_list(config, rules)} of the model's generation config "
-            + (
-                "did not count, as the text was written in windows"
-                if windowed
-                else "counted when the text was written; the scores are of the model's own outputs, "
+        effect = "did not count, as the text was written in windows"
+        if not windowed:
+            effect = (
+                "counted when the text was written; the scores are of the model's own outputs, "
                 "without these rules"
             )
-        )
+        rule = f"{_list(config, rules)} of the model's generation config {effect}"
+        details["generation_rules"] = rule
     return details
 
 

@@ -1,4 +1,4 @@
-"""What readers and predictors of generated text have in common: one instance per token of it."""
+"""Base classes of readers and predictors of generated text: one instance per token."""
 
 from collections.abc import Callable, Sequence
 from numbers import Integral
@@ -13,7 +13,7 @@ from allennlp_saliency.interpret import InterpretationError
 
 from ..predictor import TransformersPredictor
 from ..texts.reader import TransformersReader
-from .generation import GeneratingModel, asked_for
+from .generation import GeneratingModel, request_of
 from .greedy import generation_details
 from .target_text import begun_like
 
@@ -23,14 +23,14 @@ Tokens = Callable[[str], list[Token]]
 
 
 class GeneratingReader(TransformersReader):
-    """Reads a text, and what is to follow it.
+    """Reads a text, and a request for the text after it.
 
     Its instances have a `request`, a dict: `max_new_tokens`, or the `tokens` and the `text` that
     are given; and what these are compared with, the tokens of a `foil`, the text and the tokens
     that stand in `changed` for the prompt or the source.
     """
 
-    def _requesting(
+    def _request(
         self,
         field: str,
         text: str,
@@ -41,7 +41,7 @@ class GeneratingReader(TransformersReader):
         foil: str | None,
         changed: str | None,
     ) -> Instance:
-        """An instance that asks what follows a text: so many new tokens, or those that are given.
+        """An instance that asks for the text after another: so many new tokens, or given ones.
 
         A text of its field is tokenised by `read`, one that is to follow it by `write`.
         """
@@ -81,7 +81,7 @@ class GeneratingPredictor(TransformersPredictor):
             text: What was generated.
             generated: Its tokens.
         """
-        asked = asked_for(instance)
+        asked = request_of(instance)
         foil: Sequence[Token] = asked.get("foil", generated)
         if "tokens" not in asked:
             foil = begun_like(self._dataset_reader._tokenizer, foil, generated)
@@ -100,17 +100,17 @@ class GeneratingPredictor(TransformersPredictor):
             for step, output in zip(steps, outputs, strict=True):
                 log_probs = torch.as_tensor(output["logits"]).log_softmax(-1)
                 step.add_field("reference", TensorField(log_probs))
-        for step, token, other in zip(steps, generated, foil, strict=False):
+        for step, token, of_foil in zip(steps, generated, foil, strict=False):
             step.add_field("label", LabelField(int(token.text_id or 0), skip_indexing=True))
             if "foil" in asked:
-                step.add_field("foil", LabelField(int(other.text_id or 0), skip_indexing=True))
+                step.add_field("foil", LabelField(int(of_foil.text_id or 0), skip_indexing=True))
         return steps
 
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, Any]
     ) -> list[Instance]:
         """One instance per generated token: `token_ids` of the outputs, or those that are given."""
-        asked = asked_for(instance)
+        asked = request_of(instance)
         if "tokens" in asked:
             return self.steps(instance, asked["text"], asked["tokens"])
         written = self._dataset_reader._tokenizer.of_ids(outputs["token_ids"])
@@ -121,14 +121,14 @@ class GeneratingPredictor(TransformersPredictor):
         own = GeneratingPredictor.predictions_to_labeled_instances
         if type(self).predictions_to_labeled_instances is not own:
             return None
-        asked = asked_for(instance)
+        asked = request_of(instance)
         if "tokens" not in asked or self._model.windows_of(instance) is not None:
             return None
         return self.steps(instance, asked["text"], asked["tokens"])
 
     def explanation_details(self, instance: Instance) -> dict[str, Any]:
         """What explanations say of how the model wrote; nothing of a text that was given."""
-        if "tokens" in asked_for(instance):
+        if "tokens" in request_of(instance):
             return {}
         windowed = self._model.windows_of(instance) is not None
         return generation_details(self._model.transformer, windowed)

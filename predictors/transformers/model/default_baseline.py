@@ -1,4 +1,4 @@
-"""The baseline that suits a model: zero, unless the model has no value there."""
+"""The default baseline of a model: zero, unless the model has no value there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names of what a Hugging Face model predicts, as an AllenNLP vocabulary."""
+"""The names of a Hugging Face model's labels, as an AllenNLP vocabulary."""
 
 from __future__ import annotations
 

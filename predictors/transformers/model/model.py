@@ -1,4 +1,4 @@
-"""What the AllenNLP models around Hugging Face models have in common."""
+"""The base class of the AllenNLP models around Hugging Face models."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ class TransformersModel(ReadsLongTexts):
 
     @property
     def backbone(self) -> nn.Module | None:
-        """What is given the ids; the same when an input is predicted and explained."""
+        """The Hugging Face model: it gets the same ids when an input is predicted and explained."""
         return self.transformer
 
     @property
@@ -88,7 +88,7 @@ class TransformersModel(ReadsLongTexts):
         return token_embeddings(self.transformer)
 
     def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
-        """The sequences of token ids that `forward` makes of its arguments: here all texts as one."""
+        """The sequences of token ids that `forward` makes of its arguments: all texts as one."""
         names = [name for name in self.text_fields if fields.get(name) is not None]
         given = {name: fields[name] for name in names}
         return [joined(given, self.padding_id, left=self.reads_last)]
@@ -98,7 +98,7 @@ class TransformersModel(ReadsLongTexts):
         return self.call({**self.inputs(sequence), **more})
 
     def call(self, inputs: Mapping[str, Any]) -> Any:
-        """The Hugging Face model's outputs for its own arguments; the model stays as it is."""
+        """The Hugging Face model's outputs for its own arguments; the model's state is restored."""
         with state_kept(self.transformer):
             return self.transformer(**inputs, return_dict=True)
 
@@ -146,7 +146,7 @@ class TransformersModel(ReadsLongTexts):
             )
 
     def names(self, indices: Sequence[int]) -> list[str]:
-        """What labels are called."""
+        """The names of labels, by their indices."""
         known = self.vocab.get_index_to_token_vocabulary(NAMESPACE)
         return [known.get(int(index), str(int(index))) for index in indices]
 
@@ -180,8 +180,8 @@ def _arguments(function: Any) -> tuple[set[str], set[str]]:
 
 
 def _handed_to_super(kind: type) -> set[str]:
-    """What the `forward` of a class takes from those of its base classes, where it passes on to
-    these what it does not name itself."""
+    """The arguments that the `forward` of a class takes, with those of the base classes that it
+    passes `*args` or `**kwargs` on to."""
     found: set[str] = set()
     for forward in (vars(base)["forward"] for base in kind.__mro__ if "forward" in vars(base)):
         own, variable = _arguments(forward)
@@ -223,7 +223,7 @@ def _weight(module: nn.Module) -> Tensor | None:
 
 
 def _or_none(method: Any) -> Any:
-    """What a method of transformers returns, None where a model does not implement it."""
+    """The result of a method of transformers, None where a model does not implement it."""
     try:
         return method() if callable(method) else None
     except (AttributeError, NotImplementedError, TypeError):

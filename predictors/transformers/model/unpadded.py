@@ -37,13 +37,8 @@ class PaddingCheck:
         self._single = False
 
     def run(self, instances: list[Instance], run: Run) -> Outputs:
-        """The outputs of instances; only those of equal length share a batch if the model sees
-        padding, and none if it takes one row at a time.
-
-        Args:
-            instances: The instances.
-            run: Runs a batch.
-        """
+        """The outputs of instances, by a function that runs a batch; only those of equal length
+        share one if the model sees padding, and none if it takes one row at a time."""
         if len(instances) < 2:
             return run(instances)
         if not self._single:

@@ -1,4 +1,4 @@
-"""Causal language models: why this token comes next."""
+"""Causal language models: each token after the text before it."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
-from allennlp.data import DatasetReader, Instance, TextFieldTensors
+from allennlp.data import DatasetReader, Instance
 from allennlp.data.tokenizers import Token
 from allennlp.models import Model
 from allennlp.predictors import Predictor
@@ -16,7 +16,7 @@ from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import PrefixTargets
 from allennlp_saliency.interpret.model.learned_positions import position_tables
 
-from ..generation.generation import GeneratingModel, asked_for, log_probs_of
+from ..generation.generation import GeneratingModel, log_probs_of, request_of
 from ..generation.predictor import GeneratingPredictor, GeneratingReader
 from ..model.model import at_places
 from ..model.prepared_steps import added_inputs, adds_tokens, with_added_tokens
@@ -39,10 +39,10 @@ class TransformersCausalLMReader(GeneratingReader):
         foil: str | None = None,
         changed_prompt: str | None = None,
     ) -> Instance:
-        """A prompt, and what is to come after it.
+        """A prompt, and the text after it.
 
         Args:
-            prompt: The text that the model goes on from; special tokens that the tokenizer puts
+            prompt: The text that the model continues; special tokens that the tokenizer puts
                 first are not added again where it begins with them.
             messages: A chat in its place, `{"role": "user", "content": "…"}` each, written out
                 by the tokenizer's chat template.
@@ -77,14 +77,14 @@ class TransformersCausalLMReader(GeneratingReader):
                 return self._tokenizer.tokenize(continuation)
             return [_moved(token, len(text)) for token in whole[len(own) :]]
 
-        return self._requesting(
+        return self._request(
             "prompt", text, before, after, continuation, max_new_tokens, foil, changed_prompt
         )
 
     def written_out(self, messages: Sequence[dict[str, Any]]) -> str:
         """A chat as the text that the model reads.
 
-        A last message of the assistant is gone on with, as in transformers' pipelines.
+        A last message of the assistant is continued, as in transformers' pipelines.
 
         Raises:
             InterpretationError: If the tokenizer has no chat template, or it refuses the messages.
@@ -94,7 +94,7 @@ class TransformersCausalLMReader(GeneratingReader):
                 "the tokenizer has no chat template; give the text itself as 'prompt'"
             )
         if len(messages) == 0:
-            raise InterpretationError("'messages' has no message to go on from")
+            raise InterpretationError("'messages' has no message to continue")
         goes_on = messages[-1].get("role") == "assistant"
         try:
             return self.tokenizer.apply_chat_template(
@@ -210,7 +210,7 @@ class TransformersCausalLM(GeneratingModel):
         """The prompt, and what was written after it."""
         if "request" not in instance.fields:
             return ["prompt", "generated"], {}
-        asked = asked_for(instance)
+        asked = request_of(instance)
         if "tokens" in asked:
             return ["prompt"], {"the continuation": len(asked["tokens"]) - 1}
         most = asked["max_new_tokens"]

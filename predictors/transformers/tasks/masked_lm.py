@@ -1,4 +1,4 @@
-"""Masked language models: why this token fills the gap."""
+"""Masked language models: the token in each gap."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ from ..texts.reader import Overlong, TransformersReader
 
 @DatasetReader.register("transformers-masked-lm")
 class TransformersMaskedLMReader(TransformersReader):
-    """Reads `sentence`, in which the tokenizer's mask token stands for what is to be found."""
+    """Reads `sentence`, in which the tokenizer's mask token marks the gaps."""
 
     def text_to_instance(self, sentence: str) -> Instance:
         """A text with gaps.
@@ -105,7 +105,7 @@ class TransformersMaskedLM(TokenModel):
     def merge_windows(
         self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """What stands in each gap, from its own window; gaps that were cut are left out."""
+        """The token in each gap, from the gap's own window; gaps that were cut are left out."""
         gaps = self._gaps(instance)
         filled: dict[str, list[Any]] = {"positions": []}
         for number, (window, output) in enumerate(zip(cut.windows, outputs, strict=True)):

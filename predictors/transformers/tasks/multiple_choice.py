@@ -1,4 +1,4 @@
-"""Multiple choice: why this one."""
+"""Multiple choice: a text and its possible continuations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -47,10 +47,8 @@ class TransformersMultipleChoiceReader(TransformersReader):
                     f"choice {number} of 'choices' (counted from 0), {choices[number]!r}, has no "
                     "tokens, so there is nothing to choose; give it a text or leave it out"
                 )
-        fields = [
-            self.text_field(second, choice)
-            for (_, second), choice in zip(pairs, choices, strict=True)
-        ]
+        numbered = zip(pairs, choices, strict=True)
+        fields = [self.text_field(second, choice) for (_, second), choice in numbered]
         first, _ = pairs[0]
         return Instance({"prompt": self.text_field(first, prompt), "choices": ListField(fields)})
 
@@ -101,8 +99,7 @@ class TransformersMultipleChoice(TransformersModel):
     def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
         """The text and a choice as one sequence, for each choice."""
         given = {name: fields[name] for name in ("prompt", "choices")}
-        order = ("choices", "prompt")
-        sequence = joined(given, self.padding_id, order, self.reads_last)
+        sequence = joined(given, self.padding_id, ("choices", "prompt"), self.reads_last)
         return [without_items(sequence, fields["choices"]["tokens"]["mask"].any(-1))]
 
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:

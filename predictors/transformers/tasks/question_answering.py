@@ -1,4 +1,4 @@
-"""Extractive question answering: why the answer stands here."""
+"""Extractive question answering: the answer is a span of the passage."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -104,7 +104,7 @@ class TransformersQuestionAnswerer(TransformersModel):
         if getattr(found, "start_logits", None) is None:
             raise InterpretationError(
                 f"{type(self.transformer).__name__} returns no start_logits but "
-                f"{', '.join(found)}; use a head that scores each token as an answer's start and end"
+                f"{', '.join(found)}; use a head that scores tokens as an answer's start and end"
             )
         before, mask = question["tokens"]["mask"].sum(-1), passage["tokens"]["mask"]
         # (rows, passage positions): where the passage's tokens stand in the sequence.
@@ -202,7 +202,7 @@ class TransformersQuestionAnsweringPredictor(TransformersPredictor):
 
     Args:
         model: The model.
-        dataset_reader: What makes the instances.
+        dataset_reader: The reader of its inputs.
         no_answer: Whether a passage may have no answer, for models trained on such (SQuAD 2); that
             is explained where its logits exceed those of the best answer, by a number if it is
             one. None for what the reader says; `no_answer` in an input is for that alone.

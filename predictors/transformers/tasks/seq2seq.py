@@ -1,11 +1,11 @@
-"""Sequence to sequence: which words of the source, and of the text so far, make this token."""
+"""Sequence to sequence: each token after a source and the text so far."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
-from allennlp.data import DatasetReader, Instance, TextFieldTensors
+from allennlp.data import DatasetReader, Instance
 from allennlp.data.tokenizers import Token
 from allennlp.models import Model
 from allennlp.predictors import Predictor
@@ -14,7 +14,7 @@ from torch import Tensor
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import PrefixTargets, Windows
 
-from ..generation.generation import GeneratingModel, asked_for, log_probs_of
+from ..generation.generation import GeneratingModel, log_probs_of, request_of
 from ..generation.predictor import GeneratingPredictor, GeneratingReader
 from ..generation.target_text import target_tokens
 from ..model.model import decoder_start
@@ -37,7 +37,7 @@ class TransformersSeq2SeqReader(GeneratingReader):
         foil: str | None = None,
         changed_source: str | None = None,
     ) -> Instance:
-        """A source, and what is to be made of it.
+        """A source, and the text to explain.
 
         Args:
             source: The text that the encoder reads.
@@ -48,7 +48,7 @@ class TransformersSeq2SeqReader(GeneratingReader):
             changed_source: Another source, for the target "kl-divergence".
         """
         transformer = None if self.writer is None else self.writer.transformer
-        return self._requesting(
+        return self._request(
             "source",
             source,
             self._tokenizer.text,
@@ -112,7 +112,7 @@ class TransformersSeq2Seq(GeneratingModel):
             InterpretationError: If the decoder has fewer positions than tokens are asked for, or
                 the source is too long, and that is not wanted.
         """
-        asked = asked_for(instance) if "request" in instance.fields else {}
+        asked = request_of(instance) if "request" in instance.fields else {}
         most = asked.get("max_new_tokens", 0)
         if most > self.most_tokens():
             source: Any = instance["source"]

@@ -37,7 +37,7 @@ OUTSIDE = "O"
 
 @DatasetReader.register("transformers-token-classification")
 class TransformersTokenClassificationReader(TransformersReader):
-    """Reads `sentence`; what carries the tag of a word is its first token."""
+    """Reads `sentence`; a word's tag is that of its first token."""
 
     def text_to_instance(self, sentence: str) -> Instance:
         """One text, with the places of its words.
@@ -60,7 +60,7 @@ class TransformersTokenClassifier(TransformersModel):
 
     @property
     def finds_entities(self) -> bool:
-        """Whether there is a tag for what is no entity."""
+        """Whether there is a tag for words outside of entities."""
         return OUTSIDE in self.vocab.get_token_to_index_vocabulary(NAMESPACE)
 
     def forward(
@@ -236,7 +236,7 @@ def _first_tokens(tokens: Sequence[Token], words: Sequence[Span]) -> dict[int, S
     found = {}
     for start, end in words:
         own = (n for n, one in enumerate(tokens) if one.idx is not None and start <= one.idx < end)
-        found.update({first: (start, end) for first in islice(own, 1)})
+        found.update(dict.fromkeys(islice(own, 1), (start, end)))
     return found
 
 

@@ -47,7 +47,7 @@ class Pieces(Tokenizer):
         return tokens[:split], tokens[split:]
 
     def prompt(self, text: str) -> list[Token]:
-        """The tokens of a text that a model is to go on from, with the special tokens of a single
+        """The tokens of a text that a model is to continue, with the special tokens of a single
         text; those before it are not added where the text begins with them, as what a chat
         template has written does."""
         tokens = self.text(text)
@@ -109,7 +109,7 @@ class Pieces(Tokenizer):
         return tokens, sides
 
     def _call(self, texts: tuple[str, ...], target: bool, **options: Any) -> Any:
-        """What the tokenizer makes of some texts, or of one that a decoder is to write."""
+        """The tokenizer's output for some texts, or for one that a decoder is to write."""
         # A tokenizer that has a mode for targets goes into it, and back.
         modes = hasattr(self.tokenizer, "_switch_to_target_mode")
         given = {"text_target": texts[0]} if target and modes else {}

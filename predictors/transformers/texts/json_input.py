@@ -22,7 +22,7 @@ _CLOSE = 0.8
 
 @dataclass(frozen=True)
 class Kind:
-    """What a key may hold.
+    """A kind of value.
 
     Attributes:
         name: What it is called.
@@ -60,7 +60,7 @@ SWITCH = Kind("true, false or a number", lambda value: isinstance(value, Real) a
 
 
 def taken(json: Mapping[str, Any], keys: Mapping[str, Kind], read: Callable[..., Any]) -> Any:
-    """What a reader makes of the part of an input that it knows; other keys are the user's.
+    """A reader's instance for the keys of an input that it knows; other keys are the user's own.
 
     Args:
         json: The input.

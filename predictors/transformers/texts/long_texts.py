@@ -157,9 +157,11 @@ class ReadsLongTexts(Model):
             others = [field for name, field in instance.fields.items() if name != text.name]
             for name, field in instance.fields.items():
                 fields[name] = self.field_of_window(fields[name], own)
-                if isinstance(field, IndexField | SpanField | SequenceLabelField):
-                    if not any(field.sequence_field is other for other in others):
-                        fields[name] = _moved(field, part, own)
+                refers: Any = (
+                    isinstance(field, IndexField | SpanField | SequenceLabelField) and field
+                )
+                if refers is not False and not any(refers.sequence_field is one for one in others):
+                    fields[name] = _moved(field, part, own)
         numbers = {text.name: text.numbers(spans[text.name]) for text in cut}
         return Window(Instance(fields), places, numbers)
 

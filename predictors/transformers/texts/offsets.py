@@ -1,4 +1,4 @@
-"""Where in a text a token stands, where the tokenizer does not say or says it loosely."""
+"""Offsets of tokens in a text, for tokenizers that return none, or loose ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def found_spans(text: str, surfaces: Sequence[str]) -> list[Span | None]:
 
     Args:
         text: The text.
-        surfaces: What each token says, without marks of the tokenizer's.
+        surfaces: The text of each token, without marks of the tokenizer's.
 
     Returns:
         Per token its characters, None for one that is not found where it should be (an unknown

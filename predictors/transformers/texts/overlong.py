@@ -1,4 +1,4 @@
-"""What becomes of a text that is longer than a model takes."""
+"""Texts that are longer than a model takes: cut, or split into windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text fields for Hugging Face models, and what dataset readers of them have in common."""
+"""Text fields for Hugging Face models, and the base class of their dataset readers."""
 
 import json
 from collections.abc import Iterable
