@@ -157,10 +157,9 @@ class ReadsLongTexts(Model):
             others = [field for name, field in instance.fields.items() if name != text.name]
             for name, field in instance.fields.items():
                 fields[name] = self.field_of_window(fields[name], own)
-                refers: Any = (
-                    isinstance(field, IndexField | SpanField | SequenceLabelField) and field
-                )
-                if refers is not False and not any(refers.sequence_field is one for one in others):
+                # The text whose tokens the field refers to, if to any.
+                text_of: Any = getattr(field, "sequence_field", None)
+                if text_of is not None and not any(text_of is other for other in others):
                     fields[name] = _moved(field, part, own)
         numbers = {text.name: text.numbers(spans[text.name]) for text in cut}
         return Window(Instance(fields), places, numbers)
