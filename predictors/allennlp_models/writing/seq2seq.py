@@ -29,7 +29,7 @@ from allennlp_saliency.interpret.interpreter.predictor_labels import (
     labels_for,
 )
 
-from ...transformers.texts.token_indexer import TransformersIndexer
+from ...transformers.texts.reader import TransformersIndexer
 from ..replaced import replaced
 from ..sampling import draws, generation_details
 from ..token_choices import expected_log_prob, with_log_prob
