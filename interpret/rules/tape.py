@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ..operations.calls import Call
+from ..operations.calls import Call, mapped
 from .watch import Losses
 
 
@@ -62,14 +62,11 @@ class Tape:
     _inverses: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     _numbers_read: int = 0
 
-    def write(self, call: Call, output: Any, keep: bool) -> None:
-        """Notes the operands of a call, and what it returned if that is to be kept."""
-        # A copy: the model may go on to change it in place.
-        self.note(call.name, call.operands, output.detach().clone() if keep else None)
-
-    def note(self, name: str, tensors: Sequence[Tensor], output: Any) -> None:
-        """Notes tensors under a name."""
-        self.entries.append((name, [one.detach().clone() for one in tensors], output))
+    def note(self, name: str, tensors: Sequence[Tensor], output: Tensor | None) -> None:
+        """Notes what an operation was given and, where that is asked for, returned."""
+        # Copies: the model may go on to change them in place.
+        given, *made = mapped((list(tensors), output), lambda one: one.detach().clone())
+        self.entries.append((name, given, *made))
 
     def read(self, call: Call) -> Reference:
         """The same call in the baseline's pass.

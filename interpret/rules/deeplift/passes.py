@@ -45,7 +45,7 @@ def recording(
 
     def note(call: Call, keep: bool) -> Any:
         output = call.plain()
-        tape.write(call, output, keep)
+        tape.note(call.name, call.operands, output if keep else None)
         return output
 
     given = DEEPLIFT_RULES.functions() if rules is None else rules
