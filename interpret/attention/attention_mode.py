@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import InterpretationError
+from ..operations.attention import attention, multi_head_attention
 from ..operations.calls import CallMode, operation
-from ..operations.decompositions import attention, multi_head_attention
 
 Seen = Callable[[Tensor], Tensor]
 """Takes attention weights, `(sequences, heads, queries, keys)`, and returns those to go on with."""
