@@ -91,6 +91,7 @@ def not_in_place(
     return True, (*args[:at], False, *args[at + 1 :]), kwargs
 
 
+# Without the cache `lrp` and `deeplift` of one sentence take 1.15 times as long (bert-base).
 @lru_cache(maxsize=1024)
 def _place_of_inplace(function: Callable[..., Any]) -> int | None:
     try:

@@ -23,7 +23,7 @@ def every_expert(model: nn.Module) -> Iterator[None]:
     one pass has at some place belongs to another token or expert than what the other has there.
 
     Args:
-        model: A model of one's own, whose modules of experts are run otherwise meanwhile.
+        model: A private copy of a model; its modules of experts are replaced for the time being.
     """
     with ExitStack() as stack:
         for module in model.modules():
