@@ -24,20 +24,13 @@ class Reference:
     Attributes:
         operands: Those that depend on the embeddings, as `call.operands`.
         output: What it returned; None where the rule does not look at it.
-        inverses: Tensors that are one over a size: what is multiplied by them is divided.
+        inverses: Keys are the tensors of the input's pass that are one over a size: what is
+            multiplied by them is divided.
     """
 
     operands: list[Tensor]
     output: Any
     inverses: WeakTensorKeyDictionary
-
-    def note_inverse(self, tensor: Tensor) -> None:
-        """A tensor of the input's pass is one over a size."""
-        self.inverses[tensor] = True
-
-    def is_inverse(self, tensor: Tensor) -> bool:
-        """Whether that was noted of a tensor."""
-        return tensor in self.inverses
 
 
 @dataclass
