@@ -1,6 +1,7 @@
 """Writes what `docs/methods.md` shows of the methods: pictures and tables, as measured.
 
-Run from a clone: `make docs`, or `python docs/make_methods.py pictures completeness rationales`.
+Run from a clone: `make docs`, or `python docs/make_methods.py pictures completeness rationales
+rules`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import sys
 import tempfile
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from allennlp_saliency.interpret import (  # noqa: E402
     NotApplicableError,
     SaliencyInterpreter,
 )
+from allennlp_saliency.interpret.rules import DEEPLIFT_RULES, LRP_RULES  # noqa: E402
 from allennlp_saliency.views.figure import save_figure  # noqa: E402
 
 PAGE = ROOT / "docs" / "methods.md"
@@ -196,6 +199,20 @@ def top_in_rationale(explanation: Explanation, spans: Iterable[Sequence[int]]) -
     return offsets is not None and any(s <= offsets[0] < e for s, e in spans)
 
 
+def rules() -> None:
+    """The table of which operation gets which rule by default."""
+    write("rules", rules_table())
+
+
+def rules_table() -> str:
+    """A row for each pair of rules, with the operations that have them."""
+    operations = defaultdict(list)
+    for name in sorted({*LRP_RULES, *DEEPLIFT_RULES}):
+        operations[LRP_RULES.get(name, ""), DEEPLIFT_RULES.get(name, "")].append(f"`{name}`")
+    rows = [[" ".join(names), *pair] for pair, names in sorted(operations.items())]
+    return table(["operations", "`lrp`", "`deeplift`"], rows)
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
@@ -212,6 +229,6 @@ def write(mark: str, text: str) -> None:
 
 
 if __name__ == "__main__":
-    chosen = sys.argv[1:] or ["pictures", "completeness", "rationales"]
-    for part in chosen:
-        {"pictures": pictures, "completeness": completeness, "rationales": rationales}[part]()
+    parts = {one.__name__: one for one in (pictures, completeness, rationales, rules)}
+    for part in sys.argv[1:] or parts:
+        parts[part]()

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .calls import takes
+
 
 def attention(
     query: Tensor,
@@ -56,64 +58,38 @@ def attention_weights(
     return scores.softmax(-1)
 
 
-def multi_head_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    embed_dim_to_check: int,
-    num_heads: int,
-    in_proj_weight: Tensor | None,
-    in_proj_bias: Tensor | None,
-    bias_k: Tensor | None,
-    bias_v: Tensor | None,
-    add_zero_attn: bool,
-    dropout_p: float,
-    out_proj_weight: Tensor,
-    out_proj_bias: Tensor | None,
-    training: bool = True,
-    key_padding_mask: Tensor | None = None,
-    need_weights: bool = True,
-    attn_mask: Tensor | None = None,
-    use_separate_proj_weight: bool = False,
-    q_proj_weight: Tensor | None = None,
-    k_proj_weight: Tensor | None = None,
-    v_proj_weight: Tensor | None = None,
-    static_k: Tensor | None = None,
-    static_v: Tensor | None = None,
-    average_attn_weights: bool = True,
-    is_causal: bool = False,
-) -> tuple[Tensor, Tensor | None]:
+@takes(F.multi_head_attention_forward)
+def multi_head_attention(given: Any) -> tuple[Tensor, Tensor | None]:
     """The attention of `torch.nn.MultiheadAttention`, `(length, batch, dim)`."""
-    if bias_k is not None or add_zero_attn or static_k is not None:
+    if given.bias_k is not None or given.add_zero_attn or given.static_k is not None:
         raise NotImplementedError("multi-head attention with bias_k, add_zero_attn or static_k")
-    if query.dim() == 2:
+    if given.query.dim() == 2:
         raise NotImplementedError("multi-head attention without a batch")
-    if use_separate_proj_weight:
-        weights: Any = (q_proj_weight, k_proj_weight, v_proj_weight)
+    if given.use_separate_proj_weight:
+        weights = (given.q_proj_weight, given.k_proj_weight, given.v_proj_weight)
     else:
-        assert in_proj_weight is not None
-        weights = in_proj_weight.chunk(3)
-    biases: Any = (None,) * 3 if in_proj_bias is None else in_proj_bias.chunk(3)
+        weights = given.in_proj_weight.chunk(3)
+    biases = (None,) * 3 if given.in_proj_bias is None else given.in_proj_bias.chunk(3)
 
     def heads(states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         projected = F.linear(states, weight, bias)
-        return projected.unflatten(-1, (num_heads, -1)).permute(1, 2, 0, 3)
+        return projected.unflatten(-1, (given.num_heads, -1)).permute(1, 2, 0, 3)
 
-    states = zip((query, key, value), weights, biases, strict=True)
+    states = zip((given.query, given.key, given.value), weights, biases, strict=True)
     q, k, v = (heads(*each) for each in states)
-    mask = _additive(attn_mask, q)
+    mask = _additive(given.attn_mask, q)
     if mask is not None and mask.dim() == 3:
-        mask = mask.unflatten(0, (-1, num_heads))
-    padding = _additive(key_padding_mask, q)
+        mask = mask.unflatten(0, (-1, given.num_heads))
+    padding = _additive(given.key_padding_mask, q)
     if padding is not None:
         padding = padding[:, None, None, :]
         mask = padding if mask is None else mask + padding
     heads_weights = attention_weights(q, k, mask)
     out = (heads_weights @ v).permute(2, 0, 1, 3).flatten(2)
-    out = F.linear(out, out_proj_weight, out_proj_bias)
-    if not need_weights:
+    out = F.linear(out, given.out_proj_weight, given.out_proj_bias)
+    if not given.need_weights:
         return out, None
-    return out, heads_weights.mean(1) if average_attn_weights else heads_weights
+    return out, heads_weights.mean(1) if given.average_attn_weights else heads_weights
 
 
 def _additive(mask: Tensor | None, like: Tensor) -> Tensor | None:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -15,39 +16,24 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 _SYNONYMS = {
-    "__add__": "add",
-    "__radd__": "add",
-    "__iadd__": "add",
-    "__sub__": "sub",
-    "__isub__": "sub",
-    "subtract": "sub",
-    "__rsub__": "rsub",
-    "__mul__": "mul",
-    "__rmul__": "mul",
-    "__imul__": "mul",
-    "multiply": "mul",
-    "__matmul__": "matmul",
-    "__rmatmul__": "rmatmul",
-    "mm": "matmul",
-    "mv": "matmul",
-    "dot": "matmul",
-    "bmm": "matmul",
-    "__truediv__": "div",
-    "__itruediv__": "div",
-    "__div__": "div",
-    "divide": "div",
-    "true_divide": "div",
-    "__rtruediv__": "rdiv",
-    "__rdiv__": "rdiv",
-    "__pow__": "pow",
-    "__ipow__": "pow",
-    "__rpow__": "rpow",
-    "__neg__": "neg",
-    "__abs__": "abs",
-    "absolute": "abs",
-    "clip": "clamp",
-    "_softmax": "softmax",
-    "special_softmax": "softmax",
+    synonym: name
+    for name, synonyms in {
+        "add": "__add__ __radd__ __iadd__",
+        "sub": "__sub__ __isub__ subtract",
+        "rsub": "__rsub__",
+        "mul": "__mul__ __rmul__ __imul__ multiply",
+        "matmul": "__matmul__ mm mv dot bmm",
+        "rmatmul": "__rmatmul__",
+        "div": "__truediv__ __itruediv__ __div__ divide true_divide",
+        "rdiv": "__rtruediv__ __rdiv__",
+        "pow": "__pow__ __ipow__",
+        "rpow": "__rpow__",
+        "neg": "__neg__",
+        "abs": "__abs__ absolute",
+        "clamp": "clip",
+        "softmax": "_softmax special_softmax",
+    }.items()
+    for synonym in synonyms.split()
 }
 
 
@@ -105,6 +91,7 @@ def not_in_place(
     return True, (*args[:at], False, *args[at + 1 :]), kwargs
 
 
+# Without the cache `lrp` and `deeplift` of one sentence take 1.15 times as long (bert-base).
 @lru_cache(maxsize=1024)
 def _place_of_inplace(function: Callable[..., Any]) -> int | None:
     try:
@@ -117,11 +104,11 @@ def _place_of_inplace(function: Callable[..., Any]) -> int | None:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of an operation, some of whose arguments depend on the embeddings.
+    """A call of an operation.
 
     Attributes:
         name: The operation.
-        function: Computes it anew, without changing its arguments.
+        function: Computes it; where a rule is asked, without changing its arguments.
         args: Its positional arguments.
         kwargs: Its named arguments.
     """
@@ -132,15 +119,50 @@ class Call:
     kwargs: Mapping[str, Any]
 
     @property
+    def depends(self) -> bool:
+        """Whether any of its arguments depends on the embeddings."""
+        return depends(self.args) or depends(self.kwargs)
+
+    @property
+    def tensors(self) -> Iterator[Tensor]:
+        """All tensors among its arguments."""
+        return tensors_in((self.args, self.kwargs))
+
+    @property
     def operands(self) -> list[Tensor]:
         """The arguments that depend on the embeddings."""
         return [arg for arg in self.args if depends(arg)]
+
+    def named(self, *names: str) -> dict[str, Any]:
+        """The arguments by the names that they have in their order."""
+        return {**dict(zip(names, self.args, strict=False)), **self.kwargs}
+
+    def plain(self) -> Any:
+        """What the operation returns, with its own gradient."""
+        return self.function(*self.args, **self.kwargs)
 
     def of(self, *operands: Tensor) -> Any:
         """The operation of other operands in the place of these, in their order."""
         others = iter(operands)
         args = [next(others) if depends(arg) else arg for arg in self.args]
         return self.function(*args, **self.kwargs)
+
+
+def takes(function: Callable[..., Any]) -> Callable[[Callable[[Any], Any]], Callable[..., Any]]:
+    """A decorator: what is decorated is called as a function of torch's is, and is given the
+    arguments by their names."""
+    signature = inspect.signature(function)
+
+    def decorated(computed: Callable[[Any], Any]) -> Callable[..., Any]:
+        @wraps(computed)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            return computed(SimpleNamespace(**bound.arguments))
+
+        return called
+
+    return decorated
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
@@ -193,31 +215,3 @@ _REVERSED: dict[str, Callable[..., Any]] = {
     "rpow": lambda x, other: torch.pow(other, x),
     "copy": lambda x, other, non_blocking=False: other.to(x.dtype).expand_as(x).clone(),
 }
-
-
-class _Attach(torch.autograd.Function):
-    """The value of one tensor, the gradient of another."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, surrogate: Tensor) -> Tensor:
-        # A copy: the model may work in place on what it is given.
-        return value.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor]:
-        return None, grads[0]
-
-
-def attach_function(made_by: Any) -> bool:
-    """Whether what made a tensor is `attach`."""
-    return isinstance(made_by, _Attach._backward_cls)
-
-
-def attach(value: Tensor, surrogate: Tensor) -> Tensor:
-    """A tensor with the value of one and the gradient of another of the same shape.
-
-    Args:
-        value: What the operation returns.
-        surrogate: A function, linear in the operands, whose coefficients are the multipliers.
-    """
-    return _Attach.apply(value.detach(), surrogate.to(value.dtype))

@@ -9,67 +9,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import extremes, losses, norms, recurrent
 from .attention import attention, multi_head_attention
 from .calls import depends
-from .extremes import amin, max_pool1d, max_pool2d, maximum, min_over, minimum
-from .losses import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    l1_loss,
-    mse_loss,
-)
-from .norms import (
-    cosine_similarity,
-    group_norm,
-    instance_norm,
-    matrix_or_vector_norm,
-    norm,
-    norm_layer,
-    normalize,
-    variance,
-)
-from .recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_tanh
+from .extremes import maximum, minimum
 
 
-def addmm(
-    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
-) -> Tensor:
-    """β input + α mat1 @ mat2."""
-    return _weighted_sum(input, torch.matmul(mat1, mat2), beta, alpha)
+def _plus(product: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """β input + α times a product of two, which are known by their place or in alphabetical order:
+    `mat1` and `mat2`, `mat` and `vec`."""
+
+    def whole(
+        input: Tensor, *given: Tensor, beta: float = 1, alpha: float = 1, **named: Tensor
+    ) -> Tensor:
+        made = product(*given, *(named[name] for name in sorted(named)))
+        made = _scaled(alpha, made)
+        # What is multiplied by zero is ignored, whatever it is.
+        if beta == 0:
+            return made
+        return _scaled(beta, input) + made
+
+    return whole
 
 
-def baddbmm(
-    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
-) -> Tensor:
-    """β input + α batch1 @ batch2."""
-    return _weighted_sum(input, torch.matmul(batch1, batch2), beta, alpha)
-
-
-def addbmm(
-    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
-) -> Tensor:
-    """β input + α Σ batch1 @ batch2, summed over the batch."""
-    return _weighted_sum(input, torch.matmul(batch1, batch2).sum(0), beta, alpha)
-
-
-def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """β input + α mat @ vec."""
-    return _weighted_sum(input, torch.matmul(mat, vec), beta, alpha)
-
-
-def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """β input + α vec1 vec2ᵀ."""
-    return _weighted_sum(input, vec1[:, None] * vec2, beta, alpha)
-
-
-def _weighted_sum(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
-    if alpha != 1:
-        product = product * alpha
-    # What is multiplied by zero is ignored, whatever it is.
-    if beta == 0:
-        return product
-    return (input if beta == 1 else input * beta) + product
+def _scaled(value: float, x: Tensor) -> Tensor:
+    return x if value == 1 else x * value
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
@@ -84,8 +48,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value · tensor1 / tensor2."""
-    quotient = tensor1 / tensor2
-    return input + (quotient if value == 1 else quotient * value)
+    return input + _scaled(value, tensor1 / tensor2)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -96,8 +59,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def addcmul(input: Tensor, left: Tensor, right: Tensor, value: float = 1) -> Tensor:
     """input + value · left · right."""
-    product = left * right
-    return input + (product if value == 1 else product * value)
+    return input + _scaled(value, left * right)
 
 
 def glu(x: Tensor, dim: int = -1) -> Tensor:
@@ -153,81 +115,60 @@ def inverse(x: Tensor) -> Tensor:
 DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "scaled_dot_product_attention": attention,
     "multi_head_attention_forward": multi_head_attention,
-    "baddbmm": baddbmm,
-    "addcmul": addcmul,
-    "addcdiv": addcdiv,
-    "lerp": lerp,
-    "group_norm": group_norm,
-    "instance_norm": instance_norm,
-    "max_pool2d": max_pool2d,
-    "mse_loss": mse_loss,
-    "l1_loss": l1_loss,
-    "binary_cross_entropy": binary_cross_entropy,
-    "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
-    "softmin": softmin,
-    "logaddexp": logaddexp,
-    "prod": prod,
-    "cumprod": cumprod,
-    "inverse": inverse,
+    "baddbmm": _plus(torch.matmul),
+    "rdiv": lambda x, other: torch.div(other, x),
     "linalg_inv": inverse,
-    "var": variance,
-    "std": lambda *args, **kwargs: variance(*args, **kwargs).sqrt(),
-    "norm": norm,
-    "linalg_norm": matrix_or_vector_norm,
-    "vector_norm": norm,
-    "linalg_vector_norm": norm,
-    "normalize": normalize,
-    "cosine_similarity": cosine_similarity,
-    "glu": glu,
-    "maximum": maximum,
-    "minimum": minimum,
-    "amin": amin,
-    "max_pool1d": max_pool1d,
-    "cross_entropy": cross_entropy,
-    "lstm": lstm,
-    "gru": gru,
-    "rnn_tanh": rnn_tanh,
-    "rnn_relu": rnn_relu,
-    "lstm_cell": lstm_cell,
-    "gru_cell": gru_cell,
+    "var": norms.variance,
+    "std": lambda *args, **kwargs: norms.variance(*args, **kwargs).sqrt(),
+    "linalg_norm": norms.matrix_or_vector_norm,
+    "vector_norm": norms.norm,
+    "linalg_vector_norm": norms.norm,
+    "min": extremes.min_over,
+    **{
+        function.__name__: function
+        for function in (addcdiv, addcmul, cumprod, glu, inverse, lerp, logaddexp, prod, softmin)
+    },
+    **{
+        name: getattr(module, name)
+        for module, names in (
+            (extremes, ("amin", "max_pool1d", "max_pool2d", "maximum", "minimum")),
+            (losses, ("binary_cross_entropy", "binary_cross_entropy_with_logits")),
+            (losses, ("cross_entropy", "l1_loss", "mse_loss")),
+            (norms, ("cosine_similarity", "group_norm", "instance_norm", "norm", "normalize")),
+            (recurrent, ("gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_tanh")),
+        )
+        for name in names
+    },
 }
 
-_CLAMPS: dict[str, Callable[..., Any]] = {
+_OF_SEVERAL: dict[str, Callable[..., Any]] = {
+    "addmm": _plus(torch.matmul),
+    "addmv": _plus(torch.matmul),
+    "addbmm": _plus(lambda left, right: torch.matmul(left, right).sum(0)),
+    "addr": _plus(lambda left, right: left[:, None] * right),
+    "outer": outer,
+    "ger": outer,
+    "layer_norm": norms.layer_norm,
+    "rms_norm": norms.rms_norm,
     "clamp": clamp,
     "clamp_min": maximum,
     "clamp_max": minimum,
 }
-_SUMS_WITH_PRODUCTS: dict[str, Callable[..., Any]] = {
-    "addmm": addmm,
-    "addbmm": addbmm,
-    "addmv": addmv,
-    "addr": addr,
-}
+"""Operations that are taken apart where several of their arguments depend on the embeddings."""
 
 
-def special(
+def decomposition(
     name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Callable[..., Any] | None:
-    """How to take apart an operation that only some arguments make more than linear."""
-    given = (*args, *kwargs.values())
-    if name in _SUMS_WITH_PRODUCTS and sum(map(depends, given)) > 1:
-        return _SUMS_WITH_PRODUCTS[name]
-    if name in ("outer", "ger") and sum(map(depends, given)) > 1:
-        return outer
-    if name == "linear" and _count((*args[:2], kwargs.get("weight"))) > 1:
+    """How to take a call of an operation apart, None for not at all."""
+    if name in _OF_SEVERAL and _several((*args, *kwargs.values())):
+        return _OF_SEVERAL[name]
+    if name == "linear" and _several((*args[:2], kwargs.get("weight"))):
         return linear
-    if name in ("layer_norm", "rms_norm") and _count((*args, *kwargs.values())) > 1:
-        return norm_layer(name)
-    if name in _CLAMPS and sum(map(depends, given)) > 1:
-        return _CLAMPS[name]
-    if name == "rdiv":
-        return lambda x, other: torch.div(other, x)
     if name in ("max", "min") and len(args) > 1 and isinstance(args[1], Tensor):
         return maximum if name == "max" else minimum
-    if name == "min":
-        return min_over
-    return None
+    return DECOMPOSITIONS.get(name)
 
 
-def _count(args: tuple[Any, ...]) -> int:
-    return sum(map(depends, args))
+def _several(args: tuple[Any, ...]) -> bool:
+    return sum(map(depends, args)) > 1

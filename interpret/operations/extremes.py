@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -32,42 +33,31 @@ def amin(x: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     return -torch.amax(-x, dim, keepdim)
 
 
-def max_pool1d(
-    x: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Tensor:
-    """The largest of each window."""
-    size, step, pad, gap = (
-        v[0] if isinstance(v, tuple) else v
-        for v in (kernel_size, stride or kernel_size, padding, dilation)
-    )
-    if gap != 1 or ceil_mode or return_indices:
-        raise NotImplementedError("max_pool1d with dilation, ceil_mode or indices")
-    x = F.pad(x, (pad, pad), value=torch.finfo(x.dtype).min)
-    return x.unfold(-1, size, step).amax(-1)
+def _max_pool(dims: int) -> Callable[..., Tensor]:
+    """The largest of each window of the last dimensions."""
+
+    def max_pool(
+        x: Tensor,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+    ) -> Tensor:
+        sizes, steps, pads, gaps = (
+            v if isinstance(v, (tuple, list)) else (v,) * dims
+            for v in (kernel_size, stride or kernel_size, padding, dilation)
+        )
+        if any(gap != 1 for gap in gaps) or ceil_mode or return_indices:
+            raise NotImplementedError(f"max_pool{dims}d with dilation, ceil_mode or indices")
+        around = [pad for pad in reversed(pads) for _ in range(2)]
+        x = F.pad(x, around, value=torch.finfo(x.dtype).min)
+        for size, step in zip(sizes, steps, strict=True):
+            x = x.unfold(-dims, size, step)
+        return x.flatten(-dims).amax(-1)
+
+    return max_pool
 
 
-def max_pool2d(
-    x: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Tensor:
-    """The largest of each window."""
-    sizes, steps, pads, gaps = (
-        v if isinstance(v, (tuple, list)) else (v, v)
-        for v in (kernel_size, stride or kernel_size, padding, dilation)
-    )
-    if any(gap != 1 for gap in gaps) or ceil_mode or return_indices:
-        raise NotImplementedError("max_pool2d with dilation, ceil_mode or indices")
-    x = F.pad(x, (pads[1], pads[1], pads[0], pads[0]), value=torch.finfo(x.dtype).min)
-    windows = x.unfold(-2, sizes[0], steps[0]).unfold(-2, sizes[1], steps[1])
-    return windows.flatten(-2).amax(-1)
+max_pool1d, max_pool2d = _max_pool(1), _max_pool(2)

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from .calls import takes
 
-def norm_layer(name: str) -> Callable[..., Tensor]:
+
+def layer_norm(
+    x: Tensor,
+    normalized_shape: Any,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    **ignored: Any,
+) -> Tensor:
     """A norm whose weight or bias the model makes: without them, then with them."""
+    return _affine(F.layer_norm(x, normalized_shape, eps=eps), weight, bias)
 
-    def layer_norm(
-        x: Tensor,
-        normalized_shape: Any,
-        weight: Tensor | None = None,
-        bias: Tensor | None = None,
-        eps: float = 1e-5,
-        **kwargs: Any,
-    ) -> Tensor:
-        y = F.layer_norm(x, normalized_shape, eps=eps)
-        y = y if weight is None else y * weight
-        return y if bias is None else y + bias
 
-    def rms_norm(
-        x: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None
-    ) -> Tensor:
-        y = F.rms_norm(x, normalized_shape, eps=eps)
-        return y if weight is None else y * weight
+def rms_norm(
+    x: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """The same for a norm without a mean."""
+    return _affine(F.rms_norm(x, normalized_shape, eps=eps), weight)
 
-    return layer_norm if name == "layer_norm" else rms_norm
+
+def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None = None) -> Tensor:
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
 
 
 def variance(
@@ -93,23 +94,17 @@ def group_norm(
     return _by_channel(y, weight, bias)
 
 
-def instance_norm(
-    x: Tensor,
-    running_mean: Tensor | None = None,
-    running_var: Tensor | None = None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
+@takes(F.instance_norm)
+def instance_norm(given: Any) -> Tensor:
     """Each channel of each row by its mean and variance."""
-    if not use_input_stats:
-        return F.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
-    return _by_channel(F.layer_norm(x, x.shape[2:], eps=eps), weight, bias)
+    x = given.input
+    if given.use_input_stats:
+        y = F.layer_norm(x, x.shape[2:], eps=given.eps)
+        return _by_channel(y, given.weight, given.bias)
+    affine = (given.running_mean, given.running_var, given.weight, given.bias)
+    return F.batch_norm(x, *affine, False, given.momentum, given.eps)
 
 
 def _by_channel(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     shape = (-1, *(1,) * (y.dim() - 2))
-    y = y if weight is None else y * weight.view(shape)
-    return y if bias is None else y + bias.view(shape)
+    return _affine(y, *(one if one is None else one.view(shape) for one in (weight, bias)))

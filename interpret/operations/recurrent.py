@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 States = tuple[Tensor, ...]
-Cell = Callable[[Tensor, States, Sequence[Tensor]], States]
+Cell = Callable[..., States]
+"""Takes a step's input, the states before and the weights; returns the states after."""
 
 
 def lstm_cell(
@@ -44,21 +45,12 @@ def gru_cell(
     return n + z * (h - n)
 
 
-def _lstm_step(x: Tensor, states: States, weights: Sequence[Tensor]) -> States:
-    return lstm_cell(x, states, *weights)
-
-
-def _gru_step(x: Tensor, states: States, weights: Sequence[Tensor]) -> States:
-    return (gru_cell(x, states[0], *weights),)
-
-
-def _rnn_step(nonlinearity: Callable[[Tensor], Tensor]) -> Cell:
-    def step(x: Tensor, states: States, weights: Sequence[Tensor]) -> States:
-        w_ih, w_hh, *biases = weights
+def _rnn_cell(nonlinearity: Callable[[Tensor], Tensor]) -> Cell:
+    def cell(x: Tensor, states: States, w_ih: Tensor, w_hh: Tensor, *biases: Tensor) -> States:
         b_ih, b_hh = biases or (None, None)
         return (nonlinearity(F.linear(x, w_ih, b_ih) + F.linear(states[0], w_hh, b_hh)),)
 
-    return step
+    return cell
 
 
 def _layer(
@@ -78,7 +70,7 @@ def _layer(
         elif rows > len(current[0]):
             fresh = tuple(state[len(current[0]) : rows] for state in full)
             current = tuple(torch.cat(pair) for pair in zip(current, fresh, strict=True))
-        current = cell(x, current, weights)
+        current = cell(x, current, *weights)
         outputs.append(current[0])
     final = tuple(
         torch.cat([current[i], *(states[i] for states in reversed(done))])
@@ -117,29 +109,25 @@ def _run(
 
 def _recurrent(cell: Cell) -> Callable[..., Any]:
     def whole(first: Tensor, second: Any, third: Any, *rest: Any) -> tuple[Any, ...]:
-        # Packed: (data, batch_sizes, hx, params, …); padded: (input, hx, params, …).
-        if isinstance(second, Tensor) and second.dim() == 1:
-            params, has_biases, num_layers, _, _, bidirectional = rest
+        packed = isinstance(second, Tensor) and second.dim() == 1
+        if packed:
+            # (data, batch_sizes, hx, params, …)
+            hx, (params, has_biases, num_layers, _, _, bidirectional) = third, rest
             steps = list(first.split(second.tolist()))
-            out, states = _run(
-                cell, steps, _states(third), params, has_biases, num_layers, bidirectional
-            )
-            return (torch.cat(out), *states)
-        has_biases, num_layers, _, _, bidirectional, batch_first = rest
-        steps = list(first.unbind(1 if batch_first else 0))
-        out, states = _run(
-            cell, steps, _states(second), third, has_biases, num_layers, bidirectional
-        )
-        return (torch.stack(out, 1 if batch_first else 0), *states)
+        else:
+            # (input, hx, params, …)
+            hx, params = second, third
+            has_biases, num_layers, _, _, bidirectional, batch_first = rest
+            steps = list(first.unbind(1 if batch_first else 0))
+        initial = (hx,) if isinstance(hx, Tensor) else tuple(hx)
+        steps, states = _run(cell, steps, initial, params, has_biases, num_layers, bidirectional)
+        out = torch.cat(steps) if packed else torch.stack(steps, 1 if batch_first else 0)
+        return (out, *states)
 
     return whole
 
 
-def _states(hx: Any) -> States:
-    return (hx,) if isinstance(hx, Tensor) else tuple(hx)
-
-
-lstm = _recurrent(_lstm_step)
-gru = _recurrent(_gru_step)
-rnn_tanh = _recurrent(_rnn_step(torch.tanh))
-rnn_relu = _recurrent(_rnn_step(torch.relu))
+lstm = _recurrent(lstm_cell)
+gru = _recurrent(lambda x, states, *weights: (gru_cell(x, states[0], *weights),))
+rnn_tanh = _recurrent(_rnn_cell(torch.tanh))
+rnn_relu = _recurrent(_rnn_cell(torch.relu))

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
-from ..operations.calls import attach_function, mapped
-from .gates import made_by_gate
+from ..operations.calls import mapped
+from .surrogates import attached
 
 
 class Hidden:
@@ -56,9 +56,7 @@ class Hidden:
         if id(value) in self._graphs:
             return self._graphs[id(value)][1]
         made_by = value.grad_fn
-        if isinstance(made_by, BackwardCFunction) and not (
-            attach_function(made_by) or made_by_gate(made_by)
-        ):
+        if isinstance(made_by, BackwardCFunction) and not attached(made_by):
             # What a function of its own returns is another object in the same place.
             inside = self._places.get((value.data_ptr(), value.shape))
             if inside is not None:

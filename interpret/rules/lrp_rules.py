@@ -13,25 +13,27 @@ spaces, Jafari et al. 2024, "MambaLRP: Explaining Selective State Space Sequence
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..operations.calls import Call, attach, depends, mapped, tensors_in
-from .absorbed import Absorbed
-from .deeplift.rules import ELEMENTWISE
-from .gates import attach_gate, is_gate
-from .rule_mode import Rule
+from ..operations.calls import Call, depends, mapped, tensors_in
+from ..operations.kinds import ELEMENTWISE
+from .rule_map import Rule, RuleMap
+from .surrogates import attach, attach_gate, is_gate
 
-__all__ = ["Absorbed", "lrp_rules"]
-
-LrpRule = Callable[[Call, Absorbed], Any]
+LRP_RULES = RuleMap("LRP")
+"""Which operation gets which rule in `lrp`."""
 
 GATES = frozenset("sigmoid hardsigmoid softplus exp exp2 logsigmoid log_sigmoid erfc".split())
 """Functions that are not zero at zero: as factors they open and close for others."""
+
+_NOT_ZERO_AT_ZERO = GATES | frozenset(
+    "cos cosh acos reciprocal rdiv rpow log log2 log10 lgamma digamma sinc i0 logit div".split()
+)
 
 _LEAST = 0.1
 """Below it, what goes into a function that is not zero at zero takes its relevance in part: f(x)/x
@@ -41,37 +43,91 @@ _MASK = 1e30
 """Numbers beyond this mask something out; nothing of a prediction is due to them."""
 
 
-def lrp_rules(absorbed: Absorbed, epsilon: float) -> dict[str, Rule]:
-    """The rules, by operation.
+class LrpPass:
+    """A pass under LRP's rules: ε, and the account of the relevance that was handed on to nothing
+    of the input.
 
     Args:
-        absorbed: Where they note what they hand on to nothing.
         epsilon: ε of the rule for linear layers, in units of their outputs.
+
+    Attributes:
+        absorbed: Sums, in units of the target: under "bias" what biases and other constants took,
+            under "softmax", "epsilon" and "nonlinearity" what these did, under the name of an
+            operation without a rule what that did.
     """
-    by_epsilon = partial(linear, absorbed=absorbed, epsilon=epsilon)
 
-    def of(rule: LrpRule) -> Rule:
-        return lambda call: rule(call, absorbed)
+    def __init__(self, epsilon: float = 0.0) -> None:
+        self.epsilon = epsilon
+        self.absorbed: dict[str, float] = defaultdict(float)
 
-    rules = {name: of(rule) for name, rule in _RULES.items()}
-    return {**rules, **dict.fromkeys(_LINEAR, by_epsilon)}
+    def constant(self, tensor: Tensor, constant: Tensor | float) -> Tensor:
+        """The tensor; on the way back, what its relevance is for an addend of it is noted."""
+        return self._watched(tensor, "bias", constant, 1.0)
+
+    def difference(
+        self, before: Sequence[Tensor], after: Tensor, cause: str
+    ) -> tuple[list[Tensor], Callable[[Tensor], Tensor]]:
+        """Operands and a function for the result: the relevance that went into the result but did
+        not come out of the operands is noted under a cause."""
+        watched = [self._watched(one, cause, one.detach(), -1.0) for one in before]
+        return watched, lambda result: self._watched(result, cause, after.detach(), 1.0)
+
+    def share(self, result: Tensor, amount: Tensor, cause: str) -> Tensor:
+        """The result; the relevance of an addend of it is noted under a cause."""
+        return self._watched(result, cause, amount, 1.0)
+
+    def _watched(self, tensor: Tensor, cause: str, amount: Tensor | float, sign: float) -> Tensor:
+        if not tensor.requires_grad:
+            # The model, or an operation without a derivative, hands nothing on.
+            return tensor
+        # A copy: the model may work in place on what it is given.
+        watched = tensor.clone()
+
+        def note(grad: Tensor) -> None:
+            relevance = grad * amount
+            if isinstance(amount, Tensor):
+                # What is masked has no relevance, whatever its gradient.
+                relevance = torch.where(amount.isfinite() & (amount != 0), relevance, 0)
+            self.absorbed[cause] += sign * float(relevance.sum(dtype=torch.float64))
+
+        watched.register_hook(note)
+        return watched
 
 
-def linear(call: Call, absorbed: Absorbed, epsilon: float) -> Tensor:
+def lrp_rules(
+    passed: LrpPass, rules: Mapping[str, Rule] | None = None
+) -> dict[str, Callable[[Call], Any]]:
+    """The rules by operation, as `RuleMode` takes them.
+
+    Args:
+        passed: The pass.
+        rules: By operation; None for those that there are by default.
+    """
+
+    def of(rule: Rule) -> Callable[[Call], Any]:
+        return lambda call: rule(call, passed)
+
+    given = LRP_RULES.functions() if rules is None else rules
+    return {operation: of(rule) for operation, rule in given.items()}
+
+
+@LRP_RULES.register("epsilon", {"linear", "addmm", "conv1d", "conv2d"})
+def epsilon(call: Call, passed: LrpPass) -> Tensor:
     """R_i = Σ_j x_i w_ji R_j / (z_j + ε sign z_j), z = W x + b; b takes its own share."""
-    z = call.function(*call.args, **call.kwargs)
+    z = call.plain()
     bias = _bias(call)
     if bias is not None:
-        z = absorbed.constant(z, bias)
-    if not epsilon:
+        z = passed.constant(z, bias)
+    if not passed.epsilon:
         return z
     size = z.detach().abs()
-    share = size / (size + epsilon)
+    share = size / (size + passed.epsilon)
     shrunk = attach(z.detach(), z * share)
-    return absorbed.share(shrunk, (1 - share) * z.detach(), "epsilon")
+    return passed.share(shrunk, (1 - share) * z.detach(), "epsilon")
 
 
-def identity(call: Call, absorbed: Absorbed) -> Tensor:
+@LRP_RULES.register("identity", ELEMENTWISE - {"rsqrt", "pow"})
+def identity(call: Call, passed: LrpPass) -> Tensor:
     """R_x = R_y for y = f(x), elementwise. Where f(0) is not 0, an x below 0.1 takes |x| / 0.1 of
     it."""
     if len(call.operands) > 1:
@@ -84,12 +140,13 @@ def identity(call: Call, absorbed: Absorbed) -> Tensor:
     divisor = torch.where(usable, own, 1)
     ratio = y / (divisor.sign() * divisor.abs().clamp(min=least))
     finite = torch.where(usable, x, 0)
-    (x_,), result = absorbed.difference([finite], torch.where(y.isfinite(), y, 0), "nonlinearity")
+    (x_,), result = passed.difference([finite], torch.where(y.isfinite(), y, 0), "nonlinearity")
     made = attach_gate if call.name in GATES or is_gate(x) else attach
     return result(made(y, x_ * ratio.masked_fill(~usable, 0)))
 
 
-def product(call: Call, absorbed: Absorbed) -> Tensor:
+@LRP_RULES.register("halves", {"product"})
+def halves(call: Call, passed: LrpPass) -> Tensor:
     """R_a = R_b = R_y / 2 for y = a b. A gate hands on nothing, what it opens for takes all."""
     if len(call.operands) > 2:
         raise NotImplementedError(f"{call.name!r} of more than two operands")
@@ -102,20 +159,21 @@ def product(call: Call, absorbed: Absorbed) -> Tensor:
     return attach_gate(y, both) if all(gates) else attach(y, both)
 
 
-def taylor(call: Call, absorbed: Absorbed) -> Tensor:
+@LRP_RULES.register("taylor", {"softmax", "log_softmax", "logsumexp"})
+def taylor(call: Call, passed: LrpPass) -> Tensor:
     """R_x = x · (∂y/∂x)ᵀ (R_y / y): the softmax's own derivative."""
     (x,) = call.operands
     finite = x.masked_fill(x.detach().isinf(), 0)
-    y = call.function(*call.args, **call.kwargs)
-    (watched,), result = absorbed.difference([finite], y, "softmax")
+    y = call.plain()
+    (watched,), result = passed.difference([finite], y, "softmax")
     masked = torch.where(x.detach().isinf(), x.detach(), watched)
     return result(call.of(masked))
 
 
-def layer_norm(call: Call, absorbed: Absorbed) -> Tensor:
+@LRP_RULES.register("layer-norm", {"layer_norm"})
+def layer_norm(call: Call, passed: LrpPass) -> Tensor:
     """y = (x - mean x) r w + b with r a constant; b takes its own share."""
-    named = dict(zip(("x", "shape", "weight", "bias", "eps"), call.args, strict=False))
-    named.update(call.kwargs)
+    named = call.named("x", "shape", "weight", "bias", "eps")
     x = call.operands[0]
     dims = tuple(range(-len(named["shape"]), 0))
     centred = x - x.mean(dims, keepdim=True)
@@ -123,10 +181,11 @@ def layer_norm(call: Call, absorbed: Absorbed) -> Tensor:
     y = centred * r if named.get("weight") is None else centred * r * named["weight"]
     if named.get("bias") is None:
         return y
-    return absorbed.constant(y + named["bias"], named["bias"])
+    return passed.constant(y + named["bias"], named["bias"])
 
 
-def rms_norm(call: Call, absorbed: Absorbed) -> Tensor:
+@LRP_RULES.register("rms-norm", {"rms_norm"})
+def rms_norm(call: Call, passed: LrpPass) -> Tensor:
     """y = x r w with r a constant."""
     x = call.operands[0]
     y = call.of(x.detach())
@@ -134,98 +193,88 @@ def rms_norm(call: Call, absorbed: Absorbed) -> Tensor:
     return attach(y, x * scale)
 
 
-def constant(call: Call, absorbed: Absorbed) -> Tensor:
+@LRP_RULES.register("constant", {"rsqrt"})
+def constant(call: Call, passed: LrpPass) -> Tensor:
     """The size by which a norm divides is a constant."""
     return call.of(*(operand.detach() for operand in call.operands))
 
 
-def quotient(call: Call, absorbed: Absorbed) -> Tensor:
+@LRP_RULES.register("quotient", {"div"})
+def quotient(call: Call, passed: LrpPass) -> Tensor:
     """R_a = R_y for y = a / b: what divides is a constant, as in a norm."""
     a, b = call.args[:2]
     if depends(a):
         return call.function(a, b.detach(), *call.args[2:], **call.kwargs)
-    return identity(call, absorbed)
+    return identity(call, passed)
 
 
-def solution(call: Call, absorbed: Absorbed) -> Tensor:
+@LRP_RULES.register("solution", {"linalg_solve", "linalg_solve_triangular"})
+def solution(call: Call, passed: LrpPass) -> Tensor:
     """R_b = R_y for y = a⁻¹ b, all together: what divides is a constant."""
     a, *rest = call.args
     return call.function(a.detach(), *rest, **call.kwargs)
 
 
-def chosen(call: Call, absorbed: Absorbed) -> Any:
-    """R goes to the largest, or to those that are chosen."""
-    return call.function(*call.args, **call.kwargs)
+@LRP_RULES.register(
+    "gradient", {"max", "amax", "topk", "sort", "kthvalue", "median", "mode", "cummax"}
+)
+def gradient(call: Call, passed: LrpPass) -> Any:
+    """R_x = x · (∂y/∂x)ᵀ (R_y / y), of which nothing is noted: exact for what is linear in its
+    operands, and where y is a choice among them."""
+    return call.plain()
 
 
-def power(call: Call, absorbed: Absorbed) -> Tensor:
+@LRP_RULES.register("power", {"pow"})
+def power(call: Call, passed: LrpPass) -> Tensor:
     """R_x = R_y for y = xᵖ; with p < 0 it divides, and is a constant."""
-    exponent = call.args[1] if len(call.args) > 1 else call.kwargs.get("exponent")
+    exponent = call.named("x", "exponent").get("exponent")
     if isinstance(exponent, float) and exponent < 0:
-        return constant(call, absorbed)
-    return identity(call, absorbed)
+        return constant(call, passed)
+    return identity(call, passed)
 
 
-def addition(call: Call, absorbed: Absorbed) -> Tensor:
+@LRP_RULES.register("addition", {"add", "sub", "rsub"})
+def addition(call: Call, passed: LrpPass) -> Tensor:
     """R_a = a R_y / y, R_b = b R_y / y for y = a + b."""
-    y = call.function(*call.args, **call.kwargs)
+    y = call.plain()
     others = [arg for arg in call.args[:2] if not depends(arg)]
     if not others:
         return y
     # What y is without the part that depends on the embeddings.
     fixed = call.of(*(torch.zeros_like(operand) for operand in call.operands))
-    return absorbed.constant(y, fixed.masked_fill(fixed.abs() > _MASK, 0))
+    return passed.constant(y, fixed.masked_fill(fixed.abs() > _MASK, 0))
 
 
-def affine(call: Call, absorbed: Absorbed) -> Tensor:
+@LRP_RULES.register(
+    "affine",
+    frozenset(
+        """
+    batch_norm cat stack where masked_fill scatter scatter_add index_add index_copy index_put
+    index_fill masked_scatter __setitem__ addmv addr addbmm pad constant_pad_nd select_scatter
+    slice_scatter hstack vstack concat concatenate
+    """.split()
+    ),
+)
+def affine(call: Call, passed: LrpPass) -> Tensor:
     """What stands beside parts that depend on the embeddings takes its own share."""
-    y = call.function(*call.args, **call.kwargs)
+    y = call.plain()
     fixed = call.function(*map(_without_dependent, call.args), **call.kwargs)
-    return absorbed.constant(y, fixed.masked_fill(fixed.abs() > _MASK, 0))
+    return passed.constant(y, fixed.masked_fill(fixed.abs() > _MASK, 0))
 
 
-def otherwise(call: Call, absorbed: Absorbed) -> Any:
+@LRP_RULES.register("otherwise", {"otherwise"})
+def otherwise(call: Call, passed: LrpPass) -> Any:
     """R_x = x · (∂y/∂x)ᵀ (R_y / y) for an operation without a rule; what its derivative does not
     hand on is noted under its name."""
-    y = call.function(*call.args, **call.kwargs)
+    y = call.plain()
     if not isinstance(y, Tensor) or not y.is_floating_point():
         return y
     given = (call.args, dict(call.kwargs))
     operands = {id(one): one for one in tensors_in(given) if one.requires_grad}
-    watched, result = absorbed.difference(list(operands.values()), y, call.name)
+    watched, result = passed.difference(list(operands.values()), y, call.name)
     others = dict(zip(operands, watched, strict=True))
     args, kwargs = mapped(given, lambda one: others.get(id(one), one))
     return result(call.function(*args, **kwargs))
-
-
-_NOT_ZERO_AT_ZERO = GATES | frozenset(
-    "cos cosh acos reciprocal rdiv rpow log log2 log10 lgamma digamma sinc i0 logit div".split()
-)
-
-_LINEAR = ("linear", "addmm", "conv1d", "conv2d")
-
-_RULES: dict[str, LrpRule] = {
-    **dict.fromkeys(ELEMENTWISE, identity),
-    "rsqrt": constant,
-    **dict.fromkeys(("add", "sub", "rsub"), addition),
-    **dict.fromkeys(
-        """
-        batch_norm cat stack where masked_fill scatter scatter_add index_add index_copy index_put
-        index_fill masked_scatter __setitem__ addmv addr addbmm pad constant_pad_nd select_scatter
-        slice_scatter hstack vstack concat concatenate
-        """.split(),
-        affine,
-    ),
-    **dict.fromkeys(("softmax", "log_softmax", "logsumexp"), taylor),
-    "pow": power,
-    "product": product,
-    "div": quotient,
-    **dict.fromkeys("max amax topk sort kthvalue median mode cummax".split(), chosen),
-    **dict.fromkeys(("linalg_solve", "linalg_solve_triangular"), solution),
-    "layer_norm": layer_norm,
-    "rms_norm": rms_norm,
-    "otherwise": otherwise,
-}
 
 
 def _without_dependent(arg: Any) -> Any:

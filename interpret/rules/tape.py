@@ -9,12 +9,28 @@ from typing import Any
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ..operations.calls import Call
+from ..operations.calls import Call, mapped
 from .watch import Losses
 
 
 class OtherPathError(RuntimeError):
     """The model took another way for the input than for the baseline."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a call was given in the baseline's pass, x⁰, and returned.
+
+    Attributes:
+        operands: Those that depend on the embeddings, as `call.operands`.
+        output: What it returned; None where the rule does not look at it.
+        inverses: Keys are the tensors of the input's pass that are one over a size: what is
+            multiplied by them is divided.
+    """
+
+    operands: list[Tensor]
+    output: Any
+    inverses: WeakTensorKeyDictionary
 
 
 @dataclass
@@ -39,22 +55,19 @@ class Tape:
     _inverses: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     _numbers_read: int = 0
 
-    def write(self, call: Call, output: Any, keep: bool) -> None:
-        """Notes the operands of a call, and what it returned if that is to be kept."""
-        # A copy: the model may go on to change it in place.
-        self.note(call.name, call.operands, output.detach().clone() if keep else None)
+    def note(self, name: str, tensors: Sequence[Tensor], output: Tensor | None) -> None:
+        """Notes what an operation was given and, where that is asked for, returned."""
+        # Copies: the model may go on to change them in place.
+        given, *made = mapped((list(tensors), output), lambda one: one.detach().clone())
+        self.entries.append((name, given, *made))
 
-    def note(self, name: str, tensors: Sequence[Tensor], output: Any) -> None:
-        """Notes tensors under a name."""
-        self.entries.append((name, [one.detach().clone() for one in tensors], output))
-
-    def read(self, call: Call) -> tuple[list[Tensor], Any]:
-        """The operands of the same call in the baseline's pass, and what it returned.
+    def read(self, call: Call) -> Reference:
+        """The same call in the baseline's pass.
 
         Raises:
             OtherPathError: If there it was another call.
         """
-        return self.recall(call.name, call.operands)
+        return Reference(*self.recall(call.name, call.operands), self._inverses)
 
     def recall(self, name: str, tensors: Sequence[Tensor]) -> tuple[list[Tensor], Any]:
         """What was noted under a name in the place of these tensors.
@@ -88,14 +101,6 @@ class Tape:
         self._numbers_read += 1
         if known != [(name, number)]:
             self.read_otherwise.add(name)
-
-    def note_inverse(self, tensor: Tensor) -> None:
-        """What an operation returned is one over a size: what is multiplied by it is divided."""
-        self._inverses[tensor] = True
-
-    def is_inverse(self, tensor: Tensor) -> bool:
-        """Whether a tensor is one over a size."""
-        return tensor in self._inverses
 
 
 def other_path(what: str) -> OtherPathError:

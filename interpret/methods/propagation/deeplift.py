@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,8 +16,10 @@ from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import lacks, lost_by
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import Sum, reduce_coordinates
-from ...rules.deeplift.rules import OtherPathError, Tape, recording, replaying
+from ...rules.deeplift.passes import DEEPLIFT_RULES, recording, replaying
 from ...rules.experts import every_expert
+from ...rules.rule_map import Rule
+from ...rules.tape import OtherPathError, Tape
 from ...rules.watch import Losses, Values
 from ...space.embedding_space import EmbeddingSpace
 from ..layer_methods import LayerBaselineMethod
@@ -30,11 +32,11 @@ class DeepLift(BaselineMethod):
 
     Shrikumar, Greenside and Kundaje 2017, "Learning Important Features Through Propagating
     Activation Differences", the rescale rule. Which operation gets which rule stands in
-    `propagation/deeplift_rules.py`. Complete: the scores add up to F(x) - F(x').
+    `interpret.rules.DEEPLIFT_RULES`. Complete: the scores add up to F(x) - F(x').
 
     Operations without a rule keep their gradient; they are named under `without_rule`. What the
     model decides by its embeddings (which experts a token has, what is masked) is part of the
-    difference, and is handed to what it was decided by; see `propagation/steps.py`. Mixtures of
+    difference, and is handed to what it was decided by; see `rules/steps.py`. Mixtures of
     experts compute every expert for every token. Where more than 5 % of the difference are missing,
     `lost` names the operations that lost it.
 
@@ -44,18 +46,30 @@ class DeepLift(BaselineMethod):
             attributed from its start to its end, and the scores are added up. 1 is DeepLIFT as it
             was published. More tend to integrated gradients and stay complete at any number: in
             deep models one step over the whole path says little of what lies between.
+        rules: Operations and what they get in the place of their rule: the name of another, or a
+            function of a `Call` and a `Reference`; see `interpret.rules`. They have to add up
+            themselves for the scores to be complete.
         common: The baseline, and what every interpreter takes; see `BaselineMethod`.
 
     Raises:
-        ConfigurationError: If the number of segments is no positive integer.
+        ConfigurationError: If the number of segments is no positive integer, or there is no such
+            operation or rule.
     """
 
     complete: ClassVar[bool] = True
     mixes_lengths: ClassVar[bool] = False
 
-    def __init__(self, predictor: Predictor, segments: int = 1, **common: Any) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        segments: int = 1,
+        rules: Mapping[str, str | Rule] | None = None,
+        **common: Any,
+    ) -> None:
         super().__init__(predictor, **common)
         self.segments = checks.integer("segments", segments, least=1)
+        self.rules = DEEPLIFT_RULES.described(rules)
+        self._rules = DEEPLIFT_RULES.functions(rules)
 
     @property
     def n_evaluations(self) -> int:
@@ -69,9 +83,10 @@ class DeepLift(BaselineMethod):
         rows = torch.arange(len(x))
         with every_expert(space.model):
             for number in range(self.segments):
-                start, end = self._segment(baseline, x, number)
-                for some, found in _multipliers(space, start, end):
-                    total[some] += (end[some] - start[some]) * found.multipliers
+                passes = self._segment(space, baseline, number)
+                for found in passes:
+                    some = found.rows
+                    total[some] += (passes.end[some] - passes.start[some]) * found.multipliers
                     unsupported_ops |= found.unsupported_ops
                     if number == 0:
                         baseline_values[some] = found.start_values
@@ -80,9 +95,9 @@ class DeepLift(BaselineMethod):
             scores = reduce_coordinates(total, space.layout, Sum())
             change = space.values.double().cpu() - baseline_values
             delta = change - scores.double().sum(1).cpu()
-            ends = self._segment(baseline, x, 0)
+            first = self._segment(space, baseline, 0)
             lost = [
-                _lost(space, *ends, row) if lacks(float(delta[row]), float(change[row])) else {}
+                first.lost(row) if lacks(float(delta[row]), float(change[row])) else {}
                 for row in rows
             ]
         named = {"without_rule": sorted(unsupported_ops)} if unsupported_ops else {}
@@ -91,91 +106,83 @@ class DeepLift(BaselineMethod):
         warnings = [self.zero_warning(space)] * len(x)
         return Attribution(scores, baseline_values, details, remedies=remedies, warnings=warnings)
 
-    def _segment(self, baseline: Tensor, x: Tensor, number: int) -> tuple[Tensor, Tensor]:
-        """The ends of a segment of the straight paths, `(instances, size)` each."""
+    def _segment(self, space: EmbeddingSpace, baseline: Tensor, number: int) -> _Passes:
+        """The passes of a segment of the straight paths."""
         first, last = number / self.segments, (number + 1) / self.segments
-        return torch.lerp(baseline, x, first), torch.lerp(baseline, x, last)
+        start, end = (torch.lerp(baseline, space.embeddings, at) for at in (first, last))
+        return _Passes(space, self._rules, start, end)
+
+
+@dataclass(frozen=True)
+class _Passes:
+    """Pairs of passes, one for a start and one for an end of each instance's segment.
+
+    Attributes:
+        space: The instances.
+        rules: By operation.
+        start: The points for which operations are noted, `(instances, size)`.
+        end: Those for which they have multipliers.
+    """
+
+    space: EmbeddingSpace
+    rules: Mapping[str, Rule]
+    start: Tensor
+    end: Tensor
+
+    def __iter__(self) -> Iterator[_Found]:
+        """Batch by batch; row by row where some would get what is others'."""
+        for chunk in self.space.batches(torch.arange(len(self.end))):
+            found: list[_Found] = []
+            with chunk.guard():
+                found = [self.of(chunk.rows)]
+                if found[0].tape.mixes_rows and len(chunk.rows) > 1:
+                    found = [self.of(row) for row in chunk.rows.split(1)]
+            yield from found
+
+    def of(self, rows: Tensor, noted: Values | None = None, losses: Losses | None = None) -> _Found:
+        """The passes of some rows."""
+        tape, space = Tape(), self.space
+        try:
+            with recording(tape, noted, self.rules):
+                values = space.values_at(self.start[rows], rows)
+            start_values = values.detach().double().cpu()
+            with replaying(tape, losses, self.rules) as mode:
+                leaf, values = space.leaf_and_values(self.end[rows], rows)
+            tape.close()
+        except (OtherPathError, NotImplementedError) as error:
+            raise InterpretationError(f"DeepLIFT has no rule for this: {error}") from error
+        return _Found(rows, space.gradient(values, leaf), start_values, mode.unsupported_ops, tape)
+
+    def lost(self, row: Tensor) -> dict[str, float]:
+        """Which operations lost what for a row, the three that lost most.
+
+        Raises:
+            InterpretationError: If the model read other numbers off its tensors than for the
+                baseline, of which no rule can know what became.
+        """
+        noted = Values()
+        losses = Losses(noted)
+        found = self.of(row[None], noted, losses)
+        if found.tape.read_otherwise:
+            read = ", ".join(sorted(found.tape.read_otherwise))
+            raise InterpretationError(
+                f"DeepLIFT is not complete for {type(self.space.model).__name__}: its forward "
+                f"reads numbers off tensors that depend on the text ({read}), other ones for the "
+                "baseline, and what it does with them is out of sight; use 'integrated-gradients'"
+            )
+        return losses.largest(3)
 
 
 @dataclass(frozen=True)
 class _Found:
-    """What the two passes of a batch give.
+    """What the two passes of some rows give: the multipliers, `(rows, size)`, the target where
+    they start, the operations without a rule, and what was noted of the first pass."""
 
-    Attributes:
-        multipliers: Of the rows' points, `(rows, size)`.
-        start_values: The target where they start.
-        unsupported_ops: Operations that had none.
-        tape: What was noted of the first pass.
-    """
-
+    rows: Tensor
     multipliers: Tensor
     start_values: Tensor
     unsupported_ops: set[str]
     tape: Tape
-
-
-def _multipliers(
-    space: EmbeddingSpace, start: Tensor, end: Tensor
-) -> Iterator[tuple[Tensor, _Found]]:
-    """The multipliers between two points of each instance, batch by batch."""
-    for chunk in space.batches(torch.arange(len(end))):
-        found: list[tuple[Tensor, _Found]] = []
-        with chunk.guard():
-            found = list(_alone_if_mixed(space, start, end, chunk.rows))
-        yield from found
-
-
-def _alone_if_mixed(
-    space: EmbeddingSpace, start: Tensor, end: Tensor, rows: Tensor
-) -> Iterator[tuple[Tensor, _Found]]:
-    """The rows together, or one by one where together some would get what is others'."""
-    found = _passes(space, start, end, rows)
-    if not found.tape.mixes_rows or len(rows) == 1:
-        yield rows, found
-        return
-    for row in rows.split(1):
-        yield row, _passes(space, start, end, row)
-
-
-def _passes(
-    space: EmbeddingSpace,
-    start: Tensor,
-    end: Tensor,
-    rows: Tensor,
-    noted: Values | None = None,
-    losses: Losses | None = None,
-) -> _Found:
-    tape = Tape()
-    try:
-        with recording(tape, noted):
-            values = space.values_at(start[rows], rows)
-        start_values = values.detach().double().cpu()
-        with replaying(tape, losses) as mode:
-            leaf, values = space.leaf_and_values(end[rows], rows)
-        tape.close()
-    except (OtherPathError, NotImplementedError) as error:
-        raise InterpretationError(f"DeepLIFT has no rule for this: {error}") from error
-    return _Found(space.gradient(values, leaf), start_values, mode.unsupported_ops, tape)
-
-
-def _lost(space: EmbeddingSpace, start: Tensor, end: Tensor, row: Tensor) -> dict[str, float]:
-    """Which operations lost what between two points, the three that lost most.
-
-    Raises:
-        InterpretationError: If the model read other numbers off its tensors than for the baseline,
-            of which no rule can know what became.
-    """
-    noted = Values()
-    losses = Losses(noted)
-    found = _passes(space, start, end, row[None], noted, losses)
-    if found.tape.read_otherwise:
-        read = ", ".join(sorted(found.tape.read_otherwise))
-        raise InterpretationError(
-            f"DeepLIFT is not complete for {type(space.model).__name__}: its forward reads numbers "
-            f"off tensors that depend on the text ({read}), other ones for the baseline, and what "
-            "it does with them is out of sight; use 'integrated-gradients'"
-        )
-    return losses.largest(3)
 
 
 @SaliencyInterpreter.register("layer-deeplift")

@@ -1,1 +1,1 @@
-"""DeepLIFT's rules, one file a kind of operation."""
+"""DeepLIFT's rules, and the two passes that they need."""

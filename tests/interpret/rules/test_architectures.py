@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from allennlp_saliency.interpret.rules.deeplift.rules import Tape, recording, replaying
+from allennlp_saliency.interpret.rules.deeplift.passes import recording, replaying
 from allennlp_saliency.interpret.rules.experts import every_expert
-from allennlp_saliency.interpret.rules.lrp_rules import Absorbed, lrp_rules
+from allennlp_saliency.interpret.rules.lrp_rules import LrpPass, lrp_rules
 from allennlp_saliency.interpret.rules.rule_mode import RuleMode
+from allennlp_saliency.interpret.rules.tape import Tape
 from tests.zoo.transformers import spread
 
 SMALL: dict[str, Any] = {
@@ -113,15 +114,15 @@ def test_deeplift_is_complete(model_type: str, seed: int) -> None:
 def test_relevance_is_accounted_for_and_of_the_values_size(model_type: str) -> None:
     model = model_of(model_type)
     x, _ = points(model, 1)
-    leaf, absorbed = x.clone().requires_grad_(), Absorbed()
-    with RuleMode(lrp_rules(absorbed, 1e-6)) as mode:
+    leaf, passed = x.clone().requires_grad_(), LrpPass(1e-6)
+    with RuleMode(lrp_rules(passed)) as mode:
         y = value(model, leaf * 1)
     (g,) = torch.autograd.grad(y, leaf)
     total = sum(_sizes(g * x))
     size = max(1, abs(float(y)))
-    assert total + sum(absorbed.amounts.values()) == pytest.approx(float(y), abs=ROUNDING * size)
+    assert total + sum(passed.absorbed.values()) == pytest.approx(float(y), abs=ROUNDING * size)
     assert abs(total) < 10 * size
-    assert max(map(abs, absorbed.amounts.values())) < 10 * size
+    assert max(map(abs, passed.absorbed.values())) < 10 * size
     assert mode.unsupported_ops == set()
 
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from allennlp_saliency.interpret.rules.lrp_rules import Absorbed, lrp_rules
+from allennlp_saliency.interpret.rules.lrp_rules import LrpPass, lrp_rules
 from allennlp_saliency.interpret.rules.rule_mode import RuleMode
 
 Array = Any
@@ -32,9 +32,9 @@ def relevance(
         r: None for the outputs themselves.
         epsilon: Of the rule for linear layers.
     """
-    absorbed = Absorbed()
+    passed = LrpPass(epsilon)
     leaves = [operand.clone().requires_grad_() for operand in x]
-    with RuleMode(lrp_rules(absorbed, epsilon)) as mode:
+    with RuleMode(lrp_rules(passed)) as mode:
         y = function(*leaves)
     assert mode.unsupported_ops == set()
     weights = torch.ones_like(y) if r is None else r / y.detach()
@@ -43,7 +43,7 @@ def relevance(
         (at * (torch.zeros_like(at) if g is None else g)).detach().numpy()
         for g, at in zip(found, x, strict=True)
     ]
-    return parts, dict(absorbed.amounts)
+    return parts, dict(passed.absorbed)
 
 
 def tensors(*shapes: Sequence[int], seed: int = 0) -> list[Tensor]:

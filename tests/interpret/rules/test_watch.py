@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from allennlp_saliency.interpret.rules.deeplift.rules import Tape, recording, replaying
-from allennlp_saliency.interpret.rules.lrp_rules import Absorbed, lrp_rules
+from allennlp_saliency.interpret.rules.deeplift.passes import recording, replaying
+from allennlp_saliency.interpret.rules.lrp_rules import LrpPass, lrp_rules
 from allennlp_saliency.interpret.rules.rule_mode import RuleMode
+from allennlp_saliency.interpret.rules.tape import Tape
 from allennlp_saliency.interpret.rules.watch import Losses, Values
 from tests.interpret.rules.deeplift.passes import tensors
 
@@ -39,15 +40,15 @@ def test_of_a_difference() -> None:
 
 def test_of_relevance() -> None:
     (x,) = tensors((3, 4), seed=1)
-    losses, absorbed = Losses(), Absorbed()
+    losses, passed = Losses(), LrpPass()
     leaf = x.clone().requires_grad_()
-    with RuleMode(lrp_rules(absorbed, 0.0), watch=losses):
+    with RuleMode(lrp_rules(passed), watch=losses):
         y = function(leaf)
     (g,) = torch.autograd.grad(y.sum(), leaf)
     assert sum(losses.of.values()) == pytest.approx(float(y.sum() - (g * x).sum()))
-    assert losses.of["add"] == pytest.approx(absorbed.amounts["bias"])
-    assert losses.of["logcumsumexp"] == pytest.approx(absorbed.amounts["logcumsumexp"])
-    total = float((g * x).sum()) + sum(absorbed.amounts.values())
+    assert losses.of["add"] == pytest.approx(passed.absorbed["bias"])
+    assert losses.of["logcumsumexp"] == pytest.approx(passed.absorbed["logcumsumexp"])
+    total = float((g * x).sum()) + sum(passed.absorbed.values())
     assert total == pytest.approx(float(y.sum()))
 
 

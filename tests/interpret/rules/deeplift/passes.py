@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from allennlp_saliency.interpret.rules.deeplift.rules import Tape, recording, replaying
+from allennlp_saliency.interpret.rules.deeplift.passes import recording, replaying
+from allennlp_saliency.interpret.rules.tape import Tape
 
 Function = Callable[..., Tensor]
 
