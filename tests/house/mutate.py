@@ -44,13 +44,13 @@ print(*mutate_file_contents(path, path.read_text(encoding="utf-8")).mutant_names
 """
 
 
-def tests_named_after(file: str, also: Sequence[str]) -> list[str]:
+def chosen_tests(file: str, also: Sequence[str]) -> list[str]:
     """The tests of a file of the product: those named after it and others, or else all tests of its
     folder."""
     path = Path("tests") / file
     named = path.with_name(f"test_{path.name}")
-    chosen = [str(named)] if (ROOT / named).exists() else []
-    return [*chosen, *also] or [str(path.parent)]
+    own = [str(named)] if (ROOT / named).exists() else []
+    return [*own, *also] or [str(path.parent)]
 
 
 def write_tree(tree: Path, file: str, tests: Sequence[str], root: Path = ROOT) -> None:
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("tests", nargs="*", help="tests beside those named after the file")
     parser.add_argument("--sample", type=int, help="try so many mutants, drawn with a fixed seed")
     given = parser.parse_intermixed_args()
-    tests = tests_named_after(given.file, given.tests)
+    tests = chosen_tests(given.file, given.tests)
     found, total = mutate(given.file, tests, given.sample)
     counts = Counter(found.values())
     for name, became in found.items():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.mutate import mutate, shown, status, tests_named_after
+from tests.house.mutate import chosen_tests, mutate, shown, status
 
 SOURCE = """
 def double(x: int) -> int:
@@ -35,10 +35,10 @@ def test_triple() -> None:
 
 def test_tests_are_those_named_after_the_file_and_others() -> None:
     named = "tests/interpret/rules/test_steps.py"
-    assert tests_named_after("interpret/rules/steps.py", []) == [named]
-    assert tests_named_after("interpret/rules/steps.py", ["tests/views"]) == [named, "tests/views"]
-    assert tests_named_after("interpret/space/no_such_file.py", ["tests/views"]) == ["tests/views"]
-    assert tests_named_after("interpret/space/no_such_file.py", []) == ["tests/interpret/space"]
+    assert chosen_tests("interpret/rules/steps.py", []) == [named]
+    assert chosen_tests("interpret/rules/steps.py", ["tests/views"]) == [named, "tests/views"]
+    assert chosen_tests("interpret/space/no_such_file.py", ["tests/views"]) == ["tests/views"]
+    assert chosen_tests("interpret/space/no_such_file.py", []) == ["tests/interpret/space"]
 
 
 def test_what_is_neither_a_failure_nor_a_success_is_a_timeout() -> None:
