@@ -34,8 +34,8 @@ from benchmarks.contestants import (
     ours,
     plain_loop,
 )
-from benchmarks.contestants.plain_language_model import LanguageModel, best_rows
 from benchmarks.machine import machine, versions
+from benchmarks.plain_language_model import LanguageModel, best_rows
 from benchmarks.rows import Goal, Row, rows
 from benchmarks.table import goals, markdown, table, write
 from benchmarks.timing import LocalStage

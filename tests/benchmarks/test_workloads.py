@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.case import Case
 from benchmarks.compare import compare
-from benchmarks.contestants.plain_language_model import LanguageModel
+from benchmarks.plain_language_model import LanguageModel
 from benchmarks.rows import rows
 from benchmarks.timing import LocalStage, ProcessStage
 from benchmarks.workloads import (
