@@ -15,7 +15,7 @@ from allennlp.data import Vocabulary
 from allennlp.models import Model
 from allennlp.models.archival import archive_model
 
-from tests.zoo.bag_of_embeddings import BAG_OF_EMBEDDINGS
+from tests.predictors.bag_of_embeddings import BAG_OF_EMBEDDINGS
 
 GOOD = '{"sentence": "a good film"}'
 

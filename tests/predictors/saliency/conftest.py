@@ -22,7 +22,7 @@ from allennlp.predictors import Predictor, TextClassifierPredictor
 
 from allennlp_saliency.interpret.explanation import Explanation, InputAttribution
 from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
-from tests.zoo.bag_of_embeddings import BAG_OF_EMBEDDINGS
+from tests.predictors.bag_of_embeddings import BAG_OF_EMBEDDINGS
 
 WORDS = ("a", "good", "bad", "film", "caf\u00e9", "\u6f22\u5b57", "<script>")
 
