@@ -47,3 +47,10 @@ def test_rows_that_change_places_in_pairs_make_another_matrix() -> None:
     matrix = torch.randn(1100, 2, generator=torch.Generator().manual_seed(0))
     marks = {fingerprint(matrix[torch.arange(1100).roll(by)]) for by in (0, 1, 2, 511, 512, 1024)}
     assert len(marks) == 6
+
+
+def test_a_fingerprint_is_an_integer_of_all_its_bits() -> None:
+    """A sum that was rounded to single precision would end in zeros."""
+    matrices = torch.randn(64, 5, 4, generator=torch.Generator().manual_seed(0))
+    lowest = [int(fingerprint(matrix).split()[-1], 16) & 0xFF for matrix in matrices]
+    assert len(set(lowest)) > 32
