@@ -129,6 +129,8 @@ setup(
         "benchmark": ["captum>=0.8", "inseq>=0.7", "interpreto>=0.5"],
         # `make real` installs it on top of "dev" when it is first asked for.
         "real": ["captum>=0.8", "gguf>=0.10", "inseq>=0.7", "matplotlib>=3.8"],
+        # `make mutate` installs it on top of "dev" when it is first asked for.
+        "mutation": ["mutmut>=3.8,<4"],
         "models": MODELS_NEED,
         "figures": ["matplotlib>=3.8"],
     },
