@@ -9,7 +9,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
-from ..registry import after, around
+from ..registry import after, around, lent
 
 _HUB_ADVICE = {
     "HfFolder": "huggingface_hub.get_token() and huggingface_hub.login()",
@@ -35,14 +35,9 @@ def hub_placeholders() -> Iterator[bool]:
     """Placeholders that say what to use instead, there only while the module is imported."""
     import huggingface_hub
 
-    missing = [name for name in _HUB_ADVICE if not hasattr(huggingface_hub, name)]
-    for name in missing:
-        setattr(huggingface_hub, name, _gone_class(name, _HUB_ADVICE[name]))
-    try:
-        yield bool(missing)
-    finally:
-        for name in missing:
-            delattr(huggingface_hub, name)
+    gone = {name: _gone_class(name, advice) for name, advice in _HUB_ADVICE.items()}
+    with lent(huggingface_hub, gone) as acts:
+        yield acts
 
 
 class _VisionStandIn(ModuleType):

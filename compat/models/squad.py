@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from functools import wraps
+from collections.abc import Callable
 from typing import Any
 
-from ..registry import after
+from ..registry import patch
 
 # The reader puts "a " before each word but the first, and takes it off again.
 _PREFIX = 2
 
 
-@after(
+@patch(
     "allennlp_models.rc.dataset_readers.transformer_squad",
+    "TransformerSquadReader._tokenize_context",
     why="it moves the beginning of a context's tokens to their place, and not their end",
 )
-def token_ends(module: Any) -> bool:
+def token_ends(original: Callable[..., list[Any]], reader: Any, context: str) -> list[Any]:
     """Move both ends of a token."""
-    reader = module.TransformerSquadReader
-    original = reader._tokenize_context
-
-    @wraps(original)
-    def _tokenize_context(self: Any, context: str) -> list[Any]:
-        tokens = original(self, context)
-        for token in tokens:
-            if token.idx is not None and token.idx_end is not None:
-                start = _word_start(context, token.idx)
-                token.idx_end += start - (_PREFIX if start > 0 else 0)
-        return tokens
-
-    reader._tokenize_context = _tokenize_context
-    return True
+    tokens = original(reader, context)
+    for token in tokens:
+        if token.idx is not None and token.idx_end is not None:
+            start = _word_start(context, token.idx)
+            token.idx_end += start - (_PREFIX if start > 0 else 0)
+    return tokens
 
 
 def _word_start(context: str, place: int) -> int:

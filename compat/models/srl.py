@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import wraps
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from ..registry import after
+from ..registry import patch
 
 
 class WordPieces:
@@ -42,23 +42,19 @@ class HeldVocabulary:
         return self.held
 
 
-@after(
+def _no_word_pieces(module: Any) -> bool:
+    return not hasattr(import_module(module.BertTokenizer.__module__), "WordpieceTokenizer")
+
+
+@patch(
     "allennlp_models.structured_prediction.dataset_readers.srl",
+    "SrlReader.__init__",
     why="BertTokenizer of transformers 5 has no wordpiece_tokenizer, and its vocab is slow",
+    needed=_no_word_pieces,
 )
-def srl_word_pieces(module: Any) -> bool:
+def srl_word_pieces(original: Callable[..., None], reader: Any, *args: Any, **kwargs: Any) -> None:
     """Give the reader's own tokenizer both, where it lacks them."""
-    if hasattr(import_module(module.BertTokenizer.__module__), "WordpieceTokenizer"):
-        return False
-    reader = module.SrlReader
-    original = reader.__init__
-
-    @wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        if self.bert_tokenizer is not None:
-            self.bert_tokenizer.wordpiece_tokenizer = WordPieces(self.bert_tokenizer)
-            self.bert_tokenizer.get_vocab = HeldVocabulary(self.bert_tokenizer)
-
-    reader.__init__ = __init__
-    return True
+    original(reader, *args, **kwargs)
+    if reader.bert_tokenizer is not None:
+        reader.bert_tokenizer.wordpiece_tokenizer = WordPieces(reader.bert_tokenizer)
+        reader.bert_tokenizer.get_vocab = HeldVocabulary(reader.bert_tokenizer)
