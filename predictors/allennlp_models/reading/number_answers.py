@@ -22,7 +22,7 @@ from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import LOG_LIKELIHOOD, Explained, explained
 from allennlp_saliency.interpret.interpreter.predictor_labels import Forward
 
-from ..listening import heard
+from ..hooks import heard
 
 # By the kind of an answer, the ability of the model that gives it and the layers that score it.
 _SCORED = {

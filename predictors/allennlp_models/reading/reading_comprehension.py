@@ -4,27 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
+import torch
 from allennlp.data import Instance
+from allennlp.data.fields import MetadataField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
+from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Expected
-from allennlp_saliency.interpret.inputs.explained import LOG_LIKELIHOOD, Explained, explained_by
-from allennlp_saliency.interpret.interpreter.predictor_labels import (
-    Forward,
-    PredictionLabels,
-    labels_for,
+from allennlp_saliency.interpret.explanation import JsonDict
+from allennlp_saliency.interpret.inputs.explained import (
+    LOG_LIKELIHOOD,
+    Explained,
+    explained,
+    explained_by,
 )
+from allennlp_saliency.interpret.interpreter.predictor_labels import Forward, PredictionLabels
+from allennlp_saliency.interpret.model.embedding_layers import EmbeddingLayers, layers_of
 
-from ..kinds import kinds_of
+from .. import kinds_of
+from ..hooks import heard
 from .number_answers import Answer, number_answer, of_numbers
-from .span_answers import ensemble_layers, of_ensemble, of_spans, span_answer
+
+_ENDS = ("span_start", "span_end")
 
 
-@labels_for("allennlp_models.rc.predictors.bidaf.ReadingComprehensionPredictor")
 class ReadingComprehensionLabels(PredictionLabels):
     """The best answer: a span by log p(start) + log p(end), one of NAQANet's four kinds by its
     log-probability and that of its kind."""
@@ -33,7 +40,7 @@ class ReadingComprehensionLabels(PredictionLabels):
         self, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]
     ) -> list[Instance]:
         if "best_span" in outputs:
-            return [span_answer(instance, outputs)]
+            return [_span_answer(instance, outputs)]
         answer = outputs.get("answer")
         if isinstance(answer, dict) and "answer_type" in answer:
             return [number_answer(instance, outputs)]
@@ -61,16 +68,71 @@ class ReadingComprehensionLabels(PredictionLabels):
         if isinstance(choices[0], Answer):
             return of_numbers(model, run, inputs, choices)
         if _is_ensemble(model):
-            return of_ensemble(model, run, inputs, choices)
-        return of_spans(run(**inputs), choices)
+            return _of_ensemble(model, run, inputs, choices)
+        return _of_spans(run(**inputs), choices)
 
     def attach(self, model: Model) -> None:
         """As for others; an ensemble names the layers of all its members."""
         super().attach(model)
         if _is_ensemble(model):
             own: Any = model
-            own.text_layers = partial(ensemble_layers, model)
+            own.text_layers = partial(_ensemble_layers, model)
 
 
 def _is_ensemble(model: Model) -> bool:
     return "allennlp_models.rc.models.bidaf_ensemble.BidafEnsemble" in kinds_of(model)
+
+
+def _span_answer(instance: Instance, outputs: Mapping[str, Any]) -> Instance:
+    """The instance with the best span that the model found."""
+    first, last = (int(place) for place in outputs["best_span"])
+    text = outputs.get("best_span_str") or _text(instance, first, last)
+    places = list(range(first, last + 1))
+    label: JsonDict = {"label": text, "positions": places, "field": "passage"}
+    return explained(instance, Explained(label, (first, last)))
+
+
+def _of_spans(outputs: dict[str, Any], answers: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """The outputs with log p(start) + log p(end) of each row's span, which is minus the loss that
+    these models are trained on."""
+    logits = torch.stack([outputs[f"{name}_logits"] for name in _ENDS], dim=-1)
+    outputs[LOG_LIKELIHOOD] = span_log_prob(logits.log_softmax(1), answers)
+    return outputs
+
+
+def _of_ensemble(
+    model: Model, run: Forward, inputs: dict[str, Any], answers: Sequence[tuple[int, int]]
+) -> dict[str, Any]:
+    """The same of an ensemble, whose probabilities are the mean of its members'."""
+    members: Any = model
+    with heard(*members.submodels) as returned:
+        outputs = run(**inputs)
+    both = [
+        torch.stack([own[0][f"{name}_probs"] for own in returned]).mean(0).log() for name in _ENDS
+    ]
+    outputs[LOG_LIKELIHOOD] = span_log_prob(torch.stack(both, dim=-1), answers)
+    return outputs
+
+
+def _ensemble_layers(model: Model) -> EmbeddingLayers:
+    """The layers that embed texts in any member of an ensemble; a token has a vector in each."""
+    members: Any = model
+    embedders = tuple({one._text_field_embedder: None for one in members.submodels})
+    return EmbeddingLayers(embedders, tuple(layer for one in embedders for layer in layers_of(one)))
+
+
+def span_log_prob(log_probs: Tensor, spans: Sequence[tuple[int, int]]) -> Tensor:
+    """The log-probabilities of both ends of a span, added.
+
+    Args:
+        log_probs: `(rows, positions, 2)`.
+        spans: The first and last position of each row's span.
+    """
+    places = torch.tensor(spans, device=log_probs.device).unsqueeze(1)
+    return log_probs.gather(1, places).sum((1, 2))
+
+
+def _text(instance: Instance, first: int, last: int) -> str:
+    known: Any = cast(MetadataField, instance["metadata"]).metadata
+    offsets = known["token_offsets"]
+    return known["original_passage"][offsets[first][0] : offsets[last][1]]

@@ -13,26 +13,21 @@ from typing import Any, cast
 import numpy as np
 import torch
 from allennlp.data import Instance
-from allennlp.data.fields import LabelField, TextField
+from allennlp.data.fields import LabelField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.contracts import Expected
-from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import (
     LOG_LIKELIHOOD,
     Explained,
     explained,
     explained_by,
 )
-from allennlp_saliency.interpret.interpreter.predictor_labels import (
-    Forward,
-    PredictionLabels,
-    labels_for,
-)
+from allennlp_saliency.interpret.interpreter.predictor_labels import Forward
 
-from ..listening import heard
-from ..places import place_words, text_under
+from ..hooks import heard
+from ..places import PlacedLabels
 
 _LABEL = "explained_span"
 _NAMESPACE = "labels"
@@ -52,18 +47,8 @@ class _Span:
     number: int
 
 
-@labels_for(
-    "allennlp_models.structured_prediction.predictors.constituency_parser"
-    ".ConstituencyParserPredictor"
-)
-class ConstituentLabels(PredictionLabels):
+class ConstituentLabels(PlacedLabels):
     """The label of every span of the predicted tree, `positions` its tokens."""
-
-    def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:
-        sentence = text_under(inputs, "sentence")
-        (instance,) = super().instances(predictor, inputs)
-        place_words(cast(TextField, instance["tokens"]).tokens, sentence)
-        return [instance]
 
     def labelled(
         self, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]

@@ -33,15 +33,11 @@ from allennlp_saliency.interpret.inputs.explained import (
     explained,
     explained_by,
 )
-from allennlp_saliency.interpret.interpreter.predictor_labels import (
-    Forward,
-    PredictionLabels,
-    labels_for,
-)
+from allennlp_saliency.interpret.interpreter.predictor_labels import Forward
 from allennlp_saliency.interpret.interpreter.to_words import text_of_tokens
 
-from ..places import place_words, text_under
-from ..replaced import replaced
+from ..hooks import replaced
+from ..places import PlacedLabels
 from .pruning import Pruning
 
 _LABEL = "explained_antecedent"
@@ -65,21 +61,20 @@ class _Link:
     kept: tuple[Any, ...]
 
 
-@labels_for("allennlp_models.coref.predictors.coref.CorefPredictor")
-class AntecedentLabels(PredictionLabels):
+class AntecedentLabels(PlacedLabels):
     """The antecedent of every mention that has one: `label` is its text, `positions` are those of
     the mention."""
 
+    sentence, words = "document", "text"
+
     def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:
-        document = text_under(inputs, "document")
         (instance,) = super().instances(predictor, inputs)
-        tokens = cast(TextField, instance["text"]).tokens
         if len(cast(ListField, instance["spans"]).field_list) < 2:
+            text = text_of_tokens(cast(TextField, instance["text"]).tokens)
             raise InterpretationError(
                 f"{type(predictor._model).__name__} cannot read a document of one word, "
-                f"{text_of_tokens(tokens)!r}; give it a text that can have two mentions"
+                f"{text!r}; give it a text that can have two mentions"
             )
-        place_words(tokens, document)
         return [instance]
 
     def labelled(
@@ -125,16 +120,15 @@ class AntecedentLabels(PredictionLabels):
     def forward(
         self, model: Model, run: Forward, what: Sequence[Explained] | None, inputs: dict[str, Any]
     ) -> dict[str, Any]:
-        labels = None if what is None else inputs.pop(_LABEL)
-        if what is not None:
-            inputs.pop("span_labels", None)
-        known = None if what is None else [one.choice.kept for one in what]
-        pruning = Pruning(len(inputs["spans"]), known)
-        outputs, scores = _scored(model, run, pruning, inputs)
         if what is None:
-            outputs[_SCORES] = scores
+            pruning = Pruning(len(inputs["spans"]))
+            outputs, scores = _scored(model, run, pruning, inputs)
             kept = {f"{_KEPT}{number}": one for number, one in enumerate(pruning.chosen)}
-            return {**outputs, **kept}
+            return {**outputs, _SCORES: scores, **kept}
+        labels = inputs.pop(_LABEL)
+        inputs.pop("span_labels", None)
+        pruning = Pruning(len(inputs["spans"]), [one.choice.kept for one in what])
+        _, scores = _scored(model, run, pruning, inputs)
         rows = torch.arange(len(what), device=scores.device)
         mentions = torch.tensor([one.choice.mention for one in what], device=scores.device)
         logits = scores[rows, mentions.clamp(max=scores.shape[1] - 1)]

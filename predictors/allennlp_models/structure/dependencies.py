@@ -11,27 +11,22 @@ from typing import Any, cast
 
 import torch
 from allennlp.data import Instance
-from allennlp.data.fields import LabelField, TextField
+from allennlp.data.fields import LabelField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret.contracts import Expected
-from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import (
     LOG_LIKELIHOOD,
     Explained,
     explained,
     explained_by,
 )
-from allennlp_saliency.interpret.interpreter.predictor_labels import (
-    Forward,
-    PredictionLabels,
-    labels_for,
-)
+from allennlp_saliency.interpret.interpreter.predictor_labels import Forward
 
-from ..places import place_words, text_under
-from ..replaced import replaced
+from ..hooks import replaced
+from ..places import PlacedLabels
 
 _LABEL = "explained_tag"
 _ARCS = "explained_arcs"
@@ -40,18 +35,10 @@ _NAMESPACE = "head_tags"
 _ROOT = "ROOT"
 
 
-@labels_for(
-    "allennlp_models.structured_prediction.predictors.biaffine_dependency_parser"
-    ".BiaffineDependencyParserPredictor"
-)
-class ArcLabels(PredictionLabels):
+class ArcLabels(PlacedLabels):
     """The arc of every word: `label` is its tag, `positions` the word, `head` its head."""
 
-    def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:
-        sentence = text_under(inputs, "sentence")
-        (instance,) = super().instances(predictor, inputs)
-        place_words(cast(TextField, instance["words"]).tokens, sentence)
-        return [instance]
+    words = "words"
 
     def labelled(
         self, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]
@@ -97,10 +84,8 @@ class ArcLabels(PredictionLabels):
                 return outputs
             tags = inputs.pop(_LABEL)
             # What it decodes is known.
-            with (
-                replaced(model, "_mst_decode", _no_arcs),
-                replaced(model, "_greedy_decode", _no_arcs),
-            ):
+            decoders = ("_mst_decode", "_greedy_decode")
+            with replaced(model, decoders[0], _no_arcs), replaced(model, decoders[1], _no_arcs):
                 run(**inputs)
         return _of_arcs(model, seen, tags, torch.tensor([one.choice for one in what]))
 
@@ -108,14 +93,8 @@ class ArcLabels(PredictionLabels):
 def _of_arcs(
     model: Model, seen: Mapping[str, Tensor], tags: Tensor, choices: Tensor
 ) -> dict[str, Any]:
-    """The outputs that a target reads.
-
-    Args:
-        model: The model.
-        seen: What the model gave to its loss.
-        tags: The tag of each row's arc, `(rows,)`.
-        choices: The child and the head of each row's arc, `(rows, 2)`.
-    """
+    """The outputs that a target reads, by what the model gave to its loss, the tag of each row's
+    arc, `(rows,)`, and its child and head, `(rows, 2)`."""
     arcs = seen["attended_arcs"]
     rows = torch.arange(len(arcs), device=arcs.device)
     child, head = choices.to(arcs.device).unbind(1)
@@ -140,5 +119,5 @@ def _tag_logits(model: Any, seen: Mapping[str, Tensor], heads: Tensor) -> Tensor
 
 
 def _no_arcs(*given: Tensor) -> tuple[Tensor, Tensor]:
-    mask = given[-1]
-    return torch.zeros_like(mask, dtype=torch.long), torch.zeros_like(mask, dtype=torch.long)
+    none = torch.zeros_like(given[-1], dtype=torch.long)
+    return none, none.clone()

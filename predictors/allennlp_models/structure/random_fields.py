@@ -20,23 +20,15 @@ from torch import Tensor
 
 from allennlp_saliency.interpret.inputs.explained import LOG_LIKELIHOOD, Explained, explained
 from allennlp_saliency.interpret.inputs.tag_spans import tag_spans
-from allennlp_saliency.interpret.interpreter.predictor_labels import (
-    Forward,
-    PredictionLabels,
-    labels_for,
-)
+from allennlp_saliency.interpret.interpreter.predictor_labels import Forward, PredictionLabels
 
-from ..replaced import replaced
+from ..hooks import replaced
 
 _TAGS = "tags"
 # What is not allowed; a sum of a few hundred of them is finite.
 _NEVER = -1e9
 
 
-@labels_for(
-    "allennlp.predictors.sentence_tagger.SentenceTaggerPredictor",
-    model="allennlp_models.tagging.models.crf_tagger.CrfTagger",
-)
 class RandomFieldLabels(PredictionLabels):
     """The tags of each entity, `positions` its tokens."""
 
@@ -46,12 +38,10 @@ class RandomFieldLabels(PredictionLabels):
         model: Any = predictor._model
         text = cast(TextField, instance["tokens"])
         tags = SequenceLabelField(outputs["tags"], text, model.label_namespace)
-        return [
-            explained(
-                instance, Explained(label_field=_TAGS, positions=range(start, end)), tags=tags
-            )
-            for start, end in tag_spans(outputs["tags"])
+        spans = [
+            Explained(None, None, _TAGS, (), range(*one)) for one in tag_spans(outputs["tags"])
         ]
+        return [explained(instance, what, tags=tags) for what in spans]
 
     def forward(
         self, model: Model, run: Forward, what: Sequence[Explained] | None, inputs: dict[str, Any]

@@ -17,19 +17,13 @@ from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import LOG_LIKELIHOOD, Explained, explained
-from allennlp_saliency.interpret.interpreter.predictor_labels import (
-    Forward,
-    PredictionLabels,
-    labels_for,
-)
+from allennlp_saliency.interpret.interpreter.predictor_labels import Forward, PredictionLabels
 
 from ..places import piece_places, text_under, word_places
 
-_PREDICTORS = "allennlp_models.structured_prediction.predictors"
 _TAGS = "tags"
 
 
-@labels_for(f"{_PREDICTORS}.srl.SemanticRoleLabelerPredictor")
 class SemanticRoleLabels(PredictionLabels):
     """The tags of every verb that the predictor finds, of an LSTM or of BERT's wordpieces."""
 
@@ -73,7 +67,6 @@ class SemanticRoleLabels(PredictionLabels):
         return outputs
 
 
-@labels_for(f"{_PREDICTORS}.openie.OpenIePredictor")
 class OpenInformationLabels(SemanticRoleLabels):
     """The tags of every predicate, before the predictor puts together those that overlap."""
 

@@ -7,13 +7,14 @@ was predicted, and all of it can be differentiated, which a search cannot.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from ..hooks import heard
 
 Step = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 
@@ -81,16 +82,19 @@ class ForcedSearch:
         state, last = start_state, start_predictions
         kept: list[tuple[Tensor, Tensor, Tensor | None]] = []
         own: list[Tensor] = []
-        with _listening(self._head) as logits:
+        with heard(*([] if self._head is None else [self._head])) as returned:
             for number in range(texts.shape[1]):
                 self.embedded.number = number
                 log_probs, state = step(last, state, *([number] if timed else []))
+                logits = _last_logits(returned[0][-1]) if returned else None
+                for outputs in returned:
+                    outputs.clear()  # or the logits of every step would stay
                 last = texts[:, number]
                 own.append(log_probs.detach().gather(1, last.unsqueeze(1)))
                 (ending,) = torch.where(lengths == number)
                 if len(ending):
-                    at_end = logits[-1][ending] if logits else None
-                    kept.append((ending, log_probs[ending], at_end))
+                    own_logits = None if logits is None else logits[ending]
+                    kept.append((ending, log_probs[ending], own_logits))
         self._keep(kept, torch.cat(own, dim=1), lengths)
         scores = self.token_log_probs.sum(-1, keepdim=True)
         scorer = getattr(self._search, "final_sequence_scorer", None)
@@ -143,20 +147,7 @@ class EmbeddedSteps(nn.Module):
         return own if ids.dim() == 1 else own.unsqueeze(1)
 
 
-@contextmanager
-def _listening(head: nn.Module | None) -> Iterator[list[Tensor]]:
-    """The logits of the last position that a head has returned."""
-    heard: list[Tensor] = []
-    if head is None:
-        yield heard
-        return
-
-    def hear(module: nn.Module, args: Any, output: Any) -> None:
-        logits = output if isinstance(output, Tensor) else output.logits
-        heard[:] = [logits[:, -1] if logits.dim() > 2 else logits]
-
-    hook = head.register_forward_hook(hear)
-    try:
-        yield heard
-    finally:
-        hook.remove()
+def _last_logits(output: Any) -> Tensor:
+    """The logits of the last position that a head returned."""
+    logits = output if isinstance(output, Tensor) else output.logits
+    return logits[:, -1] if logits.dim() > 2 else logits
