@@ -16,6 +16,9 @@ NOT_NEEDED = "not needed"
 ACTIVE = "active"
 FAILED = "failed"
 
+Original = Callable[..., Any]
+"""What a function takes the place of, its first argument."""
+
 # The packages whose modules are mended. Nothing here imports the second: it may not be installed.
 # The others are what the two import, for the mends of what those import in turn.
 PACKAGES = ("allennlp", "allennlp_models", "cached_path", "rouge", "transformers")
@@ -32,8 +35,9 @@ class Shim:
 
     Exactly one of `after` and `around` is set. `after` gets the module once it has been executed
     and returns whether it changed anything. `around` is a generator function that runs up to its
-    `yield` before the module is executed and goes on afterwards; it yields whether it acts. An
-    `optional` one only saves time, or mends a library that may be absent.
+    `yield` before the module is executed and goes on afterwards; it yields whether it acts, or
+    nothing if it does not. An `optional` one only saves time, or mends a library that may be
+    absent.
     """
 
     name: str
@@ -71,9 +75,9 @@ class Shim:
         if self.around is None:
             yield
             return
-        running = contextmanager(self.around)()
+        running = self.around()
         try:
-            acts = running.__enter__()
+            acts = next(running, False)
         except Exception as error:
             self.fail(error)
             yield
@@ -81,7 +85,7 @@ class Shim:
         try:
             yield
         finally:
-            running.__exit__(None, None, None)
+            next(running, None)
         self.state = ACTIVE if acts else NOT_NEEDED
 
 

@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from ..registry import after, patch, wrap
-from .source import REMOTE_CODE, ArchiveSource, current_source
-
-
-def _refused(source: ArchiveSource, what: str, way_out: str) -> Exception:
-    from allennlp.common.checks import ConfigurationError
-
-    return ConfigurationError(f"The archive {source.name} was not loaded: {what}. {way_out}")
-
-
-def _code_of_a_model(source: ArchiveSource) -> Exception:
-    return _refused(
-        source,
-        "a model or tokenizer that it names is made by Python code which comes with the model",
-        f"If you trust its author, say so with --overrides '{{\"{REMOTE_CODE}\": true}}'.",
-    )
+from ..registry import Original, after, patch, wrap
+from .source import REMOTE_CODE, ArchiveSource, current_source, refusal
 
 
 @after(
@@ -37,10 +22,15 @@ def archived_code(module: Any) -> bool:
     All of transformers' `Auto` classes go through these three names.
     """
 
-    def guarded(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def guarded(function: Original, *args: Any, **kwargs: Any) -> Any:
         source = current_source()
         if source is not None and not source.runs_code:
-            raise _code_of_a_model(source)
+            raise refusal(
+                source.name,
+                "a model or tokenizer that it names is made by Python code which comes with the "
+                "model. If you trust its author, say so with --overrides "
+                f"'{{\"{REMOTE_CODE}\": true}}'.",
+            )
         return function(*args, **kwargs)
 
     def answer(prompt: str = "") -> str:
@@ -63,7 +53,7 @@ def archived_code(module: Any) -> bool:
     "whose configuration names functions",
 )
 def archived_spacy_models(
-    original: Callable[..., Any], spacy_model_name: str, *args: Any, **kwargs: Any
+    original: Original, spacy_model_name: str, *args: Any, **kwargs: Any
 ) -> Any:
     """While an archive is loaded, take spaCy models that are installed as such and no others."""
     source = current_source()
@@ -77,13 +67,15 @@ def _check_spacy_model(name: str, source: ArchiveSource) -> None:
 
     import spacy.util
 
-    way_out = "If it is the right one, name it with --overrides."
     if name in {point.name for point in entry_points(group="spacy_models")}:
         return
+    what = ""
     if spacy.util.is_package(name):
-        raise _refused(source, f"{name!r} is an installed package but no spaCy model", way_out)
-    if Path(name).exists():
-        raise _refused(source, f"its spaCy model {name!r} is a folder of this machine", way_out)
+        what = f"{name!r} is an installed package but no spaCy model"
+    elif Path(name).exists():
+        what = f"its spaCy model {name!r} is a folder of this machine"
+    if what:
+        raise refusal(source.name, f"{what}. If it is the right one, name it with --overrides.")
 
 
 @patch(
@@ -91,7 +83,7 @@ def _check_spacy_model(name: str, source: ArchiveSource) -> None:
     "EvalbBracketingScorer.__init__",
     why="the metric runs `make` and a program in any folder that it is given, through a shell",
 )
-def evalb_program(original: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+def evalb_program(original: Original, *args: Any, **kwargs: Any) -> None:
     """Let an archive name no other program than AllenNLP's own."""
     _only_default(original, "evalb_directory_path", "DEFAULT_EVALB_DIR", args, kwargs)
 
@@ -101,13 +93,13 @@ def evalb_program(original: Callable[..., None], *args: Any, **kwargs: Any) -> N
     "SrlEvalScorer.__init__",
     why="the metric runs any Perl script that it is given",
 )
-def srl_eval_script(original: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+def srl_eval_script(original: Original, *args: Any, **kwargs: Any) -> None:
     """Let an archive name no other script than allennlp-models' own."""
     _only_default(original, "srl_eval_path", "DEFAULT_SRL_EVAL_PATH", args, kwargs)
 
 
 def _only_default(
-    make: Callable[..., None], parameter: str, default: str, args: Any, kwargs: dict[str, Any]
+    make: Original, parameter: str, default: str, args: Any, kwargs: dict[str, Any]
 ) -> None:
     """Make a metric, where an archive gives its parameter no value but the module's default."""
     source = current_source()
@@ -115,9 +107,9 @@ def _only_default(
         given = signature(make).bind(*args, **kwargs).arguments.get(parameter)
         known = getattr(sys.modules[make.__module__], default)
         if given not in {None, known, *source.named_by_user}:
-            raise _refused(
-                source,
-                f"its {parameter} is {str(given)!r:.100}, from where a program would be run",
+            raise refusal(
+                source.name,
+                f"its {parameter} is {str(given)!r:.100}, from where a program would be run. "
                 f"If that is the right one, name it with --overrides; else '{known}'.",
             )
     make(*args, **kwargs)

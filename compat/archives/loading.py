@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from ..registry import after, patch, replace, wrap
+from ..registry import Original, after, patch, replace, wrap
 from .errors import errors_named
 from .own_transformers import own_transformers
 from .source import current_source, source_of, within
@@ -49,7 +49,7 @@ def archive_extraction(module: Any) -> bool:
     "a type; errors name a temporary folder that is gone",
 )
 def archive_loading(
-    original: Callable[..., Any],
+    original: Original,
     archive_file: str | os.PathLike[str],
     cuda_device: int = -1,
     overrides: str | dict[str, Any] = "",
@@ -138,7 +138,7 @@ def archived_transformers(module: Any) -> bool:
     why="torch's message about weights that are more than tensors recommends to run their code, "
     "and those about damaged weights name no file",
 )
-def refused_weights(original: Callable[..., Any], path: Any, *args: Any, **kwargs: Any) -> Any:
+def refused_weights(original: Original, path: Any, *args: Any, **kwargs: Any) -> Any:
     """Say that a weights file with pickled code, or a damaged one, was not loaded."""
     from allennlp.common.checks import ConfigurationError
     from torch import OutOfMemoryError

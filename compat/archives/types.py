@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import Any
 
-from ..registry import after, patch, wrap
-from .source import ArchiveSource, ArchiveText, current_source, within
+from ..registry import Original, after, patch, wrap
+from .source import ArchiveSource, ArchiveText, current_source, refusal, within
 
 
 @patch(
@@ -17,9 +16,7 @@ from .source import ArchiveSource, ArchiveText, current_source, within
     "Registrable.resolve_class_name",
     why="a dotted type in an archive's configuration imports any module and calls anything in it",
 )
-def archive_class_names(
-    original: Callable[..., Any], cls: Any, name: Any
-) -> tuple[Any, str | None]:
+def archive_class_names(original: Original, cls: Any, name: Any) -> tuple[Any, str | None]:
     """Take an archive's dotted type from imported modules, and of the right class alone.
 
     What a user's own configuration names is looked up as before.
@@ -34,29 +31,26 @@ def archive_class_names(
 
 
 def _imported_class(base: Any, name: str, source: ArchiveSource, registered: Any) -> Any:
-    from allennlp.common.checks import ConfigurationError
-
     module_name, _, class_name = name.rpartition(".")
     module = sys.modules.get(module_name)
-    refused = (
-        f"The archive {source.name} was not loaded: its configuration asks for a {base.__name__} "
-        f"of the type {name!r}, and "
-    )
+    asks = f"its configuration asks for a {base.__name__} of the type {name!r}, and "
     if module is None:
-        raise ConfigurationError(
-            f"{refused}there is no imported module {module_name!r}. The configuration of an "
+        raise refusal(
+            source.name,
+            f"{asks}there is no imported module {module_name!r}. The configuration of an "
             "archive imports nothing itself. If the module is yours, import it first "
-            f"(`import {module_name}`, or `--include-package {module_name}` on the command line)."
+            f"(`import {module_name}`, or `--include-package {module_name}` on the command line).",
         )
     # Not getattr: a module may import something when it is asked for a name that it lacks.
     found: Any = vars(module).get(class_name)
     if not issubclass(type(found), type) or not (
         base in found.__mro__ or any(found is one for one, _ in registered.values())
     ):
-        raise ConfigurationError(
-            f"{refused}that is no subclass of {base.__name__} but {_described(found)}. The "
+        raise refusal(
+            source.name,
+            f"{asks}that is no subclass of {base.__name__} but {_described(found)}. The "
             "configuration of an archive names classes of the kind that is wanted and nothing "
-            "else. Look at it before you trust its author."
+            "else. Look at it before you trust its author.",
         )
     return found
 
@@ -76,9 +70,7 @@ def _described(found: Any) -> str:
     why="what an archive's configuration describes may be built long after the archive was loaded: "
     "`allennlp evaluate` builds its data loader",
 )
-def archive_parameters(
-    original: Callable[..., Any], cls: Any, params: Any, *args: Any, **kwargs: Any
-) -> Any:
+def archive_parameters(original: Original, cls: Any, params: Any, *args: Any, **kwargs: Any) -> Any:
     """Hold what is built from an archive's parameters to the archive's rules, whenever it is."""
     with _rules_of(getattr(params, "archive_source", None)):
         return original(cls, params, *args, **kwargs)
@@ -90,7 +82,7 @@ def archive_parameters(
     why="AllenNLP takes no subclass of str, as an archive's texts are, for a string",
 )
 def archive_texts(
-    original: Callable[..., Any],
+    original: Original,
     class_name: str,
     argument_name: str,
     given: Any,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pkgutil
 import sys
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any, NoReturn
 
-from ..registry import after, around, lent
+from ..registry import around, lent
 
 _HUB_ADVICE = {
     "HfFolder": "huggingface_hub.get_token() and huggingface_hub.login()",
@@ -88,7 +87,6 @@ def torchvision_stand_in() -> Iterator[bool]:
     """A stand-in for torchvision during the import only, so that transformers never sees it."""
     cause = _why_torchvision_fails()
     if not cause:
-        yield False
         return
     # What the three modules import beside torchvision comes first, outside the stand-in's reach.
     import allennlp.common.file_utils
@@ -103,18 +101,3 @@ def torchvision_stand_in() -> Iterator[bool]:
     finally:
         for name in modules:
             sys.modules.pop(name, None)
-
-
-@after(
-    "allennlp.common.util",
-    why="its search for submodules imports folders of the working directory under bare names",
-)
-def submodule_search(module: Any) -> bool:
-    """Look for the immediate children of a package only; the search goes on from them by itself.
-
-    `pkgutil.walk_packages` without a prefix imports every package that it finds by its last name,
-    so that in a folder with an `interpret/` of its own that one is imported in the place of
-    `allennlp.interpret`.
-    """
-    module.pkgutil = SimpleNamespace(walk_packages=pkgutil.iter_modules)
-    return True

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..registry import patch
+from ..registry import Original, patch
 
 _STAND_IN = "allennlp_saliency_stand_in"
 # What AllenNLP's tokens have of spaCy's annotations.
@@ -20,17 +20,20 @@ _ANNOTATIONS = ("lemma_", "pos_", "tag_", "dep_", "ent_type_")
     why="a missing spaCy model is downloaded from outside the package registries",
 )
 def spacy_models(
-    original: Callable[..., Any],
+    original: Original,
     spacy_model_name: str,
     pos_tags: bool = True,
     parse: bool = False,
     ner: bool = False,
 ) -> Any:
     """Tokenise with a blank model, and say what to install where more than tokens is asked."""
+    import spacy.util
     from allennlp.common import util
+    from allennlp.common.checks import ConfigurationError
 
     options = (spacy_model_name, pos_tags, parse, ner)
-    if options in util.LOADED_SPACY_MODELS or _is_installed(spacy_model_name):
+    installed = spacy.util.is_package(spacy_model_name) or Path(spacy_model_name).exists()
+    if options in util.LOADED_SPACY_MODELS or installed:
         return original(*options)
     wanted = " and ".join(name for name, asked in (("parse", parse), ("ner", ner)) if asked)
     if wanted:
@@ -42,7 +45,14 @@ def spacy_models(
     # AllenNLP's tokenizer asks for part-of-speech tags by default, and hardly any model reads
     # them, so asking for them is no reason to stop.
     language = spacy_model_name.split("_")[0]
-    _check_language(language, spacy_model_name)
+    try:
+        spacy.util.get_lang_class(language)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"The spaCy model {spacy_model_name!r} is not installed, and {language!r} is no "
+            "language of spaCy's whose tokenizer could stand in. Install the package that has it, "
+            "or name another, such as 'en_core_web_sm'."
+        ) from error
     warnings.warn(
         f"The spaCy model '{spacy_model_name}' is not installed. Its tokenizer alone "
         f"(spacy.blank('{language}')) stands in: the tokens are the same, but part-of-speech "
@@ -56,32 +66,12 @@ def spacy_models(
     return stand_in
 
 
-def _is_installed(spacy_model_name: str) -> bool:
-    import spacy.util
-
-    return spacy.util.is_package(spacy_model_name) or Path(spacy_model_name).exists()
-
-
-def _check_language(language: str, spacy_model_name: str) -> None:
-    from allennlp.common.checks import ConfigurationError
-    from spacy.util import get_lang_class
-
-    try:
-        get_lang_class(language)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"The spaCy model {spacy_model_name!r} is not installed, and {language!r} is no "
-            "language of spaCy's whose tokenizer could stand in. Install the package that has it, "
-            "or name another, such as 'en_core_web_sm'."
-        ) from error
-
-
 @patch(
     "allennlp.data.tokenizers.spacy_tokenizer",
     "SpacyTokenizer._sanitize",
     why="the stand-in's tokens have empty annotations, which indexers take for values",
 )
-def missing_annotations(original: Callable[..., Any], tokenizer: Any, tokens: Any) -> Any:
+def missing_annotations(original: Original, tokenizer: Any, tokens: Any) -> Any:
     """Give the stand-in's tokens no annotations at all, so that an indexer of them says so."""
     sanitized = original(tokenizer, tokens)
     if tokenizer.spacy.meta.get(_STAND_IN) and not tokenizer._keep_spacy_tokens:
@@ -92,13 +82,10 @@ def missing_annotations(original: Callable[..., Any], tokenizer: Any, tokens: An
 
 
 def _unknown_device_type(module: Any) -> bool:
-    import torch
-
-    try:
-        torch.device(0)
-    except RuntimeError:
-        return True
-    return False
+    with suppress(RuntimeError):
+        module.torch.device(0)
+        return False
+    return True
 
 
 @patch(
@@ -107,10 +94,9 @@ def _unknown_device_type(module: Any) -> bool:
     why="torch.device(0) raises where torch finds no accelerator",
     needed=_unknown_device_type,
 )
-def device_numbers(original: Callable[..., Any], device: Any) -> Any:
+def device_numbers(original: Original, device: Any) -> Any:
     """Name the type of the device where torch does not know which one is meant."""
     import torch
 
-    if isinstance(device, int) and device >= 0:
-        return torch.device("cuda", device)
-    return original(device)
+    numbered = isinstance(device, int) and device >= 0
+    return torch.device("cuda", device) if numbered else original(device)

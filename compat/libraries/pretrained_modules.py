@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..archives.own_transformers import is_own_folder
-from ..registry import patch
+from ..registry import Original, patch
 
 _MODULE = "allennlp.modules.transformer.transformer_module"
 # In the order in which they are looked for. An index lists the parts of weights that are split.
@@ -29,7 +28,7 @@ _WEIGHTS = (
     "pytorch_model.bin and asks the hub where a folder has none",
 )
 def folder_weights(
-    original: Callable[..., Any], cls: Any, model_name: str, weights_path: Any = None, **kwargs: Any
+    original: Original, cls: Any, model_name: str, weights_path: Any = None, **kwargs: Any
 ) -> Any:
     """Find what a folder or the hub holds, in whichever of the forms it is."""
     from huggingface_hub.errors import EntryNotFoundError
@@ -46,7 +45,7 @@ def folder_weights(
 
 
 @patch(_MODULE, "read_state_dict", why="it reads neither safetensors nor weights in parts")
-def folder_state_dicts(original: Callable[..., Any], path: Any, **kwargs: Any) -> Any:
+def folder_state_dicts(original: Original, path: Any, **kwargs: Any) -> Any:
     """Read all forms of weights."""
     parts = [path]
     if str(path).endswith(".index.json"):
@@ -99,7 +98,7 @@ def _read_safetensors(path: Any, ignore: list[str] | None = None, **kwargs: Any)
     why="safetensors files hold tied weights once, and AllenNLP misses the others",
 )
 def tied_weights(
-    original: Callable[..., Any], model: Any, missing_keys: list[str], *args: Any, **kwargs: Any
+    original: Original, model: Any, missing_keys: list[str], *args: Any, **kwargs: Any
 ) -> Any:
     """Miss no name of a tensor that was loaded under another name."""
     tensors = model.state_dict(keep_vars=True)
@@ -113,9 +112,7 @@ def tied_weights(
     "TransformerModule.from_pretrained_module",
     why="the transformer folder that an archive carries holds no weights; weights.th has them all",
 )
-def weightless_modules(
-    original: Callable[..., Any], cls: Any, model_name: str, **kwargs: Any
-) -> Any:
+def weightless_modules(original: Original, cls: Any, model_name: str, **kwargs: Any) -> Any:
     """Build a module from an archive's own transformer folder without its weights."""
     if is_own_folder(model_name):
         kwargs["load_weights"] = False

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ..registry import after, patch, wrap
+from ..registry import Original, after, patch, wrap
 
 _BACKEND = "TokenizersBackend"
 
@@ -110,7 +109,7 @@ def indexers_special_tokens(module: Any) -> bool:
     why="AutoTokenizer.from_pretrained refuses add_special_tokens, which AllenNLP passes again at "
     "every call of the tokenizer anyway",
 )
-def tokenizer_arguments(original: Callable[..., Any], model_name: str, **kwargs: Any) -> Any:
+def tokenizer_arguments(original: Original, model_name: str, **kwargs: Any) -> Any:
     """Drop the argument on the way to transformers."""
     kwargs.pop("add_special_tokens", None)
     return original(model_name, **kwargs)
@@ -140,7 +139,7 @@ def _backend() -> Any:
         ) -> None:
             made = tokenizer_object or Tokenizer.from_file(tokenizer_file)
             rule = json.loads(made.pre_tokenizer.__getstate__()) if made.pre_tokenizer else {}
-            # 4 takes away the space before the first word unless told; 5 leaves it as it is.
+            # 4 takes away the space before the first word by default; 5 leaves it as it is.
             kwargs["add_prefix_space"] = rule.get("add_prefix_space", False)
             kwargs.setdefault("model_input_names", ["input_ids", "attention_mask"])
             super().__init__(*args, tokenizer_object=made, **kwargs)

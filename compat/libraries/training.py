@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from inspect import signature
 from pickle import UnpicklingError
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
-from ..registry import after, around, lent, patch
+from ..registry import Original, after, around, lent, patch
 
 
 @around(
@@ -37,9 +37,7 @@ def _plateau_without_verbose(module: Any) -> bool:
     why="torch's ReduceLROnPlateau takes no `verbose` any more",
     needed=_plateau_without_verbose,
 )
-def plateau_verbose(
-    original: Callable[..., None], scheduler: Any, *args: Any, **kwargs: Any
-) -> None:
+def plateau_verbose(original: Original, scheduler: Any, *args: Any, **kwargs: Any) -> None:
     """Accept `verbose` in a config as before, and do not pass it on."""
     from allennlp.training.learning_rate_schedulers import pytorch_lr_schedulers as module
     from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -56,7 +54,7 @@ def plateau_verbose(
     "Checkpointer.load_checkpoint",
     why="torch.load refuses the trainer's own state, which is more than tensors",
 )
-def trainer_state(original: Callable[..., Any], checkpointer: Any) -> Any:
+def trainer_state(original: Original, checkpointer: Any) -> Any:
     """Trust what the user's own training run wrote, for `--recover`; weights stay tensors only."""
     import torch
     from allennlp.nn.util import device_mapping
@@ -81,27 +79,20 @@ def tensor_cache(module: Any) -> bool:
     """Write the cache's tensors as torch does by default, so that they can be read safely."""
     import torch
 
-    class Torch(ModuleType):
-        """torch as this module uses it: no choice of a protocol, tensors only."""
+    def save(tensor: Any, file: io.BytesIO, **kwargs: Any) -> None:
+        torch.save(tensor, file)
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(torch, name)
+    def load(file: io.BytesIO, **kwargs: Any) -> Any:
+        try:
+            return torch.load(file, weights_only=True, **kwargs)
+        except UnpicklingError as error:
+            raise RuntimeError(
+                "A tensor cache written by AllenNLP on an older torch cannot be read safely. "
+                "Delete the cache file; it is filled again."
+            ) from error
 
-        @staticmethod
-        def save(tensor: Any, file: io.BytesIO, **kwargs: Any) -> None:
-            torch.save(tensor, file)
-
-        @staticmethod
-        def load(file: io.BytesIO, **kwargs: Any) -> Any:
-            try:
-                return torch.load(file, weights_only=True, **kwargs)
-            except UnpicklingError as error:
-                raise RuntimeError(
-                    "A tensor cache written by AllenNLP on an older torch cannot be read safely. "
-                    "Delete the cache file; it is filled again."
-                ) from error
-
-    module.torch = Torch("torch")
+    # It is all that this module uses of torch once it is imported.
+    module.torch = SimpleNamespace(save=save, load=load, Tensor=torch.Tensor)
     return True
 
 
@@ -111,7 +102,7 @@ def tensor_cache(module: Any) -> bool:
     why="torch's clip_grad_norm_ takes no sparse gradients any more",
 )
 def sparse_gradient_norm(
-    clip: Callable[..., Any], parameters: list[Any], max_norm: float, *args: Any, **kwargs: Any
+    clip: Original, parameters: list[Any], max_norm: float, *args: Any, **kwargs: Any
 ) -> Any:
     """Take the norm over the values that a sparse gradient holds."""
     import torch

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..archives.own_transformers import is_own_folder
-from ..registry import after, patch
+from ..registry import Original, after, patch
 
 
 @after(
@@ -72,7 +72,7 @@ _GONE_BUFFERS = re.compile(
     "PretrainedTransformerEmbedder.__init__",
     why="archives of older transformers carry buffers that are gone, and refuse to load",
 )
-def gone_buffers(original: Callable[..., None], embedder: Any, *args: Any, **kwargs: Any) -> None:
+def gone_buffers(original: Original, embedder: Any, *args: Any, **kwargs: Any) -> None:
     """Drop exactly those buffers from a state dict, where the model has none of that name."""
     original(embedder, *args, **kwargs)
     embedder.register_load_state_dict_pre_hook(_drop_gone_buffers)
@@ -93,9 +93,7 @@ def _drop_gone_buffers(embedder: Any, state_dict: dict[str, Any], prefix: str, *
     why="a model may hold a Hugging Face model without an embedder, as SRL-BERT does; its archives "
     "carry the same buffers",
 )
-def models_gone_buffers(
-    original: Callable[..., None], model: Any, *args: Any, **kwargs: Any
-) -> None:
+def models_gone_buffers(original: Original, model: Any, *args: Any, **kwargs: Any) -> None:
     """Drop those buffers from the state dict of any model that holds a Hugging Face model."""
     original(model, *args, **kwargs)
     model.register_load_state_dict_pre_hook(_drop_held_gone_buffers)
@@ -137,7 +135,7 @@ def _no_decoder_start(module: Any) -> bool:
     why="T5Config of transformers 5 has no decoder_start_token_id",
     needed=_no_decoder_start,
 )
-def t5_decoder_start(original: Callable[..., Any], cls: Any, config: Any, **kwargs: Any) -> Any:
+def t5_decoder_start(original: Original, cls: Any, config: Any, **kwargs: Any) -> Any:
     """Start decoding with the pad id, as every T5 does."""
     if getattr(config, "decoder_start_token_id", None) is None:
         config = copy(config)

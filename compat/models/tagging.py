@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from ..registry import patch
+from ..registry import Original, patch
 
 _PREDICTORS = "allennlp_models.structured_prediction.predictors"
 _WHY = "without a spaCy model there are no part-of-speech tags, and the output is silently empty"
@@ -56,20 +55,20 @@ def require_tags(tokens: Any, language: str, reader: str) -> None:
 
 
 @patch(f"{_PREDICTORS}.srl", "SemanticRoleLabelerPredictor.tokens_to_instances", why=_WHY)
-def srl_tags(original: Callable[..., Any], predictor: Any, tokens: Any) -> Any:
+def srl_tags(original: Original, predictor: Any, tokens: Any) -> Any:
     """Refuse tokens without tags, also those of `predict_tokenized`."""
     require_tags(tokens, predictor._language, type(predictor).__name__)
     return original(predictor, tokens)
 
 
 @patch(f"{_PREDICTORS}.openie", "OpenIePredictor.__init__", why=_WHY)
-def open_ie_tags(original: Callable[..., None], predictor: Any, *args: Any, **more: Any) -> None:
+def open_ie_tags(original: Original, predictor: Any, *args: Any, **more: Any) -> None:
     """Refuse sentences without tags."""
     original(predictor, *args, **more)
     predictor._tokenizer = TagsNeeded(predictor._tokenizer, type(predictor).__name__)
 
 
-def parser_tags(original: Callable[..., None], predictor: Any, *args: Any, **more: Any) -> None:
+def parser_tags(original: Original, predictor: Any, *args: Any, **more: Any) -> None:
     """Refuse sentences without tags, where the parser embeds them."""
     original(predictor, *args, **more)
     model = predictor._model
