@@ -39,7 +39,7 @@ _register(
     f"{_PAIRS}.TextualEntailmentPredictor",
 )
 _register(
-    "structure.random_fields.RandomFieldLabels",
+    "structure.tags.RandomFieldLabels",
     f"{_CORE}.sentence_tagger.SentenceTaggerPredictor",
     model=f"{_M}.tagging.models.crf_tagger.CrfTagger",
 )
@@ -50,15 +50,15 @@ for _place, _predictor in {
         f"{_RC}.bidaf.ReadingComprehensionPredictor"
     ),
     "reading.transformer_qa.TransformerQALabels": f"{_RC}.transformer_qa.TransformerQAPredictor",
-    "structure.constituents.ConstituentLabels": (
+    "structure.parses.ConstituentLabels": (
         f"{_PARSING}.constituency_parser.ConstituencyParserPredictor"
     ),
     "structure.coreference.AntecedentLabels": f"{_M}.coref.predictors.coref.CorefPredictor",
-    "structure.dependencies.ArcLabels": (
+    "structure.parses.ArcLabels": (
         f"{_PARSING}.biaffine_dependency_parser.BiaffineDependencyParserPredictor"
     ),
-    "structure.semantic_roles.OpenInformationLabels": f"{_PARSING}.openie.OpenIePredictor",
-    "structure.semantic_roles.SemanticRoleLabels": f"{_PARSING}.srl.SemanticRoleLabelerPredictor",
+    "structure.tags.OpenInformationLabels": f"{_PARSING}.openie.OpenIePredictor",
+    "structure.tags.SemanticRoleLabels": f"{_PARSING}.srl.SemanticRoleLabelerPredictor",
     "writing.language_models.MaskedTokenLabels": (
         f"{_LM}.masked_language_model.MaskedLanguageModelPredictor"
     ),

@@ -41,11 +41,7 @@ class TransformerQALabels(PredictionLabels):
         return reads._json_to_instances(inputs)
 
     def prediction(
-        self,
-        predictor: Predictor,
-        inputs: JsonDict,
-        instances: Sequence[Instance],
-        outputs: Sequence[dict[str, Any]],
+        self, predictor: Predictor, inputs: JsonDict, instances: Sequence[Instance], outputs: Any
     ) -> JsonDict:
         # The predictor counts questions, and has counted this one.
         again: Any = copy.copy(predictor)

@@ -17,12 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
 import torch
 from allennlp.data import Instance
 from allennlp.data.fields import LabelField, ListField, TextField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from allennlp_saliency.interpret.contracts import Expected
 from allennlp_saliency.interpret.errors import InterpretationError
@@ -38,7 +40,6 @@ from allennlp_saliency.interpret.interpreter.to_words import text_of_tokens
 
 from ..hooks import replaced
 from ..places import PlacedLabels
-from .pruning import Pruning
 
 _LABEL = "explained_antecedent"
 _SCORES = "explained_scores"
@@ -167,3 +168,47 @@ def _positions(span: tuple[int, int]) -> list[int]:
 
 def _text(outputs: Mapping[str, Any], span: tuple[int, int]) -> str:
     return " ".join(outputs["document"][span[0] : span[1] + 1])
+
+
+class Pruning(TorchFunctionMode):
+    """Pruning by scores: takes note of what `topk` chooses, or lets it choose again what is known.
+
+    Args:
+        rows: How many rows the batch has.
+        known: For each row what to choose at each call, the indices of one row flattened; None to
+            take note only.
+
+    Attributes:
+        active: Whether calls are those that prune.
+        chosen: What was chosen at each call, `(rows, indices of one row)`.
+    """
+
+    def __init__(self, rows: int, known: Sequence[Sequence[Any]] | None = None) -> None:
+        super().__init__()
+        self.active = False
+        self.chosen: list[Tensor] = []
+        self._rows = rows
+        self._known = known
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if not self.active or func not in (torch.topk, Tensor.topk):
+            return found
+        values, indices = found
+        known = self._known_indices(indices)
+        if known is not None:
+            values, indices = args[0].gather(-1, known), known
+        self.chosen.append(indices.reshape(self._rows, -1))
+        return values, indices
+
+    def _known_indices(self, like: Tensor) -> Tensor | None:
+        """What to choose at this call, None where it has not as many items as that."""
+        if self._known is None:
+            return None
+        call = len(self.chosen)
+        own = [np.asarray(row[call]) for row in self._known if call < len(row)]
+        if sum(one.size for one in own) != like.numel():
+            return None
+        return torch.from_numpy(np.concatenate(own)).to(like).reshape(like.shape)

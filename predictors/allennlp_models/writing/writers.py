@@ -157,11 +157,19 @@ class VocabularyTokenizer:
     Args:
         vocab: The vocabulary.
         namespace: The namespace that has the decoder's words.
+
+    Attributes:
+        bos_token_id, eos_token_id, pad_token_id, unk_token_id: The ids that begin, end and fill up
+            a text, and that of unknown words; None where there is none.
     """
 
     def __init__(self, vocab: Vocabulary, namespace: str) -> None:
         self._vocab = vocab
         self._namespace = namespace
+        known = self.get_vocab()
+        self.bos_token_id, self.eos_token_id = known.get(START_SYMBOL), known.get(END_SYMBOL)
+        self.pad_token_id = known.get(vocab._padding_token)
+        self.unk_token_id = known.get(vocab._oov_token)
 
     def __call__(self, text: str, **options: Any) -> dict[str, list[int]]:
         """The ids of a text's words, which stand between spaces, as `input_ids`."""
@@ -175,23 +183,3 @@ class VocabularyTokenizer:
     def convert_ids_to_tokens(self, number: int) -> str:
         """The word of an id."""
         return self._vocab.get_token_from_index(number, self._namespace)
-
-    @property
-    def bos_token_id(self) -> int | None:
-        """The id that a text begins with."""
-        return self.get_vocab().get(START_SYMBOL)
-
-    @property
-    def eos_token_id(self) -> int | None:
-        """The id that ends a text."""
-        return self.get_vocab().get(END_SYMBOL)
-
-    @property
-    def pad_token_id(self) -> int | None:
-        """The id that fills up a text."""
-        return self.get_vocab().get(self._vocab._padding_token)
-
-    @property
-    def unk_token_id(self) -> int | None:
-        """The id of unknown words."""
-        return self.get_vocab().get(self._vocab._oov_token)
