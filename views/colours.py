@@ -7,7 +7,8 @@ from rich.color_triplet import ColorTriplet
 from rich.style import Style
 
 # Both ramps leave from the grey that is as far from a black as from a white background, so that
-# a weak score fades on either; blue against orange-red is told apart by colour-blind readers.
+# a weak score fades on either; colour-blind readers can distinguish blue from
+# orange-red.
 _NEUTRAL = ColorTriplet(0x8B, 0x90, 0x98)
 FOR = ColorTriplet(0x0B, 0x57, 0xD6)
 AGAINST = ColorTriplet(0xCC, 0x2E, 0x05)
