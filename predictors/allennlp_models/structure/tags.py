@@ -1,8 +1,5 @@
-"""Semantic roles and open information extraction: one explanation for each predicate.
-
-What is explained is the model's own loss: the mean, over the tokens, of the log-probability of the
-tag that Viterbi decoding gave a token. Single arguments are explained by the target `arguments`.
-"""
+"""Taggers: one explanation for each entity, and for each predicate of semantic roles and of open
+information extraction."""
 
 from __future__ import annotations
 
@@ -14,24 +11,73 @@ from allennlp.data import Instance
 from allennlp.data.fields import MetadataField, SequenceLabelField, TextField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
+from torch import Tensor
 
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import LOG_LIKELIHOOD, Explained, explained
-from allennlp_saliency.interpret.interpreter.predictor_labels import (
-    Forward,
-    PredictionLabels,
-    labels_for,
-)
+from allennlp_saliency.interpret.inputs.tag_spans import tag_spans
+from allennlp_saliency.interpret.interpreter.predictor_labels import Forward, PredictionLabels
 
+from ..hooks import replaced
 from ..places import piece_places, text_under, word_places
 
-_PREDICTORS = "allennlp_models.structured_prediction.predictors"
 _TAGS = "tags"
+# What is not allowed; a sum of a few hundred of them is finite.
+_NEVER = -1e9
 
 
-@labels_for(f"{_PREDICTORS}.srl.SemanticRoleLabelerPredictor")
+class RandomFieldLabels(PredictionLabels):
+    """The tags of each entity that a conditional random field finds, `positions` its tokens.
+
+    What is explained is the log-probability that the entity's tokens have the predicted tags,
+    whatever the tags of the others: log Z with these tags alone allowed there, minus log Z.
+    (AllenNLP's loss for one entity leaves the other tokens out by a mask with gaps, which its
+    random field does not take: it then reads the tag of the first token in the place of the last.)
+    """
+
+    def labelled(
+        self, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]
+    ) -> list[Instance]:
+        model: Any = predictor._model
+        text = cast(TextField, instance["tokens"])
+        tags = SequenceLabelField(outputs["tags"], text, model.label_namespace)
+        spans = [range(*span) for span in tag_spans(outputs["tags"])]
+        entities = [Explained(label_field=_TAGS, positions=span) for span in spans]
+        return [explained(instance, what, tags=tags) for what in entities]
+
+    def forward(
+        self, model: Model, run: Forward, what: Sequence[Explained] | None, inputs: dict[str, Any]
+    ) -> dict[str, Any]:
+        if what is None:
+            return run(**inputs)
+        field: Any = model.crf
+        tags = inputs.pop(_TAGS)
+        # The best tags are known.
+        with replaced(field, "viterbi_tags", _no_tags):
+            outputs = run(**inputs)
+        logits, mask = outputs["logits"], outputs["mask"]
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        others = torch.ones_like(logits, dtype=torch.bool).scatter(-1, tags.unsqueeze(-1), False)
+        for row, one in enumerate(what):
+            free = torch.ones_like(mask[row])
+            free[list(one.positions or ())] = False
+            others[row, free] = False
+        only = field._input_likelihood(logits.masked_fill(others, _NEVER), field.transitions, mask)
+        every = field._input_likelihood(logits, field.transitions, mask)
+        return {**outputs, LOG_LIKELIHOOD: only - every}
+
+
+def _no_tags(logits: Tensor, *given: Any, **options: Any) -> list[list[tuple[list[int], float]]]:
+    return [[([0], 0.0)] for _ in logits]
+
+
 class SemanticRoleLabels(PredictionLabels):
-    """The tags of every verb that the predictor finds, of an LSTM or of BERT's wordpieces."""
+    """The tags of every verb that the predictor finds, of an LSTM or of BERT's wordpieces.
+
+    What is explained is the model's own loss: the mean, over the tokens, of the log-probability of
+    the tag that Viterbi decoding gave a token. Single arguments are explained by the target
+    `arguments`.
+    """
 
     def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:
         sentence = text_under(inputs, "sentence")
@@ -73,7 +119,6 @@ class SemanticRoleLabels(PredictionLabels):
         return outputs
 
 
-@labels_for(f"{_PREDICTORS}.openie.OpenIePredictor")
 class OpenInformationLabels(SemanticRoleLabels):
     """The tags of every predicate, before the predictor puts together those that overlap."""
 

@@ -1,4 +1,4 @@
-"""Arcs of dependency parses: how they are named, and other numbers of theirs."""
+"""Spans and arcs of parses: how they are named, and other numbers of theirs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from allennlp_saliency.interpret import InputXGradient
 from tests.zoo.allennlp_models import Archives
+from tests.zoo.allennlp_models.constituents import LABELS, spans_of
 
 TEXT = {"sentence": "Mary saw a great film."}
 
@@ -71,3 +72,36 @@ def test_a_sentence_with_gold_arcs_is_explained_by_what_was_predicted(predictor:
     for ours, theirs in zip(one.explanations, other.explanations, strict=True):
         assert ours.target == theirs.target
         assert ours.inputs == theirs.inputs
+
+
+SENTENCE = {"sentence": "the dog and the actor had a little book"}
+
+
+@pytest.fixture(scope="module")
+def parser(archives: Archives) -> Any:
+    return archives.predictor("constituents")
+
+
+def test_each_span_is_named(parser: Any) -> None:
+    spans = spans_of(parser.predict_json(dict(SENTENCE)))
+    found = InputXGradient(parser).interpret_json(SENTENCE)
+    named = {
+        (one.target["positions"][0], one.target["positions"][-1] + 1): one.target["label"]
+        for one in found
+    }
+    assert named == spans
+    assert len(set(named.values())) > 1
+    (text,) = found[0].inputs
+    assert [SENTENCE["sentence"][slice(*span)] for span in text.offsets if span] == text.tokens
+
+
+def test_other_labels_of_a_span(parser: Any) -> None:
+    outputs = parser._model.forward_on_instance(parser._json_to_instance(dict(SENTENCE)))
+    places = {(int(start), int(end) + 1): n for n, (start, end) in enumerate(outputs["spans"])}
+    for label in ("NO-LABEL", "PP"):
+        target = {"type": "probability", "label": label}
+        for one in InputXGradient(parser, target=target).interpret_json(SENTENCE):
+            assert one.target["label"] == label
+            place = places[one.target["positions"][0], one.target["positions"][-1] + 1]
+            own = outputs["class_probabilities"][place][LABELS.index(label)]
+            assert one.target["value"] == pytest.approx(float(own), rel=1e-4)
