@@ -1,7 +1,8 @@
 """Checks of what a constructor was given, parameter by parameter.
 
 `from_params` lets any type through where annotations are strings, and Python any type anywhere; so
-each constructor says what it takes, and a wrong value fails at once and by its parameter's name.
+each constructor says what it takes. A wrong value raises a `ConfigurationError` at once, which
+names the parameter.
 """
 
 from __future__ import annotations
@@ -25,9 +26,6 @@ def integer(name: str, value: Any, least: int | None = None, most: int | None = 
         value: What was given for it.
         least: The smallest that is taken.
         most: The largest that is taken.
-
-    Raises:
-        ConfigurationError: If it is no integer, or out of range.
     """
     if isinstance(value, Integral) and not isinstance(value, bool):
         number = int(value)
@@ -44,11 +42,7 @@ def optional_integer(
 
 
 def seed(name: str, value: Any) -> int:
-    """A seed of torch's generators, an integer of 64 bits.
-
-    Raises:
-        ConfigurationError: If it is none.
-    """
+    """A seed of torch's generators, an integer of 64 bits."""
     return integer(name, value, LEAST_SEED, LARGEST_SEED)
 
 
@@ -67,9 +61,6 @@ def number(
         least: The smallest that is taken.
         most: The largest that is taken.
         above: What it has to be larger than.
-
-    Raises:
-        ConfigurationError: If it is no number, not finite, or out of range.
     """
     found = _float(value)
     if math.isfinite(found):
@@ -86,44 +77,28 @@ def optional_number(name: str, value: Any, above: float | None = None) -> float 
 
 
 def boolean(name: str, value: Any) -> bool:
-    """True or false, and no word for it.
-
-    Raises:
-        ConfigurationError: If it is neither.
-    """
+    """True or false, and no word for it."""
     if isinstance(value, (bool, numpy.bool_)):
         return bool(value)
     raise _wrong(name, "true or false", value)
 
 
 def text(name: str, value: Any) -> str:
-    """A string.
-
-    Raises:
-        ConfigurationError: If it is none.
-    """
+    """A string."""
     if isinstance(value, str):
         return value
     raise _wrong(name, "a string", value)
 
 
 def choice(name: str, value: Any, known: Collection[str]) -> str:
-    """One of some words.
-
-    Raises:
-        ConfigurationError: If it is none of them.
-    """
+    """One of some words."""
     if isinstance(value, str) and value in known:
         return value
     raise _wrong(name, " or ".join(map(repr, known)), value)
 
 
 def choice_or_integer(name: str, value: Any, known: Collection[str]) -> str | int:
-    """One of some words, or an integer.
-
-    Raises:
-        ConfigurationError: If it is neither.
-    """
+    """One of some words, or an integer."""
     if isinstance(value, str) and value in known:
         return value
     if isinstance(value, Integral) and not isinstance(value, bool):

@@ -5,11 +5,12 @@ All of it is optional: each has a default where it is missing.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from allennlp.data import Instance
+from allennlp.predictors import Predictor
 from torch import Tensor, nn
 
 from .explanation import JsonDict, Span
@@ -197,3 +198,14 @@ class HasDefaultBaseline(Protocol):
     """
 
     default_baseline: str | JsonDict
+
+
+def overrides(predictor: Predictor, method: Callable[..., Any]) -> bool:
+    """Whether a predictor has another implementation of a method than the given one.
+
+    Args:
+        predictor: The predictor.
+        method: A method of one of its base classes: `Predictor.predict_json`.
+    """
+    own = getattr(predictor, method.__name__)
+    return getattr(own, "__func__", own) is not method

@@ -7,7 +7,7 @@ explanation can be stored, sent and shown without a model at hand.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -57,14 +57,8 @@ class InputAttribution:
 
     def to_json(self) -> JsonDict:
         """The value as a JSON object."""
-        return {
-            "field": self.field,
-            "grad_input": self.grad_input,
-            "tokens": list(self.tokens),
-            "offsets": [None if span is None else list(span) for span in self.offsets],
-            "attributions": list(self.attributions),
-            "unassigned": self.unassigned,
-        }
+        offsets = [None if span is None else list(span) for span in self.offsets]
+        return {**asdict(self), "offsets": offsets}
 
     @classmethod
     def from_json(cls, json: JsonDict) -> InputAttribution:

@@ -74,7 +74,8 @@ def describe(thing: Registrable, base: type[Registrable], leave_out: frozenset[s
 
 def _described(value: Any) -> Any:
     if isinstance(value, Registrable):
-        return describe(value, _registered_base(value), frozenset())
+        base = next(cls for cls in reversed(type(value).__mro__) if cls in Registrable._registry)
+        return describe(value, base, frozenset())
     return [_described(one) for one in value] if isinstance(value, list) else value
 
 
@@ -91,10 +92,6 @@ def _copied(given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: _copied(value) if isinstance(value, Mapping) else value for key, value in given.items()
     }
-
-
-def _registered_base(thing: Registrable) -> type[Registrable]:
-    return next(cls for cls in reversed(type(thing).__mro__) if cls in Registrable._registry)
 
 
 def _parameters(cls: type) -> list[str]:

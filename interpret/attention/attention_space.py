@@ -14,8 +14,7 @@ from torch import Tensor
 
 from ..errors import InterpretationError, NotApplicableError
 from ..inputs.labels import labelled_span
-from ..inputs.texts import text_items
-from ..inputs.tokenizers import tokenizer_of
+from ..inputs.texts import text_items, tokenizer_of
 from ..model.embedding_layers import find_embedding_layers
 from ..space.embedding_space import EmbeddingSpace
 from ..space.prefix.prefix_space import PrefixSpace

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import InterpretationError
 from ..model.hooks import disable_fastpath
-from ..operations.calls import mapped
+from ..nested import mapped
 from ..space.embedding_space import EmbeddingSpace
 from .attention_mode import AttentionMode
 from .call_stack import Frame, first_tensor

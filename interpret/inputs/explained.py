@@ -56,13 +56,10 @@ def explained(instance: Instance, what: Explained, **labels: Field) -> Instance:
     """
     # Fields are shared: a document has thousands of spans, and maybe hundreds of predictions.
     copy = Instance({**instance.fields, **labels, EXPLAINED: MetadataField(what)})
-    copy.indexed = instance.indexed and all(map(_is_index, labels.values()))
+    # A label may be an index already.
+    indices = (isinstance(one, LabelField) and one._skip_indexing for one in labels.values())
+    copy.indexed = instance.indexed and all(indices)
     return copy
-
-
-def _is_index(field: Field) -> bool:
-    """Whether a label is an index already."""
-    return isinstance(field, LabelField) and field._skip_indexing
 
 
 def explained_by(instance: Instance) -> Explained | None:

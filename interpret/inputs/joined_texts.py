@@ -52,9 +52,7 @@ class TracedCall:
 
     def with_rows(self, rows: Tensor) -> TracedCall:
         """The same for copies of some rows."""
-        return TracedCall(
-            self.names, self.fields[rows], self.tokens[rows], self.transposed, self.text
-        )
+        return replace(self, fields=self.fields[rows], tokens=self.tokens[rows])
 
 
 def trace(ids: Tensor, texts: Sequence[JoinedTexts], seen: Sequence[int]) -> TracedCall | None:
@@ -77,21 +75,14 @@ def trace(ids: Tensor, texts: Sequence[JoinedTexts], seen: Sequence[int]) -> Tra
             for number in order:
                 if _fits(given, texts[number], shift):
                     return _traced(given.shape[1], texts[number], shift, transposed, number)
-        if _is_padding(ids, texts[0]):
-            return _of_padding(ids, texts[0])
+        text = texts[0]
+        alike = ids.dim() == 2 and len(ids) == len(text.ids)
+        if alike and text.padding is not None and bool((ids == text.padding).all()):
+            # Nothing but padding: what LED fills up its windows with.
+            tokens = torch.full(tuple(ids.shape), PADDING)
+            fields = torch.zeros_like(tokens)
+            return TracedCall(text.names, fields, tokens, transposed=False, text=-1)
     return None
-
-
-def _is_padding(ids: Tensor, text: JoinedTexts) -> bool:
-    """Whether a model embeds nothing but padding: what LED fills up its windows with."""
-    if text.padding is None or ids.dim() != 2 or ids.shape[0] != text.ids.shape[0]:
-        return False
-    return bool((ids == text.padding).all())
-
-
-def _of_padding(ids: Tensor, text: JoinedTexts) -> TracedCall:
-    tokens = torch.full(tuple(ids.shape), PADDING)
-    return TracedCall(text.names, torch.zeros_like(tokens), tokens, transposed=False, text=-1)
 
 
 def _fits(given: Tensor, text: JoinedTexts, shift: int) -> bool:

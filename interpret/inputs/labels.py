@@ -20,6 +20,7 @@ from allennlp.data.fields import (
 )
 from allennlp.models import Model
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ..errors import InterpretationError, SettingError, close_names
 from .explained import EXPLAINED, explained_by
@@ -59,19 +60,19 @@ class Labels:
             return None
         fields = [cast(LabelLike, instance.fields[name]) for instance in instances]
         namespace = label_namespace(fields[0], model)
-        indices, mask = _padded([_indices(field) for field in fields])
+        own: Any = [
+            [field._label_id or 0] if isinstance(field, LabelField) else field._indexed_labels or ()
+            for field in fields
+        ]
+        rows = [torch.tensor(list(map(int, one)), dtype=torch.long) for one in own]
+        indices = pad_sequence(rows, batch_first=True)
         if isinstance(fields[0], LabelField):
-            indices, mask = indices.squeeze(1), mask.squeeze(1)
+            indices = indices.squeeze(1)
+            mask = torch.ones_like(indices, dtype=torch.bool)
             return cls(name, namespace, model.vocab, indices, mask)
-        if _only_spans(instances[0]):
-            names = model.vocab.get_token_to_index_vocabulary(namespace)
-            mask = mask & (indices != names.get(_OUTSIDE, -1))
-        for row, instance in enumerate(instances):
-            what = explained_by(instance)
-            if what is not None and what.positions is not None:
-                only = torch.zeros_like(mask[row])
-                only[list(what.positions)] = True
-                mask[row] &= only
+        pairs = zip(instances, fields, strict=True)
+        explained = [_explained_tags(one, cast(SequenceLabelField, tags)) for one, tags in pairs]
+        mask = pad_sequence(list(map(torch.tensor, explained)), batch_first=True)
         return cls(name, namespace, model.vocab, indices, mask)
 
     def name(self, row: int) -> str:
@@ -314,27 +315,6 @@ def _explained_tags(instance: Instance, field: SequenceLabelField) -> list[bool]
     what = explained_by(instance)
     if what is not None and what.positions is not None:
         return [number in what.positions for number in range(len(field.labels))]
-    all_of_them = not _only_spans(instance)
-    return [all_of_them or tag != _OUTSIDE for tag in field.labels]
-
-
-def _only_spans(instance: Instance) -> bool:
     flag = instance.fields.get("ignore_loss_on_o_tags")
-    return isinstance(flag, FlagField) and bool(flag.flag_value)
-
-
-def _indices(field: LabelLike) -> list[int]:
-    if isinstance(field, LabelField):
-        return [int(field._label_id or 0)]
-    indexed = field._indexed_labels
-    return [int(index) for index in indexed] if indexed is not None else []
-
-
-def _padded(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
-    width = max(map(len, rows))
-    indices = torch.zeros(len(rows), width, dtype=torch.long)
-    mask = torch.zeros(len(rows), width, dtype=torch.bool)
-    for row, values in enumerate(rows):
-        indices[row, : len(values)] = torch.tensor(values, dtype=torch.long)
-        mask[row, : len(values)] = True
-    return indices, mask
+    only_spans = isinstance(flag, FlagField) and bool(flag.flag_value)
+    return [not only_spans or tag != _OUTSIDE for tag in field.labels]

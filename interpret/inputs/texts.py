@@ -1,10 +1,13 @@
-"""The texts of an instance: its text fields and the items of its lists of them."""
+"""The texts of an instance: its text fields and the items of its lists of them, and what made
+their tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from allennlp.data import TokenIndexer
 from allennlp.data.fields import ListField, TextField
 from allennlp.data.fields.field import Field
 from allennlp.data.tokenizers import Token
@@ -32,20 +35,15 @@ class TextItem:
 
 def text_items(field: Field) -> list[TextItem]:
     """The text fields in a field, in order; none where it is no text field."""
-    items: list[TextItem] = []
-    first = 0
-    for index, text in _texts(field, ()):
-        items.append(TextItem(index, text, first))
-        first += len(text.tokens)
-    return items
-
-
-def _texts(field: Field, index: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], TextField]]:
     if isinstance(field, TextField):
-        yield index, field
-    elif isinstance(field, ListField):
-        for number, item in enumerate(field.field_list):
-            yield from _texts(item, (*index, number))
+        return [TextItem((), field, 0)]
+    items: list[TextItem] = []
+    for number, part in enumerate(field.field_list if isinstance(field, ListField) else ()):
+        first = items[-1].first_token + len(items[-1].text.tokens) if items else 0
+        for item in text_items(part):
+            index = (number, *item.index)
+            items.append(TextItem(index, item.text, first + item.first_token))
+    return items
 
 
 def token_spans(tokens: Sequence[Token]) -> list[tuple[int, int] | None]:
@@ -57,3 +55,8 @@ def token_spans(tokens: Sequence[Token]) -> list[tuple[int, int] | None]:
             end = start + len(token.text or "")
         spans.append(None if start is None or end is None else (start, end))
     return spans
+
+
+def tokenizer_of(indexer: TokenIndexer | None) -> Any:
+    """The Hugging Face tokenizer of a token indexer; None for indexers that have none."""
+    return getattr(indexer, "_tokenizer", None)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
+import regex
 
 from ..explanation import Span
+
+_SPACE = r"\s\x1c-\x1f"  # as `str.isspace` has it
+_PUNCTUATION = r"\p{P}\p{S}"
+_INSIDE = rf"[^{_SPACE}{_PUNCTUATION}]"
+_WORD = regex.compile(rf"{_INSIDE}(?:[^{_SPACE}]*{_INSIDE})?|[{_PUNCTUATION}]")
 
 
 def word_spans(text: str) -> list[Span]:
@@ -16,29 +21,4 @@ def word_spans(text: str) -> list[Span]:
     Returns:
         Character spans, in order, that cover all but the spaces.
     """
-    spans: list[Span] = []
-    end = 0
-    while end < len(text):
-        start = end
-        end = start + 1
-        if text[start].isspace():
-            continue
-        while end < len(text) and not text[end].isspace():
-            end += 1
-        spans += _peeled(text, start, end)
-    return spans
-
-
-def _peeled(text: str, start: int, end: int) -> list[Span]:
-    first, last = start, end
-    while first < last and _is_punctuation(text[first]):
-        first += 1
-    while last > first and _is_punctuation(text[last - 1]):
-        last -= 1
-    before = [(place, place + 1) for place in range(start, first)]
-    after = [(place, place + 1) for place in range(last, end)]
-    return [*before, *([(first, last)] if first < last else []), *after]
-
-
-def _is_punctuation(character: str) -> bool:
-    return unicodedata.category(character)[0] in "PS"
+    return [match.span() for match in _WORD.finditer(text)]

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ..errors import InterpretationError
 from ..explanation import AttentionMatrix, Explanation, InputAttribution, JsonDict
-from ..inputs.explained import explained_by
+from ..inputs.explained import Explained, explained_by
 from ..inputs.labels import among_texts, labelled_span, labelled_token
 from ..inputs.texts import TextItem, text_items, token_spans
+from ..model.model_checks import RANDOM_WARNING
 from ..reduction import Aggregation, drop_padding, unassigned
 from ..space.embedding_space import EmbeddingSpace
 from .explanation_warnings import incomplete, zero
@@ -65,49 +66,128 @@ def assemble(
     """
     scores = drop_padding(attribution.scores.detach().double().cpu(), space.layout.tokens)
     _check_finite(attribution, scores, interpreter["type"])
-    return [
-        _explanation(space, attribution, scores[row], row, interpreter, target, aggregation)
-        for row in range(len(space.instances))
-    ]
+    rows = [_Row(space, attribution, scores, row) for row in range(len(space.instances))]
+    return [row.explanation(interpreter, target, aggregation) for row in rows]
 
 
-def _explanation(
-    space: EmbeddingSpace,
-    attribution: Attribution,
-    scores: Tensor,
-    row: int,
-    interpreter: JsonDict,
-    target: JsonDict,
-    aggregation: Aggregation,
-) -> Explanation:
-    inputs = _inputs(space, scores, row, aggregation)
-    described: JsonDict = {
-        **target,
-        **_explained_label(space, row),
-        "value": float(space.values[row]),
-    }
-    if attribution.baseline_values is not None:
-        described["baseline_value"] = float(attribution.baseline_values[row])
-    delta = _delta(attribution, row, described, float(scores.sum()))
-    return Explanation(
-        interpreter=interpreter,
-        target=described,
-        inputs=inputs,
-        convergence_delta=delta,
-        details=dict(attribution.details[row]) if attribution.details else {},
-        warnings=list(_warnings(space, attribution, row, described, delta, inputs)),
-        matrices=list(attribution.matrices[row]) if attribution.matrices else [],
-    )
+@dataclass(frozen=True)
+class _Row:
+    """An instance of a space, by its row."""
 
+    space: EmbeddingSpace
+    attribution: Attribution
+    scores: Tensor
+    row: int
 
-def _delta(attribution: Attribution, row: int, target: JsonDict, total: float) -> float | None:
-    """The difference between what the scores should add up to and their sum; None for methods that
-    are not complete."""
-    if attribution.absorbed is not None:
-        return target["value"] - float(attribution.absorbed[row]) - total
-    if "baseline_value" in target:
-        return target["value"] - target["baseline_value"] - total
-    return None
+    def explanation(
+        self, interpreter: JsonDict, target: JsonDict, aggregation: Aggregation
+    ) -> Explanation:
+        given, row = self.attribution, self.row
+        inputs = list(self._inputs(aggregation))
+        described: JsonDict = {
+            **target,
+            **self._explained_label(),
+            "value": float(self.space.values[row]),
+        }
+        due = described["value"]
+        if given.baseline_values is not None:
+            described["baseline_value"] = float(given.baseline_values[row])
+            due -= described["baseline_value"]
+        delta = None
+        if given.absorbed is not None:
+            delta = described["value"] - float(given.absorbed[row]) - float(self.scores[row].sum())
+        elif given.baseline_values is not None:
+            delta = due - float(self.scores[row].sum())
+        warnings = [*given.warnings[row]] if given.warnings else []
+        return Explanation(
+            interpreter=interpreter,
+            target=described,
+            inputs=inputs,
+            convergence_delta=delta,
+            details=dict(given.details[row]) if given.details else {},
+            warnings=[*warnings, *self._warnings(delta, due, inputs)],
+            matrices=list(given.matrices[row]) if given.matrices else [],
+        )
+
+    def _warnings(
+        self, delta: float | None, due: float, inputs: Sequence[InputAttribution]
+    ) -> Iterator[str]:
+        given, layout = self.attribution, self.space.layout
+        # Besides the tokens that the tokenizer adds to every text.
+        own = ~layout.special[self.row]
+        with_text = frozenset(
+            name
+            for name in layout.names
+            if bool(((layout.tokens_of(name)[self.row] >= 0) & own).any())
+        )
+        found = [zero(one, with_text) for one in inputs]
+        if delta is not None:
+            remedy = given.remedies[self.row] if given.remedies else ""
+            what = "value" if given.baseline_values is None else "difference"
+            found.insert(0, incomplete(delta, due, what, remedy))
+        if self.space.random:
+            found.append(RANDOM_WARNING)
+        yield from (one for one in found if one is not None)
+
+    def _explained_label(self) -> JsonDict:
+        """The part of the instance's label that the target explains."""
+        what = explained_by(self.space.instances[self.row])
+        found = self.space.target.explained_label(self._label(what))
+        if found.get("label") is not None or what is None:
+            return found
+        # The label is not a single choice: leave out the keys of choices.
+        of_choices = {key for choice in what.choices for key in choice}
+        return {key: one for key, one in found.items() if key == "label" or key not in of_choices}
+
+    def _label(self, what: Explained | None) -> JsonDict:
+        known = {} if what is None or what.label is None else what.label
+        labels, instance = self.space.labels, self.space.instances[self.row]
+        if what is not None and what.choices and labels is not None:
+            known = {**known, **what.choices[int(labels.indices[self.row])]}
+        if "label" in known:
+            return known
+        if labels is None:
+            return {**(labelled_span(instance) or {"label": None}), **known}
+        label: dict[str, Any] = {"label": labels.name(self.row)}
+        positions = labels.positions(self.row)
+        if positions is None:
+            return {**label, **labelled_token(instance), **known}
+        tags: Any = instance.fields.get(labels.field)
+        found = among_texts(instance, tags.sequence_field)
+        return {**label, "positions": positions, **found, **known}
+
+    def _inputs(self, aggregation: Aggregation) -> Iterator[InputAttribution]:
+        count = 0
+        for name in reversed(self.space.layout.names):
+            items = text_items(self.space.instances[self.row].fields[name])
+            by_token, rest = self._by_token(name, items, aggregation)
+            for number, item in enumerate(items):
+                tokens, count = item.text.tokens, count + 1
+                own = by_token[item.first_token : item.first_token + len(tokens)]
+                yield InputAttribution(
+                    field=item.name(name),
+                    grad_input=f"grad_input_{count}",
+                    tokens=[token.text or "" for token in tokens],
+                    offsets=token_spans(tokens),
+                    attributions=own.tolist(),
+                    unassigned=rest if number == 0 else 0.0,
+                )
+
+    def _by_token(
+        self, name: str, items: Sequence[TextItem], aggregation: Aggregation
+    ) -> tuple[Tensor, float]:
+        """The scores of a field's tokens over all calls that embedded it, and the sum of the scores
+        of positions that belong to no token."""
+        scores, layout = self.scores[self.row], self.space.layout
+        count = sum(len(item.text.tokens) for item in items)
+        total, rest = scores.new_zeros(count), 0.0
+        for number, call in enumerate(layout.calls):
+            if name in call.names:
+                own = scores[layout.positions_of(number)]
+                tokens = call.tokens_of(name)[self.row]
+                total += aggregation(own, tokens, count)
+                rest += float(unassigned(own, tokens))
+        return total, rest
 
 
 def _check_finite(attribution: Attribution, scores: Tensor, method: str) -> None:
@@ -139,111 +219,3 @@ def _not_finite(numbers: Tensor | None) -> float | None:
         return None
     wrong = numbers[~torch.isfinite(numbers)]
     return float(wrong[0]) if len(wrong) else None
-
-
-def _warnings(
-    space: EmbeddingSpace,
-    attribution: Attribution,
-    row: int,
-    target: JsonDict,
-    delta: float | None,
-    inputs: Sequence[InputAttribution],
-) -> Iterator[str]:
-    found: list[str | None] = [*attribution.warnings[row]] if attribution.warnings else []
-    remedy = attribution.remedies[row] if attribution.remedies else ""
-    value = target["value"]
-    if delta is not None:
-        due = value - target.get("baseline_value", 0.0)
-        what = "difference" if "baseline_value" in target else "value"
-        found.append(incomplete(delta, due, what, remedy))
-    with_text = _with_text(space, row)
-    found += [zero(one, with_text) for one in inputs]
-    yield from (one for one in found if one is not None)
-
-
-def _with_text(space: EmbeddingSpace, row: int) -> frozenset[str]:
-    """The fields with tokens of their own, besides those that the tokenizer adds to every text."""
-    own = ~space.layout.special[row]
-    return frozenset(
-        name
-        for name in space.layout.names
-        if bool(((space.layout.tokens_of(name)[row] >= 0) & own).any())
-    )
-
-
-def _explained_label(space: EmbeddingSpace, row: int) -> JsonDict:
-    """The part of an instance's label that the target explains."""
-    found = space.target.explained_label(_label(space, row))
-    what = explained_by(space.instances[row])
-    if found.get("label") is not None or what is None:
-        return found
-    # The label is not a single choice: leave out the keys of choices.
-    of_choices = {key for choice in what.choices for key in choice}
-    return {key: one for key, one in found.items() if key == "label" or key not in of_choices}
-
-
-def _label(space: EmbeddingSpace, row: int) -> JsonDict:
-    what = explained_by(space.instances[row])
-    if what is None:
-        return _carried_label(space, row)
-    known = what.label or {}
-    if what.choices and space.labels is not None:
-        known = {**known, **what.choices[int(space.labels.indices[row])]}
-    return known if "label" in known else {**_carried_label(space, row), **known}
-
-
-def _carried_label(space: EmbeddingSpace, row: int) -> JsonDict:
-    """The label in the fields of an instance."""
-    instance = space.instances[row]
-    if space.labels is None:
-        return labelled_span(instance) or {"label": None}
-    label: dict[str, Any] = {"label": space.labels.name(row)}
-    positions = space.labels.positions(row)
-    if positions is None:
-        return {**label, **labelled_token(instance)}
-    tags: Any = instance.fields.get(space.labels.field)
-    return {**label, "positions": positions, **among_texts(instance, tags.sequence_field)}
-
-
-def _inputs(
-    space: EmbeddingSpace, scores: Tensor, row: int, aggregation: Aggregation
-) -> list[InputAttribution]:
-    inputs: list[InputAttribution] = []
-    for name in reversed(space.layout.names):
-        items = text_items(space.instances[row].fields[name])
-        by_token, rest = _by_token(space, scores, row, name, items, aggregation)
-        for number, item in enumerate(items):
-            tokens = item.text.tokens
-            own = by_token[item.first_token : item.first_token + len(tokens)]
-            inputs.append(
-                InputAttribution(
-                    field=item.name(name),
-                    grad_input=f"grad_input_{len(inputs) + 1}",
-                    tokens=[token.text or "" for token in tokens],
-                    offsets=token_spans(tokens),
-                    attributions=own.tolist(),
-                    unassigned=rest if number == 0 else 0.0,
-                )
-            )
-    return inputs
-
-
-def _by_token(
-    space: EmbeddingSpace,
-    scores: Tensor,
-    row: int,
-    name: str,
-    items: Sequence[TextItem],
-    aggregation: Aggregation,
-) -> tuple[Tensor, float]:
-    """The scores of a field's tokens over all calls that embedded it, and the sum of the scores of
-    positions that belong to no token."""
-    count = sum(len(item.text.tokens) for item in items)
-    total, rest = scores.new_zeros(count), 0.0
-    for number, call in enumerate(space.layout.calls):
-        if name in call.names:
-            own = scores[space.layout.positions_of(number)]
-            tokens = call.tokens_of(name)[row]
-            total += aggregation(own, tokens, count)
-            rest += float(unassigned(own, tokens))
-    return total, rest

@@ -1,13 +1,16 @@
-"""Which inputs of a model may share a batch, as far as is known."""
+"""Which instances of a model may share a batch, as far as is known, and what follows from that."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from allennlp.data import Instance
 
 from ..contracts import Expected
+from ..explanation import Explanation
+from ..space.packing import let_go
+from ..target.prediction_check import Mismatch
 
 
 @dataclass(frozen=True)
@@ -27,15 +30,57 @@ class Job:
 
 @dataclass
 class BatchSharing:
-    """What an interpreter knows about batches of its model. At first all inputs may share a batch.
+    """Which instances of a model may share a batch, as far as is known. At first all may.
 
     Attributes:
-        equal_lengths: Whether only inputs of equal length may: padding changes the outputs.
+        equal_lengths: Whether only instances of equal length may: padding changes the outputs.
         single: Whether none may: the model mixes the rows of a batch, or takes one row only.
     """
 
     equal_lengths: bool = False
     single: bool = False
+
+    def explain(
+        self, jobs: Sequence[Job], explain: Callable[[Sequence[Job]], list[Explanation]]
+    ) -> list[Explanation | Exception]:
+        """Explains instances in one batch as far as the model allows; where that fails, one by one.
+
+        Args:
+            jobs: The instances.
+            explain: Explains instances in one batch. It raises `Mismatch` where the model does not
+                return what it predicted.
+
+        Returns:
+            One per instance: its explanation, or the error that it fails with alone.
+        """
+        groups = self.groups(jobs)
+        if len(groups) == 1:
+            try:
+                return list(explain(jobs))
+            except Exception as error:
+                let_go(error)
+                if len(jobs) == 1:
+                    return [error]
+                row = error.row if isinstance(error, Mismatch) else None
+            if row is not None:
+                # Find out whether the batch is the cause: explain the instance alone.
+                (alone,) = self.explain([jobs[row]], explain)
+                if not isinstance(alone, Exception):
+                    self.refuse(jobs)
+                    return self.explain(jobs, explain)
+            groups = [[number] for number in range(len(jobs))]
+        results: dict[int, Explanation | Exception] = {}
+        for group in groups:
+            explained = self.explain([jobs[number] for number in group], explain)
+            results.update(zip(group, explained, strict=True))
+        return [results[number] for number in range(len(jobs))]
+
+    def check_alone(self, jobs: Sequence[Job]) -> list[int]:
+        """The job of a batch to compare with itself alone, to see whether padding changes it: of
+        those without a prediction the shortest; empty where there is no padding."""
+        longest = max(job.length for job in jobs)
+        padded = [n for n, job in enumerate(jobs) if not job.expected and job.length < longest]
+        return sorted(padded, key=lambda n: jobs[n].length)[:1]
 
     def groups(self, jobs: Sequence[Job]) -> list[list[int]]:
         """The numbers of jobs that may share a batch, in each list."""

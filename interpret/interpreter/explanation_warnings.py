@@ -24,14 +24,8 @@ _NOISE = 0.5
 
 
 def incomplete(delta: float, due: float, what: str, remedy: str) -> str | None:
-    """The warning that the attributions lack more than 5 % of what they should add up to.
-
-    Args:
-        delta: What they lack.
-        due: What they should add up to.
-        what: What that is: "difference", "value".
-        remedy: What to do about it, in the method's own parameters; "" for nothing.
-    """
+    """The warning that the attributions lack more than 5 % of what is due, the "difference" or the
+    "value"; with a remedy, in the method's own parameters, unless that is empty."""
     if not lacks(delta, due):
         return None
     warning = (
@@ -46,12 +40,8 @@ def lacks(delta: float, due: float) -> bool:
 
 
 def lost_by(lost: Mapping[str, float], unsupported_ops: Collection[str]) -> str:
-    """The advice where the attributions of DeepLIFT lack much of the difference.
-
-    Args:
-        lost: How much was lost, by the name of the operation, of those that lost most.
-        unsupported_ops: The operations that DeepLIFT has no rule for.
-    """
+    """The advice where the attributions of DeepLIFT lack much of the difference: from how much the
+    operations lost, by name, and which of them it has no rule for."""
     unsupported = {name: amount for name, amount in lost.items() if name in unsupported_ops}
     if unsupported:
         return f"DeepLIFT has no rule for {_amounts(unsupported)}; use 'integrated-gradients'"
@@ -67,7 +57,7 @@ def absorbed_more(
     instead: str | None,
 ) -> str | None:
     """The warning that biases and non-linearities absorb more than the target's value, or that an
-    operation without a rule absorbs much of it; None where neither is so.
+    operation without a rule absorbs much of it.
 
     Args:
         value: The target's value.
@@ -75,11 +65,8 @@ def absorbed_more(
         unsupported_ops: The operations that LRP has no rule for.
         instead: The name of a target that does not saturate; None where there is none.
     """
-    unsupported = {
-        name: amount
-        for name, amount in absorbed.items()
-        if name in unsupported_ops and lacks(amount, value)
-    }
+    unsupported = {name: absorbed[name] for name in absorbed if name in unsupported_ops}
+    unsupported = {name: one for name, one in unsupported.items() if lacks(one, value)}
     if unsupported:
         return (
             f"LRP has no rule for {_amounts(unsupported)}, which absorbed that much of the value "
@@ -101,12 +88,7 @@ def _amounts(of: Mapping[str, float]) -> str:
 
 
 def zero(one: InputAttribution, with_text: frozenset[str]) -> str | None:
-    """The warning that all attributions of a field are zero.
-
-    Args:
-        one: The scores of a field.
-        with_text: The fields that have tokens of their own.
-    """
+    """The warning that all attributions of a field are zero, if it has tokens of its own."""
     if one.field.partition("[")[0] not in with_text or not one.tokens or any(one.attributions):
         return None
     return (
@@ -158,13 +140,7 @@ def one_position(scores: Tensor, names: Sequence[str]) -> str | None:
 
 def jump(height: float, place: float, width: float) -> str:
     """The warning that the target jumps along a path, so that no integral of its gradient is
-    complete.
-
-    Args:
-        height: By how much.
-        place: Where, as a share of the path.
-        width: The width in which it still does.
-    """
+    complete: how high, where, and in which width it still does, as shares of the path."""
     return (
         f"the target jumps by {height:.3g} at {place:.3g} of the way from the baseline (within "
         f"{width:.1g} of the path), which no integral of its gradient has, however many steps it "
@@ -173,14 +149,8 @@ def jump(height: float, place: float, width: float) -> str:
 
 
 def unconverged(lacking: float, asked: float, steps: int, max_steps: int) -> str:
-    """The warning that an integral was not refined to the tolerance.
-
-    Args:
-        lacking: What the panels of the path lack, added up without regard to sign.
-        asked: The tolerance.
-        steps: Points that were evaluated.
-        max_steps: Points that there may be.
-    """
+    """The warning that an integral was not refined to the tolerance: what its panels lack, added up
+    without regard to sign, is more than was asked for."""
     return (
         f"not converged after {steps} points: the panels of the path lack {lacking:.3g}, and "
         f"{asked:.3g} was asked for; raise max_steps (now {max_steps}), or name another baseline"

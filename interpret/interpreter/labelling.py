@@ -7,22 +7,40 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 
-from allennlp.common.util import JsonDict, sanitize
+from allennlp.common.util import JsonDict
 from allennlp.data import Instance
 from allennlp.data.fields import FlagField, SequenceLabelField
 from allennlp.data.fields.sequence_field import SequenceField
 from allennlp.predictors import Predictor, SentenceTaggerPredictor
 
-from ..contracts import AddsDetails, LabelsUnpredicted
+from ..contracts import AddsDetails, LabelsUnpredicted, overrides
 from ..errors import InterpretationError
-from ..inputs.overrides import overrides
 from ..inputs.tag_spans import tag_spans
 from ..inputs.texts import text_items
 from ..space.packing import let_go
-from .lengths import check_length, too_long
-from .predictor_labels import PredictionLabels
-from .reading import read_input
-from .replayed_prediction import without_explained
+from .predictor_labels import PredictionLabels, without_explained
+from .reading import check_length, read_input, too_long
+
+
+class OwnLabels(PredictionLabels):
+    """The labels of a predictor that labels its instances itself."""
+
+    def labelled(
+        self, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]
+    ) -> list[Instance]:
+        own = SentenceTaggerPredictor.predictions_to_labeled_instances
+        if not isinstance(predictor, SentenceTaggerPredictor) or overrides(predictor, own):
+            return predictor.predictions_to_labeled_instances(instance, cast(Any, outputs))
+        # One instance per entity, whatever the tags' scheme: AllenNLP's own takes BIOUL alone.
+        labelled = []
+        for start, end in tag_spans(outputs["tags"]):
+            only = [tag if start <= i < end else "O" for i, tag in enumerate(outputs["tags"])]
+            copy = instance.duplicate()
+            tokens = cast(SequenceField, copy["tokens"])
+            copy.add_field("tags", SequenceLabelField(only, tokens), predictor._model.vocab)
+            copy.add_field("ignore_loss_on_o_tags", FlagField(True))
+            labelled.append(copy)
+        return labelled
 
 
 @dataclass(frozen=True)
@@ -32,12 +50,12 @@ class LabelledInstance:
     Attributes:
         instance: The instance with its label, token indexers applied.
         outputs: The model's outputs that the label comes from; empty where it comes from elsewhere.
-        labels: The labels that labelled it, None if the predictor did.
+        labels: The labels that labelled it.
     """
 
     instance: Instance
     outputs: Mapping[str, Any] = field(default_factory=dict)
-    labels: PredictionLabels | None = None
+    labels: PredictionLabels = field(default_factory=OwnLabels)
 
 
 @dataclass
@@ -75,8 +93,10 @@ def label_json(
     Returns:
         One per input, in order; an input that fails carries its error.
     """
-    label = _label_json if labels is None else partial(_label_json_by, labels)
-    return [_isolated(predictor, partial(label, predictor, one, predict)) for one in inputs]
+    return [
+        _isolated(predictor, partial(_label_json, predictor, labels, json, predict))
+        for json in inputs
+    ]
 
 
 def label_instances(
@@ -86,9 +106,9 @@ def label_instances(
     labels: PredictionLabels | None = None,
 ) -> list[Labelled]:
     """As `label_json`, for instances that a dataset reader made; they are left as they are."""
-    label = _label_instance if labels is None else partial(_label_instance_by, labels)
+    labels = labels or OwnLabels()
     return [
-        _isolated(predictor, partial(label, predictor, one.duplicate(), predict))
+        _isolated(predictor, partial(_label, predictor, labels, [one.duplicate()], predict))
         for one in instances
     ]
 
@@ -104,95 +124,77 @@ def _isolated(predictor: Predictor, label: Callable[[Labelled], None]) -> Labell
         return labelled
     except Exception as error:
         let_go(error)
-        return Labelled(labelled.prediction, error=_explained(predictor, error))
+        if isinstance(error, RuntimeError) and "implement this method" in str(error):
+            error = InterpretationError(
+                f"predictor {type(predictor).__name__!r} did not label the instance, so there is "
+                "no prediction to explain; override predictions_to_labeled_instances in it"
+            )
+        return Labelled(labelled.prediction, error=error)
 
 
-def _label_json(predictor: Predictor, json: JsonDict, predict: bool, labelled: Labelled) -> None:
-    own = Predictor
-    if overrides(predictor, own.json_to_labeled_instances) or (
-        predict
-        and (overrides(predictor, own.predict_json) or overrides(predictor, own.predict_instance))
-    ):
-        labelled.prediction = (
-            read_input(predictor, predictor.predict_json, json) if predict else None
-        )
-        instances = read_input(predictor, predictor.json_to_labeled_instances, json)
-        labelled.instances = [LabelledInstance(one) for one in instances]
-    else:
-        instance = read_input(predictor, predictor._json_to_instance, json)
-        _label_instance(predictor, instance, predict, labelled)
-
-
-def _label_json_by(
-    labels: PredictionLabels,
+def _label_json(
     predictor: Predictor,
+    labels: PredictionLabels | None,
     json: JsonDict,
     predict: bool,
     labelled: Labelled,
 ) -> None:
-    """As `_label_json`, where the labels are not the predictor's own."""
+    predicts = (Predictor.predict_json, Predictor.predict_instance)
+    if labels is None and (
+        overrides(predictor, Predictor.json_to_labeled_instances)
+        or (predict and any(overrides(predictor, method) for method in predicts))
+    ):
+        if predict:
+            labelled.prediction = read_input(predictor, predictor.predict_json, json)
+        instances = read_input(predictor, predictor.json_to_labeled_instances, json)
+        labelled.instances = [LabelledInstance(one) for one in instances]
+        return
+    labels = labels or OwnLabels()
     instances = read_input(predictor, partial(labels.instances, predictor), json, reads=True)
-    outputs = [_indexed_and_predicted(predictor, one) for one in instances]
-    if predict:
-        given = dict(json)
-        labelled.prediction = labels.prediction(predictor, given, instances, outputs)
-    labelled.instances = [
-        LabelledInstance(explained, outputs[number], labels)
-        for number in labels.chosen(outputs)
-        for explained in labels.labelled(predictor, instances[number], outputs[number])
-    ]
-    if len(outputs) == 1:
-        labelled.details = _details_by(labels, predictor, instances[0], outputs[0])
+    _label(predictor, labels, instances, predict, labelled, json)
 
 
-def _label_instance_by(
-    labels: PredictionLabels,
+def _label(
     predictor: Predictor,
-    instance: Instance,
+    labels: PredictionLabels,
+    instances: Sequence[Instance],
     predict: bool,
     labelled: Labelled,
+    json: JsonDict | None = None,
 ) -> None:
-    outputs = _indexed_and_predicted(predictor, instance)
-    labelled.prediction = without_explained(outputs) if predict else None
-    found = labels.labelled(predictor, instance, outputs)
-    labelled.instances = [LabelledInstance(one, outputs, labels) for one in found]
-    labelled.details = _details_by(labels, predictor, instance, outputs)
+    """Labels the instances of one input.
 
-
-def _details_by(
-    labels: PredictionLabels, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]
-) -> JsonDict:
-    own = predictor.explanation_details(instance) if isinstance(predictor, AddsDetails) else {}
-    return {**labels.details(predictor, outputs), **own}
-
-
-def _indexed_and_predicted(predictor: Predictor, instance: Instance) -> dict[str, Any]:
-    predictor._dataset_reader.apply_token_indexers(instance)
-    return _predict(predictor, instance)
-
-
-def _label_instance(
-    predictor: Predictor, instance: Instance, predict: bool, labelled: Labelled
-) -> None:
-    predictor._dataset_reader.apply_token_indexers(instance)
-    _label(predictor, instance, predict, labelled)
-    if isinstance(predictor, AddsDetails):
-        labelled.details = predictor.explanation_details(instance)
-
-
-def _label(predictor: Predictor, instance: Instance, predict: bool, labelled: Labelled) -> None:
+    Args:
+        predictor: The predictor.
+        labels: Its labels.
+        instances: The instances.
+        predict: Whether the prediction is wanted.
+        labelled: Is filled.
+        json: The input, None where it is an instance.
+    """
+    for one in instances:
+        predictor._dataset_reader.apply_token_indexers(one)
+    known = None
     if not predict and isinstance(predictor, LabelsUnpredicted):
-        known = predictor.labeled_instances(instance)
-        if known is not None:
-            labelled.instances = [LabelledInstance(one) for one in known]
-            return
-    outputs = _predict(predictor, instance)
-    labelled.prediction = sanitize(outputs) if predict else None
-    if _is_plain_tagger(predictor):
-        instances = _label_spans(predictor, instance, outputs["tags"])
+        known = predictor.labeled_instances(instances[0])
+    if known is not None:
+        labelled.instances = [LabelledInstance(one) for one in known]
     else:
-        instances = predictor.predictions_to_labeled_instances(instance, outputs)
-    labelled.instances = [LabelledInstance(one, outputs) for one in instances]
+        outputs = [_predict(predictor, one) for one in instances]
+        if predict and json is None:
+            labelled.prediction = without_explained(outputs[0])
+        elif predict:
+            labelled.prediction = labels.prediction(predictor, dict(json or {}), instances, outputs)
+        labelled.instances = [
+            LabelledInstance(explained, outputs[number], labels)
+            for number in labels.chosen(outputs)
+            for explained in labels.labelled(predictor, instances[number], outputs[number])
+        ]
+        if len(outputs) == 1:
+            labelled.details = labels.details(predictor, outputs[0])
+    if len(instances) == 1 and isinstance(predictor, AddsDetails):
+        own = predictor.explanation_details(instances[0])
+        labelled.details = {**labelled.details, **own}
 
 
 def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:
@@ -219,33 +221,3 @@ def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:
             f"field {empty[0]!r} has no tokens, and {type(predictor._model).__name__} cannot take "
             f"that ({error}); leave the input out or give it a text"
         ) from error
-
-
-def _is_plain_tagger(predictor: Predictor) -> bool:
-    return isinstance(predictor, SentenceTaggerPredictor) and not (
-        overrides(predictor, SentenceTaggerPredictor.predictions_to_labeled_instances)
-    )
-
-
-def _label_spans(predictor: Predictor, instance: Instance, tags: list[str]) -> list[Instance]:
-    """One instance per entity, whatever the tags' scheme (AllenNLP's own takes BIOUL alone)."""
-    labelled = []
-    for start, end in tag_spans(tags):
-        only = [tag if start <= i < end else "O" for i, tag in enumerate(tags)]
-        copy = instance.duplicate()
-        tokens = cast(SequenceField, copy["tokens"])
-        copy.add_field("tags", SequenceLabelField(only, tokens), predictor._model.vocab)
-        copy.add_field("ignore_loss_on_o_tags", FlagField(True))
-        labelled.append(copy)
-    return labelled
-
-
-def _explained(predictor: Predictor, error: Exception) -> Exception:
-    """The error, replaced by one with advice where there is any."""
-    name = type(predictor).__name__
-    if isinstance(error, RuntimeError) and "implement this method" in str(error):
-        return InterpretationError(
-            f"predictor {name!r} did not label the instance, so there is no prediction to explain; "
-            "override predictions_to_labeled_instances in it"
-        )
-    return error

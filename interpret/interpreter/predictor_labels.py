@@ -14,10 +14,12 @@ A user's subclass that implements `predictions_to_labeled_instances` itself take
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from allennlp.common.util import sanitize
 from allennlp.data import Instance
 from allennlp.models import Model
 from allennlp.predictors import Predictor
@@ -26,9 +28,10 @@ from ..contracts import Expected
 from ..explanation import JsonDict
 from ..inputs.explained import EXPLAINED, PRIVATE, Explained
 from ..target.prediction_check import expected_outputs
-from .replayed_prediction import replayed_prediction
 
 Forward = Callable[..., dict[str, Any]]
+Instances = Sequence[Instance]
+Outputs = Sequence[dict[str, Any]]
 
 # Modules that register labels; a list like that of AllenNLP's default plugins.
 _DEFAULT = ("allennlp_saliency.predictors.allennlp_models",)
@@ -50,11 +53,7 @@ class PredictionLabels:
         return [predictor._json_to_instance(inputs)]
 
     def prediction(
-        self,
-        predictor: Predictor,
-        inputs: JsonDict,
-        instances: Sequence[Instance],
-        outputs: Sequence[dict[str, Any]],
+        self, predictor: Predictor, inputs: JsonDict, instances: Instances, outputs: Outputs
     ) -> JsonDict:
         """The result of `predict_json` for an input. By default the method is run, with the known
         outputs of the model for its instances in place of a second forward pass.
@@ -169,19 +168,70 @@ def labels_of(predictor: Predictor) -> PredictionLabels | None:
     """The labels that are registered for a predictor, None where it has labels of its own."""
     for name in _DEFAULT:
         importlib.import_module(name)
-    own = (
-        Predictor.predictions_to_labeled_instances.__name__,
-        Predictor.json_to_labeled_instances.__name__,
-    )
-    models = [*map(_name, type(predictor._model).__mro__), None]
+    own = (Predictor.predictions_to_labeled_instances, Predictor.json_to_labeled_instances)
+    models = [f"{one.__module__}.{one.__qualname__}" for one in type(predictor._model).__mro__]
     for kind in type(predictor).__mro__:
-        found = [_LABELS[_name(kind), one] for one in models if (_name(kind), one) in _LABELS]
-        if found:
-            return found[0]()
-        if any(name in vars(kind) for name in own):
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        for model in (*models, None):
+            if (name, model) in _LABELS:
+                return _LABELS[name, model]()
+        if any(method.__name__ in vars(kind) for method in own):
             return None
     return None
 
 
-def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+def replayed_prediction(
+    predictor: Predictor,
+    inputs: JsonDict,
+    instances: Sequence[Instance],
+    outputs: Sequence[Mapping[str, Any]],
+) -> JsonDict:
+    """The result of `predict_json` for an input whose instances the model has run on.
+
+    Args:
+        predictor: A private copy of the predictor.
+        inputs: What its `predict_json` takes; it may be changed.
+        instances: Instances that the predictor makes of them.
+        outputs: What the model returned for each. Where the predictor asks for other instances, or
+            runs the model in another way, the model itself answers.
+    """
+    kind, model = type(predictor), predictor._model
+    plain = kind.predict_json is Predictor.predict_json
+    if plain and kind.predict_instance is Predictor.predict_instance and len(outputs) == 1:
+        return without_explained(outputs[0])
+    known = dict(zip(map(_content, instances), outputs, strict=True))
+    known.pop(None, None)
+
+    def forward_on_instances(given: Sequence[Instance]) -> list[dict[str, Any]]:
+        found = [known.get(_content(instance)) for instance in given]
+        if any(one is None for one in found):
+            return model.forward_on_instances(list(given))
+        # Copies, as predictors change them.
+        return [_without_private(one) for one in found if one is not None]
+
+    replaying = copy.copy(predictor)
+    replaying._model = answering = copy.copy(model)
+    answering.forward_on_instances = forward_on_instances  # type: ignore[method-assign,assignment]
+    answering.forward_on_instance = lambda one: forward_on_instances([one])[0]  # type: ignore[method-assign,assignment]
+    return without_explained(replaying.predict_json(inputs))
+
+
+def without_explained(outputs: Mapping[str, Any]) -> JsonDict:
+    """Outputs as JSON, without those that exist for explanations only."""
+    return sanitize(_without_private(outputs))
+
+
+def _without_private(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: one
+        for key, one in values.items()
+        if not (isinstance(key, str) and key.startswith(PRIVATE))
+    }
+
+
+def _content(instance: Instance) -> str | None:
+    """The content of an instance as a key; None where a field has no readable form."""
+    try:
+        return repr(_without_private(instance.human_readable_dict()))
+    except NotImplementedError:
+        return None

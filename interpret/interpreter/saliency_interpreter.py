@@ -2,61 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import allennlp.interpret.saliency_interpreters as allennlp_interpreters
-import torch
 from allennlp.common import Registrable
 from allennlp.common.util import JsonDict
 from allennlp.data import Instance
 from allennlp.predictors import Predictor
-from tqdm import tqdm
 
 from .. import checks
-from ..contracts import Expected, HasDefaultTarget
-from ..errors import InterpretationError
+from ..contracts import HasDefaultTarget
 from ..explanation import Explanation
-from ..inputs.texts import text_items
-from ..model.embedding_layers import find_embedding_layers
-from ..model.model_checks import RANDOM_WARNING
-from ..model.prediction_cache import PredictionCache
-from ..model.twin import Twin, name_of
 from ..reduction import Aggregation, Normalization
 from ..registry import construct, describe
-from ..space.embedding_space import EmbeddingSpace, RowLossError
-from ..space.packing import TokenBudget, let_go
+from ..space.embedding_space import EmbeddingSpace
 from ..space.prefix.prefix_space import space_of
-from ..space.prefix.prefix_targets import group_by_text
 from ..space.session import Session
-from ..target.prediction_check import Mismatch, expected_outputs
 from ..target.row_loss import RowLoss
 from ..target.targets import Target
-from .assembly import Attribution, assemble
-from .batch_sharing import BatchSharing, Job
-from .labelling import Labelled, LabelledInstance, label_instances, label_json
-from .predictor_labels import PredictionLabels, labels_of
-from .to_words import texts_of, to_words
-from .windows import WindowedInstance
-
-
-@dataclass(frozen=True)
-class Interpretation:
-    """What came of one input.
-
-    Attributes:
-        prediction: What the predictor's `predict_json` returns for it, None if not asked for.
-        explanations: One per labelled instance; empty if the model predicted nothing that can
-            be explained (a tagger that found no entity).
-        error: Why there are no explanations, None if all went well.
-    """
-
-    prediction: JsonDict | None = None
-    explanations: list[Explanation] = field(default_factory=list)
-    error: Exception | None = None
+from .assembly import Attribution
+from .batch_sharing import BatchSharing
+from .labelling import label_instances, label_json
+from .run import Interpretation, Run
 
 
 class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
@@ -87,6 +55,9 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     mixes_lengths: ClassVar[bool] = True
     """Whether instances of different lengths may share a batch. Padding changes no value and no
     gradient, but it may change what a method with its own backward rules computes."""
+
+    shares_prefixes: bool = True
+    """Whether instances that are prefixes of one text may share a row."""
 
     def __init__(
         self,
@@ -199,13 +170,15 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         Returns:
             One per input, in order.
         """
-        return self._interpreted(label_json, inputs, predict, progress)
+        run = Run(self, self._sharing, self._checked, len(inputs))
+        return run.interpretations(label_json, inputs, predict, progress)
 
     def interpret_each_instance(
         self, instances: Sequence[Instance], predict: bool = False, progress: bool | None = None
     ) -> list[Interpretation]:
         """As `interpret_each`, for a dataset reader's instances; they are left as they are."""
-        return self._interpreted(label_instances, instances, predict, progress)
+        run = Run(self, self._sharing, self._checked, len(instances))
+        return run.interpretations(label_instances, instances, predict, progress)
 
     def check_settings(self) -> None:
         """Makes sure that the settings fit the model, as far as that is known without an input.
@@ -217,184 +190,10 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
 
     def config(self) -> JsonDict:
         """The interpreter's name and parameters, as they would stand in a config."""
-        told_elsewhere = {"predictor", "target", "token_budget"}
+        left_out = {"predictor", "target", "token_budget"}
         if self.granularity == "token":
-            told_elsewhere.add("granularity")
-        base = allennlp_interpreters.SaliencyInterpreter
-        return describe(self, base, frozenset(told_elsewhere))
-
-    def _interpreted(
-        self,
-        label: Callable[..., list[Labelled]],
-        inputs: Sequence[Any],
-        predict: bool,
-        progress: bool | None,
-    ) -> list[Interpretation]:
-        with _differentiating():
-            twin = Twin(self.predictor, self._checked)
-            labels = _labels(twin)
-            session = self._session(twin, len(inputs))
-            with _cached(session):
-                labelled = label(twin.predictor, inputs, predict, labels)
-            return self._interpret(session, labelled, progress)
-
-    def _session(self, twin: Twin, inputs: int) -> Session:
-        budget = self._token_budget(twin)
-        # The prediction's graph saves a pass for a single input whose gradient is taken at the
-        # input itself. For several inputs it is faster to run all in one batch again.
-        once = inputs == 1 and self.n_evaluations == 1
-        try:
-            found = find_embedding_layers(twin)
-        except InterpretationError:
-            # The same error is reported for every input, once it is labelled.
-            return Session(twin, self.target, budget)
-        cache = PredictionCache(found, graphs=budget.tokens if once else 0)
-        return Session(twin, self.target, budget, cache)
-
-    def _interpret(
-        self, session: Session, labelled: Sequence[Labelled], progress: bool | None
-    ) -> list[Interpretation]:
-        twin = session.twin
-        errors: dict[int, Exception] = {
-            owner: one.error for owner, one in enumerate(labelled) if one.error is not None
-        }
-        work: list[tuple[int, WindowedInstance]] = []
-        pairs: list[tuple[Instance, Expected | None]] = []
-        for owner, one in enumerate(labelled):
-            try:
-                prepared = [
-                    (whole, self._expected(twin, whole, found))
-                    for found in one.instances
-                    for whole in self._prepared(twin, found.instance)
-                ]
-            except Exception as error:
-                errors[owner] = error
-                continue
-            for whole, expected in prepared:
-                work.append((owner, whole))
-                pairs += [(instance, expected) for instance in whole.instances]
-        done = iter(self._explain_all(session, pairs, progress))
-        explanations: dict[int, list[Explanation]] = {}
-        for owner, whole in work:
-            results = [next(done) for _ in whole.instances]
-            try:
-                explanation = self._explanation(whole, results, labelled[owner].details)
-                explanations.setdefault(owner, []).append(explanation)
-            except Exception as error:
-                errors.setdefault(owner, error)
-        return [
-            Interpretation(one.prediction, [], errors[owner])
-            if owner in errors
-            else Interpretation(one.prediction, explanations.get(owner, []))
-            for owner, one in enumerate(labelled)
-        ]
-
-    def _prepared(self, twin: Twin, instance: Instance) -> list[WindowedInstance]:
-        wanted = self.target.instances(instance, twin.model)
-        prepared = [WindowedInstance.of(one, twin.model) for one in wanted]
-        for whole in prepared:
-            for one in whole.instances:
-                one.index_fields(twin.model.vocab)
-        return prepared
-
-    def _expected(
-        self, twin: Twin, whole: WindowedInstance, found: LabelledInstance
-    ) -> Expected | None:
-        """What the model must return for an instance; None for the windows of one."""
-        if whole.cut is not None or not found.outputs:
-            return None
-        if found.labels is not None:
-            return found.labels.expected(twin.model, whole.instance, found.outputs)
-        return expected_outputs(twin.model, whole.instance, found.outputs)
-
-    def _explanation(
-        self, whole: WindowedInstance, results: Sequence[Explanation | Exception], details: JsonDict
-    ) -> Explanation:
-        explanation = whole.explanation(results)
-        if details:
-            explanation = replace(explanation, details={**details, **explanation.details})
-        if self.granularity == "token":
-            return explanation
-        return to_words(explanation, texts_of(whole.instance))
-
-    def _explain_all(
-        self,
-        session: Session,
-        pairs: Sequence[tuple[Instance, Expected | None]],
-        progress: bool | None,
-    ) -> list[Explanation | Exception]:
-        budget = session.budget
-        instances = [instance for instance, _ in pairs]
-        units = self._forward_groups(session.twin, instances)
-        lengths = [max(_length(instances[i]) for i in members) for members in units]
-        shapes = None if self.mixes_lengths else [str(i.get_padding_lengths()) for i in instances]
-        packed = budget.groups(lengths, self.n_evaluations, shapes)
-        results: list[Explanation | Exception] = [InterpretationError()] * len(instances)
-        groups = [[(i, lengths[unit]) for unit in group for i in units[unit]] for group in packed]
-        for group in _with_progress(groups, progress):
-            jobs = [Job(*pairs[number], length) for number, length in group]
-            explained = self._explain_group(session, jobs)
-            for (number, _), result in zip(group, explained, strict=True):
-                results[number] = result
-        self._sharing.single |= budget.single
-        return results
-
-    def _token_budget(self, twin: Twin) -> TokenBudget:
-        budget = TokenBudget.default(twin.device)
-        tokens = budget.tokens if self.token_budget is None else self.token_budget
-        return TokenBudget(tokens, self._sharing.single)
-
-    def _forward_groups(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
-        """The instances that may share a forward pass, as groups of their numbers."""
-        if not self.mixes_lengths:
-            return [[number] for number in range(len(instances))]
-        return group_by_text(twin.model, instances)
-
-    def _explain_group(
-        self, session: Session, jobs: Sequence[Job]
-    ) -> list[Explanation | Exception]:
-        """Explains instances in one batch as far as the model allows; where that fails, one by
-        one."""
-        groups = self._sharing.groups(jobs)
-        if len(groups) > 1:
-            return self._explain_apart(session, jobs, groups)
-        try:
-            return list(self._explain(session, jobs))
-        except Mismatch as mismatch:
-            if len(jobs) == 1:
-                return [mismatch.error(name_of(session.twin.model))]
-            # Find out whether the batch is the cause: explain the instance alone.
-            alone = self._explain_group(session, [jobs[mismatch.row]])[0]
-            if not isinstance(alone, Exception):
-                self._sharing.refuse(jobs)
-                return self._explain_group(session, jobs)
-        except Exception as error:
-            let_go(error)
-            if len(jobs) == 1:
-                return [error]
-        return self._explain_apart(session, jobs, [[n] for n in range(len(jobs))])
-
-    def _explain_apart(
-        self, session: Session, jobs: Sequence[Job], groups: Sequence[Sequence[int]]
-    ) -> list[Explanation | Exception]:
-        results: dict[int, Explanation | Exception] = {}
-        for group in groups:
-            explained = self._explain_group(session, [jobs[number] for number in group])
-            results.update(zip(group, explained, strict=True))
-        return [results[number] for number in range(len(jobs))]
-
-    def _explain(self, session: Session, jobs: Sequence[Job]) -> Sequence[Explanation]:
-        make = partial(self.space, session, [job.instance for job in jobs])
-        space = make(RowLoss())
-        space.check_predicted([job.expected for job in jobs])
-        space.check_alone(_unpredicted_and_padded(jobs))
-        if not space.loss_reduction_unknown:
-            try:
-                return self._explanations(space)
-            except RowLossError:
-                pass
-        # This raises an error where the instances cannot share a batch; then each is run alone.
-        return self._explanations(make(RowLoss(space.loss_reduction())))
+            left_out.add("granularity")
+        return describe(self, allennlp_interpreters.SaliencyInterpreter, frozenset(left_out))
 
     def space(
         self, session: Session, instances: Sequence[Instance], row_loss: RowLoss
@@ -403,78 +202,8 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         method overrides this."""
         return space_of(session, instances, row_loss)
 
-    def _explanations(self, space: EmbeddingSpace) -> list[Explanation]:
-        attribution = self.attribute(space)
-        space.verify_row_losses()
-        explanations = assemble(
-            space, attribution, self.config(), self._target_config(), self.aggregation
-        )
-        if not space.random:
-            return explanations
-        return [replace(one, warnings=[*one.warnings, RANDOM_WARNING]) for one in explanations]
-
-    def _target_config(self) -> JsonDict:
-        return describe(self.target, Target, frozenset({"label"}))
-
 
 # One registry for AllenNLP's interpreters and ours: from_params on either class finds both.
 Registrable._registry[SaliencyInterpreter] = Registrable._registry[
     allennlp_interpreters.SaliencyInterpreter
 ]
-
-
-def _differentiating() -> AbstractContextManager[Any]:
-    """Gradients, also where the caller has switched them off (`no_grad`, `inference_mode`)."""
-    return torch.inference_mode(False)
-
-
-def _labels(twin: Twin) -> PredictionLabels | None:
-    """The labels registered for a twin's predictor, attached to its model; None if none are."""
-    labels = labels_of(twin.predictor)
-    if labels is not None:
-        labels.attach(twin.model)
-    return labels
-
-
-@contextmanager
-def _cached(session: Session) -> Iterator[None]:
-    """Fills a session's cache while its inputs are predicted."""
-    twin, cache = session.twin, session.cache
-    if cache is None:
-        yield
-        return
-    watching = twin.gradient_paths.watching() if cache.keeps_graphs else nullcontext()
-    with watching, twin.random_passes.watching(), cache.listening():
-        yield
-
-
-def _unpredicted_and_padded(jobs: Sequence[Job]) -> list[int]:
-    """The number of the job with the most padding among those without a prediction; empty where
-    there is no padding."""
-    longest = max(job.length for job in jobs)
-    padded = [n for n, job in enumerate(jobs) if not job.expected and job.length < longest]
-    return sorted(padded, key=lambda n: jobs[n].length)[:1]
-
-
-def _length(instance: Instance) -> int:
-    """Padded positions that an instance's text fields take."""
-    total = 0
-    for name, lengths in instance.get_padding_lengths().items():
-        if text_items(instance.fields[name]):
-            total += max((lengths[key] for key in lengths if _counts_tokens(key)), default=0)
-    return total
-
-
-def _counts_tokens(padding_key: str) -> bool:
-    return not padding_key.endswith("num_token_characters")
-
-
-def _with_progress(
-    groups: list[list[tuple[int, int]]], progress: bool | None
-) -> Iterable[list[tuple[int, int]]]:
-    hidden = None if progress is None else not progress
-    bar = tqdm(total=sum(map(len, groups)), unit="instance", delay=2, disable=hidden, leave=False)
-    with bar:
-        for group in groups:
-            yield group
-            bar.update(len(group))

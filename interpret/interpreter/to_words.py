@@ -42,9 +42,13 @@ def to_words(explanation: Explanation, texts: Mapping[str, str] | None = None) -
         texts: The text of each input by its name (`InputAttribution.field`). A missing text is
             rebuilt from its tokens, by their offsets where they have them.
     """
-    texts = texts or {}
-    units = {one.field: _units_of(one, texts.get(one.field)) for one in explanation.inputs}
-    inputs = [_by_unit(one, units[one.field], texts.get(one.field)) for one in explanation.inputs]
+    units, inputs = {}, []
+    for one in explanation.inputs:
+        text = (texts or {}).get(one.field)
+        units[one.field] = own = _units_of(one, text)
+        scores = [fsum(one.attributions[number] for number in unit.tokens) for unit in own]
+        names, spans = [_name(one, unit, text) for unit in own], [unit.span for unit in own]
+        inputs.append(replace(one, tokens=names, offsets=spans, attributions=scores))
     return replace(explanation, inputs=inputs, target=_target(explanation, units))
 
 
@@ -57,15 +61,6 @@ def texts_of(instance: Instance) -> dict[str, str]:
         for item in text_items(field)
     }
     return {name: text for name, text in texts.items() if text is not None}
-
-
-def _by_unit(one: InputAttribution, units: Sequence[_Unit], text: str | None) -> InputAttribution:
-    return replace(
-        one,
-        tokens=[_name(one, unit, text) for unit in units],
-        offsets=[unit.span for unit in units],
-        attributions=[fsum(one.attributions[number] for number in unit.tokens) for unit in units],
-    )
 
 
 def _name(one: InputAttribution, unit: _Unit, text: str | None) -> str:
@@ -111,40 +106,31 @@ def _units_of(one: InputAttribution, text: str | None) -> list[_Unit]:
 
 def _units(offsets: Sequence[Span | None], text: str) -> list[_Unit]:
     words = word_spans(text)
-    owners: dict[int, int] = {}
+    touched = [[] if span is None else _touched(words, span) for span in offsets]
     # Each word's number, or that of an earlier word that a token makes one with it.
     same = list(range(len(words)))
-    for number, span in enumerate(offsets):
-        touched = [] if span is None else _touched(words, span)
-        for word in touched:
-            same[word] = min(same[touched[0]], same[word])
-        if touched:
-            owners[number] = touched[0]
+    for own in touched:
+        for word in own:
+            same[word] = min(same[own[0]], same[word])
     grouped: dict[tuple[str, int], list[int]] = {}
-    for number in range(len(offsets)):
-        owner = owners.get(number)
-        key = ("token", number) if owner is None else ("word", same[owner])
+    for number, own in enumerate(touched):
+        key = ("word", same[own[0]]) if own else ("token", number)
         grouped.setdefault(key, []).append(number)
-    return [
-        _Unit(tokens, _extent(words, same, key[1]) if key[0] == "word" else offsets[tokens[0]])
-        for key, tokens in grouped.items()
-    ]
+    units = []
+    for (kind, first), tokens in grouped.items():
+        span = offsets[tokens[0]]
+        if kind == "word":
+            together = [words[number] for number, other in enumerate(same) if other == first]
+            span = together[0][0], together[-1][1]
+        units.append(_Unit(tokens, span))
+    return units
 
 
 def _touched(words: Sequence[Span], span: Span) -> list[int]:
     """The words that a token has characters of; of one that has none, the next word."""
     start, end = span
     own = [n for n, (first, last) in enumerate(words) if first < end and start < last]
-    if own:
-        return own
-    around = [n for n, (first, last) in enumerate(words) if first <= start < last]
-    after = [n for n, (first, _) in enumerate(words) if first >= start]
-    return (around or after)[:1]
-
-
-def _extent(words: Sequence[Span], same: Sequence[int], first: int) -> Span:
-    together = [words[number] for number, other in enumerate(same) if other == first]
-    return together[0][0], together[-1][1]
+    return own or [n for n, (_, last) in enumerate(words) if start < last][:1]
 
 
 def _text_of(tokens: Sequence[str], offsets: Sequence[Span | None]) -> str:
@@ -181,6 +167,5 @@ def _target(explanation: Explanation, units: Mapping[str, Sequence[_Unit]]) -> J
     for key, positions in target.items():
         if key == "positions" or key.endswith("_positions"):
             wanted = set(positions)
-            own = [n for n, unit in enumerate(units[field]) if not wanted.isdisjoint(unit.tokens)]
-            found[key] = own
+            found[key] = [n for n, one in enumerate(units[field]) if wanted & set(one.tokens)]
     return {**target, **found}

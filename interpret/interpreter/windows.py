@@ -12,64 +12,15 @@ F̄(x) - F̄(x').
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import fsum
 
 from allennlp.data import Instance
 from allennlp.data.tokenizers import Token
-from allennlp.models import Model
 
-from ..contracts import ReadsWindows, Window, Windows
-from ..explanation import Explanation, InputAttribution, JsonDict
+from ..contracts import Window, Windows
+from ..explanation import Explanation, JsonDict
 from ..inputs.texts import text_items, token_spans
-
-
-@dataclass(frozen=True)
-class WindowedInstance:
-    """A labelled instance, and its windows if it is too long for the model.
-
-    Attributes:
-        instance: The instance.
-        cut: Its windows, None if the model takes it as it is.
-    """
-
-    instance: Instance
-    cut: Windows | None = None
-
-    @classmethod
-    def of(cls, instance: Instance, model: Model) -> WindowedInstance:
-        """The instance, with windows where the model needs them.
-
-        Raises:
-            InterpretationError: If it is too long and the policy for long texts is "error".
-        """
-        return cls(
-            instance, model.windows_of(instance) if isinstance(model, ReadsWindows) else None
-        )
-
-    @property
-    def instances(self) -> list[Instance]:
-        """The instances to explain."""
-        if self.cut is None:
-            return [self.instance]
-        return [window.instance for window in self.cut.windows]
-
-    def explanation(self, explained: Sequence[Explanation | Exception]) -> Explanation:
-        """The explanation of the complete instance.
-
-        Args:
-            explained: The explanation of each of `instances`, in their order, or the error that
-                prevented it.
-
-        Raises:
-            Exception: The first of these errors.
-        """
-        found: list[Explanation] = []
-        for one in explained:
-            if isinstance(one, Exception):
-                raise one
-            found.append(one)
-        return found[0] if self.cut is None else merge_windows(self.instance, self.cut, found)
 
 
 def merge_windows(whole: Instance, cut: Windows, explained: Sequence[Explanation]) -> Explanation:
@@ -102,7 +53,7 @@ def merge_windows(whole: Instance, cut: Windows, explained: Sequence[Explanation
         inputs=inputs,
         convergence_delta=_mean(deltas) if len(deltas) == len(spread) else None,
         details=_details([one.details for one in spread]),
-        warnings=[*_unread(described), *_warnings([one.warnings for one in spread])],
+        warnings=_warnings([one.warnings for one in spread], described),
         overlong=described,
         matrices=[matrix for one in spread for matrix in one.matrices],
     )
@@ -135,32 +86,24 @@ def _mean(numbers: Sequence[float]) -> float:
 
 def _spread(explanation: Explanation, window: Window, whole: Instance) -> Explanation:
     """The explanation of a window, with zeros for the tokens that are not in it."""
-    inputs = [
-        _over_all(one, window.places[one.field], _tokens(whole, one.field))
-        if one.field in window.places
-        else one
-        for one in explanation.inputs
-    ]
+    inputs = []
+    for one in explanation.inputs:
+        if one.field in window.places:
+            tokens = _tokens(whole, one.field)
+            scores = dict(zip(window.places[one.field], one.attributions, strict=True))
+            one = replace(
+                one,
+                tokens=[token.text or "" for token in tokens],
+                offsets=token_spans(tokens),
+                attributions=[scores.get(place, 0.0) for place in range(len(tokens))],
+            )
+        inputs.append(one)
     target = explanation.target
     only = inputs[0].field if len(inputs) == 1 else ""
     places = window.places.get(target.get("field", only))
     if "positions" in target and places is not None:
         target = {**target, "positions": [places[place] for place in target["positions"]]}
     return replace(explanation, inputs=inputs, target=target)
-
-
-def _over_all(
-    one: InputAttribution, places: Sequence[int], tokens: Sequence[Token]
-) -> InputAttribution:
-    scores = [0.0] * len(tokens)
-    for place, score in zip(places, one.attributions, strict=True):
-        scores[place] = score
-    return replace(
-        one,
-        tokens=[token.text or "" for token in tokens],
-        offsets=token_spans(tokens),
-        attributions=scores,
-    )
 
 
 def _tokens(whole: Instance, name: str) -> list[Token]:
@@ -184,20 +127,12 @@ def _details(each: Sequence[JsonDict]) -> JsonDict:
     return merged
 
 
-def _unread(described: JsonDict) -> list[str]:
-    if not described["dropped"]:
-        return []
-    return [
+def _warnings(each: Sequence[Sequence[str]], described: JsonDict) -> list[str]:
+    unread = (
         f"{described['dropped']} of {described['tokens']} tokens were not read, as the model takes "
         f"{described['limit']} and overlong is {described['policy']!r}; their scores are 0"
-    ]
-
-
-def _warnings(each: Sequence[Sequence[str]]) -> list[str]:
+    )
     common = [one for one in each[0] if all(one in others for others in each)]
-    return common + [
-        f"window {number}: {one}"
-        for number, warnings in enumerate(each)
-        for one in warnings
-        if one not in common
-    ]
+    numbered = [(number, one) for number, warnings in enumerate(each) for one in warnings]
+    own = [f"window {number}: {one}" for number, one in numbered if one not in common]
+    return [*([unread] if described["dropped"] else []), *common, *own]

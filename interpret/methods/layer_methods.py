@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..model.embedding_layers import inner_layer_name
-from ..model.twin import Twin
 from ..space.embedding_space import EmbeddingSpace
 from ..space.layer_space import LayerSpace
 from ..space.session import Session
@@ -47,6 +46,7 @@ class AtLayer(SaliencyInterpreter):
                 f"{type(layer).__name__}"
             )
         self.layer = layer
+        self.shares_prefixes = layer is None
 
     def check_settings(self) -> None:
         super().check_settings()
@@ -59,11 +59,6 @@ class AtLayer(SaliencyInterpreter):
         if self.layer is None:
             return super().space(session, instances, row_loss)
         return LayerSpace(session, instances, row_loss, self.layer)
-
-    def _forward_groups(self, twin: Twin, instances: Sequence[Instance]) -> list[list[int]]:
-        if self.layer is None:
-            return super()._forward_groups(twin, instances)
-        return [[number] for number in range(len(instances))]
 
 
 class LayerBaselineMethod(AtLayer, BaselineMethod):

@@ -18,10 +18,11 @@ from allennlp.modules.token_embedders import (
 from allennlp.predictors import Predictor
 from torch import nn
 
-from ..contracts import JoinsTexts
+from ..contracts import JoinsTexts, overrides
 from ..errors import InterpretationError, SettingError, close_names
-from ..inputs.overrides import overrides
 from .twin import Twin
+
+_POSITIONS = ("position_embeddings", "wpe", "embed_positions")
 
 
 @dataclass(frozen=True)
@@ -85,24 +86,30 @@ def find_embedding_layers(twin: Twin) -> EmbeddingLayers:
         InterpretationError: If the model has no text field embedder and the predictor names
             no layer to interpret.
     """
-    if isinstance(twin.model, JoinsTexts):
-        modules = tuple(twin.model.embedding_layers)
-        layers = tuple(EmbeddingLayer(module) for module in modules)
-        return EmbeddingLayers(modules, layers, twin.model.backbone)
-    if isinstance(twin.model, NamesLayers) and not _names_layers(twin.predictor):
-        return twin.model.text_layers()
-    bare = _bare_transformer(twin)
-    if bare is not None:
-        module = input_embeddings(bare)
-        return EmbeddingLayers((module,), (EmbeddingLayer(module),), bare)
-    text_field_embedder = _text_field_embedder(twin)
-    embedders = (text_field_embedder,)
-    layers = tuple(layers_of(text_field_embedder))
-    if overrides(twin.predictor, Predictor.get_interpretable_layer):
-        module = twin.counterpart(twin.predictor.get_interpretable_layer())
+    model, predictor = twin.model, twin.predictor
+    if isinstance(model, JoinsTexts):
+        modules = tuple(model.embedding_layers)
+        return EmbeddingLayers(modules, tuple(map(EmbeddingLayer, modules)), model.backbone)
+    names_layer = overrides(predictor, Predictor.get_interpretable_layer)
+    names_embedder = overrides(predictor, Predictor.get_interpretable_text_field_embedder)
+    if isinstance(model, NamesLayers) and not (names_layer or names_embedder):
+        return model.text_layers()
+    own = (module for module in model.modules() if isinstance(module, TextFieldEmbedder))
+    embedder: nn.Module | None = next(own, None)
+    if names_embedder:
+        embedder = twin.counterpart(predictor.get_interpretable_text_field_embedder())
+    elif embedder is None and names_layer:
+        embedder = twin.counterpart(predictor.get_interpretable_layer())
+    if embedder is None:
+        transformer = _bare_transformer(twin)
+        module = input_embeddings(transformer)
+        return EmbeddingLayers((module,), (EmbeddingLayer(module),), transformer)
+    layers = tuple(layers_of(embedder))
+    if names_layer:
+        module = twin.counterpart(predictor.get_interpretable_layer())
         known = tuple(layer for layer in layers if layer.module is module)
         layers = known or (EmbeddingLayer(module),)
-    return EmbeddingLayers(embedders, layers, text_field_embedder)
+    return EmbeddingLayers((embedder,), layers, embedder)
 
 
 def find_inner_layer(twin: Twin, name: str | int) -> EmbeddingLayers:
@@ -117,16 +124,16 @@ def find_inner_layer(twin: Twin, name: str | int) -> EmbeddingLayers:
     Raises:
         InterpretationError: If no layer has that name; the message lists close ones.
     """
-    path = inner_layer_name(twin.model, name)
-    module = dict(twin.model.named_modules())[path]
+    module = dict(twin.model.named_modules())[inner_layer_name(twin.model, name)]
     found = find_embedding_layers(twin)
+    inner = EmbeddingLayer(module, embeds=False)
     for first in found.layers:
         if first.module is module:
-            return replace(found, layers=(first,), backbone=None)
-        if first.transformer is not None and _contains(first.transformer, module):
+            inner = first
+            break
+        if first.transformer is not None and any(m is module for m in first.transformer.modules()):
             inner = replace(first, module=module, embeds=False)
-            return replace(found, layers=(inner,), backbone=None)
-    inner = EmbeddingLayer(module, embeds=False)
+            break
     return replace(found, layers=(inner,), backbone=None)
 
 
@@ -204,75 +211,39 @@ def _is_block(module: nn.Module) -> bool:
     return sum(bool(one._parameters) for one in module.modules()) > 2
 
 
-def _contains(outer: nn.Module, inner: nn.Module) -> bool:
-    return any(module is inner for module in outer.modules())
-
-
-def _is_hugging_face_model(module: nn.Module) -> bool:
+def _bare_transformer(twin: Twin) -> nn.Module:
+    """The only Hugging Face model of a model without text field embedder."""
     # Where there is an object of the class, its module is loaded; to import it here would load most
     # of transformers for models that have none.
     known = sys.modules.get("transformers.modeling_utils")
-    return known is not None and isinstance(module, known.PreTrainedModel)
-
-
-def _bare_transformer(twin: Twin) -> nn.Module | None:
-    """The only Hugging Face model of a model without text field embedder, where the predictor
-    names no layer to interpret."""
-    if _names_layers(twin.predictor):
-        return None
-    modules = list(twin.model.modules())
-    if any(isinstance(module, TextFieldEmbedder) for module in modules):
-        return None
-    whole = [module for module in modules if _is_hugging_face_model(module)]
+    kind: Any = () if known is None else known.PreTrainedModel
+    whole = [module for module in twin.model.modules() if isinstance(module, kind)]
     inner = {id(part) for one in whole for part in one.modules() if part is not one}
     outer = [module for module in whole if id(module) not in inner]
-    return outer[0] if len(outer) == 1 else None
-
-
-def _text_field_embedder(twin: Twin) -> nn.Module:
-    if not overrides(twin.predictor, Predictor.get_interpretable_text_field_embedder):
-        for module in twin.model.modules():
-            if isinstance(module, TextFieldEmbedder):
-                return module
-        if not overrides(twin.predictor, Predictor.get_interpretable_layer):
-            raise InterpretationError(
-                f"{type(twin.model).__name__} has no TextFieldEmbedder; override "
-                "get_interpretable_layer and get_interpretable_text_field_embedder in "
-                f"{type(twin.predictor).__name__} to name the layers to interpret"
-            )
-        return twin.counterpart(twin.predictor.get_interpretable_layer())
-    return twin.counterpart(twin.predictor.get_interpretable_text_field_embedder())
-
-
-def _names_layers(predictor: Predictor) -> bool:
-    methods = (
-        Predictor.get_interpretable_layer,
-        Predictor.get_interpretable_text_field_embedder,
-    )
-    return any(overrides(predictor, method) for method in methods)
+    if len(outer) != 1:
+        raise InterpretationError(
+            f"{type(twin.model).__name__} has no TextFieldEmbedder; override "
+            "get_interpretable_layer and get_interpretable_text_field_embedder in "
+            f"{type(twin.predictor).__name__} to name the layers to interpret"
+        )
+    return outer[0]
 
 
 def layers_of(text_field_embedder: nn.Module) -> list[EmbeddingLayer]:
     """The layers of a text field embedder: for each token embedder the one to attribute to."""
     if not isinstance(text_field_embedder, BasicTextFieldEmbedder):
         return [EmbeddingLayer(text_field_embedder)]
-    embedders: dict[str, Any] = {
-        key: getattr(text_field_embedder, f"token_embedder_{key}")
-        for key in text_field_embedder._ordered_embedder_keys
-    }
-    return [
-        _layer_of(key, embedder)
-        for key, embedder in embedders.items()
-        if not isinstance(embedder, EmptyEmbedder)
-    ]
-
-
-def _layer_of(key: str, embedder: nn.Module) -> EmbeddingLayer:
-    if isinstance(embedder, PretrainedTransformerMismatchedEmbedder):
-        embedder = embedder._matched_embedder
-    if isinstance(embedder, PretrainedTransformerEmbedder):
-        return EmbeddingLayer(input_embeddings(embedder.transformer_model), key, embedder)
-    return EmbeddingLayer(embedder, key)
+    layers = []
+    for key in text_field_embedder._ordered_embedder_keys:
+        embedder: Any = getattr(text_field_embedder, f"token_embedder_{key}")
+        if isinstance(embedder, PretrainedTransformerMismatchedEmbedder):
+            embedder = embedder._matched_embedder
+        if isinstance(embedder, PretrainedTransformerEmbedder):
+            module = input_embeddings(embedder.transformer_model)
+            layers.append(EmbeddingLayer(module, key, embedder))
+        elif not isinstance(embedder, EmptyEmbedder):
+            layers.append(EmbeddingLayer(embedder, key))
+    return layers
 
 
 def input_embeddings(transformer: nn.Module) -> nn.Module:
@@ -299,3 +270,31 @@ def input_embeddings(transformer: nn.Module) -> nn.Module:
         f"{type(transformer).__name__} does not name its input embeddings; override "
         "get_interpretable_layer in the predictor to name them"
     )
+
+
+def position_tables(transformer: nn.Module) -> list[nn.Embedding]:
+    """The layers that hold the positions that a model has learned."""
+    return [
+        module
+        for name, module in transformer.named_modules()
+        if name.rpartition(".")[2] in _POSITIONS and isinstance(module, nn.Embedding)
+    ]
+
+
+def most_positions(transformer: nn.Module, outside: type | tuple[type, ...] = ()) -> float:
+    """How many positions a model has learned; infinite where it has learned none.
+
+    Args:
+        transformer: The model.
+        outside: A class of modules whose positions do not count.
+    """
+    holders = [module for module in transformer.modules() if isinstance(module, outside)]
+    left_out = {id(part) for one in holders for part in one.modules()}
+    most = float("inf")
+    for table in position_tables(transformer):
+        if id(table) in left_out:
+            continue
+        # RoBERTa's positions begin behind that of padding, BART's behind two that nobody uses.
+        before = 0 if table.padding_idx is None else table.padding_idx + 1
+        most = min(most, table.num_embeddings - (getattr(table, "offset", None) or before))
+    return most

@@ -31,60 +31,40 @@ def state_kept(module: nn.Module) -> Iterator[None]:
         module: The module that is run. Two threads that run the same one at the same time may see
             what the other's forward pass changes, as they do without this.
     """
-    before = _State(module)
+    modules = list(map(vars, module.modules()))
+    registered = [one[name] for name in _REGISTERED for one in modules]
+    empty = [one for one in registered if not one]
+    held = [(one, one.copy()) for one in (*modules, *registered) if one]
+    own = [one[name] for one in modules for name in one.keys() - _OWN]
+    others = [one for one in own if type(one) not in _PLAIN]
+    containers = [(one, one.copy()) for one in others if type(one) in _CONTAINERS]
+    configs = {id(one): one for one in others if isinstance(one, PretrainedConfig)}
+    pending = list(configs.values())
+    while pending:
+        attributes = vars(pending.pop())
+        held.append((attributes, attributes.copy()))
+        for value in attributes.values():
+            if isinstance(value, PretrainedConfig) and id(value) not in configs:
+                configs[id(value)] = value
+                pending.append(value)
+            elif type(value) in _CONTAINERS:
+                containers.append((value, value.copy()))
     try:
         yield
     finally:
-        before.restore()
-
-
-class _State:
-    """The attributes of modules and configs.
-
-    Args:
-        module: The outermost module.
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        modules = list(map(vars, module.modules()))
-        registered = [one[name] for name in _REGISTERED for one in modules]
-        held = [(one, one.copy()) for one in modules]
-        held += [(one, one.copy()) for one in registered if one]
-        self._empty = [one for one in registered if not one]
-        own = [one[name] for one in modules for name in one.keys() - _OWN]
-        others = [one for one in own if type(one) not in _PLAIN]
-        containers = [(one, one.copy()) for one in others if type(one) in _CONTAINERS]
-        configs = {id(one): one for one in others if isinstance(one, PretrainedConfig)}
-        pending = list(configs.values())
-        while pending:
-            attributes = vars(pending.pop())
-            held.append((attributes, attributes.copy()))
-            for value in attributes.values():
-                if isinstance(value, PretrainedConfig) and id(value) not in configs:
-                    configs[id(value)] = value
-                    pending.append(value)
-                elif type(value) in _CONTAINERS:
-                    containers.append((value, value.copy()))
-        self._held = held
-        self._containers = containers
-
-    def restore(self) -> None:
-        """Restores everything that is another object now."""
-        for registered in self._empty:
-            if registered:
-                registered.clear()
-        for attributes, before in self._held:
-            if not _same(attributes, before):
-                _put_back(attributes, before)
-        for container, before in self._containers:
-            if not _same(container, before):
-                if isinstance(container, list):
-                    container[:] = before
-                elif isinstance(container, dict):
-                    _put_back(container, before)
-                else:
-                    container.intersection_update(before)
-                    container.update(before)
+        for one in empty:
+            if one:
+                one.clear()
+        for now, before in (*held, *containers):
+            if _same(now, before):
+                continue
+            if isinstance(now, list):
+                now[:] = before
+            elif isinstance(now, set):
+                now.intersection_update(before)
+                now.update(before)
+            else:
+                _put_back(now, before)
 
 
 def _same(now: Any, before: Any) -> bool:

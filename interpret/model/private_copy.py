@@ -1,9 +1,9 @@
 """A copy of a model that shares its weights and holds no reference to its modules.
 
 Modules are copied, tensors are shared. Other attributes of a module are shared too, unless they
-lead to a module: a wrapper around a `forward` (for timing, offloading, checkpointing) holds the
-module whose `forward` it wraps, in a closure, in a `functools.partial` or in an attribute. Such a
-wrapper is rebuilt around the copy.
+lead to a module that is not registered: a wrapper around a `forward` (for timing, offloading,
+checkpointing) holds the module whose `forward` it wraps, in a closure, in a `functools.partial` or
+in an attribute. Such a wrapper is rebuilt around the copy.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import types
 import weakref
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,19 +22,20 @@ from allennlp.training.metrics import Metric
 from torch import Tensor, nn
 
 from ..errors import InterpretationError
-from .holders import (
-    ATOMS,
-    PLAIN,
-    held_by,
-    is_bound_to,
-    is_empty,
-    is_wrapper,
-    leads_to_module,
-    named_globals,
-    within,
-)
 
+_CONTAINERS = (dict, OrderedDict, list, set)
+_HOLD_NO_MODULE = frozenset(
+    (
+        *(int, float, bool, complex, str, bytes, type(None), type),
+        *(torch.dtype, torch.device, torch.Size, Tensor, nn.Parameter),
+        *(types.ModuleType, types.BuiltinFunctionType),
+    )
+)
+_DATA_PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 _COMPILED = "_torchdynamo_orig_callable"
+_EMPTY_CELL = types.CellType()
+_MOST_ITEMS = 256
+_MOST_STEPS = 2000
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,9 @@ def private_copy(model: nn.Module, attempts: int = 20) -> PrivateCopy:
         InterpretationError: If something in the model cannot be copied.
     """
     try:
-        contents = _Contents.of(model)
-        memo = _memo(contents)
+        contents = _Contents()
+        contents.sort(model)
+        memo = _Memo(contents)
         copied = copy.deepcopy(model, memo)
     except Exception as error:
         # A thread that predicts meanwhile may have put something into what is being copied.
@@ -96,13 +99,12 @@ class _Contents:
 
     shared: list[Any] = field(default_factory=list)
     empty: list[Any] = field(default_factory=list)
-    wrappers: list[Any] = field(default_factory=list)
+    wrappers: dict[int, Any] = field(default_factory=dict)
     replaced: dict[int, Any] = field(default_factory=dict)
     unknown: list[tuple[nn.Module, str]] = field(default_factory=list)
 
-    @classmethod
-    def of(cls, model: nn.Module) -> _Contents:
-        contents = cls()
+    def sort(self, model: nn.Module) -> None:
+        """Sorts everything that a model holds."""
         seen: set[int] = set()
         pending: list[tuple[Iterable[Any], nn.Module]] = [([model], model)]
         while pending:
@@ -110,134 +112,111 @@ class _Contents:
             for value in values:
                 if id(value) not in seen and value is not None:
                     seen.add(id(value))
-                    opened = contents._opened(value, owner)
+                    opened = self._opened(value, owner)
                     if opened:
                         pending.append((opened, value if isinstance(value, nn.Module) else owner))
-        return contents
 
     def _opened(self, value: Any, owner: nn.Module) -> Iterable[Any]:
         """Sorts a value in, and returns the values in it that remain to be sorted."""
-        if type(value) in ATOMS:
+        if type(value) in _HOLD_NO_MODULE:
             self.shared.append(value)
-        elif type(value) in PLAIN and not value:
+        elif type(value) in _CONTAINERS and not value:
             self.empty.append(value)
         elif isinstance(value, dict):
             return value.values()
         elif isinstance(value, (list, tuple, set)):
             return value
+        elif isinstance(value, torch.jit.ScriptModule):
+            pass  # copied as one, with its weights
+        elif isinstance(value, nn.Module) and uncompiled(value) is not value:
+            self.replaced[id(value)] = uncompiled(value)
+            return [uncompiled(value)]
         elif isinstance(value, nn.Module):
-            return self._opened_module(value)
+            if _leads_to_module(type(value).forward, of_globals=False):
+                self.unknown.append((value, "the closure of the method forward"))
+            own = vars(value).get("forward")
+            if own is not None and not _is_own_method(own, value):
+                self.unknown.append((value, "the wrapped forward"))
+            return [one for name, one in vars(value).items() if name != "_compiled_call_impl"]
         elif isinstance(value, Metric):
             return vars(value).values()
         elif isinstance(value, types.FunctionType) and _COMPILED in vars(value):
             self.replaced[id(value)] = vars(value)[_COMPILED]
             return [vars(value)[_COMPILED]]
-        elif is_wrapper(value) and leads_to_module(value):
-            self.wrappers.append(value)
-            return held_by(value)
+        elif _is_wrapper(value) and _leads_to_module(value):
+            self.wrappers[id(value)] = value
+            return _held_by(value)
         elif isinstance(value, types.MethodType):
             return [value.__self__]
         else:
             self.shared.append(value)
-            if not isinstance(value, Tensor) and leads_to_module(value, of_objects=True):
+            if not isinstance(value, Tensor) and _leads_to_module(value, of_objects=True):
                 self.unknown.append((owner, f"a {type(value).__name__}"))
         return []
 
-    def _opened_module(self, module: nn.Module) -> Iterable[Any]:
-        if isinstance(module, torch.jit.ScriptModule):
-            # Copied as one, with its weights.
-            return []
-        held = vars(module)
-        original = within(module)
-        if original is not module:
-            self.replaced[id(module)] = original
-            return [original]
-        if leads_to_module(type(module).forward, of_globals=False):
-            self.unknown.append((module, "the closure of the method forward"))
-        if "forward" in held and not is_bound_to(held["forward"], module):
-            self.unknown.append((module, "the wrapped forward"))
-        return [one for name, one in held.items() if name != "_compiled_call_impl"]
-
-
-def _memo(contents: _Contents) -> dict[int, Any]:
-    """The memo of `deepcopy`: the counterparts that are known in advance."""
-    memo = _Memo(contents) if contents.wrappers or contents.replaced else {}
-    memo.update({id(value): type(value)() for value in contents.empty})
-    for value in contents.shared:
-        # Tensors cached on a module by an earlier forward pass may carry a graph, which
-        # deepcopy refuses.
-        if isinstance(value, nn.Parameter):
-            memo[id(value)] = _frozen(value, memo)
-        elif isinstance(value, Tensor):
-            memo[id(value)] = value.detach().clone()
-        else:
-            memo.setdefault(id(value), value)
-    return memo
-
 
 class _Memo(dict[int, Any]):
-    """A memo that rebuilds wrappers and replaced objects when they are looked up: the modules that
-    they hold are being copied only then."""
+    """The memo of `deepcopy`: the counterparts that are known in advance. Wrappers and replaced
+    objects are rebuilt when they are looked up: the modules that they hold are being copied only
+    then."""
 
     def __init__(self, contents: _Contents) -> None:
-        super().__init__()
-        self._wrappers = {id(value): value for value in contents.wrappers}
-        self._replaced = contents.replaced
+        super().__init__({id(value): type(value)() for value in contents.empty})
+        self._contents = contents
+        for value in contents.shared:
+            # Tensors cached on a module by an earlier forward pass may carry a graph, which
+            # deepcopy refuses.
+            if isinstance(value, nn.Parameter):
+                self[id(value)] = _frozen(value, self)
+            elif isinstance(value, Tensor):
+                self[id(value)] = value.detach().clone()
+            else:
+                self.setdefault(id(value), value)
 
     def get(self, key: int, default: Any = None) -> Any:
         if key not in self:
-            if key in self._replaced:
-                self[key] = copy.deepcopy(self._replaced[key], self)
-            elif key in self._wrappers:
-                self._make(self._wrappers[key])
+            if key in self._contents.replaced:
+                self[key] = copy.deepcopy(self._contents.replaced[key], self)
+            elif key in self._contents.wrappers:
+                self._rebuild(self._contents.wrappers[key])
         return super().get(key, default)
 
-    def _make(self, value: Any) -> None:
+    def _rebuild(self, value: Any) -> None:
         """Rebuilds a wrapper with copies of the objects that it holds."""
-        key = id(value)
+        key, copied = id(value), partial(copy.deepcopy, memo=self)
         if isinstance(value, types.FunctionType):
-            self._make_function(value)
+            self._rebuild_function(value)
         elif isinstance(value, types.MethodType):
-            held = self._copied(value.__func__), self._copied(value.__self__)
+            held = copied(value.__func__), copied(value.__self__)
             self[key] = types.MethodType(*held)
         elif isinstance(value, partial):
-            args = self._copied(value.args)
-            made = partial(self._copied(value.func), *args, **self._copied(value.keywords))
-            self[key] = made
-            vars(made).update(self._copied(vars(value)))
+            args = copied(value.args)
+            made = self[key] = partial(copied(value.func), *args, **copied(value.keywords))
+            vars(made).update(copied(vars(value)))
         elif type(value) is weakref.ref:
-            self[key] = weakref.ref(self._copied(value()))
+            self[key] = weakref.ref(copied(value()))
         else:
             made = self[key] = object.__new__(type(value))
-            vars(made).update({name: self._copied(one) for name, one in vars(value).items()})
+            vars(made).update({name: copied(one) for name, one in vars(value).items()})
 
-    def _make_function(self, value: types.FunctionType) -> None:
-        cells = [self._cell(cell) for cell in value.__closure__ or ()]
-        read = named_globals(value)
+    def _rebuild_function(self, value: types.FunctionType) -> None:
+        copied = partial(copy.deepcopy, memo=self)
+        old_cells = value.__closure__ or ()
+        to_fill = [cell for cell in old_cells if id(cell) not in self and cell != _EMPTY_CELL]
+        for cell in old_cells:
+            self.setdefault(id(cell), types.CellType())
+        cells = tuple(self[id(cell)] for cell in old_cells)
+        read = _globals_of(value)
         names = {**value.__globals__} if read else value.__globals__
-        made = types.FunctionType(
-            value.__code__, names, value.__name__, None, tuple(new for new, _ in cells) or None
-        )
+        made = types.FunctionType(value.__code__, names, value.__name__, None, cells or None)
         # In the memo before what it holds is copied: it may hold itself.
         self[id(value)] = made
-        names.update({name: self._copied(one) for name, one in read.items()})
-        made.__defaults__ = self._copied(value.__defaults__)
-        made.__kwdefaults__ = self._copied(value.__kwdefaults__)
-        vars(made).update({name: self._copied(one) for name, one in vars(value).items()})
-        for new, old in cells:
-            if old is not None and not is_empty(old):
-                new.cell_contents = self._copied(old.cell_contents)
-
-    def _cell(self, cell: types.CellType) -> tuple[types.CellType, types.CellType | None]:
-        """A cell's counterpart, and the cell if that is still to be filled."""
-        known = super().get(id(cell))
-        if known is not None:
-            return known, None
-        made = self[id(cell)] = types.CellType()
-        return made, cell
-
-    def _copied(self, value: Any) -> Any:
-        return copy.deepcopy(value, self)
+        names.update({name: copied(one) for name, one in read.items()})
+        made.__defaults__ = copied(value.__defaults__)
+        made.__kwdefaults__ = copied(value.__kwdefaults__)
+        vars(made).update({name: copied(one) for name, one in vars(value).items()})
+        for cell in to_fill:
+            self[id(cell)].cell_contents = copied(cell.cell_contents)
 
 
 def _frozen(parameter: nn.Parameter, memo: dict[int, Any]) -> Tensor:
@@ -251,3 +230,90 @@ def _frozen(parameter: nn.Parameter, memo: dict[int, Any]) -> Tensor:
             memo[id(value)] = copy.copy(value)
             setattr(frozen, name, memo[id(value)])
     return frozen
+
+
+def uncompiled(module: nn.Module) -> nn.Module:
+    """The module that was compiled or spread over devices; a module itself where neither was
+    done."""
+    while True:
+        if isinstance(module, _DATA_PARALLEL):
+            module = module.module
+        elif "dynamo_ctx" in vars(module) and "_orig_mod" in module._modules:
+            module = module._modules["_orig_mod"]  # type: ignore[assignment]
+        else:
+            return module
+
+
+def _is_own_method(method: Any, module: nn.Module) -> bool:
+    """Whether something is a method of a module's own class, bound to the module."""
+    bound = isinstance(method, types.MethodType) and method.__self__ is module
+    return bound and getattr(type(module), method.__name__, None) is method.__func__
+
+
+def _is_wrapper(value: Any) -> bool:
+    """Whether an object can be called and may hold modules in a closure, as arguments or in its
+    attributes, or refers to something weakly."""
+    if isinstance(value, (nn.Module, Tensor, type)) or type(value) in _HOLD_NO_MODULE:
+        return False
+    return type(value) is weakref.ref or (callable(value) and hasattr(value, "__dict__"))
+
+
+def _held_by(value: Any, of_globals: bool = True) -> list[Any]:
+    """The objects that a function, a method, a `partial` or a callable object holds."""
+    if isinstance(value, types.FunctionType):
+        cells = [one.cell_contents for one in value.__closure__ or () if one != _EMPTY_CELL]
+        defaults = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+        read = _globals_of(value).values() if of_globals else ()
+        return [*cells, *vars(value).values(), *defaults, *read]
+    if isinstance(value, types.MethodType):
+        return [value.__self__, value.__func__]
+    if isinstance(value, partial):
+        return [value.func, *value.args, *value.keywords.values(), *vars(value).values()]
+    if type(value) is weakref.ref:
+        return [value()]
+    return list(vars(value).values()) if hasattr(value, "__dict__") else []
+
+
+def _globals_of(function: types.FunctionType) -> dict[str, Any]:
+    """The global variables of a function that are modules, their methods or what is wrapped around
+    those, by name: a script wraps `old = layer.forward` in a function of its own."""
+    codes, found = [function.__code__], {}
+    for code in codes:
+        codes += [one for one in code.co_consts if isinstance(one, types.CodeType)]
+    for name in {name for code in codes for name in code.co_names}:
+        value = function.__globals__.get(name)
+        if type(value) in _HOLD_NO_MODULE or isinstance(value, type):
+            continue
+        wraps = isinstance(value, (nn.Module, types.MethodType, partial, *_CONTAINERS, tuple))
+        wraps |= isinstance(value, types.FunctionType) and value.__closure__ is not None
+        if wraps and _leads_to_module(value, of_globals=False):
+            found[name] = value
+    return found
+
+
+def _leads_to_module(value: Any, of_globals: bool = True, of_objects: bool = False) -> bool:
+    """Whether a module can be reached from a value.
+
+    Args:
+        value: Anything.
+        of_globals: Whether the global variables of functions count.
+        of_objects: Whether the attributes of objects count that are no wrappers themselves.
+    """
+    seen: set[int] = set()
+    pending = [value]
+    while pending and len(seen) < _MOST_STEPS:
+        one = pending.pop()
+        if type(one) in _HOLD_NO_MODULE or isinstance(one, type) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, nn.Module):
+            return True
+        if isinstance(one, dict):
+            pending.extend(one.values() if len(one) <= _MOST_ITEMS else ())
+        elif isinstance(one, (list, tuple, set)):
+            pending.extend(one if len(one) <= _MOST_ITEMS else ())
+        elif of_objects or _is_wrapper(one) or one is value:
+            pending.extend(_held_by(one, of_globals))
+        elif isinstance(one, types.MethodType):
+            pending.extend((*_held_by(one, of_globals), *_held_by(one.__self__, of_globals)))
+    return False

@@ -9,17 +9,16 @@ runs: an operation on a weight of the user's own is one of the user's module.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
 from typing import Any
 
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from ..errors import InterpretationError
+from ..nested import tensors_in
+from ..operations.calls import CallMode
 from .private_copy import PrivateCopy
-
-_HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 
 
 def refuse_stray_calls(model: nn.Module, copied: PrivateCopy) -> None:
@@ -29,14 +28,12 @@ def refuse_stray_calls(model: nn.Module, copied: PrivateCopy) -> None:
 
     Args:
         model: The user's model.
-        copied: Its copy. Nothing is done where none of its modules holds anything unknown.
+        copied: Its copy.
     """
     unknown = {id(module): (module, what) for module, what in reversed(copied.unknown)}
     for module in copied.model.modules():
         if module._forward_hooks or module._forward_pre_hooks:
             unknown.setdefault(id(module), (module, "a hook"))
-    if not unknown:
-        return
     tensors = {
         id(tensor): (f"{name}.{own}" if name else own, tensor)
         for name, module in model.named_modules()
@@ -45,60 +42,46 @@ def refuse_stray_calls(model: nn.Module, copied: PrivateCopy) -> None:
     }
     active = threading.local()
     for module, what in unknown.values():
-        watch = _Watch(f"{what} of a {type(module).__name__}", tensors, active)
-        module.forward = watch.watched(module.forward)
-        for name in _HOOKS:
-            for key, hook in getattr(module, name).items():
-                getattr(module, name)[key] = watch.watched(hook)
+        mode = partial(_StrayCalls, f"{what} of a {type(module).__name__}", tensors)
+        module.forward = _watched(module.forward, mode, active)
+        for hooks in (module._forward_pre_hooks, module._forward_hooks):
+            for key, hook in hooks.items():
+                hooks[key] = _watched(hook, mode, active)
 
 
-class _Watch:
-    def __init__(
-        self, what: str, tensors: Mapping[int, tuple[str, Tensor]], active: threading.local
-    ) -> None:
-        self._what = what
-        self._tensors = tensors
-        self._active = active
-
-    def watched(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(call)
-        def watched(*args: Any, **options: Any) -> Any:
-            if getattr(self._active, "now", False):
+def _watched(
+    call: Callable[..., Any], mode: Callable[[], CallMode], active: threading.local
+) -> Callable[..., Any]:
+    @wraps(call)
+    def watched(*args: Any, **options: Any) -> Any:
+        if getattr(active, "now", False):
+            return call(*args, **options)
+        active.now = True
+        try:
+            with mode():
                 return call(*args, **options)
-            self._active.now = True
-            try:
-                with _StrayCalls(self._what, self._tensors):
-                    return call(*args, **options)
-            finally:
-                self._active.now = False
+        finally:
+            active.now = False
 
-        return watched
+    return watched
 
 
-class _StrayCalls(TorchFunctionMode):
+class _StrayCalls(CallMode):
     def __init__(self, what: str, tensors: Mapping[int, tuple[str, Tensor]]) -> None:
         super().__init__()
         self._what = what
         self._tensors = tensors
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
+    def call(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        kwargs = kwargs or {}
-        for arg in (*args, *kwargs.values()):
-            for one in arg if isinstance(arg, (list, tuple)) else (arg,):
-                if id(one) in self._tensors:
-                    self._refuse(self._tensors[id(one)][0])
+        for one in tensors_in((args, kwargs)):
+            if id(one) in self._tensors:
+                raise InterpretationError(
+                    f"{self._what} runs a module of the predictor's own model (it uses "
+                    f"{self._tensors[id(one)][0]!r}), where nothing must be changed or counted, "
+                    "and the scores would be of another function; let the wrapper hold what it "
+                    "wraps in a closure, a functools.partial or an attribute of the module, or "
+                    "take it off while you explain"
+                )
         return func(*args, **kwargs)
-
-    def _refuse(self, name: str) -> None:
-        raise InterpretationError(
-            f"{self._what} runs a module of the predictor's own model (it uses {name!r}), where "
-            "nothing must be changed or counted, and the scores would be of another function; let "
-            "the wrapper hold what it wraps in a closure, a functools.partial or an attribute of "
-            "the module, or take it off while you explain"
-        )

@@ -20,8 +20,8 @@ from allennlp.training.metrics import Metric
 from torch import Tensor, nn
 
 from ..errors import InterpretationError
-from .gradient_paths import GradientPaths
-from .model_checks import RandomPasses
+from ..nested import mapped
+from .model_checks import GradientPaths, RandomPasses
 from .private_copy import private_copy
 from .stray_calls import refuse_stray_calls
 
@@ -61,13 +61,26 @@ class Twin:
         model: Any = copied.model
         self._memo = copied.memo
         model.eval()
+        may_stray = bool(copied.unknown)
         for module in model.modules():
+            kind = type(module)
+            may_stray |= bool(module._forward_hooks or module._forward_pre_hooks)
             if isinstance(module, _EncoderBase):
                 _hold_state(module)
-            elif _full_name(type(module)) in _TANH_GELUS and "forward" not in vars(module):
-                _fuse(module)
-        _mute([value for value in self._memo.values() if isinstance(value, Metric)])
-        refuse_stray_calls(predictor._model, copied)
+            elif f"{kind.__module__}.{kind.__qualname__}" in _TANH_GELUS:
+                if "forward" not in vars(module):
+                    _fuse(module)
+            elif "support_avx512bf16_for_cpu" in vars(module):
+                # On processors with AVX512, bitsandbytes packs a layer's weights for a kernel that
+                # has no backward pass, as soon as the layer runs without gradients.
+                vars(module)["support_avx512bf16_for_cpu"] = False
+        for value in self._memo.values():
+            if isinstance(value, Metric):
+                # Nobody reads these metrics, they take time at every point, and some raise errors:
+                # span measures do for tags that fit no scheme.
+                value.__class__ = type(type(value).__name__, (_Mute, type(value)), {})
+        if may_stray:
+            refuse_stray_calls(predictor._model, copied)
         self.model: Model = model
         self.gradient_paths = GradientPaths(model, predictor._model, checked)
         self.predictor: Predictor = copy.copy(predictor)
@@ -79,8 +92,6 @@ class Twin:
             _return_floats(model)
         if self.device.type == "cuda":
             _let_cudnn_differentiate(model)
-        for module in model.modules():
-            _keep_backward(module)
 
     def counterpart(self, module: nn.Module) -> nn.Module:
         """The twin's copy of a module of the user's model.
@@ -104,10 +115,6 @@ def name_of(model: nn.Module) -> str:
     return type(getattr(model, "transformer", model)).__name__
 
 
-def _full_name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
 def _fuse(gelu: nn.Module) -> None:
     """Replaces an activation's formula, a dozen operations, by one kernel that takes as long as one
     of these, forwards and backwards."""
@@ -126,13 +133,6 @@ class _Mute:
         """Counts nothing."""
 
 
-def _mute(metrics: list[Metric]) -> None:
-    # Nobody reads these metrics, they take time at every point, and some raise errors: span
-    # measures do for tags that fit no scheme.
-    for metric in metrics:
-        metric.__class__ = type(type(metric).__name__, (_Mute, type(metric)), {})
-
-
 def _hold_state(encoder: _EncoderBase) -> None:
     """Makes a stateful encoder start every text from the state of the user's encoder.
 
@@ -148,11 +148,7 @@ def _hold_state(encoder: _EncoderBase) -> None:
         return rows if len(rows) > 1 else rows[0]
 
     encoder._get_initial_states = initial  # type: ignore[method-assign]
-    encoder._update_states = _keep_states  # type: ignore[method-assign]
-
-
-def _keep_states(final_states: Any, restoration_indices: Tensor) -> None:
-    """Replaces the method by which a stateful encoder updates its state."""
+    encoder._update_states = lambda *_: None  # type: ignore[method-assign]
 
 
 def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
@@ -187,25 +183,14 @@ def _let_cudnn_differentiate(model: nn.Module) -> None:
             module.training = True
 
 
-def _keep_backward(module: nn.Module) -> None:
-    # On processors with AVX512, bitsandbytes packs a layer's weights for a kernel that has no
-    # backward pass, as soon as the layer runs without gradients.
-    if "support_avx512bf16_for_cpu" in vars(module):
-        vars(module)["support_avx512bf16_for_cpu"] = False
-
-
 def _return_floats(model: Model) -> None:
     # AllenNLP returns predictions as numpy arrays, and numpy has no bfloat16.
     readable = model.make_output_human_readable
 
+    def widened(value: Tensor) -> Tensor:
+        return value.float() if value.dtype is torch.bfloat16 else value
+
     def make_output_human_readable(output_dict: dict[str, Any]) -> dict[str, Any]:
-        return _widened(readable(_widened(output_dict)))
+        return mapped(readable(mapped(output_dict, widened)), widened)
 
     model.make_output_human_readable = make_output_human_readable  # type: ignore[method-assign]
-
-
-def _widened(outputs: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.float() if getattr(value, "dtype", None) is torch.bfloat16 else value
-        for name, value in outputs.items()
-    }

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
-from ..operations.calls import mapped
+from ..nested import mapped
 from .surrogates import attached
 
 

@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..operations.calls import Call, depends, mapped, tensors_in
+from ..nested import mapped, tensors_in
+from ..operations.calls import Call, depends
 from ..operations.kinds import ELEMENTWISE
 from .rule_map import Rule, RuleMap
 from .surrogates import attach, attach_gate, is_gate

@@ -11,7 +11,8 @@ from allennlp.common.checks import ConfigurationError
 from torch import Tensor
 
 from ..errors import InterpretationError, close_names
-from ..operations.calls import Call, tensors_in
+from ..nested import tensors_in
+from ..operations.calls import Call
 from ..operations.kinds import PRODUCTS
 
 Rule = Callable[..., Any]

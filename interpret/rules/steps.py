@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ..operations.calls import Call, mapped, tensors_in
+from ..nested import mapped, tensors_in
+from ..operations.calls import Call
 from .surrogates import attach
 from .tape import Tape, other_path
 

@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ..operations.calls import Call, mapped
+from ..nested import mapped
+from ..operations.calls import Call
 from .watch import Losses
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..operations.calls import Call, in_place, mapped, tensors_in
+from ..nested import mapped, tensors_in
+from ..operations.calls import Call, in_place
 
 Compute = Callable[[Call], Any]
 Watch = Callable[[Call, Compute], Any]

@@ -19,8 +19,7 @@ from allennlp.data.tokenizers import Token
 from torch import Tensor
 
 from ..errors import InterpretationError
-from ..inputs.texts import TextItem, text_items
-from ..inputs.tokenizers import tokenizer_of
+from ..inputs.texts import TextItem, text_items, tokenizer_of
 from ..model.embedding_layers import EmbeddingLayer
 from ..positions import PADDING, UNASSIGNED
 

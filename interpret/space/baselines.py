@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .. import checks
 from ..errors import InterpretationError
-from ..inputs.tokenizers import tokenizer_of
+from ..inputs.texts import tokenizer_of
 from ..registry import construct
 from .embedding_space import EmbeddingSpace
 from .recording import EmbeddingCall

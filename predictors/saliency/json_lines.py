@@ -18,7 +18,7 @@ from allennlp.data import Instance
 from torch import Tensor
 
 from allennlp_saliency.interpret.explanation import JsonDict
-from allennlp_saliency.interpret.interpreter.input_keys import misses, place_of
+from allennlp_saliency.interpret.interpreter.reading import misses, place_of
 from allennlp_saliency.interpret.space.packing import let_go, out_of_memory
 
 # Valid in JSON, but some readers end a line at them, and a terminal acts upon C1 controls.

@@ -22,7 +22,7 @@ import allennlp_saliency.interpret  # noqa: F401  registers the interpreters und
 from allennlp_saliency.interpret import checks
 from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explanation import JsonDict
-from allennlp_saliency.interpret.interpreter.input_keys import InputKeys
+from allennlp_saliency.interpret.interpreter.reading import InputKeys
 from allennlp_saliency.interpret.space.packing import let_go
 
 from .factory import interpreter_of, unknown, wrapped

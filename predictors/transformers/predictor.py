@@ -16,7 +16,7 @@ from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import nn
 
-from allennlp_saliency.interpret.model.holders import within
+from allennlp_saliency.interpret.model.private_copy import uncompiled
 from allennlp_saliency.interpret.model.twin import Twin
 
 from .generation.generation import TokenModel
@@ -111,7 +111,7 @@ class TransformersPredictor(Predictor):
                 `no_answer` is given for another task.
         """
         if isinstance(model, nn.Module):
-            model = within(model)
+            model = uncompiled(model)
         task = find_task(model, task)
         own = {} if no_answer is None else {"no_answer": no_answer}
         if own and task != "question-answering":

@@ -31,7 +31,7 @@ class AttentionXGradient(ByLayerAndHead):
 
     default_query: ClassVar[str | None] = "sum"
     # What weights do differs from target to target.
-    shares_prefixes: ClassVar[bool] = False
+    shares_prefixes = False
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import PrefixTargets
-from allennlp_saliency.interpret.model.learned_positions import position_tables
+from allennlp_saliency.interpret.model.embedding_layers import position_tables
 
 from ..generation.generation import GeneratingModel, log_probs_of, request_of
 from ..generation.predictor import GeneratingPredictor, GeneratingReader

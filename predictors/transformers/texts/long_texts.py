@@ -17,7 +17,7 @@ from torch import Tensor
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Window, Windows
 from allennlp_saliency.interpret.interpreter.windows import describe_windows
-from allennlp_saliency.interpret.model.learned_positions import most_positions
+from allennlp_saliency.interpret.model.embedding_layers import most_positions
 
 from .overlong import LongText, Spans, truncated, window_spans
 from .reader import Overlong

@@ -8,7 +8,7 @@ from typing import Any
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.explanation import Span
-from allennlp_saliency.interpret.inputs.tokenizers import tokenizer_of
+from allennlp_saliency.interpret.inputs.texts import tokenizer_of
 
 from .reader import SourceTextField
 

@@ -15,7 +15,7 @@ from allennlp_saliency.interpret import (
     InterpretationError,
     SaliencyInterpreter,
 )
-from allennlp_saliency.interpret.model.gradient_paths import GradientPaths
+from allennlp_saliency.interpret.model.model_checks import GradientPaths
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.zoo.task_models import KINDS, model, tokenizer
 

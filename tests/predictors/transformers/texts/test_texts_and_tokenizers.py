@@ -84,10 +84,11 @@ class TestSharedBatches:
         made = predictor(name, task)
         twins: list[int] = []
         interpreter: Any = SaliencyInterpreter.by_name("input-x-gradient")(made, token_budget=10000)
-        explain_group = interpreter._explain_group
-        interpreter._explain_group = lambda session, jobs: (
+        sharing = interpreter._sharing
+        explain_jobs = sharing.explain
+        sharing.explain = lambda jobs, explain: (
             twins.append(len({str(job.instance.get_padding_lengths()) for job in jobs}))
-            or explain_group(session, jobs)
+            or explain_jobs(jobs, explain)
         )
         together = interpreter.interpret_batch_json(given)
         # Texts of different lengths were in one batch.

@@ -1,0 +1,273 @@
+"""One call of an interpreter: inputs are labelled, packed into batches and explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from allennlp.common.util import JsonDict
+from allennlp.data import Instance
+from allennlp.predictors import Predictor
+from tqdm import tqdm
+
+from ..contracts import Expected, ReadsWindows, Windows
+from ..errors import InterpretationError
+from ..explanation import Explanation
+from ..inputs.texts import text_items
+from ..model.embedding_layers import find_embedding_layers
+from ..model.prediction_cache import PredictionCache
+from ..model.twin import Twin, name_of
+from ..reduction import Aggregation
+from ..registry import describe
+from ..space.embedding_space import EmbeddingSpace, RowLossError
+from ..space.packing import TokenBudget
+from ..space.prefix.prefix_targets import group_by_text
+from ..space.session import Session
+from ..target.prediction_check import Mismatch
+from ..target.row_loss import RowLoss
+from ..target.targets import Target
+from .assembly import Attribution, assemble
+from .batch_sharing import BatchSharing, Job
+from .labelling import Labelled, LabelledInstance
+from .predictor_labels import labels_of
+from .to_words import texts_of, to_words
+from .windows import merge_windows
+
+
+@dataclass(frozen=True)
+class Interpretation:
+    """What came of one input.
+
+    Attributes:
+        prediction: What the predictor's `predict_json` returns for it, None if not asked for.
+        explanations: One per labelled instance; empty if the model predicted nothing that can
+            be explained (a tagger that found no entity).
+        error: Why there are no explanations, None if all went well.
+    """
+
+    prediction: JsonDict | None = None
+    explanations: list[Explanation] = field(default_factory=list)
+    error: Exception | None = None
+
+
+class Method(Protocol):
+    """What a run asks of an interpreter; its base class has the documentation."""
+
+    predictor: Predictor
+    target: Target
+    aggregation: Aggregation
+    token_budget: int | None
+    granularity: str
+    shares_prefixes: bool
+
+    @property
+    def mixes_lengths(self) -> bool: ...
+
+    @property
+    def n_evaluations(self) -> int: ...
+
+    def space(
+        self, session: Session, instances: Sequence[Instance], row_loss: RowLoss
+    ) -> EmbeddingSpace: ...
+
+    def attribute(self, space: EmbeddingSpace) -> Attribution: ...
+
+    def config(self) -> JsonDict: ...
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A labelled instance, the instances that are explained in its place, and what the model must
+    return for each of these."""
+
+    owner: int
+    instance: Instance
+    windows: Windows | None
+    parts: list[Instance]
+    expected: Expected | None
+
+
+class Run:
+    """One call of an interpreter.
+
+    Args:
+        method: The interpreter.
+        sharing: What is known about batches of its model; it is extended.
+        checked: The models that earlier runs have checked; see `GradientPaths`.
+        inputs: How many inputs there are.
+
+    Raises:
+        InterpretationError: If the model cannot be copied.
+    """
+
+    # Gradients, also where the caller has switched them off (`no_grad`, `inference_mode`).
+    @torch.inference_mode(False)
+    def __init__(
+        self, method: Method, sharing: BatchSharing, checked: set[int], inputs: int
+    ) -> None:
+        self._method = method
+        self._sharing = sharing
+        self._twin = twin = Twin(method.predictor, checked)
+        self._labels = labels_of(twin.predictor)
+        if self._labels is not None:
+            self._labels.attach(twin.model)
+        tokens = method.token_budget or TokenBudget.default(twin.device).tokens
+        budget = TokenBudget(tokens, sharing.single)
+        # The prediction's graph saves a pass for a single input whose gradient is taken at the
+        # input itself. For several inputs it is faster to run all in one batch again.
+        once = inputs == 1 and method.n_evaluations == 1
+        cache = None
+        # The same error is reported for every input, once it is labelled.
+        with suppress(InterpretationError):
+            layers = find_embedding_layers(twin)
+            cache = PredictionCache(layers, graphs=tokens if once else 0)
+        self._session = Session(twin, method.target, budget, cache)
+
+    @torch.inference_mode(False)
+    def interpretations(
+        self,
+        label: Callable[..., list[Labelled]],
+        inputs: Sequence[Any],
+        predict: bool,
+        progress: bool | None,
+    ) -> list[Interpretation]:
+        """Explains inputs, each with its own success or failure.
+
+        Args:
+            label: `label_json` or `label_instances`.
+            inputs: What it takes.
+            predict: Whether the predictions are wanted too.
+            progress: Whether to show a progress bar; None shows it on a terminal if it takes long.
+        """
+        twin, cache = self._twin, self._session.cache
+        with ExitStack() as watching:
+            if cache is not None:
+                if cache.keeps_graphs:
+                    watching.enter_context(twin.gradient_paths.watching())
+                watching.enter_context(twin.random_passes.watching())
+                watching.enter_context(cache.listening())
+            labelled = label(twin.predictor, inputs, predict, self._labels)
+        errors: dict[int, Exception] = {}
+        prepared: list[_Prepared] = []
+        for owner, one in enumerate(labelled):
+            try:
+                if one.error is not None:
+                    raise one.error
+                prepared += self._prepared(owner, one.instances)
+            except Exception as error:
+                errors[owner] = error
+        done = iter(self._explained(prepared, progress))
+        explanations: dict[int, list[Explanation]] = {}
+        for whole in prepared:
+            results = [next(done) for _ in whole.parts]
+            try:
+                explanation = self._merged(whole, results, labelled[whole.owner].details)
+                explanations.setdefault(whole.owner, []).append(explanation)
+            except Exception as error:
+                errors.setdefault(whole.owner, error)
+        return [
+            Interpretation(one.prediction, [], errors[owner])
+            if owner in errors
+            else Interpretation(one.prediction, explanations.get(owner, []))
+            for owner, one in enumerate(labelled)
+        ]
+
+    def _prepared(self, owner: int, labelled: Sequence[LabelledInstance]) -> list[_Prepared]:
+        prepared, model = [], self._twin.model
+        instances = self._method.target.instances
+        pairs = [(one, own) for one in labelled for own in instances(one.instance, model)]
+        for found, instance in pairs:
+            windows = model.windows_of(instance) if isinstance(model, ReadsWindows) else None
+            parts = [instance] if windows is None else [one.instance for one in windows.windows]
+            for part in parts:
+                part.index_fields(model.vocab)
+            expected = None
+            if windows is None and found.outputs:
+                expected = found.labels.expected(model, instance, found.outputs)
+            prepared.append(_Prepared(owner, instance, windows, parts, expected))
+        return prepared
+
+    def _explained(
+        self, prepared: Sequence[_Prepared], progress: bool | None
+    ) -> list[Explanation | Exception]:
+        """Explains all instances, batch by batch."""
+        method, budget = self._method, self._session.budget
+        pairs = [(instance, whole.expected) for whole in prepared for instance in whole.parts]
+        instances = [instance for instance, _ in pairs]
+        # The instances that share a row, and the rows that share a batch.
+        rows = [[number] for number in range(len(instances))]
+        if method.mixes_lengths and method.shares_prefixes:
+            rows = group_by_text(self._twin.model, instances)
+        lengths = [max(_length(instances[number]) for number in row) for row in rows]
+        shapes = None
+        if not method.mixes_lengths:
+            shapes = [str(instance.get_padding_lengths()) for instance in instances]
+        results: dict[int, Explanation | Exception] = {}
+        hidden = None if progress is None else not progress
+        total = len(instances)
+        with tqdm(total=total, unit="instance", delay=2, disable=hidden, leave=False) as bar:
+            for batch in budget.groups(lengths, method.n_evaluations, shapes):
+                numbers = [number for row in batch for number in rows[row]]
+                jobs = [Job(*pairs[number], lengths[row]) for row in batch for number in rows[row]]
+                explained = self._sharing.explain(jobs, self._explain)
+                results.update(zip(numbers, explained, strict=True))
+                bar.update(len(numbers))
+        self._sharing.single |= budget.single
+        return [results[number] for number in range(len(instances))]
+
+    def _explain(self, jobs: Sequence[Job]) -> list[Explanation]:
+        """Explains instances in one batch."""
+        make = partial(self._method.space, self._session, [job.instance for job in jobs])
+        space = make(RowLoss())
+        space.check_predicted([job.expected for job in jobs])
+        space.check_alone(self._sharing.check_alone(jobs))
+        if not space.loss_reduction_unknown:
+            with suppress(RowLossError):
+                return self._explanations(space)
+        # This raises an error where the instances cannot share a batch; then each is run alone.
+        return self._explanations(make(RowLoss(space.loss_reduction())))
+
+    def _explanations(self, space: EmbeddingSpace) -> list[Explanation]:
+        method = self._method
+        attribution = method.attribute(space)
+        space.verify_row_losses()
+        target = describe(method.target, Target, frozenset({"label"}))
+        return assemble(space, attribution, method.config(), target, method.aggregation)
+
+    def _merged(
+        self, whole: _Prepared, results: Sequence[Explanation | Exception], details: JsonDict
+    ) -> Explanation:
+        """The explanation of a complete instance.
+
+        Raises:
+            Exception: The first error among the results.
+        """
+        found = []
+        for one in results:
+            if isinstance(one, Mismatch):
+                raise one.error(name_of(self._twin.model)) from one
+            if isinstance(one, Exception):
+                raise one
+            found.append(one)
+        explanation = found[0]
+        if whole.windows is not None:
+            explanation = merge_windows(whole.instance, whole.windows, found)
+        if details:
+            explanation = replace(explanation, details={**details, **explanation.details})
+        if self._method.granularity == "token":
+            return explanation
+        return to_words(explanation, texts_of(whole.instance))
+
+
+def _length(instance: Instance) -> int:
+    """Padded positions that an instance's text fields take."""
+    counts = [
+        [n for key, n in lengths.items() if not key.endswith("num_token_characters")]
+        for name, lengths in instance.get_padding_lengths().items()
+        if text_items(instance.fields[name])
+    ]
+    return sum(max(own, default=0) for own in counts)
