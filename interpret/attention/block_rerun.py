@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from ..errors import InterpretationError
 from ..model.hooks import disable_fastpath
+from ..nested import mapped
 from ..space.embedding_space import EmbeddingSpace
 from .attention_mode import AttentionMode
 from .call_stack import Frame, first_tensor
@@ -115,7 +117,7 @@ class Rerun:
 
         args, kwargs = self._block.args, self._block.kwargs
         if sequences is not None:
-            args, kwargs = self._copies((args, kwargs), sequences)
+            args, kwargs = mapped((args, kwargs), partial(self._copied, sequences))
         with torch.no_grad(), disable_fastpath(self._block.module), AttentionMode(zero):
             states = first_tensor(self._block.module(*_cacheless(args), **_cacheless(kwargs)))
             states = None if states is None else self._closed(states)
@@ -126,18 +128,12 @@ class Rerun:
             )
         return states
 
-    def _copies(self, value: Any, sequences: Tensor) -> Any:
-        if isinstance(value, Tensor):
-            # What is the same for all is left as it is.
-            alone = self._count == 1 and not (value.dim() == 3 and value.is_floating_point())
-            if alone or not value.dim() or len(value) != self._count:
-                return value.detach()
-            return value.detach().index_select(0, sequences.to(value.device))
-        if isinstance(value, dict):
-            return {key: self._copies(item, sequences) for key, item in value.items()}
-        if type(value) in (list, tuple):
-            return type(value)(self._copies(item, sequences) for item in value)
-        return value
+    def _copied(self, sequences: Tensor, value: Tensor) -> Tensor:
+        # What is the same for all is left as it is.
+        alone = self._count == 1 and not (value.dim() == 3 and value.is_floating_point())
+        if alone or not value.dim() or len(value) != self._count:
+            return value.detach()
+        return value.detach().index_select(0, sequences.to(value.device))
 
 
 def _cacheless(given: Any) -> Any:

@@ -7,7 +7,7 @@ number itself does not show that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 
 from ..errors import InterpretationError
+from ..nested import mapped, tensors_in
 
 _STEP = 1e-3
 _CHANGE = 1e-5
@@ -112,7 +113,7 @@ class GradientPaths:
             made = list(_floating(output))
             prefix = f"{name}." if name else ""
             inside = [one for one in self._without_graph if one.startswith(prefix)]
-            if inside and not made and next(_tensors(output), None) is not None:
+            if inside and not made and next(tensors_in(output), None) is not None:
                 # Integer outputs (an index of keys, say) have no derivative anyway.
                 for one in inside:
                     del self._without_graph[one]
@@ -149,21 +150,18 @@ class GradientPaths:
         computed from their shapes or types (positions, masks) needs no gradient."""
         generator = torch.Generator().manual_seed(0)
 
-        def moved(value: Any) -> Any:
-            if isinstance(value, Tensor) and value.requires_grad and value.is_floating_point():
-                noise = torch.randn(value.shape, generator=generator).to(value)
-                return value.detach() + _STEP * value.detach().std(correction=0) * noise
-            if type(value) in (list, tuple):
-                return type(value)(map(moved, value))
-            return value
+        def moved(value: Tensor) -> Tensor:
+            if not (value.requires_grad and value.is_floating_point()):
+                return value
+            noise = torch.randn(value.shape, generator=generator).to(value)
+            return value.detach() + _STEP * value.detach().std(correction=0) * noise
 
         self._trying = True
         try:
             # This trial run must be invisible to rules for operations and to recorders.
             with torch.no_grad(), torch._C.DisableTorchFunction(), _without_hooks(module):
-                again = module(
-                    *map(moved, args), **{key: moved(one) for key, one in kwargs.items()}
-                )
+                moved_args, moved_kwargs = mapped((args, kwargs), moved)
+                again = module(*moved_args, **moved_kwargs)
         except Exception:
             # A module that fails on a second run cannot be checked.
             return False
@@ -223,18 +221,7 @@ def _nodes(tensors: Iterable[Tensor]) -> tuple[Node, ...]:
 
 def _floating(value: Any) -> Iterator[Tensor]:
     """The floating tensors in a module's arguments or outputs."""
-    return (one for one in _tensors(value) if one.is_floating_point())
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _tensors(one)
-    elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from _tensors(one)
+    return (one for one in tensors_in(value) if one.is_floating_point())
 
 
 def _differs(one: Tensor, other: Tensor) -> bool:

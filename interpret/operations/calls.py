@@ -4,7 +4,7 @@ not."""
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+from ..nested import tensors_in
 
 _SYNONYMS = {
     "__add__": "add",
@@ -143,38 +145,9 @@ class Call:
         return self.function(*args, **self.kwargs)
 
 
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """All tensors among arguments or results."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from tensors_in(item)
-    elif isinstance(value, dict):
-        yield from tensors_in(list(value.values()))
-
-
-def mapped(value: Any, function: Callable[[Tensor], Any]) -> Any:
-    """Arguments or results with a function of each tensor in its place."""
-    if isinstance(value, Tensor):
-        return function(value)
-    if isinstance(value, dict):
-        return {name: mapped(item, function) for name, item in value.items()}
-    if not isinstance(value, (list, tuple)):
-        return value
-    items = [mapped(item, function) for item in value]
-    if all(new is old for new, old in zip(items, value, strict=True)):
-        return value
-    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-
-
 def depends(value: Any) -> bool:
     """Whether a value is, or holds, a tensor that depends on the embeddings."""
-    if isinstance(value, Tensor):
-        return value.requires_grad
-    if isinstance(value, (list, tuple)):
-        return any(depends(item) for item in value)
-    return isinstance(value, dict) and any(depends(item) for item in value.values())
+    return any(one.requires_grad for one in tensors_in(value))
 
 
 def pure(function: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
-from ..operations.calls import attach_function, mapped
+from ..nested import mapped
+from ..operations.calls import attach_function
 from .gates import made_by_gate
 
 

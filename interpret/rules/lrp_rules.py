@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..operations.calls import Call, attach, depends, mapped, tensors_in
+from ..nested import mapped, tensors_in
+from ..operations.calls import Call, attach, depends
 from .absorbed import Absorbed
 from .deeplift.rules import ELEMENTWISE
 from .gates import attach_gate, is_gate

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from ..nested import tensors_in
 from ..operations.calls import (
     Call,
     CallMode,
@@ -17,7 +18,6 @@ from ..operations.calls import (
     not_in_place,
     operation,
     pure,
-    tensors_in,
 )
 from ..operations.decompositions import DECOMPOSITIONS, special
 from ..operations.kinds import FRESH, PRODUCTS, READS, SHAPED_LIKE, STRUCTURAL, VIEWS

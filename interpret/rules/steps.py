@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ..operations.calls import attach, mapped, tensors_in
+from ..nested import mapped, tensors_in
+from ..operations.calls import attach
 from .tape import Tape, other_path
 
 _IN_ORDER = frozenset(

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..operations.calls import mapped, tensors_in
+from ..nested import mapped, tensors_in
 
 Compute = Callable[[Any, Any], Any]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..contracts import JoinedTexts
 from ..errors import InterpretationError
 from ..inputs.joined_texts import TracedCall, trace
 from ..model.embedding_layers import EmbeddingLayer
+from ..nested import tensors_in
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Recording:
             self._check_inner()
         else:
             for number, inputs in enumerate(self._embedded):
-                field = self._field(tuple(_tensors(inputs)))
+                field = self._field(tuple(tensors_in(inputs)))
                 self.calls[number] = replace(self.calls[number], names=(field,))
                 self.origins[number] = inputs if isinstance(inputs, dict) else None
 
@@ -127,9 +128,9 @@ class Recording:
     def _check_inner(self) -> None:
         """Refuses an inner layer that sees several text fields as one sequence: its positions are
         no field's."""
-        fields = {self._field(tuple(_tensors(inputs))) for inputs in self._embedded}
+        fields = {self._field(tuple(tensors_in(inputs))) for inputs in self._embedded}
         for call in self.calls:
-            own = _tensors(self._collated[call.names[0]])
+            own = tensors_in(self._collated[call.names[0]])
             widths = {size for tensor in own for size in tensor.shape[1:]}
             positions = call.shape[0 if call.transposed else 1]
             # Several rows of an instance are sequences of its own, a choice with its prompt each.
@@ -226,7 +227,7 @@ class Recording:
         if ids is None or ids.dim() != 2:
             return False
         given = [
-            own for own in _tensors(self._collated) if own.dim() > 1 and own.dtype == ids.dtype
+            own for own in tensors_in(self._collated) if own.dim() > 1 and own.dtype == ids.dtype
         ]
         given = [own.flatten(0, -2) for own in given]
         if any(own.shape == ids.shape and torch.equal(own, ids) for own in given):
@@ -238,11 +239,11 @@ class Recording:
         texts = {
             name: tensors for name, tensors in self._collated.items() if isinstance(tensors, dict)
         }
-        given = [*_tensors(args), *_tensors(self._inputs)]
+        given = [*tensors_in(args), *tensors_in(self._inputs)]
         for same in (id, _memory):
             marks = set(map(same, given)) - {None}
             for name, tensors in texts.items():
-                if not marks.isdisjoint(map(same, _tensors(tensors))):
+                if not marks.isdisjoint(map(same, tensors_in(tensors))):
                     return name
         if len(texts) == 1:
             return next(iter(texts))
@@ -303,14 +304,3 @@ def _holds(ids: Tensor, own: Tensor) -> bool:
     if ids.numel() % max(len(own), 1) or ids.numel() < own.numel():
         return False
     return torch.equal(ids.reshape(len(own), -1)[:, : own.shape[1]], own)
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tensors(item)

@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "allennlp_saliency"
 FOLDERS = ("compat", "interpret", "predictors", "views", "commands")
 
-_GROUND = {"errors", "explanation", "reduction", "registry", "contracts", "positions", "checks"}
+_GROUND = {"errors", "explanation", "reduction", "registry", "contracts", "checks"}
+_GROUND |= {"positions", "nested"}
 _MIDDLE = _GROUND | {"inputs", "operations", "model", "target", "space"}
 
 MAY_IMPORT: dict[str, set[str]] = {
