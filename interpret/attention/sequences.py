@@ -17,7 +17,6 @@ from torch import Tensor
 
 from ..errors import InterpretationError
 from ..space.layout import Layout
-from ..space.recording import EmbeddingCall
 from .recorder import AttentionCall
 
 # Digits are small, so that they come back from half precision.
@@ -102,7 +101,6 @@ def sequences_of(
     call: AttentionCall,
     number: int,
     layout: Layout,
-    embedded: Sequence[EmbeddingCall],
     leaves: Sequence[Tensor],
     row_instances: Tensor,
 ) -> Sequences:
@@ -112,8 +110,7 @@ def sequences_of(
         call: The first attention of the run to itself.
         number: Which of the model's runs it is.
         layout: The positions of the instances' embeddings.
-        embedded: The calls of the embedding layers.
-        leaves: What these returned, as the graph begins there.
+        leaves: What the embedding layers returned, as the graph begins there.
         row_instances: The instance that each row of the pass held, `(rows,)`.
 
     Raises:
@@ -121,7 +118,7 @@ def sequences_of(
             and nothing else tells whose they are.
     """
     width, count = layout.tokens.shape[1], len(row_instances)
-    numbers = _numbers(call.given, layout, embedded, leaves, count)
+    numbers = _numbers(call.given, layout, leaves, count)
     if numbers is not None:
         sequences = len(call.made)
         for ids in (numbers, numbers.T) if not call.transposed else (numbers.T,):
@@ -133,13 +130,12 @@ def sequences_of(
                 return Sequences(
                     layout, row_instances[rows_of], torch.where(ids >= 0, ids % width, -1)
                 )
-    return _by_shape(call, number, layout, embedded, row_instances)
+    return _by_shape(call, number, layout, row_instances)
 
 
 def _numbers(
     given: Tensor,
     layout: Layout,
-    embedded: Sequence[EmbeddingCall],
     leaves: Sequence[Tensor],
     count: int,
 ) -> Tensor | None:
@@ -151,10 +147,10 @@ def _numbers(
     ids = torch.arange(count * width).view(count, width)
     generator = torch.Generator().manual_seed(0)
     codes = []
-    for place, (call, leaf) in enumerate(zip(embedded, leaves, strict=True)):
+    for place, (call, leaf) in enumerate(zip(layout.calls, leaves, strict=True)):
         direction = torch.randn(leaf.shape[-1], generator=generator)
         own = ids[:, layout.positions_of(place)].unsqueeze(-1).expand(-1, -1, leaf.shape[-1])
-        own = call.from_rows(own, len(layout.tokens))
+        own = call.from_rows(own)
         codes.append((own.to(leaf.device), direction.to(leaf)))
     with torch.enable_grad():
         # The derivative of a derivative is one forwards, of what is linear in the first.
@@ -201,18 +197,17 @@ def _by_shape(
     call: AttentionCall,
     number: int,
     layout: Layout,
-    embedded: Sequence[EmbeddingCall],
     row_instances: Tensor,
 ) -> Sequences:
     """Position for position, where states and embeddings have the same places."""
     given = call.given.transpose(0, 1) if call.transposed else call.given
     alike = []
-    for place, one in enumerate(embedded):
+    for place, one in enumerate(layout.calls):
         batch, positions = one.shape[1::-1] if one.transposed else one.shape[:2]
         per_row = batch // len(layout.tokens)
         if (per_row * len(row_instances), positions) == tuple(given.shape[:2]):
             alike.append(place)
-    if len(alike) > 1 and len(alike) == len(embedded):
+    if len(alike) > 1 and len(alike) == len(layout.calls):
         alike = alike[number : number + 1]
     if len(alike) != 1:
         raise InterpretationError(

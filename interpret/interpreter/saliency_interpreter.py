@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -27,13 +27,13 @@ from ..model.prediction_cache import PredictionCache
 from ..model.twin import Twin, name_of
 from ..reduction import Aggregation, Normalization
 from ..registry import construct, describe
-from ..space.embedding_space import EmbeddingSpace, RowLossError
+from ..space.embedding_space import EmbeddingSpace
 from ..space.packing import TokenBudget, let_go
 from ..space.prefix.prefix_space import space_of
 from ..space.prefix.prefix_targets import group_by_text
 from ..space.session import Session
 from ..target.prediction_check import Mismatch, expected_outputs
-from ..target.row_loss import RowLoss
+from ..target.row_loss import RowLoss, RowLossError
 from ..target.targets import Target
 from .assembly import Attribution, assemble
 from .batch_sharing import BatchSharing, Job
@@ -240,16 +240,15 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
 
     def _session(self, twin: Twin, inputs: int) -> Session:
         budget = self._token_budget(twin)
-        # The prediction's graph saves a pass for a single input whose gradient is taken at the
-        # input itself. For several inputs it is faster to run all in one batch again.
-        once = inputs == 1 and self.n_evaluations == 1
-        try:
-            found = find_embedding_layers(twin)
-        except InterpretationError:
-            # The same error is reported for every input, once it is labelled.
+        if inputs > 1:
+            # It is faster to run all of them again in one batch.
             return Session(twin, self.target, budget)
-        cache = PredictionCache(found, graphs=budget.tokens if once else 0)
-        return Session(twin, self.target, budget, cache)
+        try:
+            layers = find_embedding_layers(twin)
+        except InterpretationError:
+            # The same error is reported once the input is labelled.
+            return Session(twin, self.target, budget)
+        return Session(twin, self.target, budget, PredictionCache(layers, budget.tokens))
 
     def _interpret(
         self, session: Session, labelled: Sequence[Labelled], progress: bool | None
@@ -443,7 +442,7 @@ def _cached(session: Session) -> Iterator[None]:
     if cache is None:
         yield
         return
-    watching = twin.gradient_paths.watching() if cache.keeps_graphs else nullcontext()
+    watching = twin.gradient_paths.watching(ends=False)
     with watching, twin.random_passes.watching(), cache.listening():
         yield
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,8 +12,8 @@ from allennlp.data import Instance
 from torch import Tensor, nn
 
 from ..errors import InterpretationError
-from ..model.embedding_layers import find_inner_layer, inner_layer_name
-from ..model.hooks import patched_forward
+from ..model.embedding_layers import EmbeddingLayer, find_inner_layer, inner_layer_name
+from ..model.hooks import hooked, patched_forward
 from ..target.row_loss import RowLoss
 from .embedding_space import EmbeddingSpace, Made, Points
 from .session import Session
@@ -59,6 +60,38 @@ class LayerSpace(EmbeddingSpace):
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
         self._try_out()
         return super().values_and_gradients(points, rows, made)
+
+    def at_input_embeddings(self) -> EmbeddingSpace:
+        return self._at_input_embeddings
+
+    @cached_property
+    def _at_input_embeddings(self) -> EmbeddingSpace:
+        return EmbeddingSpace(self.session, self.instances, self._row_loss)
+
+    def states_at(self, embeddings: Tensor) -> Tensor:
+        """The points of this space that belong to other input embeddings.
+
+        Args:
+            embeddings: A point per instance among those of `at_input_embeddings()`.
+
+        Returns:
+            What the layer returns for them, `(instances, size)`.
+        """
+        calls = self.layout.calls
+        states: list[Tensor] = []
+
+        def collect(layer: EmbeddingLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
+            states.append(output.detach().clone())
+            if len(states) == len(calls):
+                raise _StopForward
+            return output
+
+        first, layers = self._at_input_embeddings, [call.layer for call in calls]
+        # The rest of the forward pass is not needed.
+        with torch.no_grad(), suppress(_StopForward):
+            first._run(self._own_rows, embeddings, lambda: hooked(layers, collect))
+        parts = [call.to_rows(state) for call, state in zip(calls, states, strict=True)]
+        return self.layout.join(parts).to(self.embeddings.dtype)
 
     def _check_differentiable(self, values: Tensor) -> None:
         self._twin.gradient_paths.check()
@@ -107,6 +140,10 @@ class LayerSpace(EmbeddingSpace):
                 for block in self._below:
                     left_out.enter_context(patched_forward(block, self._replacement))
             return super()._run(rows, points, listening)
+
+
+class _StopForward(Exception):
+    """Ends a forward pass whose remaining layers are not needed."""
 
 
 def blocks_below(model: nn.Module, name: str) -> list[nn.Module]:

@@ -95,7 +95,7 @@ class DiscretizedIntegratedGradients(BaselineMethod):
         for number, (x, start) in enumerate(
             zip(layout.split(space.embeddings), layout.split(baseline), strict=True)
         ):
-            matrix = space.embedding_matrix(number)
+            matrix = space.layout.calls[number].word_vectors()
             if id(matrix) not in graphs:
                 graphs[id(matrix)] = self._graphs(matrix)
             path = monotonic_paths(

@@ -104,7 +104,7 @@ class SequentialIntegratedGradients(BaselineMethod):
     def _moved(self, space: EmbeddingSpace, baseline: Tensor) -> Tensor:
         """The positions that each path moves, `(instances, units, positions)`."""
         changed = space.layout.position_sums((space.embeddings != baseline).to(baseline)) != 0
-        return space.units * changed.cpu()[:, None]
+        return space.layout.units * changed.cpu()[:, None]
 
     def _exact(
         self, space: EmbeddingSpace, baseline: Tensor, moved: Tensor, rows: Tensor, units: Tensor
