@@ -29,8 +29,7 @@ from ..reduction import Aggregation, Normalization
 from ..registry import construct, describe
 from ..space.embedding_space import EmbeddingSpace
 from ..space.packing import TokenBudget, let_go
-from ..space.prefix.prefix_space import space_of
-from ..space.prefix.prefix_targets import group_by_text
+from ..space.prefix.prefix_space import group_by_text, space_of
 from ..space.session import Session
 from ..target.prediction_check import Mismatch, expected_outputs
 from ..target.row_loss import RowLoss, RowLossError

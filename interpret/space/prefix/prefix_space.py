@@ -6,13 +6,14 @@ text share one forward pass at each point of their paths.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import torch
 from allennlp.data import Instance
+from allennlp.models import Model
 from allennlp.nn.util import get_text_field_mask
 from torch import Tensor
 
@@ -28,8 +29,7 @@ from ..packing import Chunk
 from ..recording import RecordedCall, record
 from ..replacement import run_at
 from ..session import Session
-from .batched_backward import batched_backward
-from .prefix_targets import gradients_of_targets, group_by_text, group_prefixes
+from .prefix_targets import batched_backward, gradients_of_targets, group_prefixes
 
 # A gradient takes a hundredth of the memory that the graph of its row does, or less.
 _GRADIENTS_PER_ROW = 32
@@ -39,6 +39,15 @@ _SAME = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
 def _tokens(instance: Instance) -> int:
     fields = instance.fields.values()
     return sum(len(item.text.tokens) for field in fields for item in text_items(field))
+
+
+def group_by_text(model: Model, instances: Sequence[Instance]) -> list[list[int]]:
+    """Groups the numbers of instances by text; an instance that belongs to no text is alone."""
+    together: dict[Hashable, list[int]] = {}
+    for number, instance in enumerate(instances):
+        text = model.whole_text(instance) if isinstance(model, SupportsPrefixes) else None
+        together.setdefault(("alone", number) if text is None else text, []).append(number)
+    return list(together.values())
 
 
 class NotCausalError(Exception):
