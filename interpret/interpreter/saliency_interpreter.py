@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -239,15 +239,14 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
 
     def _session(self, twin: Twin, inputs: int) -> Session:
         budget = self._token_budget(twin)
-        if inputs > 1:
-            # It is faster to run all of them again in one batch.
-            return Session(twin, self.target, budget)
-        try:
-            layers = find_embedding_layers(twin)
-        except InterpretationError:
-            # The same error is reported once the input is labelled.
-            return Session(twin, self.target, budget)
-        return Session(twin, self.target, budget, PredictionCache(layers, budget.tokens))
+        cache = None
+        if inputs == 1:  # It is faster to run several again in one batch.
+            # An error is raised again once the input is labelled.
+            with suppress(InterpretationError):
+                layers = find_embedding_layers(twin)
+                if layers.backbone is not None:
+                    cache = PredictionCache(layers, layers.backbone, budget.tokens)
+        return Session(twin, self.target, budget, cache)
 
     def _interpret(
         self, session: Session, labelled: Sequence[Labelled], progress: bool | None

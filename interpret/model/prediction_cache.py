@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map_only
 
 from .embedding_layers import EmbeddingLayer, EmbeddingLayers
@@ -37,16 +37,6 @@ class _CachedCall:
     outputs: Any
 
 
-class Recorder(Protocol):
-    """The object that records the layers' calls that are served from the cache."""
-
-    def embedder(self, inputs: Any) -> None:
-        """Takes the argument of a module that embeds texts."""
-
-    def note(self, layer: EmbeddingLayer, args: tuple[Any, ...], leaf: Any) -> None:
-        """Takes a layer, its arguments and the leaf that replaces its output."""
-
-
 class PredictionCache:
     """The calls of a twin's backbone while it predicted an input.
 
@@ -54,15 +44,18 @@ class PredictionCache:
     A graph takes one backward pass, so a call is served once.
 
     Args:
-        layers: The backbone and the layers in it that are attributed to.
+        layers: The layers that are attributed to.
+        backbone: The module that they are in.
         positions: The number of positions whose calls are kept; the first ones are.
 
     Attributes:
         layers: The argument.
+        backbone: The argument.
     """
 
-    def __init__(self, layers: EmbeddingLayers, positions: int) -> None:
+    def __init__(self, layers: EmbeddingLayers, backbone: nn.Module, positions: int) -> None:
         self.layers = layers
+        self.backbone = backbone
         self._left = positions
         self._known: dict[Hashable, list[_CachedCall]] = {}
 
@@ -94,46 +87,47 @@ class PredictionCache:
             except TypeError:
                 # The output type cannot be rebuilt from its parts.
                 return outputs
-            if layers and all(_is_single(leaf) for _, _, leaf in layers):
+            # Vectors of one input, with a graph: no folded segments, no choices.
+            single = (
+                isinstance(leaf, Tensor)
+                and leaf.requires_grad
+                and leaf.dim() > 2
+                and 1 in leaf.shape[:2]
+                for _, _, leaf in layers
+            )
+            if layers and all(single):
                 self._known.setdefault(key, []).append(_CachedCall(layers, outputs))
             return copied
 
-        if self.layers.backbone is None:
-            yield
-            return
-        with patched_forward(self.layers.backbone, forward):
+        with patched_forward(self.backbone, forward):
             yield
 
     @contextmanager
-    def serving(self, recording: Recorder) -> Iterator[None]:
-        """Serves the backbone's outputs from the cache; the layers' calls go to a recording."""
+    def serving(
+        self, on_embedder: Callable[[Any], None], on_layer: Callable[..., None]
+    ) -> Iterator[None]:
+        """Serves the backbone's outputs from the cache.
+
+        Args:
+            on_embedder: Takes the argument of a module that embeds texts.
+            on_layer: Takes a layer, its arguments and its output, a leaf of the graph.
+        """
 
         def forward(original: Callable[..., Any], *args: Any, **options: Any) -> Any:
             known = self._known.get(_key(args, options)) if self._known else None
             if not known:
                 return original(*args, **options)
             call = known.pop(0)
-            embedders = set(map(id, self.layers.embedders)) - {id(self.layers.backbone)}
+            embedders = set(map(id, self.layers.embedders)) - {id(self.backbone)}
             for layer, given, leaf in call.layers:
                 if id(layer.module) in embedders:
-                    recording.embedder(next(iter(given), None))
-                recording.note(layer, given, leaf)
+                    on_embedder(next(iter(given), None))
+                on_layer(layer, given, leaf)
             # A copy, since the model may change the outputs in place.
             return tree_map_only(Tensor, torch.clone, call.outputs)
 
-        if self.layers.backbone is None:
+        with patched_forward(self.backbone, forward):
             yield
-            return
-        with patched_forward(self.layers.backbone, forward):
-            yield
-
-
-def _is_single(leaf: Any) -> bool:
-    """Whether a layer returned the vectors of one input, with a graph: no folded segments, no
-    choices."""
-    if not isinstance(leaf, Tensor) or not leaf.requires_grad:
-        return False
-    return leaf.dim() > 2 and 1 in leaf.shape[:2]
 
 
 def _key(args: tuple[Any, ...], options: dict[str, Any]) -> Hashable:

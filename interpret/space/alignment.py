@@ -92,15 +92,8 @@ def _of_field(
     tensors: Mapping[str, Any] | None,
     positions: int,
 ) -> tuple[Tensor, Tensor]:
-    """`EmbeddingCall.tokens` and `special` of a call that embedded one text field.
-
-    Args:
-        call: The call.
-        texts: The items of the field, instance by instance.
-        tensors: The field's tensors by indexer; None where the layer was called from outside a
-            text field embedder.
-        positions: How many positions it returned per instance.
-    """
+    """`EmbeddingCall.tokens` and `special` of a call that embedded one text field, whose items are
+    `texts`, instance by instance, and `tensors` by indexer, None outside a text field embedder."""
     depth = max((len(item.index) for items in texts for item in items), default=0)
     pieces, shape = _pieces(tensors, call.layer, depth)
     slots = math.prod(shape)
@@ -151,16 +144,8 @@ def _fill(
     tokens: Tensor,
     special: Tensor,
 ) -> None:
-    """Writes the tokens of one item, and which positions are special, `(width,)` each.
-
-    Args:
-        item: The item of a text field.
-        name: The indexer whose indices were embedded; None where that is not known.
-        pieces: The indexer's tensors for the item.
-        unfolded: The position of each wordpiece; None where they are not folded into segments.
-        tokens: Where the tokens go.
-        special: Where the special positions go.
-    """
+    """Writes the tokens of one item, and which positions are special, `(width,)` each; `pieces` are
+    the tensors of the indexer called `name` for it, `unfolded` the position of each wordpiece."""
     indexers = item.text._token_indexers or {}
     indexer = indexers.get(name) if name is not None else None
     if name is None and len(indexers) == 1:

@@ -8,7 +8,6 @@ points; `Layout` maps the coordinates of a point to positions and tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -24,13 +23,13 @@ from ..inputs.labels import Labels
 from ..model.embedding_layers import EmbeddingLayers, find_embedding_layers
 from ..model.twin import name_of
 from ..target.outputs import ModelOutputs
-from ..target.prediction_check import check_predicted, row_outputs
+from ..target.prediction_check import check_predicted, floats, row_outputs
 from ..target.row_loss import RowLoss, RowLossError, find_reduction
 from .alignment import align
 from .layout import Layout
-from .packing import Chunk, out_of_memory
+from .packing import Chunk
+from .passes import differentiate, run_at
 from .recording import RecordedCall, record
-from .replacement import run_at
 from .session import Session
 
 Points = Tensor | Callable[[Tensor], Tensor]
@@ -111,11 +110,7 @@ class EmbeddingSpace:
                 "look for NaN or infinite weights, or logits too large for the model's precision"
             )
         self._graph: tuple[Tensor, list[Tensor]] = (values, leaves)
-        self._outputs = {
-            name: value.detach()
-            for name, value in outputs.items()
-            if isinstance(value, Tensor) and value.is_floating_point()
-        }
+        self._outputs = floats(outputs)
         if not self.mixes_rows:
             self.values = values.detach().double().cpu()
 
@@ -208,15 +203,19 @@ class EmbeddingSpace:
             for numbers, gradients in self.gradients(self.embeddings, self._own_rows):
                 whole[numbers.to(self.device)] = gradients
             return whole
-        gradients = self._gradient(values, leaves)
+        pairs = zip(self.layout.calls, self._gradient(values, leaves), strict=True)
         self._forget_graph()
-        pairs = zip(self.layout.calls, gradients, strict=True)
         parts = [call.to_rows(gradient) for call, gradient in pairs]
         return self.layout.join(parts).to(self.embeddings.dtype)
 
     def at_input_embeddings(self) -> EmbeddingSpace:
         """The same instances with their input embeddings as coordinates."""
         return self
+
+    def states_at(self, embeddings: Tensor) -> Tensor:
+        """The points of this space that belong to points of `at_input_embeddings()`, one for each
+        instance, `(instances, size)`."""
+        return embeddings
 
     def check_predicted(self, expected: Sequence[Expected | None]) -> None:
         """Makes sure that the model returned for each instance what it predicted.
@@ -333,20 +332,7 @@ class EmbeddingSpace:
 
     def _gradient(self, values: Tensor, leaves: list[Tensor]) -> list[Tensor]:
         self._check_differentiable(values)
-        try:
-            gradients = torch.autograd.grad(values.sum(), leaves, allow_unused=True)
-        except Exception as error:
-            if out_of_memory(error) or isinstance(error, InterpretationError):
-                raise
-            raise InterpretationError(
-                f"{name_of(self.model)} cannot be differentiated in evaluation mode "
-                f"({type(error).__name__}: {error}); use a method that needs values only, such as "
-                "'sequential-integrated-gradients' or 'value-zeroing'"
-            ) from error
-        return [
-            torch.zeros_like(leaf) if gradient is None else gradient
-            for leaf, gradient in zip(leaves, gradients, strict=True)
-        ]
+        return differentiate(values, leaves, self.model)
 
     def _first_pass(
         self, layers: EmbeddingLayers
@@ -356,12 +342,7 @@ class EmbeddingSpace:
         outputs, calls = record(self._twin, self._collated, count, layers, self._named, cache)
         return outputs, calls, [call.leaf for call in calls]
 
-    def _run(
-        self,
-        rows: Tensor,
-        points: Tensor,
-        listening: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> Mapping[str, Any]:
+    def _run(self, rows: Tensor, points: Tensor) -> Mapping[str, Any]:
         """The model's outputs for copies of instances at points; see `run_at`."""
         collated = select_rows(self._collated, rows, len(self.instances))
-        return run_at(self._twin, self.layout, collated, points, listening)
+        return run_at(self._twin, self.layout, collated, points)

@@ -83,7 +83,7 @@ def record(
     recording = Recording(collated, count, texts)
     serving: AbstractContextManager[None] = nullcontext()
     if cache is not None and cache.layers == layers:
-        serving = cache.serving(recording)
+        serving = cache.serving(recording.embedder, recording.note)
     hooks = hooked(layers.layers, recording.layer, layers.embedders, recording.embedder)
     watching, drawing = twin.gradient_paths.watching(), twin.random_passes.watching()
     with watching, drawing, hooks, serving, torch.enable_grad():

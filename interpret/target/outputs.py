@@ -87,9 +87,8 @@ class ModelOutputs(Mapping[str, Any]):
         Raises:
             InterpretationError: If the model returns none.
         """
-        for key in LOGITS:
-            if key in self._outputs:
-                return self._outputs[key]
+        if self.has_logits:
+            return next(self._outputs[key] for key in LOGITS if key in self._outputs)
         raise SettingError(
             f"{type(self._model).__name__} returns no logits (looked for {', '.join(LOGITS)}), "
             f"only {sorted(self._outputs)}; use the target 'log-likelihood' or 'probability'"

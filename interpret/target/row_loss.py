@@ -57,8 +57,13 @@ class RowLoss:
             return loss.reshape(-1), False
         loss = loss.sum()
         if self.reduction is None:
-            known = self._by_formula(loss, candidates)
-            if known is not None:
+            if self._formula is None:
+                fitting = (name for name in candidates if not self._wrong(loss, candidates[name]))
+                self._formula = next(fitting, None)
+            if self._formula is not None:
+                known = candidates[self._formula]
+                self._checks.append(self._wrong(loss, known))
+                self._largest_loss = max(self._largest_loss, float(loss.detach()))
                 return known, False
             self.reduction_unknown = True
         return (loss / rows if self.reduction == "sum" else loss).expand(rows), rows > 1
@@ -73,19 +78,6 @@ class RowLoss:
     def refuted(self) -> bool:
         """Whether the loss of some batch differed from the formula's."""
         return any(bool(check) for check in self._checks)
-
-    def _by_formula(self, loss: Tensor, candidates: Mapping[str, Tensor]) -> Tensor | None:
-        if self._formula is None:
-            for name, rows in candidates.items():
-                if not bool(self._wrong(loss, rows)):
-                    self._formula = name
-                    break
-            else:
-                return None
-        rows = candidates[self._formula]
-        self._checks.append(self._wrong(loss, rows))
-        self._largest_loss = max(self._largest_loss, float(loss.detach()))
-        return rows
 
     def _wrong(self, loss: Tensor, rows: Tensor) -> Tensor:
         """Whether the loss is neither the mean nor the sum of the rows' losses; once a batch has

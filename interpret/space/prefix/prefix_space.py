@@ -26,8 +26,8 @@ from ...positions import PADDING
 from ...target.row_loss import RowLoss
 from ..embedding_space import EmbeddingSpace, Made, Points
 from ..packing import Chunk
+from ..passes import run_at
 from ..recording import RecordedCall, record
-from ..replacement import run_at
 from ..session import Session
 from .prefix_targets import batched_backward, gradients_of_targets, group_prefixes
 
@@ -143,17 +143,15 @@ class PrefixSpace(EmbeddingSpace):
 
     @property
     def _model(self) -> SupportsPrefixes:
-        model: Any = self._twin.model
-        return model
+        assert isinstance(self.model, SupportsPrefixes)
+        return self.model
 
     @cached_property
     def _texts(self) -> list[int]:
         """The text of each instance, by number."""
-        numbers = [0] * len(self.instances)
-        for text, members in enumerate(group_by_text(self._twin.model, self.instances)):
-            for member in members:
-                numbers[member] = text
-        return numbers
+        groups = group_by_text(self.model, self.instances)
+        numbers = {member: text for text, members in enumerate(groups) for member in members}
+        return [numbers[member] for member in range(len(numbers))]
 
     @cached_property
     def _lengths(self) -> Tensor:
@@ -184,31 +182,26 @@ class PrefixSpace(EmbeddingSpace):
         sizes = [_tokens(instance) for instance in self.instances]
         self._check_alone(outputs, min(range(count), key=lambda n: (lengths[n], sizes[n])))
         self._first_outputs = outputs
-        copies = [
-            replace(
-                call, leaf=call.leaf[row.to(call.leaf.device)], origin=self._prefixes_of(call, row)
-            )
-            for call in calls
-        ]
+        copies = [self._copies(call, row) for call in calls]
         return outputs, copies, [call.leaf for call in calls]
 
-    def _prefixes_of(self, call: RecordedCall, row: Tensor) -> TracedCall:
-        """The source of the rows' positions, limited to each instance's own prefix."""
-        origin = call.origin
-        if not isinstance(origin, TracedCall):
+    def _copies(self, call: RecordedCall, row: Tensor) -> RecordedCall:
+        """A call as it would be for the instances, each limited to its own prefix."""
+        field = self._model.generated_field
+        if not isinstance(call.origin, TracedCall):
             raise NotCausalError
-        whole = origin.with_rows(row)
-        if self._model.generated_field not in origin.names:
-            return whole
-        generated = whole.fields == origin.names.index(self._model.generated_field)
-        behind = generated & (whole.tokens >= self._lengths.cpu().unsqueeze(1))
-        return replace(whole, tokens=torch.where(behind, PADDING, whole.tokens))
+        origin = call.origin.with_rows(row)
+        if field in origin.names:
+            generated = origin.fields == origin.names.index(field)
+            behind = generated & (origin.tokens >= self._lengths.cpu().unsqueeze(1))
+            origin = replace(origin, tokens=torch.where(behind, PADDING, origin.tokens))
+        return replace(call, leaf=call.leaf.detach()[row.to(call.leaf.device)], origin=origin)
 
     def _check_alone(self, outputs: Mapping[str, Any], number: int) -> None:
         """Compares the outputs for one prefix with those for the same prefix alone."""
         with torch.no_grad():
             instance = self.instances[number]
-            alone = self._twin.model(**collate([instance], self.vocab, self.device))
+            alone = self.model(**collate([instance], self.vocab, self.device))
         expected, found = alone["logits"][0], outputs["logits"][number].detach()
         kind = expected.device.type
         cast = torch.is_autocast_enabled(kind)
@@ -246,14 +239,8 @@ class PrefixSpace(EmbeddingSpace):
     def _batches(
         self, points: Points, rows: Tensor, each: int | None
     ) -> Iterator[tuple[Chunk, list[list[int]]]]:
-        """Batches of targets, each with the groups of targets that may share a row.
-
-        Args:
-            points: The points.
-            rows: The instance of each.
-            each: How many targets a batch may have at most for each row that fits into it; None
-                for any number.
-        """
+        """Batches of targets, each with the groups of targets that may share a row; at most `each`
+        targets for each row that fits into it, None for any number."""
         self._forget_graph()
         pending = self._groups(points, rows)[::-1]
         most = len(rows)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from allennlp.predictors import Predictor
+from torch import nn
 from transformers import BertForSequenceClassification
 
 from allennlp_saliency.interpret import (
@@ -47,8 +48,8 @@ class Counting:
         monkeypatch.setattr(BertModel, "forward", forward)
 
 
-def forgetful(layers: EmbeddingLayers, positions: int) -> PredictionCache:
-    return PredictionCache(layers, 0)
+def forgetful(layers: EmbeddingLayers, backbone: nn.Module, positions: int) -> PredictionCache:
+    return PredictionCache(layers, backbone, 0)
 
 
 def test_a_text_goes_through_the_model_once_before_the_path(
@@ -169,9 +170,7 @@ def test_scores_are_those_of_an_interpreter_that_remembers_nothing(
 def test_no_more_is_kept_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting(monkeypatch)
 
-    monkeypatch.setattr(
-        base, "PredictionCache", lambda layers, positions: PredictionCache(layers, 8)
-    )
+    monkeypatch.setattr(base, "PredictionCache", lambda *of: PredictionCache(*of[:2], positions=8))
     IntegratedGradients(predictor(TINY, "cpu"), steps=5, rule="left").interpret_json(
         sentences([9])[0]
     )
@@ -180,15 +179,16 @@ def test_no_more_is_kept_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_another_text_is_not_taken_for_one_that_is_known() -> None:
     twin = Twin(predictor(TINY, "cpu"))
-    cache = PredictionCache(find_embedding_layers(twin), 100)
-    embedder: Any = cache.layers.backbone
+    layers = find_embedding_layers(twin)
+    embedder: Any = layers.backbone
+    cache = PredictionCache(layers, embedder, 100)
     ids = torch.tensor([[2, 9, 8, 3]])
     text = {"tokens": {"token_ids": ids, "mask": ids > 0, "type_ids": ids * 0}}
     with cache.listening(), torch.no_grad():
         output = embedder(text)
     assert not output.requires_grad
     recording = Recording({"tokens": text}, 1)
-    with cache.serving(recording):
+    with cache.serving(recording.embedder, recording.note):
         for name, other in (
             ("token_ids", ids + 1),
             ("mask", ids > 2),

@@ -1,18 +1,21 @@
-"""The model at other points: forward passes with other vectors in the place of the embeddings."""
+"""Passes of the model: forwards with other vectors in the place of the embeddings, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
+import torch
+from allennlp.models import Model
 from torch import Tensor
 
 from ..errors import InterpretationError
 from ..model.embedding_layers import EmbeddingLayer
 from ..model.hooks import hooked
-from ..model.twin import Twin
+from ..model.twin import Twin, name_of
 from .layout import Layout
+from .packing import out_of_memory
 
 
 def run_at(
@@ -20,7 +23,6 @@ def run_at(
     layout: Layout,
     collated: Mapping[str, Any],
     points: Tensor,
-    listening: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Mapping[str, Any]:
     """The model's outputs for copies of instances with other embeddings.
 
@@ -29,7 +31,6 @@ def run_at(
         layout: The calls of the embedding layers.
         collated: The arguments of the model's `forward`.
         points: The embeddings, `(rows, size)`.
-        listening: Puts up hooks that see the replaced embeddings.
 
     Raises:
         InterpretationError: If the model calls its layers otherwise than for the instances.
@@ -37,10 +38,28 @@ def run_at(
     replacing = _Replacement(layout, points)
     watching = twin.gradient_paths.watching() if points.requires_grad else nullcontext()
     layers = [call.layer for call in layout.calls]
-    with watching, hooked(layers, replacing.layer), listening():
+    with watching, hooked(layers, replacing.layer):
         outputs = twin.model(**collated)
     replacing.finish()
     return outputs
+
+
+def differentiate(values: Tensor, leaves: Sequence[Tensor], model: Model) -> list[Tensor]:
+    """The gradient of the sum of values with respect to each leaf, zero where it has no part.
+
+    Raises:
+        InterpretationError: If an operation cannot be differentiated.
+    """
+    try:
+        return list(torch.autograd.grad(values.sum(), leaves, materialize_grads=True))
+    except Exception as error:
+        if out_of_memory(error) or isinstance(error, InterpretationError):
+            raise
+        raise InterpretationError(
+            f"{name_of(model)} cannot be differentiated in evaluation mode "
+            f"({type(error).__name__}: {error}); use a method that needs values only, such as "
+            "'sequential-integrated-gradients' or 'value-zeroing'"
+        ) from error
 
 
 class _Replacement:
