@@ -102,7 +102,7 @@ class AttentionSpace(EmbeddingSpace):
                 "queries and keys), so there is none to show; use a gradient method, such as "
                 "'integrated-gradients' or 'deeplift'"
             )
-        trace = PositionTrace(self.layout, self._calls, self._graph[1], self.row_instances)
+        trace = PositionTrace(self.layout, self._graph[1], self.row_instances)
         self._sequences = {
             id(run): trace.sequences(run.of_kind(run.own_kind)[0], number)
             for number, run in enumerate(self.runs)
@@ -221,11 +221,10 @@ class AttentionSpace(EmbeddingSpace):
 
     def _pieces(self, number: int, row: int) -> list[str]:
         """The wordpieces that a call embedded, by the names that their tokenizer gives them."""
-        call = self._calls[number]
-        indexer = self.indexer(call)
-        tokenizer = tokenizer_of(indexer)
+        call = self.layout.calls[number]
+        tokenizer = tokenizer_of(call.indexer)
         names = getattr(tokenizer, "convert_ids_to_tokens", None)
-        same = len(self._embedded) == len(self._calls)
+        same = len(self._embedded) == len(self.layout.calls)
         given = self._embedded[number] if same else None
         if names is None or given is None:
             return []

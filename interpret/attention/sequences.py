@@ -17,7 +17,6 @@ from torch import Tensor
 
 from ..errors import InterpretationError
 from ..space.layout import Layout
-from ..space.recording import EmbeddingCall
 from .recorder import AttentionCall
 
 # Digits are small, so that they come back from half precision.
@@ -104,13 +103,11 @@ class PositionTrace:
 
     Attributes:
         layout: The positions of the instances' embeddings.
-        embedded: The calls of the embedding layers.
-        leaves: What these returned, as the graph begins there.
+        leaves: What the embedding layers returned, as the graph begins there.
         row_instances: The instance that each row of the pass held, `(rows,)`.
     """
 
     layout: Layout
-    embedded: Sequence[EmbeddingCall]
     leaves: Sequence[Tensor]
     row_instances: Tensor
 
@@ -151,13 +148,13 @@ class PositionTrace:
             )
         generator = torch.Generator().manual_seed(0)
         used = []
-        for place, (call, leaf) in enumerate(zip(self.embedded, self.leaves, strict=True)):
+        for place, (call, leaf) in enumerate(zip(self.layout.calls, self.leaves, strict=True)):
             direction = torch.randn(leaf.shape[-1], generator=generator)
             gradient = backward[place]
             if gradient is not None and gradient.requires_grad:
                 own = ids[:, self.layout.positions_of(place)]
                 own = own.unsqueeze(-1).expand(-1, -1, leaf.shape[-1])
-                codes = call.from_rows(own, len(self.layout.tokens))
+                codes = call.from_rows(own)
                 used.append((gradient, codes.to(leaf.device), direction.to(leaf)))
         if not used:
             return None
@@ -194,12 +191,12 @@ class PositionTrace:
         given = call.given.transpose(0, 1) if call.transposed else call.given
         count = len(self.row_instances)
         alike = []
-        for place, one in enumerate(self.embedded):
+        for place, one in enumerate(self.layout.calls):
             batch, positions = one.shape[1::-1] if one.transposed else one.shape[:2]
             per_row = batch // len(self.layout.tokens)
             if (per_row * count, positions) == tuple(given.shape[:2]):
                 alike.append(place)
-        if len(alike) > 1 and len(alike) == len(self.embedded):
+        if len(alike) > 1 and len(alike) == len(self.layout.calls):
             alike = alike[number : number + 1]
         if len(alike) != 1:
             raise InterpretationError(

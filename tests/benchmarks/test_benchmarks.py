@@ -23,7 +23,7 @@ from allennlp_saliency.interpret.methods.path.neighbours import (
 )
 from allennlp_saliency.interpret.space.baselines import ZeroBaseline
 from allennlp_saliency.interpret.space.embedding_space import EmbeddingSpace
-from allennlp_saliency.interpret.space.recording import EmbeddingCall
+from allennlp_saliency.interpret.space.layout import EmbeddingCall
 from benchmarks.__main__ import main
 from benchmarks.case import Case, Job, NotReachedError, fewest_steps, normalized
 from benchmarks.compare import compare
@@ -135,8 +135,7 @@ class PromptAsZero(ZeroBaseline):
     """Nothing in the place of the prompt's words, and those after it as they are."""
 
     def vectors(self, space: EmbeddingSpace, call: EmbeddingCall, part: Tensor) -> Tensor:
-        fields = space.layout.calls[space.number(call)].fields
-        generated = (fields == call.names.index("generated")).unsqueeze(-1)
+        generated = (call.fields == call.names.index("generated")).unsqueeze(-1)
         return torch.where(generated, part, super().vectors(space, call, part))
 
 

@@ -95,7 +95,7 @@ class DiscretizedIntegratedGradients(BaselineMethod):
         for number, (x, start) in enumerate(
             zip(layout.split(space.embeddings), layout.split(baseline), strict=True)
         ):
-            graph = graph_of(space.embedding_matrix(number))
+            graph = graph_of(space.layout.calls[number].word_vectors())
             ends = x.flatten(0, 1), start.flatten(0, 1)
             path = monotonic_paths(*ends, graph, self.steps, STRATEGIES[self.strategy])
             parts.append(path.unflatten(1, x.shape[:2]).transpose(0, 1))

@@ -67,7 +67,7 @@ class SequentialIntegratedGradients(BaselineMethod):
         x, layout = space.embeddings, space.layout
         changed = layout.position_sums((x != baseline).to(baseline)) != 0
         # The positions that each path moves, `(instances, units, positions)`.
-        moved = space.units * changed.cpu()[:, None]
+        moved = space.layout.units * changed.cpu()[:, None]
         rows, units = moved.any(-1).nonzero(as_tuple=True)
         moved = moved[rows, units]
 

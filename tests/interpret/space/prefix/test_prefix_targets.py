@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from allennlp_saliency.interpret.space.prefix.batched_backward import batched_backward, vjps
+from allennlp_saliency.interpret.space.prefix.prefix_targets import batched_backward, vjps
 
 POSITIONS, DIM = 7, 8
 
@@ -110,41 +107,3 @@ def test_weights_that_are_trained_keep_their_gradient(model: nn.Module, x: Tenso
         assert one is not None
         assert parameter.grad is not None
         assert torch.allclose(one, parameter.grad, atol=1e-10)
-
-
-def test_positions_after_a_target_are_left_out(model: nn.Module, x: Tensor) -> None:
-    """Of the two rows of seven positions, the products with weights on the way back see one row up
-    to the target, and behind the last attention the target alone."""
-    place = 2
-
-    def multiplied(run: Callable[[], object]) -> int:
-        with FlopCounterMode(display=False) as counter:
-            run()
-        return counter.get_flop_counts()["Global"][torch.ops.aten.mm]
-
-    with batched_backward():
-        states = model(x)
-    found = multiplied(lambda: vjps(states, [x], directions([(0, place)])))
-    position = 2 * DIM * (3 * DIM + 16 + 16)
-    behind = 2 * DIM * (16 + 16)
-    assert found == (place + 1) * position + (place + 1) * 2 * DIM * 3 * DIM + behind
-
-
-def test_arguments_by_name_and_odd_shapes() -> None:
-    x = torch.randn(3, DIM, requires_grad=True)
-    weight, bias = torch.randn(4, DIM), torch.randn(4)
-    cases: list[Callable[[], Tensor]] = [
-        lambda: F.linear(input=x, weight=weight, bias=bias),
-        lambda: torch.addmm(bias, mat1=x, mat2=weight.t()),
-        lambda: torch.addmm(bias, x, weight.t(), alpha=2),
-        lambda: F.linear(x, weight[0]),
-        lambda: F.linear(x[0], weight),
-        lambda: F.linear(x[:0], weight),
-        lambda: F.linear(x, weight, bias.clone().requires_grad_()),
-    ]
-    for case in cases:
-        expected = case()
-        with batched_backward():
-            found = case()
-        assert found.shape == expected.shape
-        assert torch.allclose(found, expected, atol=1e-5)
