@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 REAL := $(VENV)/.real
+MUTMUT := $(VENV)/.mutmut
 TREE := build/tree
 FOLDERS := compat interpret predictors commands views
 # What is not installed but type-checked and linted with the rest, where it exists.
@@ -19,7 +20,7 @@ WORKERS ?= 2
 PYTEST := $(SINGLE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint typecheck benchmark real fixtures docs clean
+.PHONY: help install demo test test-all mutate lint typecheck benchmark real fixtures docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +51,12 @@ $(REAL): $(STAMP)
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[real]'
 	@touch $@
 
+# What only a mutation run needs.
+$(MUTMUT): $(STAMP)
+	@echo "Adding mutmut to $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutation]'
+	@touch $@
+
 demo: install ## interpret sentences with five trained models and show the heat maps
 	@$(SINGLE) $(BIN)/python -m allennlp_saliency.commands.demo
 
@@ -58,6 +65,9 @@ test: install ## the tests, without the slow ones
 
 test-all: install ## all tests that this machine can run
 	$(PYTEST)
+
+mutate: install $(MUTMUT) ## change FILE in many ways, list the changes that no test notices (TESTS=… SAMPLE=…)
+	@$(SINGLE) $(BIN)/python -m tests.house.mutate $(FILE) $(TESTS) $(if $(SAMPLE),--sample $(SAMPLE))
 
 lint: install ## ruff: rules and formatting
 	$(BIN)/ruff check .

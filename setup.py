@@ -11,11 +11,7 @@ ROOT = Path(__file__).resolve().parent
 TOP = "allennlp_saliency"
 # Each of these folders installs as a subpackage of the top package: interpret/ becomes
 # allennlp_saliency.interpret, and never the bare `interpret`, which belongs to InterpretML.
-FOLDERS = [
-    name
-    for name in ("compat", "interpret", "predictors", "commands", "views")
-    if (ROOT / name / "__init__.py").is_file()
-]
+FOLDERS = ("compat", "interpret", "predictors", "commands", "views")
 
 # What AllenNLP 2.10.1 imports. Its own pins cannot be met on Python 3.11 with torch 2, so it is
 # installed with --no-deps, and its dependencies are ours to declare.
@@ -129,6 +125,8 @@ setup(
         "benchmark": ["captum>=0.8", "inseq>=0.7", "interpreto>=0.5"],
         # `make real` installs it on top of "dev" when it is first asked for.
         "real": ["captum>=0.8", "gguf>=0.10", "inseq>=0.7", "matplotlib>=3.8"],
+        # `make mutate` installs it on top of "dev" when it is first asked for.
+        "mutation": ["mutmut>=3.8,<4"],
         "models": MODELS_NEED,
         "figures": ["matplotlib>=3.8"],
     },

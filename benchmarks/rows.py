@@ -123,16 +123,16 @@ def rows(model: str = BERT_BASE, trained: str = "sentiment") -> tuple[Row, ...]:
     one = Case(model, sentences([26]))
     some, many = (Case(model, sentences(spread(count, 6, 120))) for count in (8, 32))
     return (
-        *_of_classifiers(model, one, some, many),
+        *_of_classifiers(one, many),
+        *_beside_captum(model, one, some),
         *_of_language_models(model),
         _accuracy(trained),
         *_of_the_start(),
     )
 
 
-def _of_classifiers(model: str, one: Case, some: Case, many: Case) -> tuple[Row, ...]:
-    transformer = "_text_field_embedder.token_embedder_tokens.transformer_model"
-    middle = SIZES[model].num_hidden_layers // 2 - 1
+def _of_classifiers(one: Case, many: Case) -> tuple[Row, ...]:
+    """Methods that AllenNLP has, too."""
     return (
         Row(
             "ig-one",
@@ -178,6 +178,14 @@ def _of_classifiers(model: str, one: Case, some: Case, many: Case) -> tuple[Row,
             (OURS, NOISY_ALLENNLP),
             rounds=1,
         ),
+    )
+
+
+def _beside_captum(model: str, one: Case, some: Case) -> tuple[Row, ...]:
+    """Methods that captum has and AllenNLP has not."""
+    transformer = "_text_field_embedder.token_embedder_tokens.transformer_model"
+    middle = SIZES[model].num_hidden_layers // 2 - 1
+    return (
         Row(
             "gradient-shap",
             "GradientSHAP, 16 samples, one sentence of 26 tokens",

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -59,12 +60,7 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
     options = _parser().parse_args(arguments)
     console = console or Console()
     try:
-        runs = [
-            _prepared(
-                name, options.fixtures, options.output_dir, options.interpreter, options.limit
-            )
-            for name in FIXTURES
-        ]
+        runs = [_prepared(name, options) for name in FIXTURES]
         _run(runs, options.jobs, console)
         failed = _show(runs, console)
     except DemoError as error:
@@ -89,24 +85,13 @@ def _parser() -> argparse.ArgumentParser:
         help="a registered name, or its parameters as JSON: "
         """'{"type": "integrated-gradients", "steps": 64}'""",
     )
-    parser.add_argument(
-        "--limit", default=2, type=_positive, help="inputs per fixture (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--output-dir",
-        default=Path("out", "demo"),
-        type=Path,
-        help="where the JSON lines go (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--fixtures",
-        default=Path("fixtures"),
-        type=Path,
-        help="the folder of the trained archives (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--jobs", default=2, type=_positive, help="commands at a time (default: %(default)s)"
-    )
+    for name, default, kind, text in (
+        ("--limit", 2, _positive, "inputs per fixture"),
+        ("--output-dir", Path("out", "demo"), Path, "where the JSON lines go"),
+        ("--fixtures", Path("fixtures"), Path, "the folder of the trained archives"),
+        ("--jobs", 2, _positive, "commands at a time"),
+    ):
+        parser.add_argument(name, default=default, type=kind, help=f"{text} (default: %(default)s)")
     return parser
 
 
@@ -127,9 +112,10 @@ def _interpreter(text: str) -> str:
     return json.dumps(text)
 
 
-def _prepared(name: str, fixtures: Path, folder: Path, interpreter: str, limit: int) -> Run:
+def _prepared(name: str, options: argparse.Namespace) -> Run:
     """Writes the inputs of a fixture's run and says how to run it."""
-    archive, inputs = fixtures / name / "model.tar.gz", fixtures / name / "inputs.jsonl"
+    fixture, folder = options.fixtures / name, options.output_dir
+    archive, inputs = fixture / "model.tar.gz", fixture / "inputs.jsonl"
     for path in (archive, inputs):
         if not path.is_file():
             raise DemoError(
@@ -138,27 +124,21 @@ def _prepared(name: str, fixtures: Path, folder: Path, interpreter: str, limit: 
             )
     folder.mkdir(parents=True, exist_ok=True)
     given, output = folder / f"{name}.inputs.jsonl", folder / f"{name}.jsonl"
-    lines = _varied(inputs.read_text(encoding="utf-8").splitlines(), limit)
+    lines = _varied(inputs.read_text(encoding="utf-8").splitlines(), options.limit)
     given.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     output.unlink(missing_ok=True)
     command = [_allennlp(), "predict", str(archive), str(given), "--predictor", "saliency"]
-    if interpreter != '"integrated-gradients"':
-        command += ["--predictor-args", f'{{"interpreter": {interpreter}}}']
+    if options.interpreter != '"integrated-gradients"':
+        command += ["--predictor-args", f'{{"interpreter": {options.interpreter}}}']
     command += ["--batch-size", "16", "--output-file", str(output), "--silent"]
     return Run(name, command, output)
 
 
 def _varied(lines: Sequence[str], limit: int) -> list[str]:
     """Some of the lines: different labels first, else from the beginning."""
-    chosen: list[str] = []
-    seen: set[str] = set()
-    for line in lines:
-        label = json.dumps(json.loads(line).get("label"))
-        if label not in seen:
-            seen.add(label)
-            chosen.append(line)
-    chosen += [line for line in lines if line not in chosen]
-    return chosen[:limit]
+    first = {json.dumps(json.loads(line).get("label")): line for line in reversed(lines)}
+    chosen = [line for line in lines if line in first.values()]
+    return [*chosen, *(line for line in lines if line not in chosen)][:limit]
 
 
 def _allennlp() -> str:
@@ -203,16 +183,8 @@ def _run(runs: Sequence[Run], jobs: int, console: Console) -> None:
 def _finished(run: Run, environment: dict[str, str]) -> tuple[str, float]:
     """Runs a command to its end: what went wrong, empty if nothing did, and the seconds."""
     start = time.monotonic()
-    done = subprocess.run(
-        run.command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
+    pipes: Any = {"stdin": subprocess.DEVNULL, "capture_output": True, "encoding": "utf-8"}
+    done = subprocess.run(run.command, env=environment, errors="replace", check=False, **pipes)
     seconds = time.monotonic() - start
     if done.returncode == 0 and run.output.is_file():
         return "", seconds

@@ -8,14 +8,11 @@ and nothing is imported before AllenNLP is. Every shim names its module and its 
 
 from __future__ import annotations
 
-from . import models, plugins
-from .archives import code as archive_code
-from .archives import loading as archives
-from .archives import types as archive_types
+from . import models, plugins  # noqa: F401  each registers its shims, in this order
+from .archives import code, loading, types  # noqa: F401
 from .finder import FINDER, install
-from .importing import gone_names as imports
-from .importing import lazy_imports, lazy_models, submodule_walk
-from .libraries import (
+from .importing import gone_names, lazy_imports, lazy_models, submodule_walk  # noqa: F401
+from .libraries import (  # noqa: F401
     languages,
     predict_command,
     pretrained_modules,
@@ -28,24 +25,6 @@ from .registry import Shim, shims
 __all__ = ["Shim", "activate", "find_spec", "shims"]
 
 find_spec = FINDER.find_spec
-
-_SHIM_MODULES = (
-    archive_code,
-    archive_types,
-    archives,
-    imports,
-    languages,
-    lazy_imports,
-    lazy_models,
-    models,
-    plugins,
-    predict_command,
-    pretrained_modules,
-    submodule_walk,
-    tokenization,
-    training,
-    transformer_modules,
-)
 
 
 def activate() -> None:

@@ -46,11 +46,27 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, text in (
         ("enable", _enable, "make the plain `allennlp` command work, and name our plugin to it"),
         ("disable", _disable, "take back what `enable` wrote"),
+        (
+            "doctor",
+            _doctor,
+            "print versions, shims and plugin; exit 1 and say the way out if something is wrong",
+        ),
+        (
+            "archive",
+            None,
+            "write an AllenNLP archive of a Hugging Face model, a folder or a hub id",
+        ),
     ):
         command = commands.add_parser(
             name, help=text, description=text[0].upper() + text[1:] + ".", epilog=_example(name)
         )
         command.formatter_class = argparse.RawDescriptionHelpFormatter
+        if run is None:
+            archive.add_arguments(command)
+            continue
+        command.set_defaults(run=run)
+        if run is _doctor:
+            continue
         where = command.add_mutually_exclusive_group()
         where.add_argument(
             "--local",
@@ -63,19 +79,6 @@ def _parser() -> argparse.ArgumentParser:
             action="store_true",
             help="leave the plugins files alone: an enabled environment finds the plugin anyway",
         )
-        command.set_defaults(run=run)
-    text = "print versions, shims and plugin; exit 1 and say the way out if something is wrong"
-    command = commands.add_parser(
-        "doctor", help=text, description=text.capitalize() + ".", epilog=_example("doctor")
-    )
-    command.formatter_class = argparse.RawDescriptionHelpFormatter
-    command.set_defaults(run=_doctor)
-    text = "write an AllenNLP archive of a Hugging Face model, a folder or a hub id"
-    command = commands.add_parser(
-        "archive", help=text, description=text.capitalize() + ".", epilog=_example("archive")
-    )
-    command.formatter_class = argparse.RawDescriptionHelpFormatter
-    archive.add_arguments(command)
     return parser
 
 
@@ -84,22 +87,11 @@ def _example(name: str) -> str:
     return "examples:\n" + "\n".join(lines)
 
 
-def _plugins_file(options: argparse.Namespace) -> Path | None:
-    if options.no_plugins_file:
-        return None
-    return environment.local_plugins_file() if options.local else environment.global_plugins_file()
-
-
 def _enable(options: argparse.Namespace) -> int:
-    try:
-        written = environment.write_pth()
-        _say(f"{'wrote' if written else 'already there:'} {environment.pth_file()}")
-        plugins = _plugins_file(options)
-        if plugins is not None:
-            added = environment.add_plugin(plugins)
-            _say(f"{'added' if added else 'already there:'} {PLUGIN} in {plugins}")
-    except OSError as error:
-        return _fail(error)
+    changes = environment.write_pth, environment.add_plugin, ("wrote", "added"), "already there"
+    failed = _change(options, *changes)
+    if failed:
+        return failed
     if not environment.pth_works():
         _say(
             f"Python does not read {environment.pth_file()} at its start. Install into a virtual "
@@ -111,24 +103,32 @@ def _enable(options: argparse.Namespace) -> int:
 
 
 def _disable(options: argparse.Namespace) -> int:
+    changes = environment.remove_pth, environment.remove_plugin, ("removed",) * 2, "not there"
+    return _change(options, *changes)
+
+
+def _change(
+    options: argparse.Namespace,
+    pth: Callable[[], bool],
+    plugin: Callable[[Path], bool],
+    done: tuple[str, str],
+    otherwise: str,
+) -> int:
+    """Change the `.pth` file and, unless the user wants it left alone, a plugins file."""
     try:
-        removed = environment.remove_pth()
-        _say(f"{'removed' if removed else 'not there:'} {environment.pth_file()}")
-        plugins = _plugins_file(options)
-        if plugins is not None:
-            removed = environment.remove_plugin(plugins)
-            _say(f"{'removed' if removed else 'not there:'} {PLUGIN} in {plugins}")
+        _say(f"{done[0] if pth() else otherwise}: {environment.pth_file()}")
+        if not options.no_plugins_file:
+            file = (
+                environment.local_plugins_file if options.local else environment.global_plugins_file
+            )
+            _say(f"{done[1] if plugin(file()) else otherwise}: {PLUGIN} in {file()}")
     except OSError as error:
-        return _fail(error)
+        _say(
+            f"{error.filename or ''}: {error.strerror}. Use a virtual environment of your own "
+            "(`python -m venv .venv`), or run this as the user whose environment it is.",
+        )
+        return 1
     return 0
-
-
-def _fail(error: OSError) -> int:
-    _say(
-        f"{error.filename or ''}: {error.strerror}. Use a virtual environment of your own "
-        "(`python -m venv .venv`), or run this as the user whose environment it is.",
-    )
-    return 1
 
 
 def _doctor(options: argparse.Namespace) -> int:

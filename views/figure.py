@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 from allennlp_saliency.interpret.explanation import Explanation, InputAttribution
 from allennlp_saliency.views.tokens import readable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _NEUTRAL = (1.0, 1.0, 1.0)
 _FOR = (0.04, 0.34, 0.84)
@@ -14,6 +18,7 @@ _AGAINST = (0.80, 0.18, 0.02)
 _CHARACTER = 0.085  # inches that a character of the monospaced font takes
 _ROW = 0.34
 _MARGIN = 0.12
+_Line = list[tuple[float, str, float]]
 
 
 def save_figure(
@@ -37,7 +42,6 @@ def save_figure(
     try:
         import matplotlib
         from matplotlib.figure import Figure
-        from matplotlib.patches import Rectangle
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "pictures need matplotlib: pip install 'allennlp-saliency[figures]'"
@@ -45,13 +49,15 @@ def save_figure(
     if not explanations:
         raise ValueError("there are no explanations to draw")
     titles = [_title(one) for one in explanations] if titles is None else titles
-    rows: list[list[tuple[float, str, float]] | str] = []
+    rows: list[_Line | str] = []
     for explanation, title in zip(explanations, titles, strict=True):
         rows.append(title)
+        scores = [abs(score) for one in explanation.inputs for score in one.attributions]
+        strongest = max(scores, default=0.0) or 1.0
         for attribution in explanation.inputs:
             if len(explanation.inputs) > 1:
                 rows.append(f"{attribution.field}:")
-            rows += _lines(attribution, _strongest(explanation), width - 2 * _MARGIN)
+            rows += _lines(attribution, strongest, width - 2 * _MARGIN)
     height = len(rows) * _ROW + 2 * _MARGIN
     # Same input, same bytes: no random ids, no date.
     with matplotlib.rc_context({"svg.hashsalt": "allennlp-saliency", "svg.fonttype": "none"}):
@@ -62,44 +68,37 @@ def save_figure(
             y = _MARGIN + (place + 0.5) * _ROW
             if isinstance(row, str):
                 axes.text(_MARGIN, y, row, va="center", fontsize=9, parse_math=False)
-                continue
-            for x, text, score in row:
-                left, wide = _MARGIN + x, len(text) * _CHARACTER
-                axes.add_patch(
-                    Rectangle((left, y - _ROW * 0.4), wide, _ROW * 0.8, facecolor=_colour(score))
-                )
-                axes.text(
-                    left,
-                    y,
-                    text,
-                    va="center",
-                    family="monospace",
-                    fontsize=10,
-                    parse_math=False,
-                    color="white" if abs(score) > 0.6 else "black",
-                )
+            else:
+                _draw(axes, row, y)
         date = {"Date": None} if str(path).endswith(".svg") else None
         figure.savefig(path, dpi=150, metadata=date)
 
 
 def _title(explanation: Explanation) -> str:
-    label = explanation.target.get("label")
-    return (
-        f"{explanation.interpreter['type']}: {label}" if label else explanation.interpreter["type"]
-    )
+    label, method = explanation.target.get("label"), explanation.interpreter["type"]
+    return f"{method}: {label}" if label else method
 
 
-def _strongest(explanation: Explanation) -> float:
-    scores = [abs(score) for one in explanation.inputs for score in one.attributions]
-    return max(scores, default=0.0) or 1.0
+def _draw(axes: Axes, line: _Line, y: float) -> None:
+    """Draws tokens in boxes around a height."""
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.patches import Rectangle
+
+    colours = LinearSegmentedColormap.from_list("saliency", (_AGAINST, _NEUTRAL, _FOR), N=511)
+    style: Any = {"va": "center", "family": "monospace", "fontsize": 10, "parse_math": False}
+    for x, text, score in line:
+        left, wide = _MARGIN + x, len(text) * _CHARACTER
+        box = Rectangle(
+            (left, y - _ROW * 0.4), wide, _ROW * 0.8, facecolor=colours((score + 1) / 2)
+        )
+        axes.add_patch(box)
+        axes.text(left, y, text, color="white" if abs(score) > 0.6 else "black", **style)
 
 
-def _lines(
-    attribution: InputAttribution, strongest: float, width: float
-) -> list[list[tuple[float, str, float]] | str]:
+def _lines(attribution: InputAttribution, strongest: float, width: float) -> list[_Line]:
     """The tokens in lines: where each begins, its text and its score as a share of the largest."""
-    lines: list[list[tuple[float, str, float]] | str] = []
-    line: list[tuple[float, str, float]] = []
+    lines: list[_Line] = []
+    line: _Line = []
     x = 0.0
     for piece, score in zip(
         readable(attribution.tokens, attribution.offsets), attribution.attributions, strict=True
@@ -112,10 +111,3 @@ def _lines(
         line.append((x + gap, piece.text, score / strongest))
         x += gap + length
     return [*lines, line] if line else lines
-
-
-def _colour(score: float) -> tuple[float, float, float]:
-    end = _FOR if score > 0 else _AGAINST
-    share = min(abs(score), 1.0)
-    red, green, blue = (n + (e - n) * share for n, e in zip(_NEUTRAL, end, strict=True))
-    return red, green, blue

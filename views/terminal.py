@@ -17,7 +17,7 @@ from allennlp_saliency.interpret.explanation import (
     InputAttribution,
 )
 from allennlp_saliency.views.colours import FAINTEST, style_of
-from allennlp_saliency.views.tokens import Piece, printable, readable
+from allennlp_saliency.views.tokens import printable, readable
 from allennlp_saliency.views.wording import (
     delta_in_words,
     numbers_of,
@@ -148,7 +148,7 @@ class _Page:
         width = max(self._console.width - self._indent - 1, 8)
         name = self._safe(label)
         # A style of the whole Text would spread over what is appended to it.
-        prefix = Text().append(name, style="dim" if self._colours else "")
+        prefix = Text().append(name, style=self._tint("dim"))
         if cell_len(name) >= self._indent:
             self._lines.append(prefix)
             prefix = Text()
@@ -184,7 +184,8 @@ class _Page:
 
     def explanation(self, explanation: Explanation) -> None:
         self.row("explained", _words(target_in_words(explanation)))
-        scale = _scale(explanation.inputs)
+        scores = [abs(score) for item in explanation.inputs for score in item.attributions]
+        scale = max(scores, default=0.0)
         if not explanation.inputs:
             self.row("fields", _words("none: the model embedded no text field of this input"))
         for attribution in explanation.inputs:
@@ -193,30 +194,23 @@ class _Page:
             self.row("strongest", self._strongest(explanation, scale), separator="  ")
         outcome = self._outcome(explanation)
         if outcome:
-            self.row("outcome", outcome, style="dim" if self._colours else "")
+            self.row("outcome", outcome, style=self._tint("dim"))
         for warning in explanation.warnings:
-            self.row("warning", _words(str(warning)), style="yellow" if self._colours else "")
+            self.row("warning", _words(str(warning)), style=self._tint("yellow"))
 
     def _field(self, attribution: InputAttribution, scale: float) -> None:
         if not attribution.tokens:
             self.row(attribution.field, ["(no tokens)"])
-            return
-        pieces = readable(attribution.tokens, attribution.offsets, self._encoding)
-        if self._colours:
-            self.row(attribution.field, self._words_of(pieces, attribution.attributions, scale))
+        elif self._colours:
+            pieces = readable(attribution.tokens, attribution.offsets, self._encoding)
+            words: list[Text] = []
+            for piece, score in zip(pieces, attribution.attributions, strict=True):
+                if not piece.glued or not words:
+                    words.append(Text())
+                words[-1].append(piece.text, style=self._style(score / scale if scale else 0.0))
+            self.row(attribution.field, words)
         else:
-            cells = self._cells(attribution, scale)
-            self.row(attribution.field, cells, separator="  ")
-
-    def _words_of(
-        self, pieces: Sequence[Piece], scores: Sequence[float], scale: float
-    ) -> list[Text]:
-        words: list[Text] = []
-        for piece, score in zip(pieces, scores, strict=True):
-            if not piece.glued or not words:
-                words.append(Text())
-            words[-1].append(piece.text, style=self._style(score / scale if scale else 0.0))
-        return words
+            self.row(attribution.field, self._cells(attribution, scale), separator="  ")
 
     def _cells(self, attribution: InputAttribution, scale: float) -> list[str]:
         # Pieces of a word cannot touch once numbers stand between them, so they keep a mark.
@@ -228,11 +222,9 @@ class _Page:
 
     def _strongest(self, explanation: Explanation, scale: float) -> list[str]:
         scored = [
-            (score, cell)
-            for attribution in explanation.inputs
-            for score, cell in zip(
-                attribution.attributions, self._cells(attribution, scale), strict=True
-            )
+            pair
+            for one in explanation.inputs
+            for pair in zip(one.attributions, self._cells(one, scale), strict=True)
         ]
         scored.sort(key=lambda pair: -abs(pair[0]))
         return [cell for score, cell in scored[:_STRONGEST] if abs(score) >= FAINTEST * scale]
@@ -241,7 +233,7 @@ class _Page:
         parameters = dict(explanation.interpreter)
         parts = [str(parameters.pop("type", "unnamed"))]
         parts += [f"{name} {short(value)}" for name, value in parameters.items()]
-        self.row("method", _listed(parts), style="dim" if self._colours else "")
+        self.row("method", _listed(parts), style=self._tint("dim"))
 
     def _outcome(self, explanation: Explanation) -> list[str]:
         parts = []
@@ -274,7 +266,7 @@ class _Page:
         message = f"{kind}: {details.get('message')}" if kind else str(details.get("message"))
         line = details.get("line")
         where = f"line {line}: " if line is not None else ""
-        self.row("error", _words(where + message), style="bold red" if self._colours else "")
+        self.row("error", _words(where + message), style=self._tint("bold red"))
         shown = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
         if len(shown) > _MAX_INPUT:
             shown = shown[:_MAX_INPUT] + " [...]"
@@ -296,6 +288,9 @@ class _Page:
                 shown = [signed(score, scale).lstrip("+") for score in numbers]
                 self.row(name, shown or ["(no scores)"])
 
+    def _tint(self, style: str) -> str:
+        return style if self._colours else ""
+
     def _style(self, ratio: float) -> Style:
         return style_of(ratio, self._few_colours) if self._colours else Style()
 
@@ -316,10 +311,6 @@ def _instances(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         if name.startswith("instance_") and name[9:].isdecimal() and isinstance(content[name], dict)
     ]
     return [content[name] for name in sorted(names, key=lambda name: int(name[9:]))]
-
-
-def _scale(inputs: Iterable[InputAttribution]) -> float:
-    return max((abs(score) for item in inputs for score in item.attributions), default=0.0)
 
 
 def _listed(parts: Sequence[str]) -> list[str]:

@@ -43,7 +43,7 @@ def printable(text: str, encoding: str = "utf-8") -> str:
     shown = "".join(
         character
         if unicodedata.category(character) not in _UNSAFE or character in _JOINERS
-        else _escaped(character)
+        else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
     return shown.encode(encoding, "backslashreplace").decode(encoding, "replace")
@@ -90,16 +90,6 @@ def _visible(text: str, encoding: str) -> str:
     if unicodedata.category(text[0]) in ("Mn", "Me"):
         text = "\u25cc" + text  # a lone accent would land on the token before it
     return printable(text, encoding)
-
-
-def _escaped(character: str) -> str:
-    named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character)
-    if named is not None:
-        return named
-    code = ord(character)
-    if code <= 0xFF:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def _touch(previous: Span | None, current: Span | None) -> bool:

@@ -74,7 +74,7 @@ def target_in_words(explanation: Explanation) -> str:
 
 
 def _tokens_at(positions: Any, inputs: Sequence[InputAttribution]) -> str | None:
-    """The tokens whose tags are explained, None where there is no saying."""
+    """The tokens whose tags are explained, None where they are not known."""
     if len(inputs) != 1 or not isinstance(positions, list) or not positions:
         return None
     tokens = inputs[0].tokens
@@ -115,15 +115,12 @@ def delta_in_words(delta: float, target: Mapping[str, Any]) -> str:
 
 
 def _percent(probability: float) -> str:
-    if 0.9995 <= probability < 1:
-        return "> 99.9 %"
-    return f"{100 * probability:.1f} %"
+    return "> 99.9 %" if 0.9995 <= probability < 1 else f"{100 * probability:.1f} %"
 
 
 def numbers_of(values: Any) -> list[float] | None:
     """A list of numbers as it is, None for anything else."""
-    if not isinstance(values, list):
-        return None
-    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
-        return None
-    return values
+    numbers = isinstance(values, list) and all(
+        isinstance(one, (int, float)) and not isinstance(one, bool) for one in values
+    )
+    return values if numbers else None

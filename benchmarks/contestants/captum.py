@@ -16,8 +16,8 @@ from captum.attr import GradientShap, LayerIntegratedGradients
 from torch import Tensor, nn
 
 from ..case import Case, Job, Scores, fewest_steps
+from ..plain import Encoded, Parts, by_length, encode, in_order
 from ..workloads import Texts
-from .plain import Encoded, Parts, by_length, encode, in_order
 
 _RULES = {"left": "riemann_left", "gauss-legendre": "gausslegendre", "midpoint": "riemann_middle"}
 _MOST_STEPS = 1024

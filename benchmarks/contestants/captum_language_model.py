@@ -18,7 +18,7 @@ from captum.attr import (
 )
 
 from ..case import Case, Job, Scores, normalized
-from .plain_language_model import LanguageModel, best_rows
+from ..plain_language_model import LanguageModel, best_rows
 
 _ROWS = (4, 8)
 

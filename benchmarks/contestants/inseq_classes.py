@@ -18,7 +18,7 @@ from inseq.attr.feat.ops import DiscretetizedIntegratedGradients, SequentialInte
 from torch import Tensor
 
 from ..case import Case, Job, Scores, normalized
-from .plain_language_model import Continued, LanguageModel
+from ..plain_language_model import Continued, LanguageModel
 
 _graphs: dict[int, tuple[Any, float]] = {}
 

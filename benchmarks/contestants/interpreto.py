@@ -11,7 +11,7 @@ from allennlp.predictors import Predictor
 from interpreto import Granularity, IntegratedGradients, Saliency
 
 from ..case import Case, Job, Scores, normalized
-from .plain_language_model import LanguageModel, best_rows
+from ..plain_language_model import LanguageModel, best_rows
 
 _ROWS = (4,)
 

@@ -12,7 +12,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from ..case import Case, Job, Scores, normalized
-from .plain_language_model import Continued, LanguageModel
+from ..plain_language_model import Continued, LanguageModel
 
 _MOST_ROWS = 128
 

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
+import sys
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from ..registry import after, replace
-from .source import REMOTE_CODE, ArchiveSource, current_source
-
-
-def _refused(source: ArchiveSource, what: str, way_out: str) -> Exception:
-    from allennlp.common.checks import ConfigurationError
-
-    return ConfigurationError(f"The archive {source.name} was not loaded: {what}. {way_out}")
-
-
-def _code_of_a_model(source: ArchiveSource) -> Exception:
-    return _refused(
-        source,
-        "a model or tokenizer that it names is made by Python code which comes with the model",
-        f"If you trust its author, say so with --overrides '{{\"{REMOTE_CODE}\": true}}'.",
-    )
+from ..registry import Original, after, patch, wrap
+from .source import REMOTE_CODE, ArchiveSource, current_source, refusal
 
 
 @after(
@@ -36,15 +22,16 @@ def archived_code(module: Any) -> bool:
     All of transformers' `Auto` classes go through these three names.
     """
 
-    def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            source = current_source()
-            if source is not None and not source.runs_code:
-                raise _code_of_a_model(source)
-            return function(*args, **kwargs)
-
-        return call
+    def guarded(function: Original, *args: Any, **kwargs: Any) -> Any:
+        source = current_source()
+        if source is not None and not source.runs_code:
+            raise refusal(
+                source.name,
+                "a model or tokenizer that it names is made by Python code which comes with the "
+                "model. If you trust its author, say so with --overrides "
+                f"'{{\"{REMOTE_CODE}\": true}}'.",
+            )
+        return function(*args, **kwargs)
 
     def answer(prompt: str = "") -> str:
         # transformers stops and asks on the terminal where trust_remote_code is not given.
@@ -53,30 +40,26 @@ def archived_code(module: Any) -> bool:
             return input(prompt)
         return "y" if source.runs_code else "n"
 
-    module.get_cached_module_file = guarded(module.get_cached_module_file)
-    module.get_class_in_module = guarded(module.get_class_in_module)
+    wrap(module, "get_cached_module_file", guarded)
+    wrap(module, "get_class_in_module", guarded)
     module.input = answer
     return True
 
 
-@after(
+@patch(
     "allennlp.common.util",
+    "get_spacy_model",
     why="a spaCy model's name imports the package of that name, whatever it is, or reads a folder "
     "whose configuration names functions",
 )
-def archived_spacy_models(module: Any) -> bool:
+def archived_spacy_models(
+    original: Original, spacy_model_name: str, *args: Any, **kwargs: Any
+) -> Any:
     """While an archive is loaded, take spaCy models that are installed as such and no others."""
-    original = module.get_spacy_model
-
-    @wraps(original)
-    def get_spacy_model(spacy_model_name: str, *args: Any, **kwargs: Any) -> Any:
-        source = current_source()
-        if source is not None and spacy_model_name not in source.named_by_user:
-            _check_spacy_model(spacy_model_name, source)
-        return original(spacy_model_name, *args, **kwargs)
-
-    replace(module, "get_spacy_model", get_spacy_model)
-    return True
+    source = current_source()
+    if source is not None and spacy_model_name not in source.named_by_user:
+        _check_spacy_model(spacy_model_name, source)
+    return original(spacy_model_name, *args, **kwargs)
 
 
 def _check_spacy_model(name: str, source: ArchiveSource) -> None:
@@ -84,53 +67,49 @@ def _check_spacy_model(name: str, source: ArchiveSource) -> None:
 
     import spacy.util
 
-    way_out = "If it is the right one, name it with --overrides."
     if name in {point.name for point in entry_points(group="spacy_models")}:
         return
+    what = ""
     if spacy.util.is_package(name):
-        raise _refused(source, f"{name!r} is an installed package but no spaCy model", way_out)
-    if Path(name).exists():
-        raise _refused(source, f"its spaCy model {name!r} is a folder of this machine", way_out)
+        what = f"{name!r} is an installed package but no spaCy model"
+    elif Path(name).exists():
+        what = f"its spaCy model {name!r} is a folder of this machine"
+    if what:
+        raise refusal(source.name, f"{what}. If it is the right one, name it with --overrides.")
 
 
-@after(
+@patch(
     "allennlp.training.metrics.evalb_bracketing_scorer",
+    "EvalbBracketingScorer.__init__",
     why="the metric runs `make` and a program in any folder that it is given, through a shell",
 )
-def evalb_program(module: Any) -> bool:
+def evalb_program(original: Original, *args: Any, **kwargs: Any) -> None:
     """Let an archive name no other program than AllenNLP's own."""
-    _only_default(
-        module.EvalbBracketingScorer, "evalb_directory_path", lambda: module.DEFAULT_EVALB_DIR
-    )
-    return True
+    _only_default(original, "evalb_directory_path", "DEFAULT_EVALB_DIR", args, kwargs)
 
 
-@after(
+@patch(
     "allennlp_models.structured_prediction.metrics.srl_eval_scorer",
+    "SrlEvalScorer.__init__",
     why="the metric runs any Perl script that it is given",
 )
-def srl_eval_script(module: Any) -> bool:
+def srl_eval_script(original: Original, *args: Any, **kwargs: Any) -> None:
     """Let an archive name no other script than allennlp-models' own."""
-    _only_default(module.SrlEvalScorer, "srl_eval_path", lambda: module.DEFAULT_SRL_EVAL_PATH)
-    return True
+    _only_default(original, "srl_eval_path", "DEFAULT_SRL_EVAL_PATH", args, kwargs)
 
 
-def _only_default(metric: Any, parameter: str, default: Callable[[], str]) -> None:
-    from inspect import signature
-
-    original = metric.__init__
-
-    @wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        source = current_source()
-        given = signature(original).bind(self, *args, **kwargs).arguments.get(parameter)
-        allowed = {None, default(), *(source.named_by_user if source else ())}
-        if source is not None and given not in allowed:
-            raise _refused(
-                source,
-                f"its {parameter} is {str(given)!r:.100}, from where a program would be run",
-                f"If that is the right one, name it with --overrides; else '{default()}'.",
+def _only_default(
+    make: Original, parameter: str, default: str, args: Any, kwargs: dict[str, Any]
+) -> None:
+    """Make a metric, where an archive gives its parameter no value but the module's default."""
+    source = current_source()
+    if source is not None:
+        given = signature(make).bind(*args, **kwargs).arguments.get(parameter)
+        known = getattr(sys.modules[make.__module__], default)
+        if given not in {None, known, *source.named_by_user}:
+            raise refusal(
+                source.name,
+                f"its {parameter} is {str(given)!r:.100}, from where a program would be run. "
+                f"If that is the right one, name it with --overrides; else '{known}'.",
             )
-        original(self, *args, **kwargs)
-
-    metric.__init__ = __init__
+    make(*args, **kwargs)

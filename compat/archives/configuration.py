@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from allennlp.common import params as allennlp_params
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.params import Params
 
-from .source import REMOTE_CODE, ArchiveSource, ArchiveText, current_source
+from .source import REMOTE_CODE, ArchiveSource, ArchiveText, current_source, settings
 
 CONFIG = "config.json"
 # Arguments of transformers that let code run which an archive or a model on the hub brings.
@@ -146,30 +145,19 @@ def _check_sections(config: dict[str, Any]) -> None:
 
 
 def _check_code(config: dict[str, Any], source: ArchiveSource) -> None:
-    for path, key, value in _settings(config, ""):
-        if value is None or value is _UNLESS_SAID[key]:
+    for path, key, value in settings(config):
+        if key not in _UNLESS_SAID or value is None or value is _UNLESS_SAID[key]:
             continue
-        if source.reads_pickles if key == "weights_only" else source.runs_code:
+        pickles = key == "weights_only"
+        if source.reads_pickles if pickles else source.runs_code:
             continue
-        if key == "weights_only":
-            raise ConfigurationError(
-                f"its {CONFIG} sets {path!r} to {json.dumps(value)}, which reads weights whose "
-                "loading can run code. If you trust its author, say so with "
-                f"--overrides '{json.dumps({path: False})}'"
-            )
-        raise ConfigurationError(
-            f"its {CONFIG} sets {path!r} to {json.dumps(value)}, which runs code that comes with "
-            f"the model. If you trust its author, say so with --overrides "
-            f"'{json.dumps({REMOTE_CODE: True})}'"
+        does = (
+            "reads weights whose loading can run code"
+            if pickles
+            else "runs code that comes with the model"
         )
-
-
-def _settings(value: Any, path: str) -> Iterator[tuple[str, str, Any]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key in _UNLESS_SAID:
-                yield f"{path}{key}", key, item
-            yield from _settings(item, f"{path}{key}.")
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _settings(item, f"{path}{number}.")
+        way_out = json.dumps({path: False} if pickles else {REMOTE_CODE: True})
+        raise ConfigurationError(
+            f"its {CONFIG} sets {path!r} to {json.dumps(value)}, which {does}. If you trust its "
+            f"author, say so with --overrides '{way_out}'"
+        )

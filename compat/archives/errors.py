@@ -41,7 +41,8 @@ def errors_named(name: str, folder: str) -> Iterator[None]:
             raise
         raise ConfigurationError(_named(f"it has no member {member!r}", name, folder)) from None
     except UnpicklingError as error:
-        reason = f"a weights file that it names holds more than tensors ({_first_line(error)})"
+        last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        reason = f"a weights file that it names holds more than tensors ({last})"
         raise ConfigurationError(_named(reason, name, folder)) from error
     except Exception as error:
         text = str(error)
@@ -80,7 +81,3 @@ def _without(folder: str, text: str) -> str:
 def _spellings(folder: str) -> list[str]:
     spelled = {str(folder).rstrip("/"), str(Path(folder).resolve())}
     return sorted((one for one in spelled if len(one) > 1), key=len, reverse=True)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

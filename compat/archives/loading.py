@@ -7,15 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import wraps
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from ..registry import after, replace
+from ..registry import Original, after, patch, replace, wrap
 from .errors import errors_named
 from .own_transformers import own_transformers
-from .source import ArchiveSource, current_source, source_of, within
+from .source import current_source, source_of, within
 from .unpacking import unpack
 
 
@@ -30,64 +29,57 @@ def archive_extraction(module: Any) -> bool:
     def extracted_archive(resolved_archive_file: Any, cleanup: bool = True) -> Iterator[str]:
         folder = tempfile.mkdtemp()
         source = current_source()
+        keep = False
         try:
             unpack(resolved_archive_file, folder, source.name if source else None)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        try:
+            keep = not cleanup
             yield folder
         finally:
-            if cleanup:
+            if not keep:
                 shutil.rmtree(folder, ignore_errors=True)
 
     replace(module, "extracted_archive", extracted_archive)
     return True
 
 
-@after(
+@patch(
     "allennlp.models.archival",
+    "load_archive",
     why="an archive's configuration reads any file and the environment, and names any callable as "
     "a type; errors name a temporary folder that is gone",
 )
-def archive_loading(module: Any) -> bool:
+def archive_loading(
+    original: Original,
+    archive_file: str | os.PathLike[str],
+    cuda_device: int = -1,
+    overrides: str | dict[str, Any] = "",
+    weights_file: str | None = None,
+) -> Any:
     """Load an archive under the rules of `SECURITY.md`."""
+    from allennlp.models import archival
+
     from .configuration import parsed_overrides, read_config
 
-    def load(
-        folder: str, source: ArchiveSource, given: dict[str, Any], device: int, weights: Any
-    ) -> Any:
+    resolved = archival.cached_path(archive_file)
+    given = parsed_overrides(overrides)
+    source = source_of(os.fspath(archive_file), given)
+    archival.logger.info("loading archive file %s from %s", source.name, resolved)
+    with ExitStack() as stack:
+        stack.enter_context(within(source))
+        folder = resolved
+        if not os.path.isdir(resolved):
+            folder = stack.enter_context(archival.extracted_archive(resolved))
+        stack.enter_context(errors_named(source.name, folder))
         _check_vocabulary(folder)
-        weights_path = weights or module.get_weights_path(folder)
+        weights = weights_file or archival.get_weights_path(folder)
         config = read_config(folder, given, source)
-        readers = module._load_dataset_readers(config.duplicate(), folder)
-        model = module._load_model(config.duplicate(), weights_path, folder, device)
-        return module.Archive(model, config, *readers, _meta(module, folder))
-
-    @wraps(module.load_archive)
-    def load_archive(
-        archive_file: str | os.PathLike[str],
-        cuda_device: int = -1,
-        overrides: str | dict[str, Any] = "",
-        weights_file: str | None = None,
-    ) -> Any:
-        resolved = module.cached_path(archive_file)
-        given = parsed_overrides(overrides)
-        source = source_of(os.fspath(archive_file), given)
-        module.logger.info("loading archive file %s from %s", source.name, resolved)
-        with ExitStack() as stack:
-            stack.enter_context(within(source))
-            folder = resolved
-            if not os.path.isdir(resolved):
-                folder = stack.enter_context(module.extracted_archive(resolved))
-            stack.enter_context(errors_named(source.name, folder))
-            archive = load(folder, source, given, cuda_device, weights_file)
-            if archive.meta is not None:
-                module._check_version_compatibility(source.name, archive.meta)
-        return archive
-
-    replace(module, "load_archive", load_archive)
-    return True
+        readers = archival._load_dataset_readers(config.duplicate(), folder)
+        model = archival._load_model(config.duplicate(), weights, folder, cuda_device)
+        meta = _meta(archival, folder)
+        if meta is not None:
+            archival._check_version_compatibility(source.name, meta)
+    make: Any = archival.Archive
+    return make(model, config, *readers, meta)
 
 
 def _check_vocabulary(folder: str) -> None:
@@ -126,54 +118,44 @@ def _meta(module: Any, folder: str) -> Any:
 )
 def archived_transformers(module: Any) -> bool:
     """Point every relative `model_name` that names a folder of the archive at that folder."""
-    load_readers, load_model = module._load_dataset_readers, module._load_model
 
-    @wraps(load_readers)
-    def _load_dataset_readers(config: Any, serialization_dir: Any) -> Any:
+    def load_readers(original: Any, config: Any, serialization_dir: Any) -> Any:
         with own_transformers(config, serialization_dir) as located:
-            return load_readers(located, serialization_dir)
+            return original(located, serialization_dir)
 
-    @wraps(load_model)
-    def _load_model(config: Any, weights_path: Any, serialization_dir: Any, device: int) -> Any:
-        with own_transformers(config, serialization_dir) as located:
-            return load_model(located, weights_path, serialization_dir, device)
+    def load_model(original: Any, config: Any, weights: Any, folder: Any, device: int) -> Any:
+        with own_transformers(config, folder) as located:
+            return original(located, weights, folder, device)
 
-    replace(module, "_load_dataset_readers", _load_dataset_readers)
-    replace(module, "_load_model", _load_model)
+    wrap(module, "_load_dataset_readers", load_readers)
+    wrap(module, "_load_model", load_model)
     return True
 
 
-@after(
+@patch(
     "allennlp.nn.util",
+    "read_state_dict",
     why="torch's message about weights that are more than tensors recommends to run their code, "
     "and those about damaged weights name no file",
 )
-def refused_weights(module: Any) -> bool:
+def refused_weights(original: Original, path: Any, *args: Any, **kwargs: Any) -> Any:
     """Say that a weights file with pickled code, or a damaged one, was not loaded."""
     from allennlp.common.checks import ConfigurationError
     from torch import OutOfMemoryError
 
-    original = module.read_state_dict
-
-    @wraps(original)
-    def read_state_dict(path: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            state = original(path, *args, **kwargs)
-        except (FileNotFoundError, MemoryError, OutOfMemoryError):
-            raise
-        except Exception as error:
-            if isinstance(error, ValueError) and (args or kwargs.keys() - {"cuda_device"}):
-                raise  # about the prefix or the names to leave out
-            raise ConfigurationError(_refusal(path, error)) from error
-        if not all(isinstance(key, str) for key in state):
-            raise ConfigurationError(
-                f"The weights file {path} was not loaded: it is no state dict, "
-                "its keys are no names."
-            )
-        return state
-
-    replace(module, "read_state_dict", read_state_dict)
-    return True
+    try:
+        state = original(path, *args, **kwargs)
+    except (FileNotFoundError, MemoryError, OutOfMemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and (args or kwargs.keys() - {"cuda_device"}):
+            raise  # about the prefix or the names to leave out
+        raise ConfigurationError(_refusal(path, error)) from error
+    if not all(isinstance(key, str) for key in state):
+        raise ConfigurationError(
+            f"The weights file {path} was not loaded: it is no state dict, its keys are no names."
+        )
+    return state
 
 
 def _refusal(path: Any, error: Exception) -> str:

@@ -37,53 +37,34 @@ def own_transformers(config: Any, serialization_dir: Any) -> Iterator[Any]:
         config: the archive's `Params`, overrides included.
         serialization_dir: the extracted archive, or the folder that is used as one.
     """
-    folders: set[str] = set()
-    located = _locate(config.as_dict(quiet=True), Path(serialization_dir), folders)
-    token = _own_folders.set(_own_folders.get() | folders)
-    try:
-        yield _with(config, located) if folders else config
-    finally:
-        _own_folders.reset(token)
-        _forget(folders)
-
-
-def _with(config: Any, located: dict[str, Any]) -> Any:
-    """The same kind of parameters, which may remember where they are from."""
-    changed = copy(config)
-    changed.params = located
-    return changed
-
-
-def _locate(value: Any, root: Path, folders: set[str]) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: _folder(item, root, folders)
-            if isinstance(item, str) and _FIELD.search(key)
-            else _locate(item, root, folders)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_locate(item, root, folders) for item in value]
-    return value
-
-
-def _folder(model_name: str, root: Path, folders: set[str]) -> str:
-    folder = (root / model_name).resolve()
-    inside = folder.is_relative_to(root.resolve()) and folder != root.resolve()
-    if Path(model_name).is_absolute() or not inside or not folder.is_dir():
-        return model_name
-    folders.add(str(folder))
-    return str(folder)
-
-
-def _forget(folders: set[str]) -> None:
     from allennlp.common import cached_transformers
 
-    caches: tuple[dict[Any, Any], ...] = (
-        cached_transformers._model_cache,
-        cached_transformers._tokenizer_cache,
-    )
-    for cache in caches:
-        for key in list(cache):
-            if key[0] in folders:
+    folders: set[str] = set()
+    located = _locate(config.as_dict(quiet=True), Path(serialization_dir), folders)
+    if folders:
+        # The same kind of parameters, which may remember where they are from.
+        config = copy(config)
+        config.params = located
+    token = _own_folders.set(_own_folders.get() | folders)
+    try:
+        yield config
+    finally:
+        _own_folders.reset(token)
+        caches: Any = (cached_transformers._model_cache, cached_transformers._tokenizer_cache)
+        for cache in caches:
+            for key in [key for key in cache if key[0] in folders]:
                 cache.pop(key, None)
+
+
+def _locate(value: Any, root: Path, folders: set[str], key: str = "") -> Any:
+    """The value with folders of the archive in the place of their names; they are collected."""
+    if isinstance(value, dict):
+        return {name: _locate(item, root, folders, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_locate(item, root, folders) for item in value]
+    if isinstance(value, str) and _FIELD.search(key) and not Path(value).is_absolute():
+        folder, top = (root / value).resolve(), root.resolve()
+        if folder.is_relative_to(top) and folder != top and folder.is_dir():
+            folders.add(str(folder))
+            return str(folder)
+    return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 REMOTE_CODE = "trust_remote_code"
@@ -68,13 +68,9 @@ def within(source: ArchiveSource) -> Iterator[None]:
     Raises:
         allennlp.common.checks.ConfigurationError: If archives name one another without an end.
     """
-    from allennlp.common.checks import ConfigurationError
-
     sources = _loading.get()
     if len(sources) >= _DEEPEST:
-        raise ConfigurationError(
-            f"The archive {source.name} was not loaded: archives name one another, {_DEEPEST} deep."
-        )
+        raise refusal(source.name, f"archives name one another, {_DEEPEST} deep.")
     token = _loading.set((*sources, source))
     try:
         yield
@@ -94,35 +90,27 @@ def source_of(name: str, overrides: Mapping[str, Any]) -> ArchiveSource:
     """
     outer = current_source()
     if outer is not None:
-        return ArchiveSource(
-            name, outer.named_by_user, outer.runs_code, reads_pickles=outer.reads_pickles
-        )
+        return replace(outer, name=name)
+    entries = [(name.rpartition(".")[2], item) for _, name, item in settings(overrides)]
     return ArchiveSource(
         name,
-        frozenset(_strings(overrides)),
-        runs_code=_says(overrides, REMOTE_CODE, True),
-        reads_pickles=_says(overrides, "weights_only", False),
+        frozenset(item for _, item in entries if isinstance(item, str)),
+        runs_code=any(key == REMOTE_CODE and item is True for key, item in entries),
+        reads_pickles=any(key == "weights_only" and item is False for key, item in entries),
     )
 
 
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
+def settings(value: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:
+    """All entries of nested parameters: the path to each, its name and its value."""
+    if not isinstance(value, Mapping | list):
+        return
+    for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+        yield f"{path}{key}", str(key), item
+        yield from settings(item, f"{path}{key}.")
 
 
-def _says(value: Any, key: str, wanted: bool) -> bool:
-    """Whether a key of this name, or one that ends in it behind a dot, has this value."""
-    if isinstance(value, list):
-        return any(_says(item, key, wanted) for item in value)
-    if not isinstance(value, Mapping):
-        return False
-    return any(
-        (name.rpartition(".")[2] == key and item is wanted) or _says(item, key, wanted)
-        for name, item in value.items()
-    )
+def refusal(name: str, reason: str) -> Exception:
+    """The error that says why the archive of this name was not loaded."""
+    from allennlp.common.checks import ConfigurationError
+
+    return ConfigurationError(f"The archive {name} was not loaded: {reason}")

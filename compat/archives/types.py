@@ -3,63 +3,54 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import Any
 
-from ..registry import after
-from .source import ArchiveSource, ArchiveText, current_source, within
+from ..registry import Original, after, patch, wrap
+from .source import ArchiveSource, ArchiveText, current_source, refusal, within
 
 
-@after(
+@patch(
     "allennlp.common.registrable",
+    "Registrable.resolve_class_name",
     why="a dotted type in an archive's configuration imports any module and calls anything in it",
 )
-def archive_class_names(module: Any) -> bool:
+def archive_class_names(original: Original, cls: Any, name: Any) -> tuple[Any, str | None]:
     """Take an archive's dotted type from imported modules, and of the right class alone.
 
     What a user's own configuration names is looked up as before.
     """
-    registrable = module.Registrable
-    original = registrable.resolve_class_name.__func__
+    from allennlp.common.registrable import Registrable
 
-    @wraps(original)
-    def resolve_class_name(cls: Any, name: Any) -> tuple[Any, str | None]:
-        source = getattr(name, "archive_source", None) or current_source()
-        if source is None or name in registrable._registry[cls] or "." not in name:
-            return original(cls, name)
-        if name in source.named_by_user:
-            return original(cls, name)
-        return _imported_class(cls, name, source, registrable._registry[cls]), None
-
-    registrable.resolve_class_name = classmethod(resolve_class_name)
-    return True
+    source = getattr(name, "archive_source", None) or current_source()
+    registered: Any = Registrable._registry[cls]
+    if source is None or name in registered or "." not in name or name in source.named_by_user:
+        return original(cls, name)
+    return _imported_class(cls, name, source, registered), None
 
 
 def _imported_class(base: Any, name: str, source: ArchiveSource, registered: Any) -> Any:
-    from allennlp.common.checks import ConfigurationError
-
     module_name, _, class_name = name.rpartition(".")
     module = sys.modules.get(module_name)
-    refused = (
-        f"The archive {source.name} was not loaded: its configuration asks for a {base.__name__} "
-        f"of the type {name!r}, and "
-    )
+    asks = f"its configuration asks for a {base.__name__} of the type {name!r}, and "
     if module is None:
-        raise ConfigurationError(
-            f"{refused}there is no imported module {module_name!r}. The configuration of an "
+        raise refusal(
+            source.name,
+            f"{asks}there is no imported module {module_name!r}. The configuration of an "
             "archive imports nothing itself. If the module is yours, import it first "
-            f"(`import {module_name}`, or `--include-package {module_name}` on the command line)."
+            f"(`import {module_name}`, or `--include-package {module_name}` on the command line).",
         )
     # Not getattr: a module may import something when it is asked for a name that it lacks.
     found: Any = vars(module).get(class_name)
     if not issubclass(type(found), type) or not (
         base in found.__mro__ or any(found is one for one, _ in registered.values())
     ):
-        raise ConfigurationError(
-            f"{refused}that is no subclass of {base.__name__} but {_described(found)}. The "
+        raise refusal(
+            source.name,
+            f"{asks}that is no subclass of {base.__name__} but {_described(found)}. The "
             "configuration of an archive names classes of the kind that is wanted and nothing "
-            "else. Look at it before you trust its author."
+            "else. Look at it before you trust its author.",
         )
     return found
 
@@ -73,36 +64,40 @@ def _described(found: Any) -> str:
     return f"a {type(found).__name__}"
 
 
-@after(
+@patch(
     "allennlp.common.from_params",
+    "FromParams.from_params",
     why="what an archive's configuration describes may be built long after the archive was loaded: "
     "`allennlp evaluate` builds its data loader",
 )
-def archive_parameters(module: Any) -> bool:
+def archive_parameters(original: Original, cls: Any, params: Any, *args: Any, **kwargs: Any) -> Any:
     """Hold what is built from an archive's parameters to the archive's rules, whenever it is."""
-    original = module.FromParams.from_params.__func__
+    with _rules_of(getattr(params, "archive_source", None)):
+        return original(cls, params, *args, **kwargs)
 
-    @wraps(original)
-    def from_params(cls: Any, params: Any, *args: Any, **kwargs: Any) -> Any:
-        source = getattr(params, "archive_source", None)
-        if source is None or source == current_source():
-            return original(cls, params, *args, **kwargs)
-        with within(source):
-            return original(cls, params, *args, **kwargs)
 
-    module.FromParams.from_params = classmethod(from_params)
-    construct = module.construct_arg
+@patch(
+    "allennlp.common.from_params",
+    "construct_arg",
+    why="AllenNLP takes no subclass of str, as an archive's texts are, for a string",
+)
+def archive_texts(
+    original: Original,
+    class_name: str,
+    argument_name: str,
+    given: Any,
+    annotation: Any,
+    *args: Any,
+    **more: Any,
+) -> Any:
+    """Hand on a plain string where one is asked for."""
+    plain = str(given) if annotation is str and isinstance(given, ArchiveText) else given
+    return original(class_name, argument_name, plain, annotation, *args, **more)
 
-    @wraps(construct)
-    def construct_arg(
-        class_name: str, argument_name: str, given: Any, annotation: Any, *args: Any, **more: Any
-    ) -> Any:
-        # AllenNLP takes no subclass of str for a string.
-        plain = str(given) if annotation is str and isinstance(given, ArchiveText) else given
-        return construct(class_name, argument_name, plain, annotation, *args, **more)
 
-    module.construct_arg = construct_arg
-    return True
+def _rules_of(source: ArchiveSource | None) -> AbstractContextManager[None]:
+    """The rules for an archive, unless they hold already or it is none."""
+    return nullcontext() if source is None or source == current_source() else within(source)
 
 
 @after(
@@ -112,28 +107,28 @@ def archive_parameters(module: Any) -> bool:
 def archive_lazies(module: Any) -> bool:
     """Remember which archive the parameters of a Lazy are from, and build under its rules."""
     lazy = module.Lazy
-    original, constructor = lazy.__init__, lazy.constructor.fget
+    constructor = lazy.constructor.fget
 
-    @wraps(original)
-    def __init__(self: Any, constructor: Any, params: Any = None, *args: Any, **more: Any) -> None:
+    def init(
+        original: Any, self: Any, constructor: Any, params: Any = None, *args: Any, **more: Any
+    ) -> None:
         original(self, constructor, params, *args, **more)
         # What has no parameters is a default in somebody's code.
         self._archive_source = current_source() if params else None
 
     @wraps(constructor)
     def guarded(self: Any) -> Any:
-        construct = constructor(self)
-        source = getattr(self, "_archive_source", None)
+        construct, source = constructor(self), getattr(self, "_archive_source", None)
         if source is None:
             return construct
 
         @wraps(construct)
         def construct_under_rules(*args: Any, **kwargs: Any) -> Any:
-            with nullcontext() if source == current_source() else within(source):
+            with _rules_of(source):
                 return construct(*args, **kwargs)
 
         return construct_under_rules
 
-    lazy.__init__ = __init__
+    wrap(lazy, "__init__", init)
     lazy.constructor = property(guarded, doc=lazy.constructor.__doc__)
     return True

@@ -7,9 +7,12 @@ import gzip
 import os
 import shutil
 import tarfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
+
+from .source import refusal
 
 GIB = 2**30
 MAX_GIB = "ALLENNLP_SALIENCY_MAX_UNPACKED_GIB"
@@ -60,13 +63,10 @@ def _number(variable: str) -> float | None:
     text = os.environ.get(variable)
     if not text:
         return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise ConfigurationError(f"The environment variable {variable} is no number: {text!r}.")
-    return number
+    with suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise ConfigurationError(f"The environment variable {variable} is no number: {text!r}.")
 
 
 class _Unfit(Exception):
@@ -130,8 +130,6 @@ def unpack(
         allennlp.common.checks.ConfigurationError: If the archive is damaged, not safe or too
             large, or the disk is full.
     """
-    from allennlp.common.checks import ConfigurationError
-
     limits = limits or Limits.from_environment()
     shown = name or os.fspath(archive)
     progress = _Unpacking(Path(folder), limits)
@@ -142,7 +140,7 @@ def unpack(
     except Exception as error:
         reason = _reason(error, Path(archive), progress)
         reason = reason.replace(f"{os.fspath(folder)}/", "").replace(f"'{folder}'", "'.'")
-        raise ConfigurationError(f"The archive {shown} was not loaded: {reason}.") from error
+        raise refusal(shown, f"{reason}.") from error
 
 
 def _reason(error: Exception, archive: Path, progress: _Unpacking) -> str:
@@ -238,20 +236,23 @@ class _Unpacking:
     def _check_size(self, member: tarfile.TarInfo, counted: _Counted) -> None:
         size = counted.tell() + member.size
         if size > counted.most:
-            raise _Unfit(
-                f"its member {member.name!r} has {member.size / GIB:,.2f} GiB; "
-                + too_large(size, counted.most)
-            )
+            own = f"its member {member.name!r} has {member.size / GIB:,.2f} GiB"
+            raise _Unfit(f"{own}; {too_large(size, counted.most)}")
         free = shutil.disk_usage(self.folder).free
         if member.size > free:
             raise OSError(errno.ENOSPC, f"{free:,} bytes are free")
 
     def _write(self, path: Path, source: IO[bytes] | None) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # of two members of one name the later one counts
-        with path.open("xb") as target:
+        with self._made(path).open("xb") as target:
             while source is not None and (chunk := source.read(_CHUNK)):
                 target.write(chunk)
+
+    def _made(self, path: Path) -> Path:
+        """A path whose folder is there, and nothing in its place: of two members of one name the
+        later one counts."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        return path
 
     def _link(self, path: Path, member: tarfile.TarInfo) -> None:
         """A link is one more name of a file that the archive has."""
@@ -264,6 +265,4 @@ class _Unpacking:
                 f"{member.linkname!r}, which is no file of the archive. Its author may pack the "
                 "file itself, with `tar --dereference`"
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        os.link(target, path)
+        os.link(target, self._made(path))

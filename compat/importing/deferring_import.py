@@ -68,8 +68,8 @@ class DeferringImport:
             names = {entry: self._deferred_name(name, entry) for entry in fromlist}
             if any(stand_in is not None for stand_in in names.values()):
                 return _Imported(name, names)
-        elif level == 0:
-            stand_in = self._deferred_module(name)
+        elif level == 0 and name in self.deferred.imports:
+            stand_in = self._tree(name.partition(".")[0], name)
             if stand_in is not None:
                 return stand_in
         return builtins.__import__(name, globals, locals, fromlist or (), level)
@@ -82,31 +82,21 @@ class DeferringImport:
         full = f"{module}.{name}"
         if full not in self.deferred.imports:
             return None
-        below = [other for other in self.deferred.imports if other.startswith(f"{full}.")]
-        return self._tree(full, below, full) if below else self._make(Source(module, name))
+        return self._tree(full, full) if self._below(full) else self._make(Source(module, name))
 
-    def _deferred_module(self, name: str) -> StandIn | None:
-        if name not in self.deferred.imports:
-            return None
-        top = name.partition(".")[0]
-        below = [full for full in self.deferred.imports if full.startswith(f"{top}.")]
-        return self._tree(top, below, name)
+    def _below(self, module: str) -> list[str]:
+        """The deferred names inside a module."""
+        return [full for full in self.deferred.imports if full.startswith(f"{module}.")]
 
-    def _tree(self, module: str, below: list[str], imported: str) -> StandIn | None:
-        """A stand-in for a module whose parts, down to the names in `below`, have their own.
-
-        Args:
-            module: full name of the module.
-            below: full names of modules and names inside it.
-            imported: the module that the statement names; all before its dots are modules, too.
-        """
+    def _tree(self, module: str, imported: str) -> StandIn | None:
+        """A stand-in for a module whose deferred parts have their own; the module `imported`, which
+        the statement names, and all before its dots are modules, too."""
         parts = {}
-        for full in below:
+        for full in self._below(module):
             part = full[len(module) + 1 :].partition(".")[0]
             name = f"{module}.{part}"
-            deeper = [other for other in below if other.startswith(f"{name}.")]
-            if deeper or f"{imported}.".startswith(f"{name}."):
-                stand_in = self._tree(name, deeper, imported)
+            if self._below(name) or f"{imported}.".startswith(f"{name}."):
+                stand_in = self._tree(name, imported)
             else:
                 stand_in = self._make(Source(module, part))
             if stand_in is not None:

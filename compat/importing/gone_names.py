@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pkgutil
 import sys
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any, NoReturn
 
-from ..registry import after, around
+from ..registry import around, lent
 
 _HUB_ADVICE = {
     "HfFolder": "huggingface_hub.get_token() and huggingface_hub.login()",
@@ -35,14 +34,9 @@ def hub_placeholders() -> Iterator[bool]:
     """Placeholders that say what to use instead, there only while the module is imported."""
     import huggingface_hub
 
-    missing = [name for name in _HUB_ADVICE if not hasattr(huggingface_hub, name)]
-    for name in missing:
-        setattr(huggingface_hub, name, _gone_class(name, _HUB_ADVICE[name]))
-    try:
-        yield bool(missing)
-    finally:
-        for name in missing:
-            delattr(huggingface_hub, name)
+    gone = {name: _gone_class(name, advice) for name, advice in _HUB_ADVICE.items()}
+    with lent(huggingface_hub, gone) as acts:
+        yield acts
 
 
 class _VisionStandIn(ModuleType):
@@ -93,7 +87,6 @@ def torchvision_stand_in() -> Iterator[bool]:
     """A stand-in for torchvision during the import only, so that transformers never sees it."""
     cause = _why_torchvision_fails()
     if not cause:
-        yield False
         return
     # What the three modules import beside torchvision comes first, outside the stand-in's reach.
     import allennlp.common.file_utils
@@ -108,18 +101,3 @@ def torchvision_stand_in() -> Iterator[bool]:
     finally:
         for name in modules:
             sys.modules.pop(name, None)
-
-
-@after(
-    "allennlp.common.util",
-    why="its search for submodules imports folders of the working directory under bare names",
-)
-def submodule_search(module: Any) -> bool:
-    """Look for the immediate children of a package only; the search goes on from them by itself.
-
-    `pkgutil.walk_packages` without a prefix imports every package that it finds by its last name,
-    so that in a folder with an `interpret/` of its own that one is imported in the place of
-    `allennlp.interpret`.
-    """
-    module.pkgutil = SimpleNamespace(walk_packages=pkgutil.iter_modules)
-    return True

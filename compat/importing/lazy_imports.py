@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
 
 from ..registry import around
 from .deferring_import import Deferred, DeferringImport, show_real_things
@@ -20,91 +19,65 @@ WHY = "imports what text prediction does not need; imported when it is used"
 SWITCH = "ALLENNLP_SALIENCY_LAZY_IMPORTS"
 """An environment variable: "0" has everything imported at the start, as AllenNLP itself does."""
 
-_SPACY_TOKEN = Deferred(("spacy", "spacy.tokens.Token"))
 _SKLEARN = Deferred(
     ("sklearn", "scipy"), also={"sklearn": ("sklearn.svm",), "scipy": ("scipy.linalg",)}
 )
 _ASSIGNMENT = "scipy.optimize.linear_sum_assignment"
-_BART = "transformers.models.bart.modeling_bart"
-_BERT = "transformers.models.bert.modeling_bert"
-_GPT2 = "transformers.models.gpt2.modeling_gpt2"
+_BART, _BERT, _GPT2 = (
+    f"transformers.models.{name}.modeling_{name}" for name in ("bart", "bert", "gpt2")
+)
 _M = "allennlp_models"
+_PARSING = f"{_M}.structured_prediction"
+_STORAGE = "google.cloud.storage"
+
+# By the module that imports them, full names of what it does not need at once.
+_NAMES = {
+    "allennlp": "spacy",
+    "allennlp.common.util": "spacy spacy.tokens.Token spacy.cli.download.download "
+    "spacy.language.Language",
+    "allennlp.common.file_utils": "lmdb",
+    "allennlp.common.cached_transformers": "transformers transformers.PreTrainedModel",
+    "allennlp.data.fields.text_field": "spacy spacy.tokens.Token",
+    "allennlp.data.token_indexers.spacy_indexer": "spacy spacy.tokens.Token",
+    "allennlp.data.tokenizers.sentence_splitter": "spacy",
+    "allennlp.data.tokenizers.spacy_tokenizer": "spacy spacy.tokens.Doc spacy.tokens.Token",
+    "allennlp.fairness.fairness_metrics": "scipy.stats.wasserstein_distance",
+    "allennlp.modules.elmo": "h5py",
+    "allennlp.modules.elmo_lstm": "h5py",
+    "allennlp.modules.token_embedders.embedding": "h5py",
+    "allennlp.modules.transformer.activation_layer": f"{_BERT}.ACT2FN",
+    "allennlp.training.callbacks.tensorboard": "tensorboardX.SummaryWriter",
+    "allennlp.training.metrics.auc": "sklearn.metrics",
+    "allennlp.training.metrics.evalb_bracketing_scorer": "nltk.Tree",
+    "allennlp.training.metrics.spearman_correlation": "scipy.stats",
+    "cached_path.schemes.gs": f"{_STORAGE} {_STORAGE}.Client {_STORAGE}.blob.Blob "
+    f"{_STORAGE}.retry.DEFAULT_RETRY",
+    "cached_path.schemes.r2": "boto3.dynamodb boto3.session botocore.config.Config",
+    "cached_path.schemes.s3": "boto3.session botocore.client",
+    f"{_M}.classification.dataset_readers.stanford_sentiment_tree_bank": "nltk.tree.Tree",
+    f"{_M}.common.ontonotes": "nltk.Tree",
+    f"{_M}.coref.metrics.conll_coref_scores": _ASSIGNMENT,
+    f"{_M}.coref.predictors.coref": "spacy.tokens.Doc",
+    f"{_M}.generation.dataset_readers.cnn_dm": "ftfy",
+    f"{_M}.generation.models.bart": f"{_BART}.BartModel {_BART}.BartForConditionalGeneration",
+    f"{_M}.lm.modules.language_model_heads.bert": f"{_BERT}.BertConfig {_BERT}.BertForMaskedLM",
+    f"{_M}.lm.modules.language_model_heads.gpt2": f"{_GPT2}.GPT2Config {_GPT2}.GPT2LMHeadModel",
+    f"{_M}.rc.tools.drop": _ASSIGNMENT,
+    f"{_PARSING}.dataset_readers.penn_tree_bank": (
+        "nltk.corpus.reader.bracket_parse.BracketParseCorpusReader nltk.tree.Tree"
+    ),
+    f"{_PARSING}.models.constituency_parser": "nltk.Tree",
+    f"{_PARSING}.models.srl_bert": f"{_BERT}.BertModel",
+    f"{_PARSING}.predictors.srl": "spacy.tokens.Doc",
+}
+# Every model of transformers 5 imports the losses of those that find objects in images.
+_LOSSES = "deformable_detr for_object_detection grounding_dino lw_detr rf_detr rt_detr"
 
 DEFERRED = {
-    "allennlp": Deferred(("spacy",)),
-    "allennlp.common.util": Deferred(
-        (
-            "spacy",
-            "spacy.tokens.Token",
-            "spacy.cli.download.download",
-            "spacy.language.Language",
-        )
-    ),
-    "allennlp.common.file_utils": Deferred(("lmdb",)),
-    "allennlp.common.cached_transformers": Deferred(
-        ("transformers", "transformers.PreTrainedModel")
-    ),
-    "allennlp.data.fields.text_field": _SPACY_TOKEN,
-    "allennlp.data.token_indexers.spacy_indexer": _SPACY_TOKEN,
-    "allennlp.data.tokenizers.sentence_splitter": Deferred(("spacy",)),
-    "allennlp.data.tokenizers.spacy_tokenizer": Deferred(
-        ("spacy", "spacy.tokens.Doc", "spacy.tokens.Token")
-    ),
+    **{module: Deferred(tuple(names.split())) for module, names in _NAMES.items()},
+    **{f"transformers.loss.loss_{name}": Deferred((_ASSIGNMENT,)) for name in _LOSSES.split()},
     "allennlp.fairness.bias_direction": _SKLEARN,
     "allennlp.fairness.bias_mitigators": _SKLEARN,
-    "allennlp.fairness.fairness_metrics": Deferred(("scipy.stats.wasserstein_distance",)),
-    "allennlp.modules.elmo": Deferred(("h5py",)),
-    "allennlp.modules.elmo_lstm": Deferred(("h5py",)),
-    "allennlp.modules.token_embedders.embedding": Deferred(("h5py",)),
-    "allennlp.modules.transformer.activation_layer": Deferred((f"{_BERT}.ACT2FN",)),
-    "allennlp.training.callbacks.tensorboard": Deferred(("tensorboardX.SummaryWriter",)),
-    "allennlp.training.metrics.auc": Deferred(("sklearn.metrics",)),
-    "allennlp.training.metrics.evalb_bracketing_scorer": Deferred(("nltk.Tree",)),
-    "allennlp.training.metrics.spearman_correlation": Deferred(("scipy.stats",)),
-    "cached_path.schemes.gs": Deferred(
-        (
-            "google.cloud.storage",
-            "google.cloud.storage.Client",
-            "google.cloud.storage.blob.Blob",
-            "google.cloud.storage.retry.DEFAULT_RETRY",
-        )
-    ),
-    "cached_path.schemes.r2": Deferred(
-        ("boto3.dynamodb", "boto3.session", "botocore.config.Config")
-    ),
-    "cached_path.schemes.s3": Deferred(("boto3.session", "botocore.client")),
-    # Every model of transformers 5 imports the losses of those that find objects in images.
-    **{
-        f"transformers.loss.loss_{name}": Deferred((_ASSIGNMENT,))
-        for name in (
-            *("deformable_detr", "for_object_detection", "grounding_dino"),
-            *("lw_detr", "rf_detr", "rt_detr"),
-        )
-    },
-    # allennlp-models
-    f"{_M}.classification.dataset_readers.stanford_sentiment_tree_bank": Deferred(
-        ("nltk.tree.Tree",)
-    ),
-    f"{_M}.common.ontonotes": Deferred(("nltk.Tree",)),
-    f"{_M}.coref.metrics.conll_coref_scores": Deferred((_ASSIGNMENT,)),
-    f"{_M}.coref.predictors.coref": Deferred(("spacy.tokens.Doc",)),
-    f"{_M}.generation.dataset_readers.cnn_dm": Deferred(("ftfy",)),
-    f"{_M}.generation.models.bart": Deferred(
-        (f"{_BART}.BartModel", f"{_BART}.BartForConditionalGeneration")
-    ),
-    f"{_M}.lm.modules.language_model_heads.bert": Deferred(
-        (f"{_BERT}.BertConfig", f"{_BERT}.BertForMaskedLM")
-    ),
-    f"{_M}.lm.modules.language_model_heads.gpt2": Deferred(
-        (f"{_GPT2}.GPT2Config", f"{_GPT2}.GPT2LMHeadModel")
-    ),
-    f"{_M}.rc.tools.drop": Deferred((_ASSIGNMENT,)),
-    f"{_M}.structured_prediction.dataset_readers.penn_tree_bank": Deferred(
-        ("nltk.corpus.reader.bracket_parse.BracketParseCorpusReader", "nltk.tree.Tree")
-    ),
-    f"{_M}.structured_prediction.models.constituency_parser": Deferred(("nltk.Tree",)),
-    f"{_M}.structured_prediction.models.srl_bert": Deferred((f"{_BERT}.BertModel",)),
-    f"{_M}.structured_prediction.predictors.srl": Deferred(("spacy.tokens.Doc",)),
 }
 
 
@@ -114,13 +87,10 @@ def wanted() -> bool:
 
 
 @contextmanager
-def deferring(module: ModuleType, deferred: Deferred) -> Iterator[DeferringImport]:
-    """Give a module stand-ins while it is executed, and show only real things afterwards.
-
-    Args:
-        module: the module, before it is executed.
-        deferred: what it does not need at once.
-    """
+def deferring(name: str, deferred: Deferred) -> Iterator[DeferringImport]:
+    """Give the module of this name stand-ins while it is executed, and show only real things
+    afterwards."""
+    module = sys.modules[name]
     importing = DeferringImport(module, deferred)
     try:
         yield importing
@@ -129,14 +99,12 @@ def deferring(module: ModuleType, deferred: Deferred) -> Iterator[DeferringImpor
     show_real_things(module)
 
 
-def _stand_ins_in(name: str, deferred: Deferred) -> Callable[[], Iterator[DeferringImport | bool]]:
-    def lazy_imports() -> Iterator[DeferringImport | bool]:
+def _stand_ins_in(name: str, deferred: Deferred) -> Callable[[], Iterator[DeferringImport]]:
+    def lazy_imports() -> Iterator[DeferringImport]:
         """Stand-ins in the module's own namespace, while and after it is executed."""
-        if not wanted():
-            yield False
-            return
-        with deferring(sys.modules[name], deferred) as importing:
-            yield importing
+        if wanted():
+            with deferring(name, deferred) as importing:
+                yield importing
 
     return lazy_imports
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -19,10 +19,7 @@ from .stand_ins import Call, Source, StandIn, fetched
 _NARRATIVE_QA = "allennlp_models.rc.tools.narrativeqa"
 _TAGS = "allennlp_models.structured_prediction.predictors.util"
 _TREES = "allennlp_models.structured_prediction.predictors.constituency_parser"
-_SYMBOLS = (
-    *("POS", "PUNCT", "SYM", "ADJ", "CCONJ", "NUM", "DET", "ADV", "ADP", "X", "VERB", "NOUN"),
-    *("PROPN", "PART", "INTJ", "SPACE", "PRON"),
-)
+_SYMBOLS = "POS PUNCT SYM ADJ CCONJ NUM DET ADV ADP X VERB NOUN PROPN PART INTJ SPACE PRON"
 
 
 def resource_filename(package_or_module: str, resource_name: str) -> str:
@@ -36,15 +33,12 @@ def resource_filename(package_or_module: str, resource_name: str) -> str:
     why="it imports pkg_resources, which setuptools 82 and newer do not have",
     optional=True,
 )
-def rouge_resources() -> Iterator[DeferringImport | bool]:
+def rouge_resources() -> Iterator[DeferringImport]:
     """The one function of pkg_resources that py-rouge calls, where that is gone."""
     if find_spec("pkg_resources") is not None:
-        yield False
         return
-    instead = SimpleNamespace(resource_filename=resource_filename)
-    with deferring(
-        sys.modules["rouge.rouge"], Deferred(given={"pkg_resources": instead})
-    ) as importing:
+    given = {"pkg_resources": SimpleNamespace(resource_filename=resource_filename)}
+    with deferring("rouge.rouge", Deferred(given=given)) as importing:
         yield importing
 
 
@@ -53,13 +47,11 @@ def rouge_resources() -> Iterator[DeferringImport | bool]:
     why="its import asks nltk for its data, downloads what is missing, and sets up py-rouge",
     optional=True,
 )
-def narrative_qa() -> Iterator[DeferringImport | bool]:
+def narrative_qa() -> Iterator[DeferringImport]:
     """Download nothing, and set up what scores answers when an answer is scored."""
     if not wanted() or find_spec("rouge") is None or find_spec("nltk") is None:
-        yield False
         return
-    module = sys.modules[_NARRATIVE_QA]
-    namespace = vars(module)
+    namespace = vars(sys.modules[_NARRATIVE_QA])
     deferred = Deferred(
         imports=(
             "nltk.translate.bleu_score.sentence_bleu",
@@ -71,33 +63,40 @@ def narrative_qa() -> Iterator[DeferringImport | bool]:
             "nltk": SimpleNamespace(data=SimpleNamespace(find=lambda resource: None)),
             "rouge": SimpleNamespace(
                 Rouge=lambda **settings: StandIn(
-                    Call(Source("rouge", "Rouge"), settings), namespace
+                    Call("rouge", "Rouge", keywords=settings), namespace
                 )
             ),
         },
     )
-    with deferring(module, deferred) as importing:
+    with deferring(_NARRATIVE_QA, deferred) as importing:
         yield importing
         for name in ("nltk", "rouge"):
             namespace[name] = StandIn(Source(name), namespace)
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureTable:
+class FeatureTable(Source):
     """A table of spaCy's features by tag, which gets spaCy's numbers when it is read.
 
     Args:
         table: the features by tag, with stand-ins for the numbers.
     """
 
-    table: dict[str, dict[Any, Any]]
-    library: str = "spacy"
-    loaded: bool = False
+    table: dict[str, dict[Any, Any]] = field(default_factory=dict)
+
+    @property
+    def loaded(self) -> bool:
+        """Never: the numbers are not there yet."""
+        return False
 
     def fetch(self) -> dict[str, dict[Any, Any]]:
         """The same table, with the numbers."""
+
+        def number(value: Any) -> Any:
+            return fetched(value) if type(value) is StandIn else value
+
         for tag, features in list(self.table.items()):
-            self.table[tag] = {_number(name): _number(value) for name, value in features.items()}
+            self.table[tag] = {number(name): number(value) for name, value in features.items()}
         return self.table
 
     def may_have_made(self, classes: Iterable[type]) -> bool:
@@ -105,38 +104,30 @@ class FeatureTable:
         return False
 
 
-def _number(value: Any) -> Any:
-    return fetched(value) if type(value) is StandIn else value
-
-
 @around(_TAGS, why=WHY, optional=True)
-def feature_table() -> Iterator[DeferringImport | bool]:
+def feature_table() -> Iterator[DeferringImport]:
     """The features of spaCy's tags without spaCy, until somebody reads them."""
     if not wanted() or "spacy.symbols" in sys.modules:
-        yield False
         return
-    module = sys.modules[_TAGS]
-    symbols = Deferred(tuple(f"spacy.symbols.{name}" for name in _SYMBOLS))
-    with deferring(module, symbols) as importing:
+    symbols = Deferred(tuple(f"spacy.symbols.{name}" for name in _SYMBOLS.split()))
+    with deferring(_TAGS, symbols) as importing:
         yield importing
-        _stand_for_table(vars(module))
+        _stand_for_table(vars(sys.modules[_TAGS]))
 
 
 @around(_TREES, why=WHY, optional=True)
-def constituency_parser() -> Iterator[DeferringImport | bool]:
+def constituency_parser() -> Iterator[DeferringImport]:
     """The tags themselves, without their features, are all that this module needs at first."""
     table = vars(import_module(_TAGS)).get("TAG_MAP")
     source = table._source if type(table) is StandIn else None
     if not wanted() or not isinstance(source, FeatureTable):
-        yield False
         return
-    module = sys.modules[_TREES]
     tags = SimpleNamespace(TAG_MAP=source.table)
-    with deferring(module, Deferred(("nltk.Tree",), given={"util": tags})) as importing:
+    with deferring(_TREES, Deferred(("nltk.Tree",), given={"util": tags})) as importing:
         yield importing
-        _stand_for_table(vars(module))
+        _stand_for_table(vars(sys.modules[_TREES]))
 
 
 def _stand_for_table(namespace: dict[str, Any]) -> None:
     table = namespace["TAG_MAP"]
-    namespace["TAG_MAP"] = StandIn(FeatureTable(table), namespace)
+    namespace["TAG_MAP"] = StandIn(FeatureTable("spacy", table=table), namespace)

@@ -8,11 +8,12 @@ thing is seen.
 
 from __future__ import annotations
 
+import operator
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
 # `typing` looks for these on whatever stands in an annotation; that is no use of it.
 _ASKED_BY_TYPING = frozenset({"__parameters__", "__origin__", "__args__", "__unpacked__"})
@@ -61,21 +62,14 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
-class Call:
-    """What a call at a module's top level returns.
+class Call(Source):
+    """What a call of it at a module's top level returns.
 
     Args:
-        function: where the function comes from.
-        keywords: its arguments.
+        keywords: the arguments.
     """
 
-    function: Source
-    keywords: Mapping[str, Any]
-
-    @property
-    def library(self) -> str:
-        """The top-level package of the function."""
-        return self.function.library
+    keywords: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def loaded(self) -> bool:
@@ -84,39 +78,13 @@ class Call:
 
     def fetch(self) -> Any:
         """Make the call."""
-        return self.function.fetch()(**self.keywords)
-
-    def may_have_made(self, classes: Iterable[type]) -> bool:
-        """Whether one of these classes is of the function's library."""
-        return self.function.may_have_made(classes)
+        return super().fetch()(**self.keywords)
 
     def __str__(self) -> str:
-        return f"{self.function}(…)"
+        return f"{super().__str__()}(…)"
 
 
-class Fetched(Protocol):
-    """Where a real thing comes from: `Source`, `Call`, or what else fetches something."""
-
-    @property
-    def library(self) -> str:
-        """The top-level package that is imported for it."""
-        ...
-
-    @property
-    def loaded(self) -> bool:
-        """Whether the real thing can be had without importing anything new."""
-        ...
-
-    def fetch(self) -> Any:
-        """Import the real thing."""
-        ...
-
-    def may_have_made(self, classes: Iterable[type]) -> bool:
-        """Whether an object of these classes may be an instance of it."""
-        ...
-
-
-def fetch(source: Fetched) -> Any:
+def fetch(source: Source) -> Any:
     """What a pickled stand-in becomes: the real thing."""
     return source.fetch()
 
@@ -137,7 +105,7 @@ class StandIn:
 
     def __init__(
         self,
-        source: Fetched,
+        source: Source,
         namespace: dict[str, Any],
         parts: Mapping[str, StandIn] | None = None,
     ) -> None:
@@ -154,29 +122,8 @@ class StandIn:
             return part
         return getattr(real(self), name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(real(self), name, value)
-
-    def __delattr__(self, name: str) -> None:
-        delattr(real(self), name)
-
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return real(self)(*args, **kwargs)
-
-    def __getitem__(self, key: Any) -> Any:
-        return real(self)[key]
-
-    def __contains__(self, key: Any) -> bool:
-        return key in real(self)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(real(self))
-
-    def __len__(self) -> int:
-        return len(real(self))
-
-    def __bool__(self) -> bool:
-        return bool(real(self))
 
     def __instancecheck__(self, instance: Any) -> bool:
         classes = {*type(instance).__mro__, *instance.__class__.__mro__}
@@ -187,9 +134,6 @@ class StandIn:
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
         return (real(self),)
-
-    def __or__(self, other: Any) -> Any:
-        return real(self) | other
 
     def __ror__(self, other: Any) -> Any:
         return other | real(self)
@@ -209,6 +153,24 @@ class StandIn:
 
     def __repr__(self) -> str:
         return f"<{self._source}, imported when it is used>"
+
+
+def _on_real(function: Callable[..., Any]) -> Any:
+    return lambda self, *given: function(real(self), *given)
+
+
+_FORWARDED: dict[str, Callable[..., Any]] = {
+    "__setattr__": setattr,
+    "__delattr__": delattr,
+    "__getitem__": operator.getitem,
+    "__contains__": operator.contains,
+    "__iter__": iter,
+    "__len__": len,
+    "__bool__": bool,
+    "__or__": operator.or_,
+}
+for _name, _function in _FORWARDED.items():
+    setattr(StandIn, _name, _on_real(_function))
 
 
 def fetched(stand_in: StandIn) -> Any:

@@ -6,10 +6,9 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any
 
-from ..registry import after, replace
+from ..registry import patch
 
 RUN = "run_predict_command"
 """The class method by which a predictor runs the command: it takes the parsed arguments."""
@@ -36,46 +35,33 @@ def own_command(name: str | None) -> Callable[[Any], None] | None:
     return getattr(predictor, RUN, None)
 
 
-@after(
+@patch(
     "allennlp.commands.predict",
+    "_predict",
     why="it empties an input that is also its output, shows no progress, and ends with status 0 "
     "when every input failed; a predictor that asks for it runs the command itself",
 )
-def predict_command(module: Any) -> bool:
+def predict_command(original: Callable[[Any], None], args: Any) -> None:
     """Leave the command to a predictor that has `run_predict_command`; others see no change."""
-    original = module._predict
-
-    @wraps(original)
-    def _predict(args: Any) -> None:
-        run = own_command(args.predictor) or original
-        run(args)
-
-    module._predict = _predict
-    return True
+    (own_command(args.predictor) or original)(args)
 
 
-@after(
+@patch(
     "allennlp.commands",
+    "import_plugins",
     why="with --silent, a predictor that runs the command itself wants no line about plugins",
 )
-def silent_plugins(module: Any) -> bool:
+def silent_plugins(original: Callable[[], None]) -> None:
     """Hold back what is logged about plugins until it is known whose command it is."""
-    original = module.import_plugins
-
-    @wraps(original)
-    def import_plugins() -> None:
-        words = sys.argv[1:]
-        if words[:1] != ["predict"] or "--silent" not in words:
-            original()
-            return
-        with _held("allennlp.common.plugins") as records:
-            original()
-        if own_command(_predictor_of(words)) is None:
-            for record in records:
-                logging.getLogger(record.name).handle(record)
-
-    replace(module, "import_plugins", import_plugins)
-    return True
+    words = sys.argv[1:]
+    if words[:1] != ["predict"] or "--silent" not in words:
+        original()
+        return
+    with _held("allennlp.common.plugins") as records:
+        original()
+    if own_command(_predictor_of(words)) is None:
+        for record in records:
+            logging.getLogger(record.name).handle(record)
 
 
 def _predictor_of(words: list[str]) -> str | None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from ..archives.own_transformers import is_own_folder
-from ..registry import after
+from ..registry import Original, patch
 
 _MODULE = "allennlp.modules.transformer.transformer_module"
 # In the order in which they are looked for. An index lists the parts of weights that are split.
@@ -22,51 +21,41 @@ _WEIGHTS = (
 )
 
 
-@after(
+@patch(
     _MODULE,
+    "TransformerModule._get_pretrained_state_dict",
     why="transformers saves model.safetensors, in parts where it is large; AllenNLP reads "
     "pytorch_model.bin and asks the hub where a folder has none",
 )
-def folder_weights(module: Any) -> bool:
-    """Read what a folder or the hub holds, in whichever of the forms it is."""
+def folder_weights(
+    original: Original, cls: Any, model_name: str, weights_path: Any = None, **kwargs: Any
+) -> Any:
+    """Find what a folder or the hub holds, in whichever of the forms it is."""
     from huggingface_hub.errors import EntryNotFoundError
 
-    cls = module.TransformerModule
-    original, read = cls._get_pretrained_state_dict.__func__, module.read_state_dict
+    if weights_path is None and os.path.isdir(model_name):
+        weights_path = _weights_file(Path(model_name))
+    try:
+        return original(cls, model_name, weights_path, **kwargs)
+    except (OSError, EntryNotFoundError):
+        found = None if weights_path is not None else _hub_weights(model_name)
+        if found is None:
+            raise
+    return original(cls, model_name, found, **kwargs)
 
-    @wraps(original)
-    def _get_pretrained_state_dict(
-        cls: Any, model_name: str, weights_path: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        if weights_path is None and os.path.isdir(model_name):
-            weights_path = _weights_file(Path(model_name))
-        try:
-            return original(cls, model_name, weights_path, *args, **kwargs)
-        except (OSError, EntryNotFoundError):
-            found = None if weights_path is not None else _hub_weights(model_name)
-            if found is None:
-                raise
-        return original(cls, model_name, found, *args, **kwargs)
 
-    @wraps(read)
-    def read_state_dict(path: Any, *args: Any, **kwargs: Any) -> Any:
-        if str(path).endswith(".index.json"):
-            weight_map = json.loads(Path(path).read_text(encoding="utf-8"))["weight_map"]
-            parts = [Path(path).with_name(name) for name in sorted(set(weight_map.values()))]
-        else:
-            parts = [path]
-        state: dict[str, Any] = {}
-        for part in parts:
-            if str(part).endswith(".safetensors"):
-                state |= _read_safetensors(part, *args, **kwargs)
-            else:
-                state |= read(part, *args, **kwargs)
-        return state
-
-    cls._get_pretrained_state_dict = classmethod(_get_pretrained_state_dict)
-    # The module's own name only: archives' weights are read as before.
-    module.read_state_dict = read_state_dict
-    return True
+@patch(_MODULE, "read_state_dict", why="it reads neither safetensors nor weights in parts")
+def folder_state_dicts(original: Original, path: Any, **kwargs: Any) -> Any:
+    """Read all forms of weights."""
+    parts = [path]
+    if str(path).endswith(".index.json"):
+        weight_map = json.loads(Path(path).read_text(encoding="utf-8"))["weight_map"]
+        parts = [Path(path).with_name(name) for name in sorted(set(weight_map.values()))]
+    state: dict[str, Any] = {}
+    for part in parts:
+        safe = str(part).endswith(".safetensors")
+        state |= (_read_safetensors if safe else original)(part, **kwargs)
+    return state
 
 
 def _weights_file(folder: Path) -> Path:
@@ -103,38 +92,28 @@ def _read_safetensors(path: Any, ignore: list[str] | None = None, **kwargs: Any)
     }
 
 
-@after(_MODULE, why="safetensors files hold tied weights once, and AllenNLP misses the others")
-def tied_weights(module: Any) -> bool:
-    """Miss no name of a tensor that was loaded under another name."""
-    original = module._check_incompatible_keys
-
-    @wraps(original)
-    def _check_incompatible_keys(
-        model: Any, missing_keys: list[str], *args: Any, **kwargs: Any
-    ) -> Any:
-        tensors = model.state_dict(keep_vars=True)
-        loaded = {id(tensor) for name, tensor in tensors.items() if name not in missing_keys}
-        missing = [name for name in missing_keys if id(tensors.get(name)) not in loaded]
-        return original(model, missing, *args, **kwargs)
-
-    module._check_incompatible_keys = _check_incompatible_keys
-    return True
-
-
-@after(
+@patch(
     _MODULE,
+    "_check_incompatible_keys",
+    why="safetensors files hold tied weights once, and AllenNLP misses the others",
+)
+def tied_weights(
+    original: Original, model: Any, missing_keys: list[str], *args: Any, **kwargs: Any
+) -> Any:
+    """Miss no name of a tensor that was loaded under another name."""
+    tensors = model.state_dict(keep_vars=True)
+    loaded = {id(tensor) for name, tensor in tensors.items() if name not in missing_keys}
+    missing = [name for name in missing_keys if id(tensors.get(name)) not in loaded]
+    return original(model, missing, *args, **kwargs)
+
+
+@patch(
+    _MODULE,
+    "TransformerModule.from_pretrained_module",
     why="the transformer folder that an archive carries holds no weights; weights.th has them all",
 )
-def weightless_modules(module: Any) -> bool:
+def weightless_modules(original: Original, cls: Any, model_name: str, **kwargs: Any) -> Any:
     """Build a module from an archive's own transformer folder without its weights."""
-    cls = module.TransformerModule
-    original = cls.from_pretrained_module.__func__
-
-    @wraps(original)
-    def from_pretrained_module(cls: Any, model_name: str, **kwargs: Any) -> Any:
-        if is_own_folder(model_name):
-            kwargs["load_weights"] = False
-        return original(cls, model_name, **kwargs)
-
-    cls.from_pretrained_module = classmethod(from_pretrained_module)
-    return True
+    if is_own_folder(model_name):
+        kwargs["load_weights"] = False
+    return original(cls, model_name, **kwargs)

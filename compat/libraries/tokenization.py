@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from functools import cache, wraps
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ..registry import after, replace
+from ..registry import Original, after, patch, wrap
 
 _BACKEND = "TokenizersBackend"
 
@@ -48,11 +48,7 @@ def _base_class() -> Any:
 def tokenizers_encode_plus(module: Any) -> bool:
     """Give the tokenizers' base class the two methods, where it lacks them."""
     base = _base_class()
-    missing = [
-        function
-        for function in (encode_plus, batch_encode_plus)
-        if not hasattr(base, function.__name__)
-    ]
+    missing = [one for one in (encode_plus, batch_encode_plus) if not hasattr(base, one.__name__)]
     for function in missing:
         setattr(base, function.__name__, function)
     return bool(missing)
@@ -61,17 +57,11 @@ def tokenizers_encode_plus(module: Any) -> bool:
 def _frame(tokenizer: Any) -> tuple[list[int], list[int], list[int], list[int]]:
     """Special ids before, between and after, read off one short text and a pair of it."""
     word = tokenizer("a", add_special_tokens=False)["input_ids"]
-    single = tokenizer("a")["input_ids"]
-    pair = tokenizer("a", "a")["input_ids"]
-    start = _index(single, word)
-    first = _index(pair, word)
+    single, pair = tokenizer("a")["input_ids"], tokenizer("a", "a")["input_ids"]
+    start, first = _index(single, word), _index(pair, word)
     second = _index(pair, word, first + len(word))
-    return (
-        single[:start],
-        pair[first + len(word) : second],
-        single[start + len(word) :],
-        pair[second + len(word) :],
-    )
+    between = pair[first + len(word) : second]
+    return single[:start], between, single[start + len(word) :], pair[second + len(word) :]
 
 
 def _index(ids: list[int], part: list[int], start: int = 0) -> int:
@@ -113,22 +103,16 @@ def indexers_special_tokens(module: Any) -> bool:
     return True
 
 
-@after(
+@patch(
     "allennlp.common.cached_transformers",
+    "get_tokenizer",
     why="AutoTokenizer.from_pretrained refuses add_special_tokens, which AllenNLP passes again at "
     "every call of the tokenizer anyway",
 )
-def tokenizer_arguments(module: Any) -> bool:
+def tokenizer_arguments(original: Original, model_name: str, **kwargs: Any) -> Any:
     """Drop the argument on the way to transformers."""
-    original = module.get_tokenizer
-
-    @wraps(original)
-    def get_tokenizer(model_name: str, **kwargs: Any) -> Any:
-        kwargs.pop("add_special_tokens", None)
-        return original(model_name, **kwargs)
-
-    replace(module, "get_tokenizer", get_tokenizer)
-    return True
+    kwargs.pop("add_special_tokens", None)
+    return original(model_name, **kwargs)
 
 
 def __getattr__(name: str) -> Any:
@@ -155,7 +139,7 @@ def _backend() -> Any:
         ) -> None:
             made = tokenizer_object or Tokenizer.from_file(tokenizer_file)
             rule = json.loads(made.pre_tokenizer.__getstate__()) if made.pre_tokenizer else {}
-            # 4 takes away the space before the first word unless told; 5 leaves it as it is.
+            # 4 takes away the space before the first word by default; 5 leaves it as it is.
             kwargs["add_prefix_space"] = rule.get("add_prefix_space", False)
             kwargs.setdefault("model_input_names", ["input_ids", "attention_mask"])
             super().__init__(*args, tokenizer_object=made, **kwargs)
@@ -172,13 +156,11 @@ def newer_tokenizers(module: Any) -> bool:
     """Give transformers 4 a class of that name, which splits texts as the saved tokenizer says."""
     from transformers.models.auto import tokenization_auto
 
-    original = tokenization_auto.tokenizer_class_from_name
-    if original(_BACKEND) is not None:
+    if tokenization_auto.tokenizer_class_from_name(_BACKEND) is not None:
         return False
-
-    @wraps(original)
-    def tokenizer_class_from_name(class_name: str) -> Any:
-        return _backend() if class_name == _BACKEND else original(class_name)
-
-    replace(tokenization_auto, "tokenizer_class_from_name", tokenizer_class_from_name)
+    wrap(
+        tokenization_auto,
+        "tokenizer_class_from_name",
+        lambda original, name: _backend() if name == _BACKEND else original(name),
+    )
     return True

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from functools import wraps
 from importlib import import_module
+from inspect import signature
 from pickle import UnpicklingError
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
-from ..registry import after, around
+from ..registry import Original, after, around, lent, patch
 
 
 @around(
@@ -19,69 +19,56 @@ from ..registry import after, around
 )
 def hugging_face_adamw() -> Iterator[bool]:
     """The old algorithm, there only while the module is imported."""
-    library: Any = import_module("transformers")
-    if hasattr(library, "AdamW"):
-        yield False
-        return
     from .adamw import AdamW
 
-    library.AdamW = AdamW
-    try:
-        yield True
-    finally:
-        del library.AdamW
+    with lent(import_module("transformers"), {"AdamW": AdamW}) as acts:
+        yield acts
 
 
-@after(
+def _plateau_without_verbose(module: Any) -> bool:
+    from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+    return "verbose" not in signature(ReduceLROnPlateau).parameters
+
+
+@patch(
     "allennlp.training.learning_rate_schedulers.pytorch_lr_schedulers",
+    "ReduceOnPlateauLearningRateScheduler.__init__",
     why="torch's ReduceLROnPlateau takes no `verbose` any more",
+    needed=_plateau_without_verbose,
 )
-def plateau_verbose(module: Any) -> bool:
+def plateau_verbose(original: Original, scheduler: Any, *args: Any, **kwargs: Any) -> None:
     """Accept `verbose` in a config as before, and do not pass it on."""
-    import inspect
+    from allennlp.training.learning_rate_schedulers import pytorch_lr_schedulers as module
+    from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-    import torch
-
-    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
-    if "verbose" in inspect.signature(plateau).parameters:
-        return False
-    scheduler = module.ReduceOnPlateauLearningRateScheduler
-    original = scheduler.__init__
-    signature = inspect.signature(original)
-
-    @wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        given = signature.bind(self, *args, **kwargs)
-        given.apply_defaults()
-        settings = {k: v for k, v in given.arguments.items() if k not in ("self", "verbose")}
-        super(scheduler, self).__init__(plateau(**settings))
-
-    scheduler.__init__ = __init__
-    return True
+    given = signature(original).bind(scheduler, *args, **kwargs)
+    given.apply_defaults()
+    settings = {k: v for k, v in given.arguments.items() if k not in ("self", "verbose")}
+    plateau: Any = module.ReduceOnPlateauLearningRateScheduler
+    super(plateau, scheduler).__init__(ReduceLROnPlateau(**settings))
 
 
-@after(
+@patch(
     "allennlp.training.checkpointer",
+    "Checkpointer.load_checkpoint",
     why="torch.load refuses the trainer's own state, which is more than tensors",
 )
-def trainer_state(module: Any) -> bool:
+def trainer_state(original: Original, checkpointer: Any) -> Any:
     """Trust what the user's own training run wrote, for `--recover`; weights stay tensors only."""
     import torch
+    from allennlp.nn.util import device_mapping
+    from allennlp.training.checkpointer import TrainerCheckpoint
 
-    @wraps(module.Checkpointer.load_checkpoint)
-    def load_checkpoint(self: Any) -> Any:
-        latest = self.find_latest_checkpoint()
-        if latest is None:
-            return None
-        weights, state = latest
-        to_cpu = module.nn_util.device_mapping(-1)
-        return module.TrainerCheckpoint(
-            torch.load(weights, map_location=to_cpu, weights_only=True),
-            torch.load(state, map_location=to_cpu, weights_only=False),
-        )
-
-    module.Checkpointer.load_checkpoint = load_checkpoint
-    return True
+    latest = checkpointer.find_latest_checkpoint()
+    if latest is None:
+        return None
+    weights, state = latest
+    to_cpu = device_mapping(-1)
+    return TrainerCheckpoint(
+        torch.load(weights, map_location=to_cpu, weights_only=True),
+        torch.load(state, map_location=to_cpu, weights_only=False),
+    )
 
 
 @after(
@@ -92,56 +79,44 @@ def tensor_cache(module: Any) -> bool:
     """Write the cache's tensors as torch does by default, so that they can be read safely."""
     import torch
 
-    class Torch(ModuleType):
-        """torch as this module uses it: no choice of a protocol, tensors only."""
+    def save(tensor: Any, file: io.BytesIO, **kwargs: Any) -> None:
+        torch.save(tensor, file)
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(torch, name)
+    def load(file: io.BytesIO, **kwargs: Any) -> Any:
+        try:
+            return torch.load(file, weights_only=True, **kwargs)
+        except UnpicklingError as error:
+            raise RuntimeError(
+                "A tensor cache written by AllenNLP on an older torch cannot be read safely. "
+                "Delete the cache file; it is filled again."
+            ) from error
 
-        @staticmethod
-        def save(tensor: Any, file: io.BytesIO, **kwargs: Any) -> None:
-            torch.save(tensor, file)
-
-        @staticmethod
-        def load(file: io.BytesIO, **kwargs: Any) -> Any:
-            try:
-                return torch.load(file, weights_only=True, **kwargs)
-            except UnpicklingError as error:
-                raise RuntimeError(
-                    "A tensor cache written by AllenNLP on an older torch cannot be read safely. "
-                    "Delete the cache file; it is filled again."
-                ) from error
-
-    module.torch = Torch("torch")
+    # It is all that this module uses of torch once it is imported.
+    module.torch = SimpleNamespace(save=save, load=load, Tensor=torch.Tensor)
     return True
 
 
-@after(
+@patch(
     "allennlp.training.gradient_descent_trainer",
+    "clip_grad_norm_",
     why="torch's clip_grad_norm_ takes no sparse gradients any more",
 )
-def sparse_gradient_norm(module: Any) -> bool:
+def sparse_gradient_norm(
+    clip: Original, parameters: list[Any], max_norm: float, *args: Any, **kwargs: Any
+) -> Any:
     """Take the norm over the values that a sparse gradient holds."""
     import torch
 
-    clip = module.clip_grad_norm_
-
-    @wraps(clip)
-    def clip_grad_norm_(parameters: list[Any], max_norm: float, *args: Any, **kwargs: Any) -> Any:
-        gradients = [parameter.grad for parameter in parameters]
-        if not any(gradient.is_sparse for gradient in gradients):
-            return clip(parameters, max_norm, *args, **kwargs)
-        values = [g.coalesce().values() if g.is_sparse else g for g in gradients]
-        norm = torch.linalg.vector_norm(
-            torch.stack([torch.linalg.vector_norm(value) for value in values])
-        )
-        scale = torch.clamp(max_norm / (norm + 1e-6), max=1.0)
-        for gradient in gradients:
-            gradient.mul_(scale)
-        return norm
-
-    module.clip_grad_norm_ = clip_grad_norm_
-    return True
+    gradients = [parameter.grad for parameter in parameters]
+    if not any(gradient.is_sparse for gradient in gradients):
+        return clip(parameters, max_norm, *args, **kwargs)
+    values = [g.coalesce().values() if g.is_sparse else g for g in gradients]
+    norms = torch.stack([torch.linalg.vector_norm(value) for value in values])
+    norm = torch.linalg.vector_norm(norms)
+    scale = torch.clamp(max_norm / (norm + 1e-6), max=1.0)
+    for gradient in gradients:
+        gradient.mul_(scale)
+    return norm
 
 
 def run_worker(work: Callable[..., None], *arguments: Any) -> None:
@@ -167,17 +142,9 @@ def worker_lock(module: Any) -> bool:
             workers, senders = [], []
             for worker_id in range(self.num_workers):
                 receiver, sender = ctx.Pipe(duplex=False)
-                worker = ctx.Process(
-                    target=run_worker,
-                    args=(
-                        getattr(self, work),
-                        worker_id,
-                        queue,
-                        module.Tqdm.get_lock(),
-                        receiver,
-                    ),
-                    daemon=True,
-                )
+                lock = module.Tqdm.get_lock()
+                given = (getattr(self, work), worker_id, queue, lock, receiver)
+                worker = ctx.Process(target=run_worker, args=given, daemon=True)
                 worker.start()
                 workers.append(worker)
                 senders.append(sender)

@@ -6,13 +6,12 @@ import re
 import sys
 from collections.abc import Callable
 from copy import copy
-from functools import wraps
 from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
 
 from ..archives.own_transformers import is_own_folder
-from ..registry import after
+from ..registry import Original, after, patch
 
 
 @after(
@@ -68,22 +67,15 @@ _GONE_BUFFERS = re.compile(
 )
 
 
-@after(
+@patch(
     "allennlp.modules.token_embedders.pretrained_transformer_embedder",
+    "PretrainedTransformerEmbedder.__init__",
     why="archives of older transformers carry buffers that are gone, and refuse to load",
 )
-def gone_buffers(module: Any) -> bool:
+def gone_buffers(original: Original, embedder: Any, *args: Any, **kwargs: Any) -> None:
     """Drop exactly those buffers from a state dict, where the model has none of that name."""
-    embedder = module.PretrainedTransformerEmbedder
-    original = embedder.__init__
-
-    @wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        self.register_load_state_dict_pre_hook(_drop_gone_buffers)
-
-    embedder.__init__ = __init__
-    return True
+    original(embedder, *args, **kwargs)
+    embedder.register_load_state_dict_pre_hook(_drop_gone_buffers)
 
 
 def _drop_gone_buffers(embedder: Any, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
@@ -95,22 +87,16 @@ def _drop_gone_buffers(embedder: Any, state_dict: dict[str, Any], prefix: str, *
                 del state_dict[key]
 
 
-@after(
+@patch(
     "allennlp.models.model",
+    "Model.__init__",
     why="a model may hold a Hugging Face model without an embedder, as SRL-BERT does; its archives "
     "carry the same buffers",
 )
-def models_gone_buffers(module: Any) -> bool:
+def models_gone_buffers(original: Original, model: Any, *args: Any, **kwargs: Any) -> None:
     """Drop those buffers from the state dict of any model that holds a Hugging Face model."""
-    original = module.Model.__init__
-
-    @wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        self.register_load_state_dict_pre_hook(_drop_held_gone_buffers)
-
-    module.Model.__init__ = __init__
-    return True
+    original(model, *args, **kwargs)
+    model.register_load_state_dict_pre_hook(_drop_held_gone_buffers)
 
 
 def _drop_held_gone_buffers(
@@ -125,38 +111,33 @@ def _drop_held_gone_buffers(
             _drop_gone_buffers(held, state_dict, f"{prefix}{name}." if name else prefix)
 
 
-@after(
+@patch(
     "allennlp.data.data_loaders.data_collator",
+    "DataCollatorForLanguageModeling",
     why="the third positional argument of DataCollatorForLanguageModeling changed its meaning",
 )
-def language_model_collator(module: Any) -> bool:
+def language_model_collator(
+    original: Any, tokenizer: Any, mlm: bool = True, mlm_probability: float = 0.15
+) -> Any:
     """Pass the probability of masking by its name."""
-    original = module.DataCollatorForLanguageModeling
-
-    def collator(tokenizer: Any, mlm: bool = True, mlm_probability: float = 0.15) -> Any:
-        return original(tokenizer, mlm=mlm, mlm_probability=mlm_probability)
-
-    module.DataCollatorForLanguageModeling = collator
-    return True
+    return original(tokenizer, mlm=mlm, mlm_probability=mlm_probability)
 
 
-@after(
-    "allennlp.modules.transformer.t5",
-    why="T5Config of transformers 5 has no decoder_start_token_id",
-)
-def t5_decoder_start(module: Any) -> bool:
-    """Start decoding with the pad id, as every T5 does."""
+def _no_decoder_start(module: Any) -> bool:
     from transformers import T5Config
 
-    if getattr(T5Config(), "decoder_start_token_id", None) is not None:
-        return False
-    original = module.T5._from_config.__func__
+    return getattr(T5Config(), "decoder_start_token_id", None) is None
 
-    def _from_config(cls: Any, config: Any, **kwargs: Any) -> Any:
-        if getattr(config, "decoder_start_token_id", None) is None:
-            config = copy(config)
-            config.decoder_start_token_id = config.pad_token_id
-        return original(cls, config, **kwargs)
 
-    module.T5._from_config = classmethod(_from_config)
-    return True
+@patch(
+    "allennlp.modules.transformer.t5",
+    "T5._from_config",
+    why="T5Config of transformers 5 has no decoder_start_token_id",
+    needed=_no_decoder_start,
+)
+def t5_decoder_start(original: Original, cls: Any, config: Any, **kwargs: Any) -> Any:
+    """Start decoding with the pad id, as every T5 does."""
+    if getattr(config, "decoder_start_token_id", None) is None:
+        config = copy(config)
+        config.decoder_start_token_id = config.pad_token_id
+    return original(cls, config, **kwargs)

@@ -2,6 +2,4 @@
 
 from __future__ import annotations
 
-from . import bart, imports, squad, srl, tagging, trees, weights
-
-__all__ = ["bart", "imports", "squad", "srl", "tagging", "trees", "weights"]
+from . import bart, imports, readers, tagging, weights  # noqa: F401  each registers its shims

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from functools import wraps
 from typing import Any
 
 from ..importing.lazy_imports import wanted
 from ..registry import around
 
-_NARRATIVE_QA = "allennlp_models.rc.tools.narrativeqa"
-
 
 @around(
-    _NARRATIVE_QA,
+    "allennlp_models.rc.tools.narrativeqa",
     why="its import downloads nltk's data, and every command of AllenNLP imports it",
 )
 def nltk_download() -> Iterator[bool]:
@@ -23,17 +20,13 @@ def nltk_download() -> Iterator[bool]:
     Where imports wait until they are used, `lazy_models` sees to it.
     """
     if wanted():
-        yield False
         return
     import nltk
 
     original, importer = nltk.download, threading.get_ident()
 
-    @wraps(original)
     def download(*args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() == importer:
-            return False
-        return original(*args, **kwargs)
+        return threading.get_ident() != importer and original(*args, **kwargs)
 
     nltk.download = download
     try:

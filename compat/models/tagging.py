@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import wraps
 from typing import Any
 
-from ..registry import after
+from ..registry import Original, patch
 
 _PREDICTORS = "allennlp_models.structured_prediction.predictors"
 _WHY = "without a spaCy model there are no part-of-speech tags, and the output is silently empty"
@@ -55,53 +54,30 @@ def require_tags(tokens: Any, language: str, reader: str) -> None:
     )
 
 
-@after(f"{_PREDICTORS}.srl", why=_WHY)
-def srl_tags(module: Any) -> bool:
+@patch(f"{_PREDICTORS}.srl", "SemanticRoleLabelerPredictor.tokens_to_instances", why=_WHY)
+def srl_tags(original: Original, predictor: Any, tokens: Any) -> Any:
     """Refuse tokens without tags, also those of `predict_tokenized`."""
-    predictor = module.SemanticRoleLabelerPredictor
-    original = predictor.tokens_to_instances
-
-    @wraps(original)
-    def tokens_to_instances(self: Any, tokens: Any) -> Any:
-        require_tags(tokens, self._language, type(self).__name__)
-        return original(self, tokens)
-
-    predictor.tokens_to_instances = tokens_to_instances
-    return True
+    require_tags(tokens, predictor._language, type(predictor).__name__)
+    return original(predictor, tokens)
 
 
-@after(f"{_PREDICTORS}.openie", why=_WHY)
-def open_ie_tags(module: Any) -> bool:
+@patch(f"{_PREDICTORS}.openie", "OpenIePredictor.__init__", why=_WHY)
+def open_ie_tags(original: Original, predictor: Any, *args: Any, **more: Any) -> None:
     """Refuse sentences without tags."""
-    return _check_tags(module.OpenIePredictor, lambda model: True)
+    original(predictor, *args, **more)
+    predictor._tokenizer = TagsNeeded(predictor._tokenizer, type(predictor).__name__)
 
 
-@after(f"{_PREDICTORS}.biaffine_dependency_parser", why=_WHY)
-def dependency_tags(module: Any) -> bool:
+def parser_tags(original: Original, predictor: Any, *args: Any, **more: Any) -> None:
     """Refuse sentences without tags, where the parser embeds them."""
-    return _check_tags(
-        module.BiaffineDependencyParserPredictor,
-        lambda model: getattr(model, "_pos_tag_embedding", None) is not None,
-    )
+    original(predictor, *args, **more)
+    model = predictor._model
+    if any(getattr(model, f"{mark}pos_tag_embedding", None) is not None for mark in ("", "_")):
+        predictor._tokenizer = TagsNeeded(predictor._tokenizer, type(predictor).__name__)
 
 
-@after(f"{_PREDICTORS}.constituency_parser", why=_WHY)
-def constituency_tags(module: Any) -> bool:
-    """Refuse sentences without tags, where the parser embeds them."""
-    return _check_tags(
-        module.ConstituencyParserPredictor,
-        lambda model: getattr(model, "pos_tag_embedding", None) is not None,
-    )
-
-
-def _check_tags(predictor: Any, reads_tags: Any) -> bool:
-    original = predictor.__init__
-
-    @wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        if reads_tags(self._model):
-            self._tokenizer = TagsNeeded(self._tokenizer, type(self).__name__)
-
-    predictor.__init__ = __init__
-    return True
+for _module, _class in (
+    ("biaffine_dependency_parser", "BiaffineDependencyParserPredictor"),
+    ("constituency_parser", "ConstituencyParserPredictor"),
+):
+    patch(f"{_PREDICTORS}.{_module}", f"{_class}.__init__", why=_WHY)(parser_tags)

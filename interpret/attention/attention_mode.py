@@ -8,15 +8,15 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import InterpretationError
+from ..operations.attention import attention, multi_head_attention
 from ..operations.calls import CallMode, operation
-from ..operations.decompositions import attention, multi_head_attention
 
 Seen = Callable[[Tensor], Tensor]
 """Takes attention weights, `(sequences, heads, queries, keys)`, and returns those to go on with."""
 
 
 class AttentionMode(CallMode):
-    """Shows the attention weights of a forward pass to somebody, who may give others back.
+    """Hands the attention weights of a forward pass to a function, which may return others.
 
     What a model computes in one call (`scaled_dot_product_attention`, the attention of
     `torch.nn.MultiheadAttention`) is computed step by step; what it computes step by step is known
@@ -24,7 +24,7 @@ class AttentionMode(CallMode):
     nor set to another implementation.
 
     Args:
-        seen: Who is shown the weights.
+        seen: The function.
     """
 
     def __init__(self, seen: Seen) -> None:
@@ -44,15 +44,12 @@ class AttentionMode(CallMode):
             except NotImplementedError as error:
                 raise InterpretationError(f"no reading the attention of {error}") from error
         result = func(*args, **kwargs)
-        if name == "softmax" and result.dim() == 4 and _dim(args, kwargs) in (-1, 3):
-            return self._seen(result)
+        if name == "softmax" and result.dim() == 4:
+            dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
+            return self._seen(result) if dim in (-1, 3) else result
         return result
 
     def _show(self, weights: Tensor) -> Tensor:
         if weights.dim() == 3:
             return self._seen(weights.unsqueeze(1)).squeeze(1)
         return self._seen(weights) if weights.dim() == 4 else weights
-
-
-def _dim(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    return kwargs.get("dim", args[1] if len(args) > 1 else None)

@@ -21,7 +21,7 @@ from ..space.prefix.prefix_space import PrefixSpace
 from ..space.session import Session
 from ..target.row_loss import RowLoss
 from .recorder import CROSS, DECODER, ENCODER, AttentionCall, Recorder, Run, made_readable
-from .sequences import Sequences, sequences_of
+from .sequences import PositionTrace, Sequences
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,9 @@ class AttentionSpace(EmbeddingSpace):
                 "queries and keys), so there is none to show; use a gradient method, such as "
                 "'integrated-gradients' or 'deeplift'"
             )
+        trace = PositionTrace(self.layout, self._graph[1], self.row_instances)
         self._sequences = {
-            id(run): sequences_of(
-                run.of_kind(run.own_kind)[0],
-                number,
-                self.layout,
-                self._calls,
-                self._graph[1],
-                self.row_instances,
-            )
+            id(run): trace.sequences(run.of_kind(run.own_kind)[0], number)
             for number, run in enumerate(self.runs)
         }
         self._check()
@@ -227,11 +221,10 @@ class AttentionSpace(EmbeddingSpace):
 
     def _pieces(self, number: int, row: int) -> list[str]:
         """The wordpieces that a call embedded, by the names that their tokenizer gives them."""
-        call = self._calls[number]
-        indexer = self.indexer(call)
-        tokenizer = tokenizer_of(indexer)
+        call = self.layout.calls[number]
+        tokenizer = tokenizer_of(call.indexer)
         names = getattr(tokenizer, "convert_ids_to_tokens", None)
-        same = len(self._embedded) == len(self._calls)
+        same = len(self._embedded) == len(self.layout.calls)
         given = self._embedded[number] if same else None
         if names is None or given is None:
             return []
@@ -241,21 +234,17 @@ class AttentionSpace(EmbeddingSpace):
 
     def _check(self) -> None:
         for run in self.runs:
-            queries = self.sequences(run).sources.shape
             for call in run.calls:
-                keys = (
-                    queries
-                    if call.kind != CROSS
-                    else self.sequences(run.reads or run).sources.shape
-                )
-                expected = (*queries, keys[1])
-                weights = call.weights.shape
-                if (weights[0], weights[2], weights[3]) != expected:
+                keys = run.reads if call.kind == CROSS and run.reads is not None else run
+                sequences, queries = self.sequences(run).sources.shape
+                expected = (sequences, queries, self.sequences(keys).sources.shape[1])
+                weights = tuple(call.weights.shape)
+                if (weights[0], *weights[2:]) != expected:
                     raise InterpretationError(
                         f"{type(call.frame.module).__name__} has attention weights of shape "
-                        f"{tuple(weights)} for {expected[0]} sequences of {expected[1]} positions "
-                        f"that look at {expected[2]}: this form of attention is not supported; use "
-                        "a gradient method"
+                        f"{weights} for {sequences} sequences of {queries} positions that look at "
+                        f"{expected[2]}: this form of attention is not supported; use a gradient "
+                        "method"
                     )
 
 

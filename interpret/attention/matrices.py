@@ -78,7 +78,7 @@ def written(matrices: list[AttentionMatrix], folder: str) -> list[AttentionMatri
         mark.update(named[f"matrix_{number}"].tobytes())
     Path(folder).mkdir(parents=True, exist_ok=True)
     name = Path(folder) / f"{mark.hexdigest()[:24]}.npz"
-    # Whoever reads the file finds all of it, or none.
+    # The file appears with all of its content, or not at all.
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
     os.replace(file.name, name)

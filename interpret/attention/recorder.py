@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .attention_mode import AttentionMode
-from .call_stack import Frame, Frames
+from .call_stack import Frame, first_tensor
 
 ENCODER, DECODER, CROSS = KINDS = ("encoder", "decoder", "cross")
 _READABLE = ("eager", "sdpa")
@@ -81,36 +81,70 @@ class Run:
 
 
 class Recorder:
-    """Takes note of all attentions of a model while it runs.
+    """Takes note of all attentions of a model while it runs, and of the calls of its modules.
 
     Args:
         model: The twin's model.
         layers: Its layers that embed.
+
+    Attributes:
+        embedded: What the layers that embed were given, call by call: indices, None for others.
     """
 
     def __init__(self, model: nn.Module, layers: Sequence[nn.Module] = ()) -> None:
+        self.embedded: list[Tensor | None] = []
         self._model = model
-        names = {id(module): name for name, module in model.named_modules()}
-        modules = dict(model.named_modules())
         self._lists = {
-            key: owner
-            for key, name in names.items()
-            if isinstance(owner := modules.get(name.rpartition(".")[0]), nn.ModuleList)
+            id(block): blocks
+            for blocks in model.modules()
+            if isinstance(blocks, nn.ModuleList)
+            for block in blocks
         }
         self._encoders = frozenset(map(id, _encoders(model)))
-        self._frames = Frames(self._encoders, frozenset(self._lists), frozenset(map(id, layers)))
+        self._layers = frozenset(map(id, layers))
+        self._running: Frame | None = None
+        self._last_block: Frame | None = None
+        self._encoded: list[Frame] = []
         self._calls: list[AttentionCall] = []
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """For as long as the model runs."""
-        with self._frames.of(self._model), AttentionMode(self._note):
+        with ExitStack() as stack:
+            for module in self._model.modules():
+                if not isinstance(module, torch.jit.ScriptModule):
+                    enter = module.register_forward_pre_hook(self._enter, with_kwargs=True)
+                    leave = module.register_forward_hook(self._leave, with_kwargs=True)
+                    stack.callback(enter.remove)
+                    stack.callback(leave.remove)
+            stack.enter_context(AttentionMode(self._note))
             yield
 
-    @property
-    def embedded(self) -> list[Tensor | None]:
-        """The indices that the layers that embed were given, call by call, None for others."""
-        return self._frames.embedded
+    def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        frame = Frame(module, args, kwargs, self._running)
+        last, self._running = self._last_block, frame
+        if last is None or last.parent is not frame.parent:
+            return
+        self._last_block = None
+        given = first_tensor([*args, *kwargs.values()])
+        if given is not None and given is last.states and id(module) not in self._lists:
+            last.closing = module
+
+    def _leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        frame = self._running
+        # A module that is scripted or replaced while it runs may leave without having entered.
+        if frame is None or frame.module is not module:
+            return
+        frame.output = output
+        self._running = frame.parent
+        if id(module) in self._layers and torch.is_grad_enabled():
+            given = first_tensor([*args, *kwargs.values()])
+            indices = given is not None and given.dtype == torch.long and given.dim() == 2
+            self.embedded.append(given if indices else None)
+        if id(module) in self._encoders:
+            self._encoded.append(frame)
+        if id(module) in self._lists:
+            self._last_block = frame
 
     def runs(self) -> list[Run]:
         """What was seen, by the stacks of blocks that computed it."""
@@ -135,15 +169,14 @@ class Recorder:
 
     def _note(self, weights: Tensor) -> Tensor:
         # What is only checked has no graph.
-        frame = self._frames.running if torch.is_grad_enabled() else None
-        while frame is not None:
+        running = self._running if torch.is_grad_enabled() else None
+        for frame in running.outwards() if running is not None else ():
             given = _states(frame, len(weights))
             if given is not None:
                 block = self._block(frame)
                 place = sum(block is not None and call.block is block for call in self._calls)
                 self._calls.append(AttentionCall(weights, frame, given, block, place))
                 break
-            frame = frame.parent
         return weights
 
     def _block(self, frame: Frame) -> Frame | None:
@@ -163,7 +196,7 @@ class Recorder:
     def _source(self, call: AttentionCall) -> Frame | None:
         """The call of an encoder whose states the attention was given."""
         given = [id(value) for value in (*call.frame.args, *call.frame.kwargs.values())]
-        return next((f for f in self._frames.encoded if id(f.states) in given), None)
+        return next((f for f in self._encoded if id(f.states) in given), None)
 
     def _causal(self, call: AttentionCall) -> bool:
         """Whether no position attends to a later one."""
@@ -223,15 +256,6 @@ def _has_decoder(module: nn.Module) -> bool:
 
 def _states(frame: Frame, sequences: int) -> Tensor | None:
     """The vectors of as many sequences that a module was given."""
-    for value in (*frame.args, *frame.kwargs.values()):
-        if (
-            isinstance(value, Tensor)
-            and value.dim() == 3
-            and value.is_floating_point()
-            and sequences in value.shape[:2]
-        ):
-            return value
-    return None
-
-
-__all__ = ["CROSS", "DECODER", "ENCODER", "KINDS", "AttentionCall", "Recorder", "Run"]
+    given = (*frame.args, *frame.kwargs.values())
+    vectors = (v for v in given if isinstance(v, Tensor) and v.dim() == 3 and v.is_floating_point())
+    return next((value for value in vectors if sequences in value.shape[:2]), None)

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from ..errors import InterpretationError
 from ..space.layout import Layout
-from ..space.recording import EmbeddingCall
 from .recorder import AttentionCall
 
 # Digits are small, so that they come back from half precision.
@@ -98,130 +97,115 @@ class Sequences:
         return total[:, :width]
 
 
-def sequences_of(
-    call: AttentionCall,
-    number: int,
-    layout: Layout,
-    embedded: Sequence[EmbeddingCall],
-    leaves: Sequence[Tensor],
-    row_instances: Tensor,
-) -> Sequences:
-    """Traces the positions of a run back to the embeddings.
+@dataclass(frozen=True)
+class PositionTrace:
+    """Traces the positions of a run of a model's blocks back to the embeddings.
 
-    Args:
-        call: The first attention of the run to itself.
-        number: Which of the model's runs it is.
+    Attributes:
         layout: The positions of the instances' embeddings.
-        embedded: The calls of the embedding layers.
-        leaves: What these returned, as the graph begins there.
+        leaves: What the embedding layers returned, as the graph begins there.
         row_instances: The instance that each row of the pass held, `(rows,)`.
-
-    Raises:
-        InterpretationError: If its states do not depend on the embeddings position by position,
-            and nothing else tells whose they are.
     """
-    width, count = layout.tokens.shape[1], len(row_instances)
-    numbers = _numbers(call.given, layout, embedded, leaves, count)
-    if numbers is not None:
-        sequences = len(call.made)
-        for ids in (numbers, numbers.T) if not call.transposed else (numbers.T,):
-            rows = torch.where(ids >= 0, ids.div(width, rounding_mode="floor"), -1)
-            first = rows.amax(1)
-            if len(ids) == sequences and bool(((rows == first[:, None]) | (rows < 0)).all()):
-                by_place = torch.arange(sequences) // max(sequences // count, 1)
-                rows_of = torch.where(first >= 0, first, by_place)
-                return Sequences(
-                    layout, row_instances[rows_of], torch.where(ids >= 0, ids % width, -1)
-                )
-    return _by_shape(call, number, layout, embedded, row_instances)
 
+    layout: Layout
+    leaves: Sequence[Tensor]
+    row_instances: Tensor
 
-def _numbers(
-    given: Tensor,
-    layout: Layout,
-    embedded: Sequence[EmbeddingCall],
-    leaves: Sequence[Tensor],
-    count: int,
-) -> Tensor | None:
-    """Which embedding's number comes back at each of some states, -1 for none; None where they
-    are no numbers."""
-    if not given.requires_grad:
-        return None
-    width = layout.tokens.shape[1]
-    ids = torch.arange(count * width).view(count, width)
-    generator = torch.Generator().manual_seed(0)
-    codes = []
-    for place, (call, leaf) in enumerate(zip(embedded, leaves, strict=True)):
-        direction = torch.randn(leaf.shape[-1], generator=generator)
-        own = ids[:, layout.positions_of(place)].unsqueeze(-1).expand(-1, -1, leaf.shape[-1])
-        own = call.from_rows(own, len(layout.tokens))
-        codes.append((own.to(leaf.device), direction.to(leaf)))
-    with torch.enable_grad():
-        # The derivative of a derivative is one forwards, of what is linear in the first.
-        weights = torch.zeros_like(given, requires_grad=True)
-        backward = torch.autograd.grad(
-            given, list(leaves), weights, create_graph=True, allow_unused=True
-        )
-    used = [n for n, gradient in enumerate(backward) if gradient is not None]
-    used = [n for n in used if backward[n].requires_grad]
-    if not used:
-        return None
+    def sequences(self, call: AttentionCall, number: int) -> Sequences:
+        """The sequences of a run.
 
-    def forward(digit: int | None) -> Tensor:
-        directions = [
-            (codes[n][0] * 0 + 1 if digit is None else codes[n][0] // digit % _BASE).to(
-                codes[n][1].dtype
+        Args:
+            call: The first attention of the run to itself.
+            number: Which of the model's runs it is.
+
+        Raises:
+            InterpretationError: If its states do not depend on the embeddings position by
+                position, and nothing else tells whose they are.
+        """
+        width, count = self.layout.tokens.shape[1], len(self.row_instances)
+        numbers = self._numbers(call.given) if call.given.requires_grad else None
+        if numbers is not None:
+            sequences = len(call.made)
+            for ids in (numbers, numbers.T) if not call.transposed else (numbers.T,):
+                rows = torch.where(ids >= 0, ids.div(width, rounding_mode="floor"), -1)
+                first = rows.amax(1)
+                if len(ids) == sequences and bool(((rows == first[:, None]) | (rows < 0)).all()):
+                    by_place = torch.arange(sequences) // max(sequences // count, 1)
+                    instances = self.row_instances[torch.where(first >= 0, first, by_place)]
+                    return Sequences(self.layout, instances, torch.where(ids >= 0, ids % width, -1))
+        return self._by_shape(call, number)
+
+    def _numbers(self, given: Tensor) -> Tensor | None:
+        """Which embedding's number comes back at each of some states, -1 for none; None where they
+        are no numbers."""
+        width, count = self.layout.tokens.shape[1], len(self.row_instances)
+        ids = torch.arange(count * width).view(count, width)
+        with torch.enable_grad():
+            # The derivative of a derivative is one forwards, of what is linear in the first.
+            weights = torch.zeros_like(given, requires_grad=True)
+            backward = torch.autograd.grad(
+                given, list(self.leaves), weights, create_graph=True, allow_unused=True
             )
-            * codes[n][1]
-            for n in used
-        ]
-        (along,) = torch.autograd.grad(
-            [backward[n] for n in used], weights, directions, retain_graph=True
-        )
-        return along.double().cpu()
-
-    one = forward(None)
-    size = (one * one).sum(-1)
-    there = size > 0
-    found = torch.zeros(size.shape, dtype=torch.long)
-    digit = 1
-    while digit < count * width:
-        along = forward(digit)
-        share = (along * one).sum(-1) / size.clamp_min(torch.finfo(size.dtype).tiny)
-        rest = (along - share.unsqueeze(-1) * one).norm(dim=-1)
-        off = (share - share.round()).abs().maximum(rest / size.sqrt().clamp_min(1e-300))
-        if bool((off[there] > _NEARLY).any()):
+        generator = torch.Generator().manual_seed(0)
+        used = []
+        for place, (call, leaf) in enumerate(zip(self.layout.calls, self.leaves, strict=True)):
+            direction = torch.randn(leaf.shape[-1], generator=generator)
+            gradient = backward[place]
+            if gradient is not None and gradient.requires_grad:
+                own = ids[:, self.layout.positions_of(place)]
+                own = own.unsqueeze(-1).expand(-1, -1, leaf.shape[-1])
+                codes = call.from_rows(own)
+                used.append((gradient, codes.to(leaf.device), direction.to(leaf)))
+        if not used:
             return None
-        found += share.round().long() * digit
-        digit *= _BASE
-    return torch.where(there, found, -1)
 
+        def forward(digit: int | None) -> Tensor:
+            directions = [
+                (codes * 0 + 1 if digit is None else codes // digit % _BASE).to(direction.dtype)
+                * direction
+                for _, codes, direction in used
+            ]
+            (along,) = torch.autograd.grad(
+                [gradient for gradient, *_ in used], weights, directions, retain_graph=True
+            )
+            return along.double().cpu()
 
-def _by_shape(
-    call: AttentionCall,
-    number: int,
-    layout: Layout,
-    embedded: Sequence[EmbeddingCall],
-    row_instances: Tensor,
-) -> Sequences:
-    """Position for position, where states and embeddings have the same places."""
-    given = call.given.transpose(0, 1) if call.transposed else call.given
-    alike = []
-    for place, one in enumerate(embedded):
-        batch, positions = one.shape[1::-1] if one.transposed else one.shape[:2]
-        per_row = batch // len(layout.tokens)
-        if (per_row * len(row_instances), positions) == tuple(given.shape[:2]):
-            alike.append(place)
-    if len(alike) > 1 and len(alike) == len(embedded):
-        alike = alike[number : number + 1]
-    if len(alike) != 1:
-        raise InterpretationError(
-            f"cannot tell which token stands where in {type(call.frame.module).__name__}: it was "
-            f"given states of shape {tuple(call.given.shape)}, which depend on the embeddings of "
-            "several tokens each; use a gradient method, such as 'integrated-gradients'"
-        )
-    part = layout.positions_of(alike[0])
-    places = torch.arange(part.start, part.stop).view(1, -1)
-    sources = places.expand(len(row_instances), -1).reshape(given.shape[:2])
-    per_row = given.shape[0] // len(row_instances)
-    return Sequences(layout, row_instances.repeat_interleave(per_row), sources)
+        one = forward(None)
+        size = (one * one).sum(-1)
+        there = size > 0
+        found = torch.zeros(size.shape, dtype=torch.long)
+        digit = 1
+        while digit < count * width:
+            along = forward(digit)
+            share = (along * one).sum(-1) / size.clamp_min(torch.finfo(size.dtype).tiny)
+            rest = (along - share.unsqueeze(-1) * one).norm(dim=-1)
+            off = (share - share.round()).abs().maximum(rest / size.sqrt().clamp_min(1e-300))
+            if bool((off[there] > _NEARLY).any()):
+                return None
+            found += share.round().long() * digit
+            digit *= _BASE
+        return torch.where(there, found, -1)
+
+    def _by_shape(self, call: AttentionCall, number: int) -> Sequences:
+        """Position for position, where states and embeddings have the same places."""
+        given = call.given.transpose(0, 1) if call.transposed else call.given
+        count = len(self.row_instances)
+        alike = []
+        for place, one in enumerate(self.layout.calls):
+            batch, positions = one.shape[1::-1] if one.transposed else one.shape[:2]
+            per_row = batch // len(self.layout.tokens)
+            if (per_row * count, positions) == tuple(given.shape[:2]):
+                alike.append(place)
+        if len(alike) > 1 and len(alike) == len(self.layout.calls):
+            alike = alike[number : number + 1]
+        if len(alike) != 1:
+            raise InterpretationError(
+                f"cannot tell which token stands where in {type(call.frame.module).__name__}: it "
+                f"was given states of shape {tuple(call.given.shape)}, which depend on the "
+                "embeddings of several tokens each; use a gradient method, such as "
+                "'integrated-gradients'"
+            )
+        part = self.layout.positions_of(alike[0])
+        sources = torch.arange(part.start, part.stop).expand(count, -1).reshape(given.shape[:2])
+        per_row = given.shape[0] // count
+        return Sequences(self.layout, self.row_instances.repeat_interleave(per_row), sources)

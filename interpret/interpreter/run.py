@@ -23,12 +23,12 @@ from ..model.prediction_cache import PredictionCache
 from ..model.twin import Twin, name_of
 from ..reduction import Aggregation
 from ..registry import describe
-from ..space.embedding_space import EmbeddingSpace, RowLossError
+from ..space.embedding_space import EmbeddingSpace
 from ..space.packing import TokenBudget
-from ..space.prefix.prefix_targets import group_by_text
+from ..space.prefix.prefix_space import group_by_text
 from ..space.session import Session
 from ..target.prediction_check import Mismatch
-from ..target.row_loss import RowLoss
+from ..target.row_loss import RowLoss, RowLossError
 from ..target.targets import Target
 from .assembly import Attribution, assemble
 from .batch_sharing import BatchSharing, Job
@@ -125,14 +125,13 @@ class Run:
             self._labels.attach(twin.model)
         tokens = method.token_budget or TokenBudget.default(twin.device).tokens
         budget = TokenBudget(tokens, sharing.single)
-        # The prediction's graph saves a pass for a single input whose gradient is taken at the
-        # input itself. For several inputs it is faster to run all in one batch again.
-        once = inputs == 1 and method.n_evaluations == 1
         cache = None
-        # The same error is reported for every input, once it is labelled.
-        with suppress(InterpretationError):
-            layers = find_embedding_layers(twin)
-            cache = PredictionCache(layers, graphs=tokens if once else 0)
+        if inputs == 1:  # It is faster to run several again in one batch.
+            # An error is raised again once the input is labelled.
+            with suppress(InterpretationError):
+                layers = find_embedding_layers(twin)
+                if layers.backbone is not None:
+                    cache = PredictionCache(layers, layers.backbone, tokens)
         self._session = Session(twin, method.target, budget, cache)
 
     @torch.inference_mode(False)
@@ -154,8 +153,7 @@ class Run:
         twin, cache = self._twin, self._session.cache
         with ExitStack() as watching:
             if cache is not None:
-                if cache.keeps_graphs:
-                    watching.enter_context(twin.gradient_paths.watching())
+                watching.enter_context(twin.gradient_paths.watching(ends=False))
                 watching.enter_context(twin.random_passes.watching())
                 watching.enter_context(cache.listening())
             labelled = label(twin.predictor, inputs, predict, self._labels)

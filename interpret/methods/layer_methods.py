@@ -72,7 +72,7 @@ class LayerBaselineMethod(AtLayer, BaselineMethod):
 
     def baselines(self, space: EmbeddingSpace) -> list[Tensor]:
         points = super().baselines(space.at_input_embeddings())
-        return points if self.layer is None else [space.states_at(point) for point in points]
+        return [space.states_at(point) for point in points]
 
 
 @SaliencyInterpreter.register("layer-gradient-x-activation")

@@ -8,7 +8,7 @@ number itself does not show that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -156,12 +156,13 @@ class GradientPaths:
         self._lost: str | None = None
 
     @contextmanager
-    def watching(self, passed_over: Sequence[nn.Module] = ()) -> Iterator[None]:
+    def watching(self, ends: bool = True) -> Iterator[None]:
         """Watches a forward pass. After the first in which the modules were given something that
         requires a gradient, this does nothing.
 
         Args:
-            passed_over: Modules whose outputs may be those of an earlier pass, without a graph.
+            ends: Whether the graph leads to the target. That of a prediction ends at the backbone,
+                and the pass that is watched next goes on from there.
         """
         if self._seen:
             yield
@@ -170,11 +171,11 @@ class GradientPaths:
             module.register_forward_hook(partial(self._ran_module, name), with_kwargs=True)
             for name, module in self._model.named_modules()
             if not isinstance(module, torch.jit.ScriptModule)
-            and not any(module is one for one in passed_over)
         ]
         try:
             yield
         finally:
+            self._seen = ends and bool(self._ran)
             for handle in handles:
                 handle.remove()
 
@@ -220,7 +221,6 @@ class GradientPaths:
         given = [one for one in taken if one.requires_grad]
         if not given:
             return
-        self._seen = True
         called = "the model"
         if name:
             # Other libraries' layers have the same names as torch's.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .calls import takes
 
 
 def attention(
@@ -58,12 +58,9 @@ def attention_weights(
     return scores.softmax(-1)
 
 
-def multi_head_attention(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
-    """The attention of `torch.nn.MultiheadAttention`, `(length, batch, dim)`, as
-    `multi_head_attention_forward` takes it."""
-    bound = inspect.signature(F.multi_head_attention_forward).bind(*args, **kwargs)
-    bound.apply_defaults()
-    given = SimpleNamespace(**bound.arguments)
+@takes(F.multi_head_attention_forward)
+def multi_head_attention(given: Any) -> tuple[Tensor, Tensor | None]:
+    """The attention of `torch.nn.MultiheadAttention`, `(length, batch, dim)`."""
     if given.bias_k is not None or given.add_zero_attn or given.static_k is not None:
         raise NotImplementedError("multi-head attention with bias_k, add_zero_attn or static_k")
     if given.query.dim() == 2:

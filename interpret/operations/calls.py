@@ -4,9 +4,10 @@ not."""
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -92,6 +93,7 @@ def not_in_place(
     return True, (*args[:at], False, *args[at + 1 :]), kwargs
 
 
+# Without the cache `lrp` and `deeplift` of one sentence take 1.15 times as long (bert-base).
 @lru_cache(maxsize=1024)
 def _place_of_inplace(function: Callable[..., Any]) -> int | None:
     try:
@@ -104,11 +106,11 @@ def _place_of_inplace(function: Callable[..., Any]) -> int | None:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of an operation, some of whose arguments depend on the embeddings.
+    """A call of an operation.
 
     Attributes:
         name: The operation.
-        function: Computes it anew, without changing its arguments.
+        function: Computes it; where a rule is asked, without changing its arguments.
         args: Its positional arguments.
         kwargs: Its named arguments.
     """
@@ -117,6 +119,16 @@ class Call:
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
+
+    @property
+    def depends(self) -> bool:
+        """Whether any of its arguments depends on the embeddings."""
+        return depends(self.args) or depends(self.kwargs)
+
+    @property
+    def tensors(self) -> Iterator[Tensor]:
+        """All tensors among its arguments."""
+        return tensors_in((self.args, self.kwargs))
 
     @property
     def operands(self) -> list[Tensor]:
@@ -136,6 +148,23 @@ class Call:
         others = iter(operands)
         args = [next(others) if depends(arg) else arg for arg in self.args]
         return self.function(*args, **self.kwargs)
+
+
+def takes(function: Callable[..., Any]) -> Callable[[Callable[[Any], Any]], Callable[..., Any]]:
+    """A decorator: what is decorated is called as a function of torch's is, and is given the
+    arguments by their names."""
+    signature = inspect.signature(function)
+
+    def decorated(computed: Callable[[Any], Any]) -> Callable[..., Any]:
+        @wraps(computed)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            return computed(SimpleNamespace(**bound.arguments))
+
+        return called
+
+    return decorated
 
 
 def depends(value: Any) -> bool:

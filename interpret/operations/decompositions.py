@@ -9,28 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import extremes, losses, norms, recurrent
 from .attention import attention, multi_head_attention
 from .calls import depends
-from .extremes import amin, max_pool1d, max_pool2d, maximum, min_over, minimum
-from .losses import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    l1_loss,
-    mse_loss,
-)
-from .norms import (
-    cosine_similarity,
-    group_norm,
-    instance_norm,
-    layer_norm,
-    matrix_or_vector_norm,
-    norm,
-    normalize,
-    rms_norm,
-    variance,
-)
-from .recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_tanh
+from .extremes import maximum, minimum
 
 
 def _plus(product: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
@@ -134,44 +116,29 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "scaled_dot_product_attention": attention,
     "multi_head_attention_forward": multi_head_attention,
     "baddbmm": _plus(torch.matmul),
-    "addcmul": addcmul,
-    "addcdiv": addcdiv,
-    "lerp": lerp,
-    "group_norm": group_norm,
-    "instance_norm": instance_norm,
-    "max_pool2d": max_pool2d,
-    "mse_loss": mse_loss,
-    "l1_loss": l1_loss,
-    "binary_cross_entropy": binary_cross_entropy,
-    "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
-    "softmin": softmin,
-    "logaddexp": logaddexp,
-    "prod": prod,
-    "cumprod": cumprod,
-    "inverse": inverse,
     "rdiv": lambda x, other: torch.div(other, x),
     "linalg_inv": inverse,
-    "var": variance,
-    "std": lambda *args, **kwargs: variance(*args, **kwargs).sqrt(),
-    "norm": norm,
-    "linalg_norm": matrix_or_vector_norm,
-    "vector_norm": norm,
-    "linalg_vector_norm": norm,
-    "normalize": normalize,
-    "cosine_similarity": cosine_similarity,
-    "glu": glu,
-    "maximum": maximum,
-    "minimum": minimum,
-    "amin": amin,
-    "min": min_over,
-    "max_pool1d": max_pool1d,
-    "cross_entropy": cross_entropy,
-    "lstm": lstm,
-    "gru": gru,
-    "rnn_tanh": rnn_tanh,
-    "rnn_relu": rnn_relu,
-    "lstm_cell": lstm_cell,
-    "gru_cell": gru_cell,
+    "var": norms.variance,
+    "std": lambda *args, **kwargs: norms.variance(*args, **kwargs).sqrt(),
+    "linalg_norm": norms.matrix_or_vector_norm,
+    "vector_norm": norms.norm,
+    "linalg_vector_norm": norms.norm,
+    "min": extremes.min_over,
+    **{
+        function.__name__: function
+        for function in (addcdiv, addcmul, cumprod, glu, inverse, lerp, logaddexp, prod, softmin)
+    },
+    **{
+        name: getattr(module, name)
+        for module, names in (
+            (extremes, ("amin", "max_pool1d", "max_pool2d", "maximum", "minimum")),
+            (losses, ("binary_cross_entropy", "binary_cross_entropy_with_logits")),
+            (losses, ("cross_entropy", "l1_loss", "mse_loss")),
+            (norms, ("cosine_similarity", "group_norm", "instance_norm", "norm", "normalize")),
+            (recurrent, ("gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_tanh")),
+        )
+        for name in names
+    },
 }
 
 _OF_SEVERAL: dict[str, Callable[..., Any]] = {
@@ -181,8 +148,8 @@ _OF_SEVERAL: dict[str, Callable[..., Any]] = {
     "addr": _plus(lambda left, right: left[:, None] * right),
     "outer": outer,
     "ger": outer,
-    "layer_norm": layer_norm,
-    "rms_norm": rms_norm,
+    "layer_norm": norms.layer_norm,
+    "rms_norm": norms.rms_norm,
     "clamp": clamp,
     "clamp_min": maximum,
     "clamp_max": minimum,

@@ -1,81 +1,59 @@
-"""Losses, written out. Their arguments are those of `torch.nn.functional`."""
+"""Losses, written out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from .calls import takes
 
-def cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: None = None,
-    ignore_index: int = -100,
-    reduce: None = None,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Tensor:
+
+@takes(F.cross_entropy)
+def cross_entropy(given: Any) -> Tensor:
     """The negative log-likelihood of a log-softmax."""
-    if label_smoothing or target.is_floating_point():
+    if given.label_smoothing or given.target.is_floating_point():
         raise NotImplementedError("cross entropy with soft labels")
-    log_p = input.log_softmax(1)
-    return F.nll_loss(log_p, target, weight, ignore_index=ignore_index, reduction=reduction)
+    log_p = given.input.log_softmax(1)
+    options = {"ignore_index": given.ignore_index, "reduction": given.reduction}
+    return F.nll_loss(log_p, given.target, given.weight, **options)
 
 
-def _of_difference(name: str, error: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
-    def loss(
-        input: Tensor,
-        target: Tensor,
-        size_average: None = None,
-        reduce: None = None,
-        reduction: str = "mean",
-        weight: Tensor | None = None,
-    ) -> Tensor:
-        if weight is not None:
-            raise NotImplementedError(f"{name} with weights")
-        return _reduced(error(input - target), reduction)
-
-    return loss
+@takes(F.mse_loss)
+def mse_loss(given: Any) -> Tensor:
+    """(input - target)²."""
+    if given.weight is not None:
+        raise NotImplementedError("a squared error with weights")
+    return _reduced((given.input - given.target) ** 2, given)
 
 
-mse_loss = _of_difference("a squared error", lambda difference: difference**2)
-l1_loss = _of_difference("an absolute error", lambda difference: difference.abs())
+@takes(F.l1_loss)
+def l1_loss(given: Any) -> Tensor:
+    """|input - target|."""
+    if given.weight is not None:
+        raise NotImplementedError("an absolute error with weights")
+    return _reduced((given.input - given.target).abs(), given)
 
 
-def binary_cross_entropy_with_logits(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
-    pos_weight: Tensor | None = None,
-) -> Tensor:
+@takes(F.binary_cross_entropy_with_logits)
+def binary_cross_entropy_with_logits(given: Any) -> Tensor:
     """-w t log σ(x) - (1 - t) log σ(-x), w the weight of the positives."""
-    positive = target * F.logsigmoid(input)
-    positive = positive if pos_weight is None else positive * pos_weight
-    losses = -(positive + (1 - target) * F.logsigmoid(-input))
-    return _reduced(losses if weight is None else losses * weight, reduction)
+    positive = given.target * F.logsigmoid(given.input)
+    positive = positive if given.pos_weight is None else positive * given.pos_weight
+    losses = -(positive + (1 - given.target) * F.logsigmoid(-given.input))
+    return _reduced(losses if given.weight is None else losses * given.weight, given)
 
 
-def binary_cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
-) -> Tensor:
+@takes(F.binary_cross_entropy)
+def binary_cross_entropy(given: Any) -> Tensor:
     """-t log x - (1 - t) log(1 - x), logarithms above -100."""
-    yes, no = (one.log().clamp(min=-100) for one in (input, 1 - input))
-    losses = -(target * yes + (1 - target) * no)
-    return _reduced(losses if weight is None else losses * weight, reduction)
+    yes, no = (one.log().clamp(min=-100) for one in (given.input, 1 - given.input))
+    losses = -(given.target * yes + (1 - given.target) * no)
+    return _reduced(losses if given.weight is None else losses * given.weight, given)
 
 
-def _reduced(losses: Tensor, reduction: str) -> Tensor:
-    if reduction == "none":
+def _reduced(losses: Tensor, given: Any) -> Tensor:
+    if given.reduction == "none":
         return losses
-    return losses.mean() if reduction == "mean" else losses.sum()
+    return losses.mean() if given.reduction == "mean" else losses.sum()

@@ -7,6 +7,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from .calls import takes
+
 
 def layer_norm(
     x: Tensor,
@@ -92,20 +94,15 @@ def group_norm(
     return _by_channel(y, weight, bias)
 
 
-def instance_norm(
-    x: Tensor,
-    running_mean: Tensor | None = None,
-    running_var: Tensor | None = None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
+@takes(F.instance_norm)
+def instance_norm(given: Any) -> Tensor:
     """Each channel of each row by its mean and variance."""
-    if not use_input_stats:
-        return F.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
-    return _by_channel(F.layer_norm(x, x.shape[2:], eps=eps), weight, bias)
+    x = given.input
+    if given.use_input_stats:
+        y = F.layer_norm(x, x.shape[2:], eps=given.eps)
+        return _by_channel(y, given.weight, given.bias)
+    affine = (given.running_mean, given.running_var, given.weight, given.bias)
+    return F.batch_norm(x, *affine, False, given.momentum, given.eps)
 
 
 def _by_channel(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:

@@ -23,7 +23,7 @@ def every_expert(model: nn.Module) -> Iterator[None]:
     one pass has at some place belongs to another token or expert than what the other has there.
 
     Args:
-        model: A model of one's own, whose modules of experts are run otherwise meanwhile.
+        model: A private copy of a model; its modules of experts are replaced for the time being.
     """
     with ExitStack() as stack:
         for module in model.modules():
@@ -34,8 +34,8 @@ def every_expert(model: nn.Module) -> Iterator[None]:
 
 
 def _densely(module: nn.Module) -> Experts | None:
-    count = _count(module)
-    if count is None or "forward" in vars(module):
+    count = getattr(module, "total_experts", getattr(module, "num_experts", None))
+    if not isinstance(count, int) or "forward" in vars(module):
         return None
     names = list(inspect.signature(module.forward).parameters)
     if len(names) != 3 or names[1] not in _CHOICES:
@@ -49,7 +49,10 @@ def _densely(module: nn.Module) -> Experts | None:
         # One forward squeezes a single choice away: there the second weighs nothing.
         width = 2 if hasattr(module, "total_experts") else 1
         first = torch.eye(width, dtype=weights.dtype, device=weights.device)[0]
-        of_each = _by_mask(chosen, weights) if masks else _by_place(chosen, weights, count)
+        if masks:
+            of_each = (chosen * weights.unsqueeze(-1)).sum(1)
+        else:
+            of_each = _by_place(chosen, weights, count)
         y = torch.zeros_like(hidden)
         for number in range(count):
             every = torch.full((len(hidden), width), number, device=hidden.device)
@@ -62,18 +65,8 @@ def _densely(module: nn.Module) -> Experts | None:
     return forward
 
 
-def _count(module: nn.Module) -> int | None:
-    count = getattr(module, "total_experts", getattr(module, "num_experts", None))
-    return count if isinstance(count, int) else None
-
-
 def _by_place(chosen: Tensor, weights: Tensor, count: int) -> Tensor:
     """The weight of each expert, `(tokens, experts)`, of the numbers of those chosen; one number
     beyond the last stands for none."""
     empty = torch.zeros(len(chosen), count + 1, dtype=weights.dtype, device=weights.device)
     return empty.scatter_add(1, chosen.clamp(max=count), weights)[:, :count]
-
-
-def _by_mask(chosen: Tensor, weights: Tensor) -> Tensor:
-    """The same of masks, `(tokens, choices, experts)`."""
-    return (chosen * weights.unsqueeze(-1)).sum(1)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ..nested import tensors_in
 from ..operations.calls import (
     Call,
     CallMode,
@@ -75,133 +75,112 @@ class RuleMode(CallMode):
         if operation(func) == "requires_grad" and args[0] in self._fresh:
             # A leaf that depends on nothing would take its share out of sight.
             return args[0]
-        args, kwargs = self._hidden.revealed(args), self._hidden.revealed(dict(kwargs))
-        if not depends((args, kwargs)) and not self._made(args, kwargs):
-            return func(*args, **kwargs)
+        call = Call(operation(func), func, *self._hidden.revealed((args, dict(kwargs))))
+        if not call.depends and not self._made(call):
+            return call.plain()
         if torch.is_grad_enabled():
-            return self._computed(func, args, kwargs)
+            return self._computed(call)
         with torch.enable_grad():
-            result = self._computed(func, args, kwargs)
+            result = self._computed(call)
         return self._hidden.hide(result)
 
-    def _made(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    def _made(self, call: Call) -> bool:
         """Whether an argument is a step function of the embeddings."""
-        return bool(self._origins) and any(map(self._origins.is_step, tensors_in((args, kwargs))))
+        return bool(self._origins) and any(map(self._origins.is_step, call.tensors))
 
-    def _computed(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Any:
-        name = operation(func)
-        if name in READS:
-            return self._read(name, func, args, kwargs)
-        asked, args, kwargs = not_in_place(func, args, kwargs)
-        if name == "__setitem__" and (self._made(args, kwargs) or name in self._rules):
-            result = self.apply(name, with_items, (args[0].clone(), *args[1:]), kwargs)
-            args[0].copy_(result)
-            self._note(name, args[1:], args[0])
-            return None
-        if asked or (in_place(func) and self._treats(name, args, kwargs)):
-            made = self._made(args, kwargs)
+    def _computed(self, call: Call) -> Any:
+        if call.name in READS:
+            return self._read(call)
+        asked, args, kwargs = not_in_place(call.function, call.args, call.kwargs)
+        call, made = replace(call, args=args, kwargs=kwargs), self._made(call)
+        if call.name == "__setitem__":
+            if made or call.name in self._rules:
+                given = (args[0].clone(), *args[1:])
+                args[0].copy_(self._apply(replace(call, function=with_items, args=given)))
+                self._note(call.name, args[1:], args[0])
+                return None
+        elif asked or (in_place(call.function) and (made or self._is_treated(call))):
+            function = pure(call.function, call.name) if made else call.function
             given = (args[0] if made else args[0].clone(), *args[1:])
-            result = self.apply(name, pure(func, name) if made else func, given, kwargs)
+            result = self._apply(replace(call, function=function, args=given))
             changed = args[0].copy_(result)
-            self._note(name, (result, args[1:]), changed)
+            self._note(call.name, (result, args[1:]), changed)
             return changed
-        return self.apply(name, func, args, kwargs)
+        return self._apply(call)
 
-    def _read(
-        self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Any:
+    def _read(self, call: Call) -> Any:
         """Numbers of Python, which no gradient follows."""
-        number = func(args[0].detach(), *args[1:], **kwargs)
+        first, *rest = call.args
+        number = call.function(first.detach(), *rest, **call.kwargs)
         if self._number_rule is not None and isinstance(number, (bool, int, list)):
-            self._number_rule(name, number)
+            self._number_rule(call.name, number)
         return number
 
     def _note(self, name: str, args: Any, result: Any) -> None:
         if self._step_rule is not None:
             self._origins.note(name, args, result)
 
-    def _treats(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-        if self._made(args, kwargs):
-            return True
-        apart = decomposition(name, args, {}) is not None
-        return apart or self._has_rule(name, args) or (name in PRODUCTS and _dependent(args) > 1)
+    def _is_treated(self, call: Call) -> bool:
+        apart = decomposition(call.name, call.args, call.kwargs)
+        return apart is not None or self._rule_for(call) is not None
 
-    def _has_rule(self, name: str, args: tuple[Any, ...]) -> bool:
+    def _rule_for(self, call: Call) -> Rule | None:
         # Divided by a constant is linear.
-        return name in self._rules and (name != "div" or depends(args[1:]))
+        if call.name in self._rules and (call.name != "div" or depends(call.args[1:])):
+            return self._rules[call.name]
+        if call.name in PRODUCTS and len(call.operands) > 1:
+            return self._rules["product"]
+        if call.name in STRUCTURAL or in_place(call.function):
+            return None
+        return self._rules.get("otherwise")
 
-    def apply(
-        self,
-        name: str,
-        func: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-    ) -> Any:
+    def _apply(self, call: Call) -> Any:
         """One operation: by its rule, taken apart, or as it is."""
-        if depends((args, dict(kwargs))):
-            apart = decomposition(name, args, kwargs)
-            if apart is not None:
-                with self:
-                    return apart(*args, **kwargs)
-        if self._watch is None or name in VIEWS:
-            return self._whole(name, func, args, kwargs)
+        apart = decomposition(call.name, call.args, call.kwargs) if call.depends else None
+        if apart is not None:
+            with self:
+                return apart(*call.args, **call.kwargs)
+        if self._watch is None or call.name in VIEWS:
+            return self._whole(call)
+        return self._watch(call, self._whole)
 
-        def compute(args: Any, kwargs: Any) -> Any:
-            return self._whole(name, func, args, kwargs)
-
-        return self._watch(name, args, dict(kwargs), in_place(func), compute)
-
-    def _whole(
-        self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Any:
+    def _whole(self, call: Call) -> Any:
         """An operation that is not taken apart."""
-        if depends((args, dict(kwargs))):
-            if name == "einsum" and isinstance(args[1], (list, tuple)):
-                args = (args[0], *args[1])
-            if depends(list(kwargs.values())) and (name in self._rules or name in PRODUCTS):
-                args, kwargs = _positional(args, kwargs)
-            rule = None
-            if self._has_rule(name, args):
-                rule = self._rules[name]
-            elif name in PRODUCTS and _dependent(args) > 1:
-                rule = self._rules["product"]
-            elif name not in STRUCTURAL and not in_place(func):
-                rule = self._rules.get("otherwise")
-            if rule is not None:
-                result = rule(Call(name, pure(func, name), args, kwargs))
-                if rule is self._rules.get("otherwise") and depends(result):
-                    self._unsupported.add(name)
-                self._note(name, (args, dict(kwargs)), result)
-                return result
-        result = self._linear(name, func, args, kwargs)
-        if name not in STRUCTURAL and depends((args, dict(kwargs))) and depends(result):
-            self._unsupported.add(name)
+        if not call.depends:
+            return self._linear(call)
+        if call.name == "einsum" and isinstance(call.args[1], (list, tuple)):
+            call = replace(call, args=(call.args[0], *call.args[1]))
+        if depends(dict(call.kwargs)) and (call.name in self._rules or call.name in PRODUCTS):
+            call = _positional(call)
+        rule = self._rule_for(call)
+        if rule is None:
+            result = self._linear(call)
+        else:
+            result = rule(replace(call, function=pure(call.function, call.name)))
+            self._note(call.name, (call.args, call.kwargs), result)
+        without = rule in (None, self._rules.get("otherwise")) and call.name not in STRUCTURAL
+        if without and depends(result):
+            self._unsupported.add(call.name)
         return result
 
-    def _linear(
-        self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Any:
+    def _linear(self, call: Call) -> Any:
         """An operation that is linear in what depends on the embeddings, as it is, or by the rule
         for steps."""
-        result = func(*args, **kwargs)
-        given = (args, dict(kwargs))
-        if name in FRESH:
+        result = call.plain()
+        if call.name in FRESH:
             if isinstance(result, Tensor):
                 self._fresh[result] = True
             return result
         if self._step_rule is None:
             return result
-        if self._made(args, kwargs) and isinstance(result, Tensor) and result.is_floating_point():
+        given = (call.args, call.kwargs)
+        if self._made(call) and isinstance(result, Tensor) and result.is_floating_point():
             origin = self._origins.of(given)
             assert origin is not None
-            function = with_items if name == "__setitem__" else pure(func, name)
-            return self._step_rule(StepCall(name, function, args, kwargs, self._origins, origin))
-        if name in SHAPED_LIKE:
-            self._note(name, args[:1], result)
-        elif name != "broadcast_tensors":
-            self._note(name, given, result)
+            function = pure(call.function, call.name)
+            return self._step_rule(StepCall(call.name, function, *given, self._origins, origin))
+        if call.name != "broadcast_tensors":
+            self._note(call.name, call.args[:1] if call.name in SHAPED_LIKE else given, result)
         return result
 
 
@@ -212,14 +191,8 @@ def with_items(tensor: Tensor, places: Any, values: Any) -> Tensor:
     return changed
 
 
-def _dependent(args: tuple[Any, ...]) -> int:
-    return sum(map(depends, args))
-
-
-def _positional(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _positional(call: Call) -> Call:
     """Operands that were given by name, first: rules look for them there."""
-    operands = {name: value for name, value in kwargs.items() if depends(value)}
-    rest = {name: value for name, value in kwargs.items() if name not in operands}
-    return (*args, *operands.values()), rest
+    operands = {name: value for name, value in call.kwargs.items() if depends(value)}
+    rest = {name: value for name, value in call.kwargs.items() if name not in operands}
+    return replace(call, args=(*call.args, *operands.values()), kwargs=rest)

@@ -7,7 +7,7 @@ its baseline. What follows from that belongs to what they were made of.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from ..nested import mapped, tensors_in
+from ..operations.calls import Call
 from .surrogates import attach
 from .tape import Tape, other_path
 
@@ -74,14 +75,14 @@ class Origins:
         ]
         if not steps:
             return
-        found = [self._of[one] for one in tensors_in(value) if one in self._of]
+        found = [origin] if (origin := self.of(value)) else []
         # Copies: the model may go on to change them in place.
         sources = [one.clone() for one in tensors_in(value) if one.requires_grad]
-        if not sources and not found:
-            return
         if sources:
             apart = min(math.prod(one.shape[:-1]) for one in sources)
             found.append(Origin(tuple(sources), apart, (name,) * len(sources)))
+        if not found:
+            return
         origin = _merged(found)
         for one in steps:
             apart = origin.groups if name in _IN_ORDER and in_order(one, origin.groups) else 1
@@ -110,40 +111,28 @@ def in_order(tensor: Tensor, groups: int) -> bool:
 
 
 @dataclass(frozen=True)
-class StepCall:
+class StepCall(Call):
     """A call of an operation some of whose arguments are steps.
 
     Attributes:
-        name: The operation.
-        function: Computes it without changing its arguments.
-        args: Its arguments.
-        kwargs: Its named arguments.
         origins: Which arguments are steps.
         origin: What these were made of.
     """
 
-    name: str
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
     origins: Origins
     origin: Origin
 
     @property
     def steps(self) -> list[Tensor]:
         """The arguments that are steps."""
-        return [one for one in self._tensors if self.origins.is_step(one)]
+        return [one for one in self.tensors if self.origins.is_step(one)]
 
     @property
     def operands(self) -> list[Tensor]:
         """The arguments that depend on the embeddings."""
-        return [one for one in self._tensors if one.requires_grad]
+        return [one for one in self.tensors if one.requires_grad]
 
-    @property
-    def _tensors(self) -> Iterator[Tensor]:
-        yield from tensors_in((self.args, self.kwargs))
-
-    def of(self, operands: Sequence[Tensor], steps: Sequence[Tensor]) -> Tensor:
+    def with_steps(self, operands: Sequence[Tensor], steps: Sequence[Tensor]) -> Tensor:
         """The operation of other operands and steps in the place of these."""
         operands_left, steps_left = iter(operands), iter(steps)
 
@@ -152,15 +141,15 @@ class StepCall:
                 return next(operands_left)
             return next(steps_left) if self.origins.is_step(tensor) else tensor
 
-        args, kwargs = mapped((self.args, dict(self.kwargs)), other)
+        args, kwargs = mapped((self.args, self.kwargs), other)
         return _bounded(self.function(*args, **kwargs))
 
 
 def note_step(call: StepCall, tape: Tape) -> Tensor:
     """Computes what is asked and takes notes for `step`."""
-    y = call.of(call.operands, call.steps)
+    y = call.with_steps(call.operands, call.steps)
     noted = [*call.operands, *call.steps, *call.origin.sources]
-    tape.note(f"{call.name} of steps", noted, y.detach().clone())
+    tape.note(f"{call.name} of steps", noted, y)
     # What comes of it depends on the embeddings, by way of the steps.
     return y if y.requires_grad else y.detach().requires_grad_().view_as(y)
 
@@ -179,17 +168,19 @@ def step(call: StepCall, tape: Tape) -> Tensor:
     operands_0, steps_0, sources_0 = noted[:at], noted[at:until], noted[until:]
     fixed = [one.detach() for one in operands]
     with torch.no_grad():
-        y = call.of(fixed, steps)
+        y = call.with_steps(fixed, steps)
         if y.shape != y_0.shape:
             raise other_path(f"{call.name!r} for {tuple(y.shape)} numbers, {tuple(y_0.shape)}")
     if all(map(torch.equal, steps, steps_0)):
-        return call.of(operands, steps) if operands else attach(y, 0 * y + _nothing(sources))
+        if operands:
+            return call.with_steps(operands, steps)
+        return attach(y, 0 * y + 0 * _bounded(sources[0]).sum())
     surrogate = torch.zeros_like(y)
     rest = y - y_0
     if operands:
-        surrogate = (call.of(operands, steps) + call.of(operands, steps_0)) / 2
+        surrogate = (call.with_steps(operands, steps) + call.with_steps(operands, steps_0)) / 2
         with torch.no_grad():
-            before = (call.of(operands_0, steps) + call.of(operands_0, steps_0)) / 2
+            before = (call.with_steps(operands_0, steps) + call.with_steps(operands_0, steps_0)) / 2
             rest = rest - (surrogate - before)
     if tape.losses is not None:
         pairs = zip(sources, sources_0, call.origin.makers, strict=True)
@@ -200,20 +191,14 @@ def step(call: StepCall, tape: Tape) -> Tensor:
     groups = call.origin.groups
     if call.name not in _IN_ORDER or not in_order(y, groups):
         groups = 1
-    return attach(y, surrogate + _handed(rest, _share(sources, sources_0, groups, tape)))
-
-
-def _nothing(sources: Sequence[Tensor]) -> Tensor:
-    return 0 * _bounded(sources[0]).sum()
+    share = _share(sources, sources_0, groups, tape)
+    handed = (rest.reshape(len(share), -1) * share[:, None]).reshape(rest.shape)
+    return attach(y, surrogate + handed)
 
 
 def _bounded(tensor: Tensor) -> Tensor:
     # Masked scores differ from pass to pass by what rounding makes of such numbers.
     return tensor.clamp(-_FLOOR, _FLOOR)
-
-
-def _handed(rest: Tensor, share: Tensor) -> Tensor:
-    return (rest.reshape(len(share), -1) * share[:, None]).reshape(rest.shape)
 
 
 def _share(

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from ..nested import mapped
 from ..operations.calls import Call
 from .watch import Losses
 
@@ -24,20 +25,13 @@ class Reference:
     Attributes:
         operands: Those that depend on the embeddings, as `call.operands`.
         output: What it returned; None where the rule does not look at it.
-        inverses: Tensors that are one over a size: what is multiplied by them is divided.
+        inverses: Keys are the tensors of the input's pass that are one over a size: what is
+            multiplied by them is divided.
     """
 
     operands: list[Tensor]
     output: Any
     inverses: WeakTensorKeyDictionary
-
-    def note_inverse(self, tensor: Tensor) -> None:
-        """A tensor of the input's pass is one over a size."""
-        self.inverses[tensor] = True
-
-    def is_inverse(self, tensor: Tensor) -> bool:
-        """Whether that was noted of a tensor."""
-        return tensor in self.inverses
 
 
 @dataclass
@@ -62,14 +56,11 @@ class Tape:
     _inverses: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     _numbers_read: int = 0
 
-    def write(self, call: Call, output: Any, keep: bool) -> None:
-        """Notes the operands of a call, and what it returned if that is to be kept."""
-        # A copy: the model may go on to change it in place.
-        self.note(call.name, call.operands, output.detach().clone() if keep else None)
-
-    def note(self, name: str, tensors: Sequence[Tensor], output: Any) -> None:
-        """Notes tensors under a name."""
-        self.entries.append((name, [one.detach().clone() for one in tensors], output))
+    def note(self, name: str, tensors: Sequence[Tensor], output: Tensor | None) -> None:
+        """Notes what an operation was given and, where that is asked for, returned."""
+        # Copies: the model may go on to change them in place.
+        given, *made = mapped((list(tensors), output), lambda one: one.detach().clone())
+        self.entries.append((name, given, *made))
 
     def read(self, call: Call) -> Reference:
         """The same call in the baseline's pass.

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..nested import mapped, tensors_in
+from ..operations.calls import Call, in_place
 
-Compute = Callable[[Any, Any], Any]
-
-
-class Watch(Protocol):
-    """Sees each operation of a forward pass under rules."""
-
-    def __call__(self, name: str, args: Any, kwargs: Any, changes: bool, compute: Compute) -> Any:
-        """What the operation returns.
-
-        Args:
-            name: The operation.
-            args: Its arguments.
-            kwargs: Its named arguments.
-            changes: Whether it changes its first argument.
-            compute: Computes it of arguments and named arguments.
-        """
+Compute = Callable[[Call], Any]
+Watch = Callable[[Call, Compute], Any]
+"""Sees each operation of a forward pass under rules, and returns what `compute` makes of it."""
 
 
 class Values:
@@ -35,9 +24,9 @@ class Values:
     def __init__(self) -> None:
         self.noted: list[list[Tensor]] = []
 
-    def __call__(self, name: str, args: Any, kwargs: Any, changes: bool, compute: Compute) -> Any:
-        operands = [one.detach().clone() for one in _dependent((args, kwargs))]
-        result = compute(args, kwargs)
+    def __call__(self, call: Call, compute: Compute) -> Any:
+        operands = [one.detach().clone() for one in _dependent((call.args, call.kwargs))]
+        result = compute(call)
         self.noted.append(operands + [one.detach().clone() for one in _dependent(result)])
         return result
 
@@ -59,17 +48,17 @@ class Losses:
         self._before = before
         self._position = 0
 
-    def __call__(self, name: str, args: Any, kwargs: Any, changes: bool, compute: Compute) -> Any:
-        known = self._known()
+    def __call__(self, call: Call, compute: Compute) -> Any:
+        known, name, changes = self._known(), call.name, in_place(call.function)
         watched = {}
-        for one in _dependent((args, kwargs)):
+        for one in _dependent((call.args, call.kwargs)):
             change = self._change(one, known)
-            if changes and one is args[0]:
+            if changes and one is call.args[0]:
                 self._watched(one, name, -1.0, change)
             else:
                 watched[id(one)] = self._watched(one.clone(), name, -1.0, change)
-        args, kwargs = mapped((args, kwargs), lambda one: watched.get(id(one), one))
-        result = compute(args, kwargs)
+        args, kwargs = mapped((call.args, call.kwargs), lambda one: watched.get(id(one), one))
+        result = compute(replace(call, args=args, kwargs=kwargs))
 
         def of_result(one: Tensor) -> Tensor:
             if not one.requires_grad:

@@ -8,8 +8,7 @@ traces positions back to tokens.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,195 +18,158 @@ from allennlp.data.tokenizers import Token
 from torch import Tensor
 
 from ..errors import InterpretationError
+from ..inputs.joined_texts import TracedCall
 from ..inputs.texts import TextItem, text_items, tokenizer_of
 from ..model.embedding_layers import EmbeddingLayer
 from ..positions import PADDING, UNASSIGNED
+from .layout import EmbeddingCall
+from .recording import RecordedCall
 
-FieldTensors = Mapping[str, Mapping[str, Tensor]]
 
-
-def align(
-    name: str,
-    instances: Sequence[Instance],
-    tensors: FieldTensors | None,
-    layer: EmbeddingLayer,
-    positions: int,
-) -> tuple[Tensor, Tensor]:
-    """Traces the positions of one call of an embedding layer back to the field's tokens.
+def align(call: RecordedCall, instances: Sequence[Instance]) -> EmbeddingCall:
+    """Traces the positions of one call of an embedding layer back to the tokens of text fields.
 
     Args:
-        name: The field.
+        call: The call.
         instances: The instances of the batch.
-        tensors: What the text field embedder got: the field's tensors by indexer. None where
-            the layer was called from outside a text field embedder.
-        layer: The layer that was called.
-        positions: How many positions it returned per instance.
-
-    Returns:
-        `CallLayout.tokens` and `CallLayout.special`, `(instances, positions)` each.
 
     Raises:
-        InterpretationError: If there are fewer positions than tokens.
+        InterpretationError: If the fields have no tokens, or more than the layer returned positions
+            for.
     """
-    _check_is_text(name, instances)
-    depth = max(
-        (len(item.index) for i in instances for item in text_items(i.fields[name])), default=0
+    texts: list[list[list[TextItem]]] = []
+    for name in call.names:
+        kind = type(instances[0].fields[name])
+        if not issubclass(kind, (TextField, ListField)):
+            raise InterpretationError(
+                f"field {name!r} is a {kind.__name__}, which has no tokens to score; make it a "
+                "TextField, or a ListField of them, in the dataset reader"
+            )
+        texts.append([text_items(instance.fields[name]) for instance in instances])
+    rows, positions, dim = call.part(len(instances)).shape
+    if isinstance(call.origin, TracedCall):
+        fields, tokens = call.origin.fields.view(rows, -1), call.origin.tokens.view(rows, -1)
+        special = _special(texts, fields, tokens)
+    else:
+        tokens, special = _of_field(call, texts[0], call.origin, positions)
+        fields = torch.zeros_like(tokens)
+    indexers = next((item.text._token_indexers for own in texts[0] for item in own), None) or {}
+    return EmbeddingCall(
+        layer=call.layer,
+        names=call.names,
+        indexer=indexers.get(call.layer.indexer or next(iter(indexers), "")),
+        shape=tuple(call.leaf.shape),
+        transposed=call.transposed,
+        dtype=call.leaf.dtype,
+        device=call.leaf.device,
+        positions=positions,
+        dim=dim,
+        fields=fields,
+        tokens=tokens,
+        special=special,
     )
-    source = _Source.of(tensors, layer, depth, positions)
-    tokens = torch.full((len(instances), source.items, source.width), PADDING)
-    special = torch.zeros(tokens.shape, dtype=torch.bool)
-    for row, instance in enumerate(instances):
-        for item in text_items(instance.fields[name]):
-            slot = source.slot(item.index)
-            try:
-                source.fill(row * source.items + slot, item, tokens[row, slot], special[row, slot])
-            except IndexError as error:
-                raise InterpretationError(
-                    f"field {item.name(name)!r} has {len(item.text.tokens)} tokens, but its "
-                    f"embedding layer returned {source.width} positions, {positions} per "
-                    "instance; override get_interpretable_layer in the predictor to name a layer "
-                    "with a position per token or wordpiece"
-                ) from error
-    return tokens.flatten(1), special.flatten(1)
 
 
-def special_tokens(
-    instances: Sequence[Instance], names: Sequence[str], fields: Tensor, tokens: Tensor
-) -> Tensor:
-    """Which positions hold a token that a tokenizer adds to every text.
-
-    Args:
-        instances: The instances of the batch.
-        names: The text fields.
-        fields: The field of each position, a place in `names`, `(instances, positions)`.
-        tokens: The number of its token there, negative for none, `(instances, positions)`.
-
-    Returns:
-        `CallLayout.special`, `(instances, positions)`. A position that is no field's but no
-        padding either is special, too.
-    """
+def _special(texts: list[list[list[TextItem]]], fields: Tensor, tokens: Tensor) -> Tensor:
+    """Which positions of joined texts hold a token that a tokenizer adds to every text. A position
+    that is no field's but no padding either is special, too."""
     special = tokens == UNASSIGNED
-    for place, name in enumerate(names):
-        _check_is_text(name, instances)
-        for row, instance in enumerate(instances):
+    for place, by_row in enumerate(texts):
+        for row, items in enumerate(by_row):
             own = (fields[row] == place) & (tokens[row] >= 0)
             added: list[bool] = []
-            for item in text_items(instance.fields[name]):
+            for item in items:
                 ids = added_ids(next(iter(item.text.token_indexers.values()), None))
                 added += [is_added(token, ids) for token in item.text.tokens]
             special[row, own] = torch.tensor(added, dtype=torch.bool)[tokens[row, own]]
     return special
 
 
-def _check_is_text(name: str, instances: Sequence[Instance]) -> None:
-    kind = type(instances[0].fields[name])
-    if not issubclass(kind, (TextField, ListField)):
+def _of_field(
+    call: RecordedCall,
+    texts: list[list[TextItem]],
+    tensors: Mapping[str, Any] | None,
+    positions: int,
+) -> tuple[Tensor, Tensor]:
+    """`EmbeddingCall.tokens` and `special` of a call that embedded one text field, whose items are
+    `texts`, instance by instance, and `tensors` by indexer, None outside a text field embedder."""
+    depth = max((len(item.index) for items in texts for item in items), default=0)
+    pieces, shape = _pieces(tensors, call.layer, depth)
+    slots = math.prod(shape)
+    if positions % slots:
         raise InterpretationError(
-            f"field {name!r} is a {kind.__name__}, which has no tokens to score; make it a "
-            "TextField, or a ListField of them, in the dataset reader"
+            f"an embedding layer returned {positions} positions per instance for {slots} list "
+            "items; override get_interpretable_layer in the predictor"
         )
+    width = positions // slots
+    offsets, ids = pieces.get("offsets"), pieces.get("token_ids")
+    if offsets is not None and ids is not None and width == offsets.shape[1] != ids.shape[1]:
+        # A layer behind a mismatched indexer with a position per token, as an embedder's top has.
+        pieces = {"mask": pieces["mask"]}
+    unfolded = _unfolded(call.layer, pieces)
+    widths = {value.shape[1] for value in pieces.values() if value.dim() > 1}
+    if widths and unfolded is None and width not in widths:
+        raise InterpretationError(
+            f"an embedding layer returned {width} positions for a text of "
+            f"{' or '.join(map(str, sorted(widths)))}; override get_interpretable_layer in "
+            "the predictor to name a layer with a position per token or wordpiece"
+        )
+    tokens = torch.full((len(texts) * slots, width), PADDING)
+    special = torch.zeros(tokens.shape, dtype=torch.bool)
+    for row, items in enumerate(texts):
+        for item in items:
+            slot = row * slots
+            for place, number in enumerate(item.index):
+                slot += number * math.prod(shape[place + 1 :])
+            own = {name: value[slot] for name, value in pieces.items()}
+            places = None if unfolded is None else unfolded[slot]
+            try:
+                _fill(item, call.layer.indexer, own, places, tokens[slot], special[slot])
+            except IndexError as error:
+                raise InterpretationError(
+                    f"field {item.name(call.names[0])!r} has {len(item.text.tokens)} tokens, but "
+                    f"its embedding layer returned {width} positions, {positions} per "
+                    "instance; override get_interpretable_layer in the predictor to name a layer "
+                    "with a position per token or wordpiece"
+                ) from error
+    return tokens.view(len(texts), -1), special.view(len(texts), -1)
 
 
-@dataclass(frozen=True)
-class _Source:
-    """The source of the positions of one call.
-
-    Attributes:
-        layer: The layer that was called.
-        pieces: The tensors of the indexer that it embeds, leading dimensions flattened.
-        shape: Sizes of the list dimensions, padded.
-        width: Positions per item.
-        unfolded: For each wordpiece of each row its position before folding.
-    """
-
-    layer: EmbeddingLayer
-    pieces: dict[str, Tensor]
-    shape: tuple[int, ...]
-    width: int
-    unfolded: Tensor | None
-
-    @property
-    def items(self) -> int:
-        return math.prod(self.shape)
-
-    def slot(self, index: tuple[int, ...]) -> int:
-        """The place of a list item among the padded items of its instance."""
-        slot = 0
-        for number, size in zip(index, self.shape, strict=True):
-            slot = slot * size + number
-        return slot
-
-    @classmethod
-    def of(
-        cls, tensors: FieldTensors | None, layer: EmbeddingLayer, depth: int, positions: int
-    ) -> _Source:
-        pieces, shape = _pieces(tensors, layer, depth)
-        items = math.prod(shape)
-        if positions % items:
-            raise InterpretationError(
-                f"an embedding layer returned {positions} positions per instance for {items} list "
-                "items; override get_interpretable_layer in the predictor"
-            )
-        width = positions // items
-        if _per_token(pieces, width):
-            pieces = {"mask": pieces["mask"]}
-        unfolded = _unfolded(layer, pieces)
-        widths = {value.shape[1] for value in pieces.values() if value.dim() > 1}
-        if widths and unfolded is None and width not in widths:
-            raise InterpretationError(
-                f"an embedding layer returned {width} positions for a text of "
-                f"{' or '.join(map(str, sorted(widths)))}; override get_interpretable_layer in "
-                "the predictor to name a layer with a position per token or wordpiece"
-            )
-        return cls(layer, pieces, shape, width, unfolded)
-
-    def fill(self, row: int, item: TextItem, tokens: Tensor, special: Tensor) -> None:
-        """Writes the tokens of one item, and which positions are special, into its slots."""
-        count = len(item.text.tokens)
-        first = item.first_token
-        for position in self._real(row, item):
-            tokens[position] = UNASSIGNED
-            special[position] = True
-        added = added_ids(self._indexer(item))
-        for number, span in enumerate(self._spans(row, item, count)):
-            for position in span:
-                tokens[position] = first + number
-                special[position] = is_added(item.text.tokens[number], added)
-
-    def _real(self, row: int, item: TextItem) -> Iterator[int]:
-        """The positions that hold something."""
-        for name in ("segment_concat_mask", "wordpiece_mask", "mask"):
-            mask = self.pieces.get(name)
-            if mask is not None and mask.shape[1] <= self.width:
-                yield from mask[row].nonzero().flatten().tolist()
-                return
-        start, end = _affixes(self._indexer(item))
-        yield from range(min(self.width, start + len(item.text.tokens) + end))
-
-    def _spans(self, row: int, item: TextItem, count: int) -> Iterator[Sequence[int]]:
-        """The positions of each token."""
-        offsets = self.pieces.get("offsets")
-        if offsets is not None:
-            for start, end in offsets[row, :count].tolist():
-                pieces = range(start, end + 1) if start >= 0 else ()
-                yield [self._position(row, piece) for piece in pieces]
-            return
-        start, _ = _affixes(self._indexer(item))
-        for number in range(count):
-            yield [self._position(row, start + number)]
-
-    def _position(self, row: int, piece: int) -> int:
-        return piece if self.unfolded is None else int(self.unfolded[row, piece])
-
-    def _indexer(self, item: TextItem) -> TokenIndexer | None:
-        indexers = item.text._token_indexers or {}
-        if self.layer.indexer is not None:
-            return indexers.get(self.layer.indexer)
-        return next(iter(indexers.values())) if len(indexers) == 1 else None
+def _fill(
+    item: TextItem,
+    name: str | None,
+    pieces: Mapping[str, Tensor],
+    unfolded: Tensor | None,
+    tokens: Tensor,
+    special: Tensor,
+) -> None:
+    """Writes the tokens of one item, and which positions are special, `(width,)` each; `pieces` are
+    the tensors of the indexer called `name` for it, `unfolded` the position of each wordpiece."""
+    indexers = item.text._token_indexers or {}
+    indexer = indexers.get(name) if name is not None else None
+    if name is None and len(indexers) == 1:
+        indexer = next(iter(indexers.values()))
+    # How many tokens the indexer puts before and after the field's own.
+    before = len(getattr(indexer, "_start_tokens", None) or ())
+    after = len(getattr(indexer, "_end_tokens", None) or ())
+    masks = (pieces.get(mask) for mask in ("segment_concat_mask", "wordpiece_mask", "mask"))
+    mask = next((one for one in masks if one is not None and len(one) <= len(tokens)), None)
+    count = before + len(item.text.tokens) + after
+    real = slice(count) if mask is None else mask.nonzero().flatten()
+    tokens[real], special[real] = UNASSIGNED, True
+    added = added_ids(indexer)
+    spans = [(before + number, before + number) for number in range(len(item.text.tokens))]
+    if "offsets" in pieces:
+        spans = pieces["offsets"].tolist()
+    for number, (token, (start, end)) in enumerate(zip(item.text.tokens, spans, strict=False)):
+        for piece in range(start, end + 1) if start >= 0 else ():
+            position = piece if unfolded is None else int(unfolded[piece])
+            tokens[position] = item.first_token + number
+            special[position] = is_added(token, added)
 
 
 def _pieces(
-    tensors: FieldTensors | None, layer: EmbeddingLayer, depth: int
+    tensors: Mapping[str, Any] | None, layer: EmbeddingLayer, depth: int
 ) -> tuple[dict[str, Tensor], tuple[int, ...]]:
     """The tensors of the layer's indexer, list dimensions flattened into rows, and their sizes."""
     named: Mapping[str, Tensor] = {}
@@ -222,13 +184,6 @@ def _pieces(
         named = named or next(iter(tensors.values()), {})
     shape = next((tuple(value.shape[1 : 1 + depth]) for value in named.values()), (1,) * depth)
     return {key: value.cpu().flatten(0, depth) for key, value in named.items()}, shape
-
-
-def _per_token(pieces: Mapping[str, Tensor], width: int) -> bool:
-    """Whether a layer behind a mismatched indexer has a position per token, as an embedder's top
-    has, not one per wordpiece."""
-    offsets, ids = pieces.get("offsets"), pieces.get("token_ids")
-    return offsets is not None and ids is not None and width == offsets.shape[1] != ids.shape[1]
 
 
 def _unfolded(layer: EmbeddingLayer, pieces: Mapping[str, Tensor]) -> Tensor | None:
@@ -252,14 +207,7 @@ def _unfolded(layer: EmbeddingLayer, pieces: Mapping[str, Tensor]) -> Tensor | N
     return embedder._unfold_long_sequences(numbers, folded, rows, width).squeeze(-1).long()
 
 
-def _affixes(indexer: Any) -> tuple[int, int]:
-    """How many tokens an indexer puts before and after the field's own."""
-    start = getattr(indexer, "_start_tokens", None) or ()
-    end = getattr(indexer, "_end_tokens", None) or ()
-    return len(start), len(end)
-
-
-def added_ids(indexer: Any) -> frozenset[int]:
+def added_ids(indexer: TokenIndexer | None) -> frozenset[int]:
     """Indices of the tokens that a transformer's tokenizer adds to every text."""
     tokenizer = tokenizer_of(indexer)
     names = ("cls", "sep", "bos", "eos", "pad")

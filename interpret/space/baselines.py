@@ -15,6 +15,7 @@ from allennlp.common import Registrable
 from allennlp.common.checks import ConfigurationError
 from allennlp.data import TokenIndexer, Vocabulary
 from allennlp.data.token_indexers import SingleIdTokenIndexer
+from allennlp.data.tokenizers import WhitespaceTokenizer
 from torch import Tensor
 
 from .. import checks
@@ -22,7 +23,7 @@ from ..errors import InterpretationError
 from ..inputs.texts import tokenizer_of
 from ..registry import construct
 from .embedding_space import EmbeddingSpace
-from .recording import EmbeddingCall
+from .layout import EmbeddingCall
 
 
 class Baseline(Registrable):
@@ -50,7 +51,12 @@ class Baseline(Registrable):
         Raises:
             InterpretationError: If an embedding layer has no such vector.
         """
-        return space.replaced(self.replaceable(space), self.vectors)
+        layout, replaceable = space.layout, self.replaceable(space).unsqueeze(-1).to(space.device)
+        parts = []
+        for number, part in enumerate(layout.split(space.embeddings)):
+            where = replaceable[:, layout.positions_of(number)]
+            parts.append(torch.where(where, self.vectors(space, layout.calls[number], part), part))
+        return layout.join(parts)
 
     @classmethod
     def of_list(cls, baselines: list[Any]) -> Baseline:
@@ -94,7 +100,7 @@ class MeanBaseline(Baseline):
 
     def vectors(self, space: EmbeddingSpace, call: EmbeddingCall, part: Tensor) -> Tensor:
         try:
-            matrix = space.embedding_matrix(space.number(call))
+            matrix = call.word_vectors()
         except InterpretationError as error:
             raise _no_vector("mean embedding", call) from error
         return matrix.mean(0).to(part)
@@ -114,11 +120,10 @@ class TokenBaseline(Baseline):
         self.token = checks.text("token", token)
 
     def vectors(self, space: EmbeddingSpace, call: EmbeddingCall, part: Tensor) -> Tensor:
-        indexer = space.indexer(call)
-        index = self.index(indexer, space.vocab)
+        index = self.index(call.indexer, space.vocab)
         if index is None:
             raise _no_vector(self._what(), call)
-        return space.embed(call, index).to(part)
+        return call.embed(index).to(part)
 
     def index(self, indexer: TokenIndexer | None, vocab: Vocabulary) -> int | None:
         """The token's index for an indexer, None if it has none."""
@@ -197,15 +202,14 @@ class TextBaseline(Baseline):
 
     def vectors(self, space: EmbeddingSpace, call: EmbeddingCall, part: Tensor) -> Tensor:
         indices = self._indices(space, call)
-        number = space.number(call)
-        layout = space.layout.calls[number]
+        number = space.layout.calls.index(call)
         where = self.replaceable(space)[:, space.layout.positions_of(number)]
         # The text stands in the place of each text that the call embedded.
-        each = [where & (layout.fields == field) for field in range(len(call.names))]
+        each = [where & (call.fields == field) for field in range(len(call.names))]
         vectors = part.clone()
         if any(len(indices) < int(one.sum(-1).max()) for one in each):
             vectors[:] = PadBaseline().vectors(space, call, part)
-        own = [space.embed(call, index).to(part) for index in indices]
+        own = [call.embed(index).to(part) for index in indices]
         for one in each:
             for row, positions in enumerate(one):
                 places = positions.nonzero().flatten().tolist()
@@ -214,7 +218,7 @@ class TextBaseline(Baseline):
         return vectors
 
     def _indices(self, space: EmbeddingSpace, call: EmbeddingCall) -> list[int]:
-        indexer = space.indexer(call)
+        indexer = call.indexer
         tokenizer = tokenizer_of(indexer)
         if tokenizer is not None:
             # A copy: tokenising changes the truncation setting of a shared tokenizer, and a thread
@@ -223,7 +227,10 @@ class TextBaseline(Baseline):
         if not isinstance(indexer, SingleIdTokenIndexer) or indexer.namespace is None:
             raise _no_vector(f"words of the text {self.text!r}", call)
         indexer = SingleIdTokenIndexer(indexer.namespace, indexer.lowercase_tokens)
-        return indexer.tokens_to_indices(space.tokenize(self.text), space.vocab)["tokens"]
+        reader: Any = space.session.twin.predictor._dataset_reader
+        own = getattr(reader, "_tokenizer", None) or getattr(reader, "tokenizer", None)
+        tokens = (own or WhitespaceTokenizer()).tokenize(self.text)
+        return indexer.tokens_to_indices(tokens, space.vocab)["tokens"]
 
 
 @Baseline.register("average")

@@ -8,35 +8,29 @@ points; `Layout` maps the coordinates of a point to positions and tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
-from allennlp.data import Instance
+from allennlp.data import Instance, Vocabulary
+from allennlp.models import Model
 from torch import Tensor
 
-from ..contracts import Expected, JoinedTexts, JoinsTexts
+from ..contracts import Expected
 from ..errors import InterpretationError
 from ..inputs.collation import collate, select_rows
-from ..inputs.joined_texts import TracedCall
 from ..inputs.labels import Labels
-from ..model.embedding_layers import EmbeddingLayer, EmbeddingLayers, find_embedding_layers
-from ..model.hooks import hooked
-from ..model.prediction_cache import PredictionCache
+from ..model.embedding_layers import EmbeddingLayers, find_embedding_layers
 from ..model.twin import name_of
 from ..target.outputs import ModelOutputs
-from ..target.prediction_check import check_predicted, row_outputs
-from ..target.row_loss import RowLoss
-from .alignment import align, special_tokens
-from .embedding_table import EmbeddingTable
-from .layout import CallLayout, Layout
-from .packing import Chunk, out_of_memory
-from .recording import EmbeddingCall, Origin, Recording, Replacement
+from ..target.prediction_check import check_predicted, floats, row_outputs
+from ..target.row_loss import RowLoss, RowLossError, find_reduction
+from .alignment import align
+from .layout import Layout
+from .packing import Chunk
+from .passes import differentiate, run_at
+from .recording import RecordedCall, record
 from .session import Session
-
-_SMALL_LOSS = 1e-2
 
 Points = Tensor | Callable[[Tensor], Tensor]
 """Points `(rows, size)`, or a function of row numbers `(chunk,)` that makes them as needed."""
@@ -46,26 +40,7 @@ Made = Callable[[Tensor, Tensor], Tensor]
 method keeps of them, `(chunk, …)`."""
 
 
-@dataclass(frozen=True)
-class FirstPass:
-    """The result of the recording pass: the model's first run on the instances.
-
-    Attributes:
-        outputs: The model's outputs.
-        calls: The calls of the layers.
-        parts: The output of each call, `(instances, positions, dim)`.
-        origins: For each call the source of its positions.
-        leaves: For each call its leaf in the graph; empty where there is no graph.
-    """
-
-    outputs: Mapping[str, Any]
-    calls: list[EmbeddingCall]
-    parts: list[Tensor]
-    origins: list[Origin]
-    leaves: list[Tensor]
-
-
-class EmbeddingSpace(EmbeddingTable):
+class EmbeddingSpace:
     """Labelled instances, and the model as a function of their embeddings.
 
     Creating the space runs the model once on the instances, which records the embeddings and
@@ -82,14 +57,20 @@ class EmbeddingSpace(EmbeddingTable):
             not differentiable, or the instances do not fit one batch.
 
     Attributes:
+        session: The argument.
         instances: The instances.
         labels: Their labels, None if they carry none.
         embeddings: The instances' own points, `(instances, size)`, float32 or wider.
         layout: Where tokens stand in a point.
-        values: The target at the instances' own points, `(instances,)`.
         target: The number that is explained, as given in the session.
+        mixes_rows: Whether only the gradients of a batch's rows are known, not their values.
         unsaturated_target: The name of a target that does not saturate where this one does, None
             where there is none; see `Target.unsaturated`.
+        model: The model that is run: a twin of the user's.
+        vocab: Its vocabulary.
+        device: Where points and gradients live.
+        rounding: The relative rounding error of the floating type that the model computes in.
+        tokens_per_row: Positions that a row takes through the model: its cost.
     """
 
     def __init__(
@@ -100,17 +81,38 @@ class EmbeddingSpace(EmbeddingTable):
         layers: EmbeddingLayers | None = None,
     ) -> None:
         self.instances = list(instances)
-        self._session = session
+        self.target = session.target
+        self.session = session
         self._twin = twin = session.twin
-        self._target = self.target = session.target
-        self._layers = layers
-        self._budget = session.budget
+        self.model: Model = twin.model
+        self.vocab: Vocabulary = twin.model.vocab
+        self.device = twin.device
+        self.rounding = torch.finfo(twin.dtype).eps
+        self._named = layers is not None
         self._row_loss = row_loss or RowLoss()
-        self._collated = collate(self.instances, twin.model.vocab, twin.device)
+        self._collated = collate(self.instances, self.vocab, self.device)
         self._own_rows = torch.arange(len(self.instances))
-        self.labels = Labels.of(self.instances, twin.model)
-        self._calls: list[EmbeddingCall] = []
-        self._record(layers or find_embedding_layers(twin))
+        outputs, calls, leaves = self._first_pass(layers or find_embedding_layers(twin))
+        self.layout = Layout(tuple(align(call, self.instances) for call in calls))
+        self.tokens_per_row = max(self.layout.tokens.shape[1], 1)
+        embeddings = self.layout.join([call.part(len(self.instances)) for call in calls])
+        self.embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+        labels = Labels.of(self.instances, self.model)
+        at_input = ModelOutputs(outputs, self._own_rows, labels, self._row_loss, self.model)
+        self.labels = at_input.labels_or_prediction()
+        self.unsaturated_target = self.target.unsaturated(at_input)
+        self._target = self.target.at_input(at_input)
+        with torch.enable_grad():
+            values, self.mixes_rows = self._explained(outputs, self._own_rows)
+        if not torch.isfinite(values).all():
+            raise InterpretationError(
+                f"target {type(self._target).__name__} is {values.detach().tolist()}, not finite; "
+                "look for NaN or infinite weights, or logits too large for the model's precision"
+            )
+        self._graph: tuple[Tensor, list[Tensor]] = (values, leaves)
+        self._outputs = floats(outputs)
+        if not self.mixes_rows:
+            self.values = values.detach().double().cpu()
 
     def evaluate(self, points: Points, rows: Tensor) -> Tensor:
         """The target at points.
@@ -123,10 +125,14 @@ class EmbeddingSpace(EmbeddingTable):
             `(rows,)`, float64, on the CPU.
         """
         values = torch.empty(len(rows), dtype=torch.float64)
-        for chunk in self._chunks(len(rows)):
+        for chunk in self.batches(rows):
             with chunk.guard(), torch.no_grad():
-                at = self._points(points, chunk.rows)
-                values[chunk.rows] = self._values(at, rows[chunk.rows]).double().cpu()
+                at, own = self._points(points, chunk.rows), rows[chunk.rows]
+                found, entangled = self._forward(at, own)
+                if entangled:
+                    pairs = zip(at.split(1), own.split(1), strict=True)
+                    found = torch.cat([self._forward(*pair)[0] for pair in pairs])
+                values[chunk.rows] = found.double().cpu()
         return values
 
     def gradients(
@@ -153,20 +159,21 @@ class EmbeddingSpace(EmbeddingTable):
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
         """As `gradients`, with the target at the points, `(chunk,)`, float64, on the CPU: the same
         forward pass gives it. None where only the sum of the rows' values is known."""
-        for chunk in self._chunks(len(rows)):
+        for chunk in self.batches(rows):
             gradients = values = None
             with chunk.guard(), torch.enable_grad():
                 leaf = self._points(points, chunk.rows).detach().requires_grad_()
-                values = self._forward(leaf, rows[chunk.rows])
-                found = self._gradient(values, [leaf])[0]
-                values = None if self._row_loss.rows_entangled else values.detach().double().cpu()
-                gradients = self._made(made, chunk.rows, found)
+                found, entangled = self._forward(leaf, rows[chunk.rows])
+                (gradient,) = self._gradient(found, [leaf])
+                values = None if entangled else found.detach().double().cpu()
+                gradients = self._made(made, chunk.rows, gradient)
             if gradients is not None:
                 yield chunk.rows, values, gradients
 
     def batches(self, rows: Tensor) -> Iterator[Chunk]:
         """Batches of rows for a method that runs the model itself; see `TokenBudget.chunks`."""
-        return self._chunks(len(rows))
+        self._forget_graph()
+        return self.session.budget.chunks(len(rows), self.tokens_per_row)
 
     def values_at(self, points: Tensor, rows: Tensor) -> Tensor:
         """The target at points that fit one batch, `(rows,)`, with the graph that leads there."""
@@ -176,37 +183,15 @@ class EmbeddingSpace(EmbeddingTable):
         """A leaf of the graph at points of one batch, `(rows, size)`, and the target there."""
         with torch.enable_grad():
             leaf = points.detach().requires_grad_()
-            return leaf, self._forward(leaf, rows)
+            return leaf, self._forward(leaf, rows)[0]
 
     def gradient(self, values: Tensor, leaf: Tensor) -> Tensor:
         """The gradient of values with respect to a leaf, `(rows, size)`."""
         return self._gradient(values, [leaf])[0]
 
-    def weighted_gradients(self, points: Points, rows: Tensor, weights: Tensor) -> Tensor:
-        """Σ w_r ∇F(point_r) over the rows r of each instance.
-
-        Args:
-            points: `(rows, size)`, or a function that makes them.
-            rows: The instance that each point stands in for, `(rows,)`.
-            weights: `(rows,)`.
-
-        Returns:
-            `(instances, size)`.
-        """
-        total = torch.zeros_like(self.embeddings)
-
-        def weighted(numbers: Tensor, gradients: Tensor) -> Tensor:
-            return gradients * weights[numbers].to(gradients).unsqueeze(-1)
-
-        for numbers, some in self.gradients(points, rows, weighted):
-            total.index_add_(0, rows[numbers].to(self.device), some)
-        return total
-
     @cached_property
     def values(self) -> Tensor:
         """The target at the instances' own points, `(instances,)`, float64, on the CPU."""
-        if self._recorded_values is not None:
-            return self._recorded_values
         return self.evaluate(self.embeddings, self._own_rows)
 
     @cached_property
@@ -218,47 +203,19 @@ class EmbeddingSpace(EmbeddingTable):
             for numbers, gradients in self.gradients(self.embeddings, self._own_rows):
                 whole[numbers.to(self.device)] = gradients
             return whole
-        at_leaves = self._gradient(values, leaves)
+        pairs = zip(self.layout.calls, self._gradient(values, leaves), strict=True)
         self._forget_graph()
-        parts = [
-            call.to_rows(g, len(self.instances))
-            for call, g in zip(self._calls, at_leaves, strict=True)
-        ]
+        parts = [call.to_rows(gradient) for call, gradient in pairs]
         return self.layout.join(parts).to(self.embeddings.dtype)
 
     def at_input_embeddings(self) -> EmbeddingSpace:
         """The same instances with their input embeddings as coordinates."""
-        if self._layers is None:
-            return self
-        return EmbeddingSpace(self._session, self.instances, self._row_loss)
+        return self
 
     def states_at(self, embeddings: Tensor) -> Tensor:
-        """The points of this space that belong to other input embeddings.
-
-        Args:
-            embeddings: A point per instance among those of `at_input_embeddings()`.
-
-        Returns:
-            What the layers of this space return for them, `(instances, size)`.
-        """
-        states: list[Tensor] = []
-
-        def collect(layer: EmbeddingLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
-            states.append(output.detach().clone())
-            if len(states) == len(self._calls):
-                raise StopForward
-            return output
-
-        first = self.at_input_embeddings()
-        layers = [call.layer for call in self._calls]
-        # The rest of the forward pass is not needed.
-        with torch.no_grad(), suppress(StopForward):
-            first._run(self._own_rows, embeddings, lambda: hooked(layers, collect))
-        parts = [
-            call.to_rows(state, len(self.instances))
-            for call, state in zip(self._calls, states, strict=True)
-        ]
-        return self.layout.join(parts).to(self.embeddings.dtype)
+        """The points of this space that belong to points of `at_input_embeddings()`, one for each
+        instance, `(instances, size)`."""
+        return embeddings
 
     def check_predicted(self, expected: Sequence[Expected | None]) -> None:
         """Makes sure that the model returned for each instance what it predicted.
@@ -284,7 +241,7 @@ class EmbeddingSpace(EmbeddingTable):
         for row in rows:
             one = [self.instances[row]]
             with torch.no_grad():
-                alone = self._twin.model(**collate(one, self.vocab, self.device))
+                alone = self.model(**collate(one, self.vocab, self.device))
             expected: list[Expected | None] = [None] * len(self.instances)
             expected[row] = row_outputs(alone, 0)
             self.check_predicted(expected)
@@ -313,49 +270,27 @@ class EmbeddingSpace(EmbeddingTable):
             raise RowLossError
 
     @property
-    def mixes_rows(self) -> bool:
-        """Whether only the gradients of a batch's rows are known, not their values."""
-        return self._recorded_values is None
-
-    @property
     def loss_reduction_unknown(self) -> bool:
         """Whether the target uses a batch's loss that may be a mean or a sum over its rows."""
         return self._row_loss.reduction_unknown
 
     def loss_reduction(self) -> str:
-        """Whether the model's loss is the mean or the sum of the rows' losses.
-
-        Found by running all instances in one batch and each alone. If one instance has a larger
-        weight than another, for its label or its number of tags, they cannot share a batch. Where
-        the losses are nearly 0, other points than the instances' own are tried.
+        """Whether the model's loss is the mean or the sum of the rows' losses; see
+        `find_reduction`.
 
         Raises:
             InterpretationError: If it is neither; then these instances cannot share a batch.
         """
+
+        def loss_at(points: Tensor, rows: Tensor) -> float:
+            with torch.no_grad():
+                outputs = self._run(rows, points[rows.to(self.device)])
+            loss = outputs.get("loss")
+            return float(loss.sum()) if isinstance(loss, Tensor) else 0.0
+
         rows = self._own_rows if len(self.instances) > 1 else self._own_rows.repeat(2)
-        together, alone = 0.0, 0.0
-        for points in (self.embeddings, torch.zeros_like(self.embeddings), -self.embeddings):
-            if abs(alone) < _SMALL_LOSS:
-                together = self._loss(points, rows)
-                alone = sum(self._loss(points, row) for row in rows.split(1))
-        for name, whole in (("mean", alone / len(rows)), ("sum", alone)):
-            if abs(together - whole) <= 1e-4 * abs(whole) + 1e-7:
-                return name
-        raise InterpretationError(
-            f"the loss of {type(self._twin.model).__name__} is {together:.6g} for {len(rows)} rows "
-            f"whose losses add up to {alone:.6g}, neither their mean nor their sum; use a target "
-            "that reads the model's outputs ('logit', 'probability')"
-        )
-
-    def _loss(self, points: Tensor, rows: Tensor) -> float:
-        with torch.no_grad():
-            outputs = self._run(rows, points[rows.to(self.device)])
-        loss = outputs.get("loss")
-        return float(loss.sum()) if isinstance(loss, Tensor) else 0.0
-
-    def _chunks(self, rows: int) -> Iterator[Chunk]:
-        self._forget_graph()
-        return self._budget.chunks(rows, self.tokens_per_row)
+        points = (self.embeddings, torch.zeros_like(self.embeddings), -self.embeddings)
+        return find_reduction(loss_at, points, rows, type(self.model).__name__)
 
     def _made(self, made: Made | None, numbers: Tensor, gradients: Tensor) -> Tensor:
         if made is None:
@@ -364,38 +299,32 @@ class EmbeddingSpace(EmbeddingTable):
             return made(numbers, gradients)
 
     def _forget_graph(self) -> None:
-        self._graph: tuple[Tensor, list[Tensor]] = (torch.empty(0), [])
+        self._graph = (torch.empty(0), [])
 
     def _points(self, points: Points, numbers: Tensor) -> Tensor:
         return points(numbers) if callable(points) else points[numbers.to(points.device)]
 
-    def _values(self, points: Tensor, rows: Tensor) -> Tensor:
-        values = self._forward(points, rows)
-        if not self._row_loss.rows_entangled:
-            return values
-        return torch.cat(
-            [self._forward(points[i : i + 1], rows[i : i + 1]) for i in range(len(rows))]
-        )
-
-    def _forward(self, points: Tensor, rows: Tensor) -> Tensor:
+    def _forward(self, points: Tensor, rows: Tensor) -> tuple[Tensor, bool]:
+        """The target at points of one batch, `(rows,)`, and whether its rows are entangled; see
+        `ModelOutputs`."""
         return self._explained(self._run(rows, points), rows)
 
-    def _explained(self, outputs: Mapping[str, Any], rows: Tensor) -> Tensor:
-        self._row_loss.rows_entangled = False
-        model = self._twin.model
-        values = self._target(ModelOutputs(outputs, rows, self.labels, self._row_loss, model))
+    def _explained(self, outputs: Mapping[str, Any], rows: Tensor) -> tuple[Tensor, bool]:
+        given = ModelOutputs(outputs, rows, self.labels, self._row_loss, self.model)
+        values = self._target(given)
         if values.shape != (len(rows),):
             raise InterpretationError(
                 f"target {type(self._target).__name__} returned shape {tuple(values.shape)} for "
                 f"{len(rows)} rows; return one number per row, ({len(rows)},)"
             )
-        return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+        half = values.dtype in (torch.float16, torch.bfloat16)
+        return values.float() if half else values, given.rows_entangled
 
     def _check_differentiable(self, values: Tensor) -> None:
         self._twin.gradient_paths.check()
         if not values.requires_grad:
             raise InterpretationError(
-                f"target {type(self._target).__name__} of {name_of(self._twin.model)} gives no "
+                f"target {type(self._target).__name__} of {name_of(self.model)} gives no "
                 "gradient: the model runs under torch.no_grad, or the target uses .item(), "
                 ".detach() or argmax; compute it from the model's outputs alone, or use a method "
                 "that needs values only, such as 'sequential-integrated-gradients'"
@@ -403,130 +332,17 @@ class EmbeddingSpace(EmbeddingTable):
 
     def _gradient(self, values: Tensor, leaves: list[Tensor]) -> list[Tensor]:
         self._check_differentiable(values)
-        try:
-            gradients = torch.autograd.grad(values.sum(), leaves, allow_unused=True)
-        except Exception as error:
-            if out_of_memory(error) or isinstance(error, InterpretationError):
-                raise
-            raise InterpretationError(
-                f"{name_of(self._twin.model)} cannot be differentiated in evaluation mode "
-                f"({type(error).__name__}: {error}); use a method that needs values only, such as "
-                "'sequential-integrated-gradients' or 'value-zeroing'"
-            ) from error
-        return [
-            torch.zeros_like(leaf) if gradient is None else gradient
-            for leaf, gradient in zip(leaves, gradients, strict=True)
-        ]
+        return differentiate(values, leaves, self.model)
 
-    def _record(self, found: EmbeddingLayers) -> None:
-        first = self._first_pass(found)
-        self._calls = first.calls
-        layouts = map(self._call_layout, first.calls, first.parts, first.origins)
-        self.layout = Layout(tuple(layouts))
-        model = self._twin.model
-        embeddings = self.layout.join(first.parts)
-        self.embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
-        self._outputs = {
-            name: value.detach()
-            for name, value in first.outputs.items()
-            if isinstance(value, Tensor) and value.is_floating_point()
-        }
-        at_input = ModelOutputs(first.outputs, self._own_rows, self.labels, self._row_loss, model)
-        self.labels = at_input.labels_or_prediction()
-        self.unsaturated_target = self.target.unsaturated(at_input)
-        self._target = self._target.at_input(at_input)
-        with torch.enable_grad():
-            values = self._explained(first.outputs, self._own_rows)
-        rows_entangled = self._row_loss.rows_entangled
-        self._recorded_values = None if rows_entangled else values.detach().double().cpu()
-        self._graph = (values, first.leaves)
-        if not torch.isfinite(values).all():
-            raise InterpretationError(
-                f"target {type(self._target).__name__} is {values.detach().tolist()}, not finite; "
-                "look for NaN or infinite weights, or logits too large for the model's precision"
-            )
+    def _first_pass(
+        self, layers: EmbeddingLayers
+    ) -> tuple[Mapping[str, Any], list[RecordedCall], list[Tensor]]:
+        """The model's outputs for the instances, the calls of the layers, and their leaves."""
+        count, cache = len(self.instances), self.session.cache
+        outputs, calls = record(self._twin, self._collated, count, layers, self._named, cache)
+        return outputs, calls, [call.leaf for call in calls]
 
-    def _first_pass(self, found: EmbeddingLayers) -> FirstPass:
-        count = len(self.instances)
-        recording = Recording(self._collated, count, self._joined_texts(self._collated))
-        hooks = hooked(found.layers, recording.layer, found.embedders, recording.embedder)
-        cache = self._session.cache
-        if cache is None or cache.found != found:
-            cache = PredictionCache(found)
-        watching = self._twin.gradient_paths.watching(cache.modules)
-        drawing = self._twin.random_passes.watching()
-        with watching, drawing, hooks, cache.serving(recording) as served, torch.enable_grad():
-            outputs = self._twin.model(**self._collated)
-        self._check_recorded(recording, found)
-        parts = [
-            call.to_rows(leaf.detach(), count)
-            for call, leaf in zip(recording.calls, recording.leaves, strict=True)
-        ]
-        # Outputs served from the cache may have no graph.
-        leaves = recording.leaves if all(served) else []
-        return FirstPass(outputs, recording.calls, parts, recording.origins, leaves)
-
-    def _joined_texts(self, collated: Mapping[str, Any]) -> Sequence[JoinedTexts] | None:
-        model = self._twin.model
-        return model.joined_texts(collated) if isinstance(model, JoinsTexts) else None
-
-    def _check_recorded(self, recording: Recording, found: EmbeddingLayers) -> None:
-        if not recording.calls and self._layers is not None:
-            kinds = ", ".join(type(layer.module).__name__ for layer in found.layers)
-            raise InterpretationError(
-                f"{name_of(self._twin.model)} does not run the layer ({kinds}) on a text, or not "
-                "as a module; name another: a block of the part that reads text"
-            )
-        if not recording.calls:
-            raise InterpretationError(
-                f"{type(self._twin.model).__name__} called none of the layers to interpret "
-                f"({', '.join(type(layer.module).__name__ for layer in found.layers)}); override "
-                "get_interpretable_layer in the predictor"
-            )
-        recording.finish()
-        missing = [] if self._layers is not None else recording.missing()
-        if missing:
-            raise InterpretationError(
-                f"{name_of(self._twin.model)} embeds {' and '.join(map(repr, missing))} by a layer "
-                "that it does not name, so its tokens would have no scores; this architecture is "
-                "not supported"
-            )
-
-    def _call_layout(self, call: EmbeddingCall, part: Tensor, origin: Origin) -> CallLayout:
-        rows, positions, dim = part.shape
-        if isinstance(origin, TracedCall):
-            fields, tokens = origin.fields.view(rows, -1), origin.tokens.view(rows, -1)
-            special = special_tokens(self.instances, call.names, fields, tokens)
-        else:
-            (name,) = call.names
-            tokens, special = align(name, self.instances, origin, call.layer, positions)
-            fields = torch.zeros_like(tokens)
-        return CallLayout(call.names, positions, dim, fields, tokens, special)
-
-    def _run(
-        self,
-        rows: Tensor,
-        points: Tensor,
-        listening: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> Mapping[str, Any]:
-        """The model's outputs for copies of instances with other embeddings; the hooks of
-        `listening` see the replaced embeddings."""
+    def _run(self, rows: Tensor, points: Tensor) -> Mapping[str, Any]:
+        """The model's outputs for copies of instances at points; see `run_at`."""
         collated = select_rows(self._collated, rows, len(self.instances))
-        replacing = Replacement(self._calls, self.layout.split(points), len(self.instances))
-        watching = self._watching(points)
-        with watching, hooked([call.layer for call in self._calls], replacing.layer), listening():
-            outputs = self._twin.model(**collated)
-        replacing.finish()
-        return outputs
-
-    def _watching(self, points: Tensor) -> AbstractContextManager[None]:
-        """Notes which modules pass gradients back, where there is a graph."""
-        return self._twin.gradient_paths.watching() if points.requires_grad else nullcontext()
-
-
-class StopForward(Exception):
-    """Ends a forward pass whose remaining layers are not needed."""
-
-
-class RowLossError(Exception):
-    """The losses of a batch's rows were taken from a formula that does not hold."""
+        return run_at(self._twin, self.layout, collated, points)

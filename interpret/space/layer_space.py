@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack, suppress
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,10 +12,12 @@ from allennlp.data import Instance
 from torch import Tensor, nn
 
 from ..errors import InterpretationError
-from ..model.embedding_layers import find_inner_layer, inner_layer_name
-from ..model.hooks import patched_forward
+from ..model.embedding_layers import EmbeddingLayer, find_inner_layer, inner_layer_name
+from ..model.hooks import hooked, patched_forward
+from ..target.prediction_check import floats
 from ..target.row_loss import RowLoss
-from .embedding_space import EmbeddingSpace, Made, Points
+from .embedding_space import EmbeddingSpace
+from .packing import Chunk
 from .session import Session
 
 _SAME = 1e-5
@@ -50,15 +53,37 @@ class LayerSpace(EmbeddingSpace):
         self._replacement: Callable[..., Any] | None = None
         super().__init__(session, instances, row_loss, find_inner_layer(session.twin, layer))
 
-    def evaluate(self, points: Points, rows: Tensor) -> Tensor:
+    def batches(self, rows: Tensor) -> Iterator[Chunk]:
+        # Not within a pass, which a method may watch.
         self._try_out()
-        return super().evaluate(points, rows)
+        return super().batches(rows)
 
-    def values_and_gradients(
-        self, points: Points, rows: Tensor, made: Made | None = None
-    ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-        self._try_out()
-        return super().values_and_gradients(points, rows, made)
+    def at_input_embeddings(self) -> EmbeddingSpace:
+        return self._at_input_embeddings
+
+    @cached_property
+    def _at_input_embeddings(self) -> EmbeddingSpace:
+        return EmbeddingSpace(self.session, self.instances, self._row_loss)
+
+    def states_at(self, embeddings: Tensor) -> Tensor:
+        calls, first = self.layout.calls, self._at_input_embeddings
+        modules = {id(call.layer.module) for call in calls}
+        pairs = zip(first.layout.calls, first.layout.split(embeddings), strict=True)
+        # The layer may be one of the embedding layers itself.
+        parts = [part for call, part in pairs if id(call.layer.module) in modules]
+
+        def collect(layer: EmbeddingLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
+            parts.append(calls[len(parts)].to_rows(output.detach().clone()))
+            if len(parts) == len(calls):
+                raise _StopForward
+            return output
+
+        if not parts:
+            # The rest of the forward pass is not needed.
+            layers = [call.layer for call in calls]
+            with torch.no_grad(), suppress(_StopForward), hooked(layers, collect):
+                first._run(self._own_rows, embeddings)
+        return self.layout.join(parts).to(self.embeddings.dtype)
 
     def _check_differentiable(self, values: Tensor) -> None:
         self._twin.gradient_paths.check()
@@ -82,10 +107,10 @@ class LayerSpace(EmbeddingSpace):
         self._replacement = None
 
     def _returns_the_same(self) -> bool:
-        expected = _numbers(self._outputs)
+        expected = self._outputs
         try:
             with torch.no_grad():
-                found = _numbers(self._run(self._own_rows, self.embeddings))
+                found = floats(self._run(self._own_rows, self.embeddings))
         except Exception:
             # Any error may come from skipping the blocks. No error is hidden: the blocks run from
             # now on, and an error with another cause comes up again in that pass.
@@ -96,17 +121,16 @@ class LayerSpace(EmbeddingSpace):
             and all(_alike(found[name], one) for name, one in expected.items())
         )
 
-    def _run(
-        self,
-        rows: Tensor,
-        points: Tensor,
-        listening: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> Mapping[str, Any]:
+    def _run(self, rows: Tensor, points: Tensor) -> Mapping[str, Any]:
         with ExitStack() as left_out:
             if self._replacement is not None:
                 for block in self._below:
                     left_out.enter_context(patched_forward(block, self._replacement))
-            return super()._run(rows, points, listening)
+            return super()._run(rows, points)
+
+
+class _StopForward(Exception):
+    """Ends a forward pass whose remaining layers are not needed."""
 
 
 def blocks_below(model: nn.Module, name: str) -> list[nn.Module]:
@@ -137,11 +161,3 @@ def _through_in_tuple(*args: Any, **kwargs: Any) -> tuple[Tensor]:
 def _alike(left: Tensor, right: Tensor) -> bool:
     tolerance = _SAME * float(right.abs().max()) if right.numel() else 0.0
     return left.shape == right.shape and bool(((left - right).abs() <= tolerance).all())
-
-
-def _numbers(outputs: Mapping[str, Any]) -> dict[str, Tensor]:
-    return {
-        name: value.detach().double()
-        for name, value in outputs.items()
-        if isinstance(value, Tensor) and value.is_floating_point()
-    }

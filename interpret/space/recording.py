@@ -1,66 +1,105 @@
-"""Records the outputs of embedding layers while the model runs, or replaces them."""
+"""The recording pass: the model's first run on instances, whose embeddings become leaves of the
+graph."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from allennlp.models import Model
 from torch import Tensor
 
-from ..contracts import JoinedTexts
+from ..contracts import JoinedTexts, JoinsTexts
 from ..errors import InterpretationError
 from ..inputs.joined_texts import TracedCall, trace
-from ..model.embedding_layers import EmbeddingLayer
+from ..model.embedding_layers import EmbeddingLayer, EmbeddingLayers
+from ..model.hooks import hooked
+from ..model.prediction_cache import PredictionCache
+from ..model.twin import Twin, name_of
 from ..nested import tensors_in
-
-
-@dataclass(frozen=True)
-class EmbeddingCall:
-    """One call of an embedding layer, as it was recorded.
-
-    Attributes:
-        layer: The layer.
-        names: The text fields that it embedded.
-        shape: Shape of its output for all instances.
-        transposed: Whether the second dimension of the output is the batch, not the first.
-        dtype: Floating type of its output.
-        joined: Whether its positions are those of a sequence of joined texts: then all dimensions
-            after the second are of one position (the streams of a hyper-connection, say).
-    """
-
-    layer: EmbeddingLayer
-    names: tuple[str, ...]
-    shape: tuple[int, ...]
-    transposed: bool
-    dtype: torch.dtype
-    joined: bool = False
-
-    @property
-    def what(self) -> str:
-        """The fields, for messages."""
-        return " and ".join(map(repr, self.names))
-
-    def to_rows(self, output: Tensor, rows: int) -> Tensor:
-        """A layer's output as `(rows, positions, dim)`."""
-        output = output.transpose(0, 1) if self.transposed else output
-        output = output.flatten(2) if self.joined else output
-        return output.reshape(rows, -1, output.shape[-1])
-
-    def from_rows(self, part: Tensor, count: int) -> Tensor:
-        """`(rows, positions, dim)` as the layer returns it; `count`: instances recorded."""
-        batch = self.shape[1] if self.transposed else self.shape[0]
-        lead = part.shape[0] * (batch // count)
-        if self.transposed:
-            own = part.reshape(lead, self.shape[0], *self.shape[2:])
-            return own.transpose(0, 1)
-        return part.reshape(lead, *self.shape[1:])
-
 
 Origin = TracedCall | Mapping[str, Any] | None
 """The source of a call's positions: a sequence of joined texts, the tensors of its text field by
 indexer, or tokens (None)."""
+
+
+@dataclass(frozen=True)
+class RecordedCall:
+    """One call of an embedding layer.
+
+    Attributes:
+        layer: The layer.
+        names: The text fields that it embedded.
+        leaf: Its output, a leaf of the graph.
+        transposed: Whether the second dimension of the output is the batch, not the first.
+        origin: The source of its positions.
+    """
+
+    layer: EmbeddingLayer
+    names: tuple[str, ...]
+    leaf: Tensor
+    transposed: bool
+    origin: Origin
+
+    def part(self, rows: int) -> Tensor:
+        """The output as `(rows, positions, dim)`."""
+        output = self.leaf.detach()
+        output = output.transpose(0, 1) if self.transposed else output
+        if isinstance(self.origin, TracedCall):
+            # All dimensions after the second are of one position (streams of a hyper-connection).
+            output = output.flatten(2)
+        return output.reshape(rows, -1, output.shape[-1])
+
+
+def record(
+    twin: Twin,
+    collated: Mapping[str, Any],
+    count: int,
+    layers: EmbeddingLayers,
+    named: bool = False,
+    cache: PredictionCache | None = None,
+) -> tuple[Mapping[str, Any], list[RecordedCall]]:
+    """Runs the model on instances as they are.
+
+    Args:
+        twin: The private copy of the predictor.
+        collated: The arguments of the model's `forward`.
+        count: How many instances these hold.
+        layers: The layers to record.
+        named: Whether these were named, and may leave texts out.
+        cache: The backbone's calls from the prediction, which need not be run again.
+
+    Returns:
+        The model's outputs, and the calls of the layers.
+
+    Raises:
+        InterpretationError: If the model calls none of the layers, or embeds a text otherwise.
+    """
+    model = twin.model
+    texts = model.joined_texts(collated) if isinstance(model, JoinsTexts) else None
+    recording = Recording(collated, count, texts)
+    serving: AbstractContextManager[None] = nullcontext()
+    if cache is not None and cache.layers == layers:
+        serving = cache.serving(recording.embedder, recording.note)
+    hooks = hooked(layers.layers, recording.layer, layers.embedders, recording.embedder)
+    watching, drawing = twin.gradient_paths.watching(), twin.random_passes.watching()
+    with watching, drawing, hooks, serving, torch.enable_grad():
+        outputs = model(**collated)
+    if recording.calls:
+        return outputs, recording.finish(model, named)
+    kinds = ", ".join(type(layer.module).__name__ for layer in layers.layers)
+    if named:
+        raise InterpretationError(
+            f"{name_of(model)} does not run the layer ({kinds}) on a text, or not as a module; "
+            "name another: a block of the part that reads text"
+        )
+    raise InterpretationError(
+        f"{type(model).__name__} called none of the layers to interpret ({kinds}); override "
+        "get_interpretable_layer in the predictor"
+    )
 
 
 class Recording:
@@ -79,9 +118,7 @@ class Recording:
         count: int,
         texts: Sequence[JoinedTexts] | None = None,
     ) -> None:
-        self.calls: list[EmbeddingCall] = []
-        self.leaves: list[Tensor] = []
-        self.origins: list[Origin] = []
+        self.calls: list[RecordedCall] = []
         self._collated = collated
         self._count = count
         self._texts = texts
@@ -94,54 +131,24 @@ class Recording:
         """Records the argument of the text field embedder, or of a layer that embeds ids."""
         self._inputs = inputs
         self._embedded.append(inputs)
-        if self._texts is not None:
-            traced = self._trace(inputs, self._texts)
-            # Padding after a text within a window belongs to the same sequence.
-            before = self._sequence
-            if before is not None and traced.text < 0:
-                self._sequence = before.followed_by(traced)
-            else:
-                self._sequence = traced
-            self._traced.append(traced)
-
-    def finish(self) -> None:
-        """Ends the recording. An inner layer that was called as often as the text field embedder
-        is taken to have read the fields in the same order."""
-        # No embedder is running any more.
-        self._inputs = None
-        inner = [not call.layer.embeds for call in self.calls]
-        if self._texts is not None or not inner or not all(inner):
+        if self._texts is None:
             return
-        if len(inner) != len(self._embedded):
-            self._check_inner()
+        seen = [one.text for one in self._traced]
+        traced = trace(inputs, self._texts, seen) if isinstance(inputs, Tensor) else None
+        if traced is None:
+            shape = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
+            raise InterpretationError(
+                f"the model embeds indices of shape {shape} that are not those of its texts "
+                f"({', '.join(str(tuple(one.ids.shape)) for one in self._texts)}), so its scores "
+                "would not be those of the tokens; this architecture is not supported"
+            )
+        # Padding after a text within a window belongs to the same sequence.
+        before = self._sequence
+        if before is not None and traced.text < 0:
+            self._sequence = before.followed_by(traced)
         else:
-            for number, inputs in enumerate(self._embedded):
-                field = self._field(tuple(tensors_in(inputs)))
-                self.calls[number] = replace(self.calls[number], names=(field,))
-                self.origins[number] = inputs if isinstance(inputs, dict) else None
-
-    def missing(self) -> list[str]:
-        """The text fields of joined texts that no layer has embedded."""
-        names = dict.fromkeys(name for text in self._texts or () for name in text.names)
-        return [name for name in names if not any(name in call.names for call in self.calls)]
-
-    def _check_inner(self) -> None:
-        """Refuses an inner layer that sees several text fields as one sequence: its positions are
-        no field's."""
-        fields = {self._field(tuple(tensors_in(inputs))) for inputs in self._embedded}
-        for call in self.calls:
-            own = tensors_in(self._collated[call.names[0]])
-            widths = {size for tensor in own for size in tensor.shape[1:]}
-            positions = call.shape[0 if call.transposed else 1]
-            # Several rows of an instance are sequences of its own, a choice with its prompt each.
-            rows = call.shape[1 if call.transposed else 0]
-            if len(fields) > 1 and (positions not in widths or rows != self._count):
-                raise InterpretationError(
-                    f"the layer {type(call.layer.module).__name__} sees the text fields "
-                    f"{', '.join(map(repr, sorted(fields)))} as one sequence of {positions} "
-                    "positions, and the model does not say whose they are; name a layer that sees "
-                    "one field at a time, or use a method at the input embeddings"
-                )
+            self._sequence = traced
+        self._traced.append(traced)
 
     def layer(self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Any) -> Tensor:
         """Records what a layer returned.
@@ -149,55 +156,92 @@ class Recording:
         Returns:
             A copy of the leaf, which the model continues with.
         """
-        leaf = self.note(layer, args, output, None)
+        leaf = output.detach().requires_grad_() if isinstance(output, Tensor) else output
+        self.note(layer, args, leaf)
         # A clone: the next operation may work in place, which a leaf does not allow.
         return leaf.clone()
 
-    def note(
-        self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Any, leaf: Tensor | None
-    ) -> Tensor:
-        """Records the output of a layer, with an existing leaf for it or a new one.
+    def note(self, layer: EmbeddingLayer, args: tuple[Any, ...], leaf: Any) -> None:
+        """Records a call of a layer.
+
+        Args:
+            layer: The layer.
+            args: What it was given.
+            leaf: Its output, a leaf of the graph.
 
         Raises:
             InterpretationError: If it is no vector per position of the instances' texts.
         """
-        if not isinstance(output, Tensor):
+        if not isinstance(leaf, Tensor):
             raise InterpretationError(
-                f"the layer {type(layer.module).__name__} returned a {type(output).__name__}, not "
+                f"the layer {type(layer.module).__name__} returned a {type(leaf).__name__}, not "
                 f"a vector per position; {_way_out(layer)}"
             )
-        joined = None if self._texts is None else self._joined(layer, output)
-        transposed = self._transposed(args, output) if joined is None else joined.transposed
-        batch = output.shape[1] if transposed else output.shape[0]
-        if output.dim() < 3 or batch % self._count:
+        joined = None if self._texts is None else self._joined(layer, leaf)
+        transposed = self._transposed(args, leaf) if joined is None else joined.transposed
+        batch = leaf.shape[1] if transposed else leaf.shape[0]
+        if leaf.dim() < 3 or batch % self._count:
             raise InterpretationError(
-                f"the layer {type(layer.module).__name__} returned shape {tuple(output.shape)} "
+                f"the layer {type(layer.module).__name__} returned shape {tuple(leaf.shape)} "
                 f"for {self._count} instances, not a vector per position of each, (instances, "
                 f"positions, dim); {_way_out(layer)}"
             )
-        if leaf is None:
-            leaf = output.detach().requires_grad_()
-        names = (self._field(args),) if joined is None else joined.names
-        shape = tuple(output.shape)
-        self.calls.append(
-            EmbeddingCall(layer, names, shape, transposed, output.dtype, joined is not None)
-        )
-        self.leaves.append(leaf)
-        self.origins.append(self._collated[names[0]] if joined is None else joined)
-        return leaf
+        if joined is not None:
+            self.calls.append(RecordedCall(layer, joined.names, leaf, transposed, joined))
+            return
+        name = self._field([*tensors_in(args), *tensors_in(self._inputs)])
+        self.calls.append(RecordedCall(layer, (name,), leaf, transposed, self._collated[name]))
 
-    def _trace(self, inputs: Any, texts: Sequence[JoinedTexts]) -> TracedCall:
-        traced = None
-        if isinstance(inputs, Tensor):
-            traced = trace(inputs, texts, [one.text for one in self._traced])
-        if traced is None:
-            shape = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
-            raise InterpretationError(
-                f"the model embeds indices of shape {shape} that are not those of its texts "
-                f"({', '.join(str(tuple(one.ids.shape)) for one in texts)}), so its scores would "
-                "not be those of the tokens; this architecture is not supported"
-            )
-        return traced
+    def finish(self, model: Model, named: bool) -> list[RecordedCall]:
+        """Ends the recording. An inner layer that was called as often as the text field embedder
+        is taken to have read the fields in the same order.
+
+        Args:
+            model: The model, for messages.
+            named: Whether the layers were named, and may leave texts out.
+
+        Returns:
+            The calls.
+
+        Raises:
+            InterpretationError: If a text was embedded by another layer, or an inner layer sees
+                several text fields as one sequence.
+        """
+        if self._texts is not None and not named:
+            embedded = {name for call in self.calls for name in call.names}
+            names = dict.fromkeys(name for text in self._texts for name in text.names)
+            missing = [repr(name) for name in names if name not in embedded]
+            if missing:
+                raise InterpretationError(
+                    f"{name_of(model)} embeds {' and '.join(missing)} by a layer that it does not "
+                    "name, so its tokens would have no scores; this architecture is not supported"
+                )
+        elif self._texts is None and not any(call.layer.embeds for call in self.calls):
+            fields = [self._field(list(tensors_in(inputs))) for inputs in self._embedded]
+            if len(fields) != len(self.calls):
+                self._check_apart(set(fields))
+                return self.calls
+            return [
+                replace(call, names=(name,), origin=inputs if isinstance(inputs, dict) else None)
+                for call, name, inputs in zip(self.calls, fields, self._embedded, strict=True)
+            ]
+        return self.calls
+
+    def _check_apart(self, fields: set[str]) -> None:
+        """Refuses an inner layer that sees several text fields as one sequence: its positions are
+        no field's."""
+        for call in self.calls:
+            own = tensors_in(self._collated[call.names[0]])
+            widths = {size for tensor in own for size in tensor.shape[1:]}
+            rows, positions = call.leaf.shape[1::-1] if call.transposed else call.leaf.shape[:2]
+            # Several rows of an instance are sequences of its own, a choice with its prompt each.
+            if len(fields) > 1 and (positions not in widths or rows != self._count):
+                raise InterpretationError(
+                    f"the layer {type(call.layer.module).__name__} sees the text fields "
+                    f"{', '.join(map(repr, sorted(fields)))} as one sequence of {positions} "
+                    "positions, and the model does not say whose they are; name a layer that sees "
+                    "one field at a time, or use a method at the input embeddings"
+                )
 
     def _joined(self, layer: EmbeddingLayer, output: Tensor) -> TracedCall:
         """The texts of the sequence that was embedded last, position by position."""
@@ -227,19 +271,17 @@ class Recording:
         if ids is None or ids.dim() != 2:
             return False
         given = [
-            own for own in tensors_in(self._collated) if own.dim() > 1 and own.dtype == ids.dtype
+            own.flatten(0, -2)
+            for own in tensors_in(self._collated)
+            if own.dim() > 1 and own.dtype == ids.dtype
         ]
-        given = [own.flatten(0, -2) for own in given]
         if any(own.shape == ids.shape and torch.equal(own, ids) for own in given):
             return False
         return any(_holds(ids.T, own) for own in given)
 
-    def _field(self, args: tuple[Any, ...]) -> str:
+    def _field(self, given: Sequence[Tensor]) -> str:
         """The text field whose tensors went in: they are the same objects, or share memory."""
-        texts = {
-            name: tensors for name, tensors in self._collated.items() if isinstance(tensors, dict)
-        }
-        given = [*tensors_in(args), *tensors_in(self._inputs)]
+        texts = {name: value for name, value in self._collated.items() if isinstance(value, dict)}
         for same in (id, _memory):
             marks = set(map(same, given)) - {None}
             for name, tensors in texts.items():
@@ -251,41 +293,6 @@ class Recording:
             f"an embedding layer was given none of the tensors of the text fields {sorted(texts)}, "
             "so its scores would be no field's; pass the fields' tensors to the text field "
             "embedder as they are"
-        )
-
-
-class Replacement:
-    """Replaces the embeddings by given points, call by call as recorded."""
-
-    def __init__(self, calls: Sequence[EmbeddingCall], parts: Sequence[Tensor], count: int) -> None:
-        self._calls = calls
-        self._parts = parts
-        self._count = count
-        self._next = 0
-
-    def layer(self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
-        if self._next >= len(self._calls):
-            raise InterpretationError(self._mismatch("more"))
-        call, part = self._calls[self._next], self._parts[self._next]
-        self._next += 1
-        point = call.from_rows(part, self._count)
-        if call.layer.module is not layer.module or point.shape != output.shape:
-            raise InterpretationError(
-                f"the embedding layer of {call.what} returned shape "
-                f"{tuple(output.shape)} for copies of the instances, expected "
-                f"{tuple(point.shape)}; the model must treat the rows of a batch alike"
-            )
-        # A copy: the next operation may work in place, which a view of a leaf does not allow.
-        return point.to(call.dtype, copy=True)
-
-    def finish(self) -> None:
-        if self._next < len(self._calls):
-            raise InterpretationError(self._mismatch("fewer"))
-
-    def _mismatch(self, which: str) -> str:
-        return (
-            f"the model called its embedding layers {which} than {len(self._calls)} times, as it "
-            "did for the input itself; its use of them must not depend on the embeddings"
         )
 
 

@@ -32,6 +32,10 @@ class ModelOutputs(Mapping[str, Any]):
         labels: The instances' labels, if they carry any.
         row_loss: How to get the rows' losses from the batch's loss; see `RowLoss`.
         model: The model, for messages.
+
+    Attributes:
+        rows: The argument.
+        rows_entangled: Whether of the log-likelihoods only the gradient is per row, not the value.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class ModelOutputs(Mapping[str, Any]):
         self._row_loss = row_loss
         self._model = model
         self.rows = rows
+        self.rows_entangled = False
         self._labels = labels
 
     def __getitem__(self, key: str) -> Any:
@@ -82,9 +87,8 @@ class ModelOutputs(Mapping[str, Any]):
         Raises:
             InterpretationError: If the model returns none.
         """
-        for key in LOGITS:
-            if key in self._outputs:
-                return self._outputs[key]
+        if self.has_logits:
+            return next(self._outputs[key] for key in LOGITS if key in self._outputs)
         raise SettingError(
             f"{type(self._model).__name__} returns no logits (looked for {', '.join(LOGITS)}), "
             f"only {sorted(self._outputs)}; use the target 'log-likelihood' or 'probability'"
@@ -206,7 +210,10 @@ class ModelOutputs(Mapping[str, Any]):
                 "predictions_to_labeled_instances in the predictor so that the label is in the "
                 "field that forward() takes it from"
             )
-        return -self._row_loss(self._outputs["loss"], self._candidates(), len(self.rows))
+        losses, self.rows_entangled = self._row_loss(
+            self._outputs["loss"], self._candidates(), len(self.rows)
+        )
+        return -losses
 
     def mean_explained(self, values: Tensor) -> Tensor:
         """The mean of a number per position, `(rows, positions)`, over those explained."""

@@ -47,6 +47,15 @@ def row_outputs(outputs: Mapping[str, Any], row: int) -> Expected:
     }
 
 
+def floats(outputs: Mapping[str, Any]) -> dict[str, Tensor]:
+    """A model's outputs that are floating tensors, without their graph."""
+    return {
+        name: value.detach()
+        for name, value in outputs.items()
+        if isinstance(value, Tensor) and value.is_floating_point()
+    }
+
+
 @dataclass
 class Mismatch(Exception):
     """The model returned something else for an instance than it predicted.
@@ -97,26 +106,19 @@ def check_predicted(
             if pair is None:
                 continue
             found, predicted = pair
-            scale = _scale(name, found, predicted)
+            # The scale of the rounding error. A single number may be small by chance, as the
+            # difference of two larger ones. The error of a log-probability is relative to the
+            # probability, however small the logarithm.
+            least = 1e-6 if found.numel() > 1 else 1e-2
+            if "log_prob" in name or name == LOG_LIKELIHOOD:
+                least = 1.0
+            # Numbers that are not finite are compared below.
+            scale = torch.cat([found, predicted]).nan_to_num(0.0, 0.0, 0.0).abs().amax()
             apart = (found - predicted).abs().nan_to_num(nan=torch.inf)
             apart = torch.where(found.isnan() & predicted.isnan(), 0.0, apart)
             worst = int(apart.argmax())
-            if float(apart[worst]) > tolerance * scale:
+            if float(apart[worst]) > tolerance * max(float(scale), least):
                 raise Mismatch(row, name, float(predicted[worst]), float(found[worst]))
-
-
-def _scale(name: str, found: Tensor, predicted: Tensor) -> float:
-    """The scale of the rounding error: the largest of the numbers, but not less than a minimum.
-
-    A single number may be small by chance, as the difference of two larger ones. The error of a
-    log-probability is relative to the probability, however small the logarithm.
-    """
-    least = 1e-6 if found.numel() > 1 else 1e-2
-    if "log_prob" in name or name == LOG_LIKELIHOOD:
-        least = 1.0
-    # Numbers that are not finite are compared elsewhere.
-    finite = torch.cat([found, predicted]).nan_to_num(0.0, 0.0, 0.0)
-    return max(float(finite.abs().amax()), least)
 
 
 def alike(one: Tensor, other: Tensor) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
+
+from ..errors import InterpretationError
 
 _TOLERANCE = 1e-4
 _DISTINGUISHING_LOSS = 1e-2
@@ -25,22 +27,21 @@ class RowLoss:
             the mean or the sum of the rows' losses.
 
     Attributes:
-        rows_entangled: Whether only the gradient of what was returned last is per row, not the
-            value.
         reduction_unknown: Whether a batch's loss was used without knowing whether it is a mean or a
             sum.
     """
 
     def __init__(self, reduction: str | None = None) -> None:
         self.reduction = reduction
-        self.rows_entangled = False
         self.reduction_unknown = False
         self._formula: str | None = None
         self._formula_reduction: str | None = None
         self._largest_loss = 0.0
         self._checks: list[Tensor] = []
 
-    def __call__(self, loss: Tensor, candidates: Mapping[str, Tensor], rows: int) -> Tensor:
+    def __call__(
+        self, loss: Tensor, candidates: Mapping[str, Tensor], rows: int
+    ) -> tuple[Tensor, bool]:
         """The loss per row.
 
         Args:
@@ -49,23 +50,23 @@ class RowLoss:
             rows: How many rows there are.
 
         Returns:
-            `(rows,)`. Where `rows_entangled` is set, the sum has the gradient of the sum of the
-            rows' losses, but no entry is the loss of its row.
+            The losses, `(rows,)`, and whether the rows are entangled: then the sum has the gradient
+            of the sum of the rows' losses, but no entry is the loss of its row.
         """
-        loss = loss.reshape(-1) if loss.dim() else loss
-        if loss.dim() and loss.shape[0] == rows:
-            self.rows_entangled = False
-            return loss
+        if loss.dim() and loss.numel() == rows:
+            return loss.reshape(-1), False
         loss = loss.sum()
         if self.reduction is None:
-            known = self._by_formula(loss, candidates)
-            if known is not None:
-                self.rows_entangled = False
-                return known
+            if self._formula is None:
+                fitting = (name for name in candidates if not self._wrong(loss, candidates[name]))
+                self._formula = next(fitting, None)
+            if self._formula is not None:
+                known = candidates[self._formula]
+                self._checks.append(self._wrong(loss, known))
+                self._largest_loss = max(self._largest_loss, float(loss.detach()))
+                return known, False
             self.reduction_unknown = True
-        self.rows_entangled = rows > 1
-        factor = rows if self.reduction != "sum" else 1
-        return (loss * factor / rows).expand(rows)
+        return (loss / rows if self.reduction == "sum" else loss).expand(rows), rows > 1
 
     @property
     def identified(self) -> bool:
@@ -78,25 +79,21 @@ class RowLoss:
         """Whether the loss of some batch differed from the formula's."""
         return any(bool(check) for check in self._checks)
 
-    def _by_formula(self, loss: Tensor, candidates: Mapping[str, Tensor]) -> Tensor | None:
-        if self._formula is None:
-            for name, rows in candidates.items():
-                if not bool(self._wrong(loss, rows)):
-                    self._formula = name
-                    break
-            else:
-                return None
-        rows = candidates[self._formula]
-        self._checks.append(self._wrong(loss, rows))
-        self._largest_loss = max(self._largest_loss, float(loss.detach()))
-        return rows
-
     def _wrong(self, loss: Tensor, rows: Tensor) -> Tensor:
         """Whether the loss is neither the mean nor the sum of the rows' losses; once a batch has
         shown which of the two it is, only that one is accepted."""
-        if rows.shape[0] == 1:
-            return _differ(loss, rows.sum())
-        wrong = {"mean": _differ(loss, rows.mean()), "sum": _differ(loss, rows.sum())}
+        wrong = {
+            name: ~torch.isclose(
+                loss.detach().double(),
+                whole.detach().double(),
+                rtol=_TOLERANCE,
+                atol=1e-6,
+                equal_nan=True,
+            )
+            for name, whole in (("mean", rows.mean()), ("sum", rows.sum()))
+        }
+        if len(rows) == 1:
+            return wrong["sum"]
         if self._formula_reduction is None:
             fitting = [name for name, differs in wrong.items() if not bool(differs)]
             if len(fitting) == 1:
@@ -105,6 +102,37 @@ class RowLoss:
         return wrong[self._formula_reduction]
 
 
-def _differ(loss: Tensor, whole: Tensor) -> Tensor:
-    loss, whole = loss.detach().double(), whole.detach().double()
-    return ~torch.isclose(loss, whole, rtol=_TOLERANCE, atol=1e-6, equal_nan=True)
+class RowLossError(Exception):
+    """The losses of a batch's rows were taken from a formula that does not hold."""
+
+
+def find_reduction(
+    loss_at: Callable[[Tensor, Tensor], float], points: Sequence[Tensor], rows: Tensor, model: str
+) -> str:
+    """Whether a model's loss is the mean or the sum of the rows' losses.
+
+    Found by running all rows in one batch and each alone. If one instance has a larger weight than
+    another, for its label or its number of tags, they cannot share a batch.
+
+    Args:
+        loss_at: The loss of a batch of rows at points.
+        points: A point for each instance, `(instances, size)`; the next where the losses at the
+            last are nearly 0.
+        rows: The instance of each row, `(rows,)`, at least two.
+        model: The model's name, for the message.
+
+    Raises:
+        InterpretationError: If it is neither; then the instances cannot share a batch.
+    """
+    together = alone = 0.0
+    for own in points:
+        if abs(alone) < _DISTINGUISHING_LOSS:
+            together, alone = loss_at(own, rows), sum(loss_at(own, row) for row in rows.split(1))
+    for name, whole in (("mean", alone / len(rows)), ("sum", alone)):
+        if abs(together - whole) <= _TOLERANCE * abs(whole) + 1e-7:
+            return name
+    raise InterpretationError(
+        f"the loss of {model} is {together:.6g} for {len(rows)} rows whose losses add up to "
+        f"{alone:.6g}, neither their mean nor their sum; use a target that reads the model's "
+        "outputs ('logit', 'probability')"
+    )

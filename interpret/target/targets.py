@@ -245,6 +245,22 @@ class Entropy(Target):
         return {**label, "label": None}
 
 
+def best_spans(starts: Tensor, ends: Tensor) -> Tensor:
+    """The first and last position of each row with the highest sum of logits, first <= last.
+
+    Args:
+        starts: `(rows, positions)`, the logits of the first position.
+        ends: Those of the last.
+
+    Returns:
+        `(rows, 2)`.
+    """
+    sums = starts.unsqueeze(2) + ends.unsqueeze(1)
+    sums = sums.masked_fill(~torch.ones_like(sums, dtype=torch.bool).triu(), -torch.inf)
+    best, width = sums.flatten(1).argmax(1), starts.shape[1]
+    return torch.stack([best // width, best % width], dim=1)
+
+
 @Target.register("span")
 class Span(Target):
     """Start logit plus end logit of a span: the answer of an extractive question answerer. Where
@@ -292,13 +308,11 @@ class Span(Target):
                     f"the span from {self.start} to {self.end} is not within the positions 0 to "
                     f"{last} that the model has logits for"
                 )
-        sums = starts.unsqueeze(2) + ends.unsqueeze(1)
-        sums = sums.masked_fill(~torch.ones_like(sums, dtype=torch.bool).triu(), -torch.inf)
-        best = sums.flatten(1).argmax(1)
-        width = starts.shape[1]
-        start = best // width if self.start is None else torch.full_like(best, self.start)
-        end = best % width if self.end is None else torch.full_like(best, self.end)
-        return torch.stack([start, end], dim=1)
+        spans = best_spans(starts, ends)
+        for side, position in enumerate((self.start, self.end)):
+            if position is not None:
+                spans[:, side] = position
+        return spans
 
 
 class FunctionTarget(Target):

@@ -17,7 +17,7 @@ from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.inputs.explained import Explained, explained
-from allennlp_saliency.interpret.interpreter.predictor_labels import PredictionLabels, labels_for
+from allennlp_saliency.interpret.interpreter.predictor_labels import PredictionLabels
 from allennlp_saliency.interpret.target.outputs import LOGITS, PROBABILITIES
 
 _LABEL = "label"
@@ -25,10 +25,6 @@ _LABEL = "label"
 _SCORES = (*PROBABILITIES, *LOGITS)
 
 
-@labels_for(
-    "allennlp.predictors.text_classifier.TextClassifierPredictor",
-    "allennlp_models.pair_classification.predictors.textual_entailment.TextualEntailmentPredictor",
-)
 class ClassLabels(PredictionLabels):
     """The class with the highest logit or probability, whichever the model returns."""
 

@@ -16,11 +16,7 @@ from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import LOG_LIKELIHOOD, Explained, explained
 from allennlp_saliency.interpret.inputs.token_groups import text_of_tokens
-from allennlp_saliency.interpret.interpreter.predictor_labels import (
-    Forward,
-    PredictionLabels,
-    labels_for,
-)
+from allennlp_saliency.interpret.interpreter.predictor_labels import Forward, PredictionLabels
 from allennlp_saliency.interpret.space.alignment import added_ids, is_added
 
 _LABEL = "explained_alternative"
@@ -29,7 +25,6 @@ _TEXTS = "explained_texts"
 _NAMESPACE = "alternative_labels"
 
 
-@labels_for("allennlp_models.mc.predictors.transformer_mc.TransformerMCPredictor")
 class AlternativeLabels(PredictionLabels):
     """The alternative with the highest logit, by its number; `alternative` is its text."""
 

@@ -1,44 +1,47 @@
-"""Where in a sentence its words stand; predictors that split it themselves do not say."""
+"""Where in a sentence its words stand; predictors that split it themselves do not record it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar, cast
 
-from allennlp.data import Token
+from allennlp.data import Instance
+from allennlp.data.fields import TextField
+from allennlp.predictors import Predictor
 
-from allennlp_saliency.interpret.explanation import Span
+from allennlp_saliency.interpret.explanation import JsonDict, Span
+from allennlp_saliency.interpret.interpreter.predictor_labels import PredictionLabels
+
+
+class PlacedLabels(PredictionLabels):
+    """Labels of a predictor whose tokens do not have their places in the sentence.
+
+    Attributes:
+        sentence: The key of the input that holds the sentence.
+        words: The text field that has its words.
+    """
+
+    sentence: ClassVar[str] = "sentence"
+    words: ClassVar[str] = "tokens"
+
+    def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:
+        sentence = text_under(inputs, self.sentence)
+        (instance,) = super().instances(predictor, inputs)
+        tokens = cast(TextField, instance[self.words]).tokens
+        if sentence is not None:
+            places = word_places([token.text or "" for token in tokens], sentence)
+            for token, span in zip(tokens, places, strict=True):
+                if token.idx is None and span is not None:
+                    token.idx, token.idx_end = span
+        return [instance]
 
 
 def text_under(inputs: Mapping[str, Any], key: str) -> str | None:
-    """The text that stands under a key of an input, for the places of words in it.
-
-    Args:
-        inputs: The input.
-        key: The key that allennlp-models' predictor reads.
-
-    Returns:
-        None if there is none: a predictor that is derived from it may read other keys.
-    """
+    """The text that stands under a key of an input; None if there is none: a predictor that is
+    derived from allennlp-models' may read other keys."""
     # An input records what the predictor looks up; this look-up is not the predictor's.
     found = dict(inputs).get(key)
     return found if isinstance(found, str) else None
-
-
-def place_words(tokens: Sequence[Token], sentence: str | None) -> None:
-    """Notes on tokens that have no place yet where in a sentence they stand.
-
-    Args:
-        tokens: The words, in order. One that is not in the sentence (a bracket by another name) has
-            no place.
-        sentence: The sentence; None if it is not known, and nothing is noted.
-    """
-    if sentence is None:
-        return
-    words = [token.text or "" for token in tokens]
-    for token, span in zip(tokens, word_places(words, sentence), strict=True):
-        if token.idx is None and span is not None:
-            token.idx, token.idx_end = span
 
 
 def word_places(words: Sequence[str], sentence: str) -> list[Span | None]:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from allennlp.commands import predict as allennlp_predict
 from allennlp.common import logging as allennlp_logging
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import lazy_groups_of
 from allennlp.data import Instance
-from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.errors import InterpretationError, SettingError
 from allennlp_saliency.interpret.explanation import JsonDict
-from allennlp_saliency.predictors.saliency.error_lines import ErrorLine
-from allennlp_saliency.predictors.saliency.json_lines import InputLine
+from allennlp_saliency.predictors.saliency.json_lines import ErrorLine
 
 from . import lines
 from .arguments import check
@@ -26,23 +25,10 @@ from .output import Console, ConsoleClosed, OutputError, OutputFile
 from .signals import CLOSED, INTERRUPTED, TERMINATED, Terminated, quiet, terminating
 from .tally import Progress, Tally, say
 
+if TYPE_CHECKING:
+    from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
+
 logger = logging.getLogger(__name__)
-
-
-class Served(Protocol):
-    """What the command needs of a predictor: an input that fails is an `ErrorLine`."""
-
-    def load_numbered_line(self, line: str, number: int) -> InputLine:
-        """An input of a line of the file; `number` counts from 1."""
-
-    def predict_batch_json(self, inputs: list[JsonDict]) -> list[JsonDict]:
-        """A line for each input."""
-
-    def predict_batch_instance(self, instances: list[Instance]) -> list[JsonDict]:
-        """A line for each instance."""
-
-    def dump_line(self, outputs: JsonDict) -> str:
-        """The line as text."""
 
 
 def run(args: argparse.Namespace) -> None:
@@ -109,54 +95,55 @@ def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
+@dataclass
 class _Run:
-    """From the predictor on."""
+    """From the predictor on; `first` is what is wrong with the first input that failed."""
 
-    def __init__(
-        self, args: argparse.Namespace, predictor: Served, output: OutputFile | None, tally: Tally
-    ) -> None:
-        self._args = args
-        self._predictor = predictor
-        self._output = output
-        self._console = None if args.silent else Console()
-        self._tally = tally
-        self._first = ""
+    args: argparse.Namespace
+    predictor: SaliencyPredictor
+    output: OutputFile | None
+    tally: Tally
+    first: str = ""
+
+    def __post_init__(self) -> None:
+        self.console = None if self.args.silent else Console()
 
     def to_the_end(self) -> str:
         """Does all inputs; what is wrong with the first that failed, empty if none did."""
-        args = self._args
+        args = self.args
         if not args.use_dataset_reader:
-            self._tally.total = lines.count(args.input_file)
-        progress = Progress(self._tally, args.silent, args.file_friendly_logging)
+            self.tally.total = lines.count(args.input_file)
+        reads, takes = args.use_dataset_reader, self.predictor
+        predict = takes.predict_batch_instance if reads else takes.predict_batch_json
+        progress = Progress(self.tally, args.silent, args.file_friendly_logging)
         try:
             for batch in lazy_groups_of(self._inputs(), args.batch_size):
-                found = self._predicted(batch)
+                found = predict(batch)
                 self._check_settings(found)
                 progress.hide()
                 for given, line in zip(batch, found, strict=True):
                     self._write(given, line)
-                self._flush()
+                self._to_console(Console.flush)
                 progress.update()
         finally:
             progress.close()
-        if self._output is not None:
-            self._output.open()
-            self._output.close()
-        return self._first
+        if self.output is not None:
+            self.output.open()
+            self.output.close()
+        return self.first
 
     def _inputs(self) -> Iterator[Any]:
-        args = self._args
+        """The lines; or a reader's instances, where what it raises, which knows no lines, ends the
+        run."""
+        args = self.args
         if not args.use_dataset_reader:
-            return lines.read(args.input_file, self._predictor.load_numbered_line)
+            yield from lines.read(args.input_file, self.predictor.load_numbered_line)
+            return
         # It reads a reader's instances, for several tasks, too, and opens no output of its own.
         manager = allennlp_predict._PredictManager(
-            cast(Predictor, self._predictor), args.input_file, None, args.batch_size, False, True,
+            self.predictor, args.input_file, None, args.batch_size, False, True,
             args.multitask_head,
         )  # fmt: skip
-        return self._read_by_reader(manager)
-
-    def _read_by_reader(self, manager: Any) -> Iterator[Instance]:
-        """The reader's instances; what it raises, which knows no lines, ends the run."""
         try:
             yield from manager._get_instance_data()
         except (ConfigurationError, MemoryError):
@@ -164,53 +151,40 @@ class _Run:
         except Exception as error:
             reader = type(manager._dataset_reader).__name__
             raise ConfigurationError(
-                f"the dataset reader {reader} cannot read {self._args.input_file}: "
-                f"{_described(error)}"
+                f"the dataset reader {reader} cannot read {args.input_file}: {_described(error)}"
             ) from error
-
-    def _predicted(self, batch: list[Any]) -> Sequence[JsonDict]:
-        if self._args.use_dataset_reader:
-            return self._predictor.predict_batch_instance(batch)
-        return self._predictor.predict_batch_json(batch)
 
     def _check_settings(self, found: Sequence[JsonDict]) -> None:
         """Stops a run that has failed at every input until now, by a setting that fits none."""
-        if self._tally.errors < self._tally.inputs:
+        if self.tally.errors < self.tally.inputs:
             return
         errors = [line.error for line in found if isinstance(line, ErrorLine)]
         unfit = [error for error in errors if isinstance(error, SettingError)]
         if unfit and len(errors) == len(found):
             raise ConfigurationError(
-                f"--predictor-args {self._args.predictor_args or '{}'} does not fit this model, "
+                f"--predictor-args {self.args.predictor_args or '{}'} does not fit this model, "
                 f"whatever the input: {unfit[0]}"
             ) from unfit[0]
 
     def _write(self, given: Any, line: JsonDict) -> None:
-        text = self._predictor.dump_line(line)
-        if self._output is not None:
-            self._output.write(text)
-        if self._console is not None:
-            shown = str(given) if isinstance(given, Instance) else json.dumps(given)
-            try:
-                self._console.show(self._tally.inputs, shown, text)
-            except ConsoleClosed:
-                self._closed()
-        if isinstance(line, ErrorLine) and not self._first:
-            self._first = line.message
-        self._tally.add(isinstance(line, ErrorLine))
+        text = self.predictor.dump_line(line)
+        if self.output is not None:
+            self.output.write(text)
+        as_text = str if isinstance(given, Instance) else json.dumps
+        self._to_console(lambda console: console.show(self.tally.inputs, as_text(given), text))
+        if isinstance(line, ErrorLine) and not self.first:
+            self.first = line.message
+        self.tally.add(isinstance(line, ErrorLine))
 
-    def _flush(self) -> None:
+    def _to_console(self, do: Callable[[Console], None]) -> None:
+        """Does something with the console; once it is closed, goes on if there is a file."""
         try:
-            if self._console is not None:
-                self._console.flush()
+            if self.console is not None:
+                do(self.console)
         except ConsoleClosed:
-            self._closed()
-
-    def _closed(self) -> None:
-        """Goes on where there is a file to write."""
-        if self._output is None:
-            raise ConsoleClosed
-        self._console = None
+            if self.output is None:
+                raise
+            self.console = None
 
 
 def _close(output: OutputFile | None) -> None:

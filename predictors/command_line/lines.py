@@ -14,7 +14,7 @@ from allennlp.common.file_utils import open_compressed
 
 from allennlp_saliency.predictors.saliency.json_lines import InputLine, numbered
 
-from .places import STANDARD_INPUT, resolved
+from .arguments import STANDARD_INPUT, resolved
 
 _LOOKED_AT = 5
 """So many lines without a JSON object at the beginning are another format."""

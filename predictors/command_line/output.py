@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import FileIO
 
 
@@ -20,9 +21,6 @@ class ConsoleClosed(Exception):
 class OutputFile:
     """A file of lines that is opened when its first line is there, so that a run which fails
     before leaves an older file as it was. After an error it ends with a whole line.
-
-    Args:
-        path: The file.
 
     Attributes:
         path: The file.
@@ -47,11 +45,9 @@ class OutputFile:
         file = self.open()
         rest = memoryview(line.encode("utf-8", "backslashreplace"))
         size = len(rest)
-        try:
+        with self._named():
             while rest:
                 rest = rest[file.write(rest) :]
-        except OSError as error:
-            raise self._failed(error) from error
         self._whole += size
 
     def open(self) -> FileIO:
@@ -61,67 +57,56 @@ class OutputFile:
             OutputError: If it cannot be opened.
         """
         if self._file is None:
-            try:
+            with self._named():
                 self._file = FileIO(self.path, "w")
-            except OSError as error:
-                raise self._failed(error) from error
+        assert self._file is not None
         return self._file
 
     def close(self) -> None:
         """Closes the file behind its last whole line."""
         if self._file is None or self._file.closed:
             return
-        try:
+        with self._named():
             # A device has nothing to take back.
             if stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
                 self._file.truncate(self._whole)
             self._file.close()
-        except OSError as error:
-            raise self._failed(error) from error
 
-    def _failed(self, error: OSError) -> OutputError:
-        return OutputError(f"cannot write to {self.path}: {error.strerror or error}")
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or error
+            raise OutputError(f"cannot write to {self.path}: {reason}") from error
 
 
 class Console:
-    """The standard output, which shows inputs and predictions as AllenNLP's command does."""
+    """The standard output, which shows inputs and predictions as AllenNLP's command does.
+
+    Its methods raise `ConsoleClosed` if nobody reads any more, and `OutputError` if it cannot be
+    written otherwise.
+    """
 
     def show(self, number: int, given: str, line: str) -> None:
-        """Prints an input and what came of it.
-
-        Args:
-            number: The input's number, from 0.
-            given: The input.
-            line: The line of the output.
-
-        Raises:
-            ConsoleClosed: If nobody reads any more.
-            OutputError: If it cannot be written otherwise.
-        """
+        """Prints an input, by its number from 0, and the line of the output."""
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         given = given.encode(encoding, "backslashreplace").decode(encoding)
         self._do(lambda: print(f"input {number}:  {given}\nprediction:  {line}"))
 
     def flush(self) -> None:
-        """Hands on what was printed.
-
-        Raises:
-            ConsoleClosed: As `show`.
-            OutputError: As `show`.
-        """
+        """Hands on what was printed."""
         self._do(lambda: sys.stdout is None or sys.stdout.flush())
 
     def _do(self, write: Callable[[], object]) -> None:
         try:
             write()
-        except BrokenPipeError as error:
-            _discard_the_rest()
-            raise ConsoleClosed from error
         except OSError as error:
             _discard_the_rest()
-            raise OutputError(
-                f"cannot write to the standard output: {error.strerror or error}"
-            ) from error
+            if isinstance(error, BrokenPipeError):
+                raise ConsoleClosed from error
+            reason = error.strerror or error
+            raise OutputError(f"cannot write to the standard output: {reason}") from error
 
 
 def _discard_the_rest() -> None:

@@ -22,13 +22,10 @@ def say(text: str) -> None:
 class Tally:
     """How many inputs were done, and how many of them are errors.
 
-    Args:
-        total: How many there are; None if that is not known.
-
     Attributes:
         inputs: Inputs that were done.
         errors: How many of them are errors.
-        total: How many there are.
+        total: How many there are; None if that is not known.
     """
 
     def __init__(self, total: int | None = None) -> None:

@@ -6,7 +6,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
@@ -29,18 +29,6 @@ _ELSEWHERE = {
     "internal_batch_size": "token_budget",
 }
 """The names that other libraries (captum, inseq) use, with ours."""
-
-
-@runtime_checkable
-class ChecksSettings(Protocol):
-    """An interpreter that can check some settings against the model before there is an input."""
-
-    def check_settings(self) -> None:
-        """Checks the settings.
-
-        Raises:
-            SettingError: If one does not fit.
-        """
 
 
 def wrapped(
@@ -117,8 +105,9 @@ def interpreter_of(given: str | JsonDict, predictor: Predictor) -> AnyInterprete
         raise ConfigurationError(unknown(f"parameter of the interpreter {name!r}", extra, known))
     try:
         made = AnyInterpreter.from_params(Params(deepcopy(dict(parameters))), predictor=predictor)
-        if isinstance(made, ChecksSettings):
-            made.check_settings()
+        check = getattr(made, "check_settings", None)  # against the model, before there is an input
+        if check is not None:
+            check()
         return made
     except (ConfigurationError, TypeError, ValueError, InterpretationError) as error:
         raise ConfigurationError(f"interpreter {json.dumps(parameters)}: {error}") from error
@@ -127,17 +116,18 @@ def interpreter_of(given: str | JsonDict, predictor: Predictor) -> AnyInterprete
 def unknown(what: str, names: Any, available: Any) -> str:
     """The message for unknown names: which are meant, perhaps, and which there are."""
     parts = [f"unknown {what}: {', '.join(repr(name) for name in names)}"]
-    close = [c for name in names for c in _close(str(name), list(available))]
+    close: list[str] = []
+    for name in map(str, names):
+        ours = _ELSEWHERE.get(name.lower())
+        close += (
+            [ours]
+            if ours and ours in available
+            else difflib.get_close_matches(name, list(available))
+        )
     if close:
         parts.append(f"did you mean {' or '.join(repr(name) for name in close)}?")
     parts.append(f"there are: {_listed(available)}" if available else "there are none")
     return "; ".join(parts)
-
-
-def _close(name: str, available: list[str]) -> list[str]:
-    """The names that somebody who writes another may mean."""
-    ours = _ELSEWHERE.get(name.lower())
-    return [ours] if ours in available else difflib.get_close_matches(name, available)
 
 
 def _listed(names: Any) -> str:

@@ -1,4 +1,5 @@
-"""The two ends of `allennlp predict`: lines read with their number, lines of valid JSON."""
+"""The two ends of `allennlp predict`: lines read with their number, and lines of valid JSON, among
+them those of inputs that cannot be interpreted."""
 
 from __future__ import annotations
 
@@ -13,7 +14,12 @@ from copy import deepcopy
 from typing import Any
 
 import numpy
+from allennlp.data import Instance
 from torch import Tensor
+
+from allennlp_saliency.interpret.explanation import JsonDict
+from allennlp_saliency.interpret.interpreter.reading import misses, place_of
+from allennlp_saliency.interpret.space.packing import let_go, out_of_memory
 
 # Valid in JSON, but some readers end a line at them, and a terminal acts upon C1 controls.
 _UNSAFE_IN_LINES = re.compile("[\x7f-\x9f\u2028\u2029]")
@@ -53,9 +59,10 @@ def read_line(line: str, number: int | None, parse: Callable[[str], Any]) -> Inp
     try:
         content = parse(line)
         if not isinstance(content, dict):
+            kinds = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
             raise TypeError(
                 f'an input is a JSON object such as {{"sentence": "…"}}, '
-                f"this line is {_json_type(content)}"
+                f"this line is {kinds.get(type(content), 'a number')}"
             )
         # What is nested too deeply to be copied would fail later, when it cannot be reported.
         return InputLine(deepcopy(content), number)
@@ -84,8 +91,10 @@ def to_json_line(content: Mapping[str, Any]) -> str:
         text = json.dumps(content, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError):
         text = json.dumps(to_jsonable(content), ensure_ascii=False, allow_nan=False)
+    encodings = [locale.getpreferredencoding(False), getattr(sys.stdout, "encoding", None)]
+    utf8 = all(codecs.lookup(name).name == "utf-8" for name in encodings if name)
     try:
-        readable = _everything_is_utf8() and text.encode("utf-8") is not None
+        readable = utf8 and text.encode("utf-8") is not None
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can escape and UTF-8 cannot
         readable = False
     if readable:
@@ -122,11 +131,74 @@ def to_jsonable(value: Any) -> Any:
     return str(value)
 
 
-def _everything_is_utf8() -> bool:
-    encodings = [locale.getpreferredencoding(False), getattr(sys.stdout, "encoding", None)]
-    return all(codecs.lookup(name).name == "utf-8" for name in encodings if name)
+class ErrorLine(dict[str, Any]):
+    """The line of an input that cannot be interpreted: what it is in JSON, and the error.
+
+    Args:
+        error: The error.
+        message: What it says.
+        number: The number of the input's line, None if unknown.
+
+    Attributes:
+        error: The error.
+        message: `line 3: KeyError: …`.
+    """
+
+    def __init__(self, error: Exception, message: str, number: int | None) -> None:
+        kind = type(error).__name__
+        super().__init__(error={"type": kind, "message": message, "line": number})
+        self.error = error
+        self.message = f"{'' if number is None else f'line {number}: '}{kind}: {message}"
 
 
-def _json_type(value: Any) -> str:
-    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
+def error_line(
+    given: Any, read: Any, error: Exception, prediction: JsonDict | None = None
+) -> ErrorLine:
+    """The line of an input; it is written even where there is no memory for what it shows.
+
+    Args:
+        given: The input as it was given.
+        read: The copy of it that the predictor got.
+        error: Why it cannot be interpreted.
+        prediction: What the model predicted, None if it did not get so far.
+    """
+    number = given.number if isinstance(given, InputLine) else None
+    line = ErrorLine(error, message(error, read), number)
+    parts = {"input": given} if prediction is None else {"prediction": prediction, "input": given}
+    for name, value in parts.items():
+        try:
+            line[name] = shown(value)
+        except Exception as failure:
+            if not out_of_memory(failure):
+                raise
+            let_go(failure)
+            line[name] = None
+    return line
+
+
+def message(error: Exception, read: Any) -> str:
+    """What an error says, about an input or about the model's own.
+
+    Args:
+        error: The error.
+        read: The input as the predictor got it.
+    """
+    if not isinstance(error, KeyError):
+        return str(error) or repr(error)
+    if misses(read, error):
+        keys = ", ".join(repr(key) for key in read) or "none"
+        return f"no key {error}; the keys of the input are: {keys}"
+    place = place_of(error)
+    return f"no key {error}, looked for in {place or 'the model'}; it is none of the input's"
+
+
+def shown(given: Any) -> Any:
+    """An input as JSON, for people to find it."""
+    if isinstance(given, InputLine):
+        given = given.given
+    if isinstance(given, Instance):
+        try:
+            return to_jsonable(given.human_readable_dict())
+        except Exception:  # fields of other people's may have no readable form
+            return str(given)
+    return to_jsonable(given)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
-import torch
 from allennlp.common import plugins
 from allennlp.common.checks import ConfigurationError
 from allennlp.data import DatasetReader, Instance
@@ -23,21 +21,21 @@ from allennlp.predictors import Predictor
 import allennlp_saliency.interpret  # noqa: F401  registers the interpreters under their names
 from allennlp_saliency.interpret import checks
 from allennlp_saliency.interpret.errors import InterpretationError
-from allennlp_saliency.interpret.explanation import Explanation, JsonDict
+from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.interpreter.reading import InputKeys
 from allennlp_saliency.interpret.space.packing import let_go
-from allennlp_saliency.predictors.saliency.error_lines import ErrorLine, error_line, message
-from allennlp_saliency.predictors.saliency.factory import interpreter_of, unknown, wrapped
-from allennlp_saliency.predictors.saliency.foreign_interpreters import bare_scores
-from allennlp_saliency.predictors.saliency.json_lines import (
+
+from .factory import interpreter_of, unknown, wrapped
+from .json_lines import (
+    ErrorLine,
     InputLine,
+    error_line,
+    message,
     read_line,
     to_json_line,
     to_jsonable,
 )
-
-if TYPE_CHECKING:
-    from allennlp_saliency.interpret import Interpretation
+from .outcomes import Explains, Outcome, explained, scored
 
 logger = logging.getLogger(__name__)
 
@@ -45,31 +43,14 @@ NAME = "saliency"
 _MAX_SHOWN = 300  # characters of an input in an error message
 
 
-@runtime_checkable
-class Explains(Protocol):
-    """An interpreter that gives explanations, and takes many inputs at once."""
+def _of_wrapped(name: str) -> Any:
+    """The method of this name of the predictor that is wrapped."""
 
-    def interpret_each(
-        self, inputs: Sequence[JsonDict], *, predict: bool = False, progress: bool = False
-    ) -> list[Interpretation]:
-        """One interpretation per input, in order; an input's error is in its interpretation."""
+    def call(self: SaliencyPredictor, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.predictor, name)(*args, **kwargs)
 
-    def interpret_each_instance(
-        self, instances: Sequence[Instance], *, predict: bool = False, progress: bool = False
-    ) -> list[Interpretation]:
-        """The same for instances that a dataset reader made."""
-
-    def grad_inputs(self, explanation: Explanation) -> JsonDict:
-        """The normalised scores by AllenNLP's keys, `{"grad_input_1": [...]}`."""
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What became of one input: its instances' scores, or the error."""
-
-    prediction: JsonDict | None = None
-    instances: list[JsonDict] = field(default_factory=list)
-    error: Exception | None = None
+    call.__name__, call.__doc__ = name, "The wrapped predictor's."
+    return call
 
 
 @Predictor.register(NAME)
@@ -120,7 +101,6 @@ class SaliencyPredictor(Predictor):
             model, dataset_reader, predictor, predictor_args, frozen, own_name=NAME
         )
         self._interpreter = interpreter_of(interpreter, self._predictor)
-        self._explains = self._interpreter if isinstance(self._interpreter, Explains) else None
 
     @classmethod
     def from_path(
@@ -201,26 +181,21 @@ class SaliencyPredictor(Predictor):
                 `"raise"`.
         """
         problems = [_problem(given) for given in inputs]
-        readable = [
-            # Predictors may take their input apart; the line must still show it as it was.
-            InputKeys(deepcopy(dict(given)))
+        # Predictors may take their input apart; the line must still show it as it was.
+        read = [
+            InputKeys(deepcopy(dict(given))) if problem is None else given
             for given, problem in zip(inputs, problems, strict=True)
-            if problem is None
         ]
-        explains = self._explains
-        outcomes = (
-            [self._scored_json(given) for given in readable]
-            if explains is None
-            else self._together(
-                readable, lambda some: explains.interpret_each(some, predict=True, progress=False)
-            )
-        )
-        done = iter(zip(readable, outcomes, strict=True))
+        readable = [one for one, problem in zip(read, problems, strict=True) if problem is None]
+        interpreter = self._interpreter
+        if isinstance(interpreter, Explains):
+            found = explained(interpreter, interpreter.interpret_each, readable)
+        else:
+            found = [scored(interpreter, self._predictor, one) for one in readable]
+        outcomes = iter(found)
         return [
-            self._line(given, *next(done))
-            if problem is None
-            else self._line(given, given, _Outcome(error=problem))
-            for given, problem in zip(inputs, problems, strict=True)
+            self._line(given, one, next(outcomes) if problem is None else Outcome(error=problem))
+            for given, one, problem in zip(inputs, read, problems, strict=True)
         ]
 
     def predict_instance(self, instance: Instance) -> JsonDict:
@@ -245,20 +220,14 @@ class SaliencyPredictor(Predictor):
             ConfigurationError: As `predict_instance`.
             InterpretationError: As `predict_batch_json`.
         """
-        if self._explains is None:
+        interpreter = self._interpreter
+        if not isinstance(interpreter, Explains):
             raise ConfigurationError(
-                f"{type(self._interpreter).__name__} interprets JSON inputs alone: leave out "
+                f"{type(interpreter).__name__} interprets JSON inputs alone: leave out "
                 "--use-dataset-reader, or take an interpreter of allennlp_saliency"
             )
-        explains = self._explains
-        outcomes = self._together(
-            instances,
-            lambda some: explains.interpret_each_instance(some, predict=True, progress=False),
-        )
-        return [
-            self._line(instance, instance, outcome)
-            for instance, outcome in zip(instances, outcomes, strict=True)
-        ]
+        outcomes = explained(interpreter, interpreter.interpret_each_instance, instances)
+        return [self._line(one, one, found) for one, found in zip(instances, outcomes, strict=True)]
 
     def load_line(self, line: str) -> JsonDict:
         """The wrapped predictor's; a line that it cannot read becomes an error in the output.
@@ -266,9 +235,9 @@ class SaliencyPredictor(Predictor):
         Args:
             line: A line of the input.
         """
-        return read_line(line, None, self._predictor.load_line)
+        return self.load_numbered_line(line, None)
 
-    def load_numbered_line(self, line: str, number: int) -> JsonDict:
+    def load_numbered_line(self, line: str, number: int | None) -> InputLine:
         """As `load_line`, and errors say where the line stood.
 
         Args:
@@ -289,33 +258,13 @@ class SaliencyPredictor(Predictor):
             let_go(error)
             return to_json_line(ErrorLine(error, message(error, None), None))
 
-    def json_to_labeled_instances(self, inputs: JsonDict) -> list[Instance]:
-        """The wrapped predictor's."""
-        return self._predictor.json_to_labeled_instances(inputs)
-
-    def predictions_to_labeled_instances(
-        self, instance: Instance, outputs: dict[str, Any]
-    ) -> list[Instance]:
-        """The wrapped predictor's."""
-        return self._predictor.predictions_to_labeled_instances(instance, outputs)
-
-    def get_gradients(self, instances: list[Instance]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The wrapped predictor's."""
-        return self._predictor.get_gradients(instances)
-
-    def get_interpretable_layer(self) -> torch.nn.Module:
-        """The wrapped predictor's."""
-        return self._predictor.get_interpretable_layer()
-
-    def get_interpretable_text_field_embedder(self) -> torch.nn.Module:
-        """The wrapped predictor's."""
-        return self._predictor.get_interpretable_text_field_embedder()
-
-    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        return self._predictor._json_to_instance(json_dict)
-
-    def _batch_json_to_instances(self, json_dicts: list[JsonDict]) -> list[Instance]:
-        return self._predictor._batch_json_to_instances(json_dicts)
+    json_to_labeled_instances = _of_wrapped("json_to_labeled_instances")
+    predictions_to_labeled_instances = _of_wrapped("predictions_to_labeled_instances")
+    get_gradients = _of_wrapped("get_gradients")
+    get_interpretable_layer = _of_wrapped("get_interpretable_layer")
+    get_interpretable_text_field_embedder = _of_wrapped("get_interpretable_text_field_embedder")
+    _json_to_instance = _of_wrapped("_json_to_instance")
+    _batch_json_to_instances = _of_wrapped("_batch_json_to_instances")
 
     def __getattr__(self, name: str) -> Any:
         # Only what is not found here comes here; a copy that is being made has no predictor yet.
@@ -323,48 +272,8 @@ class SaliencyPredictor(Predictor):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self._predictor, name)
 
-    def _together(
-        self, inputs: Sequence[Any], interpret: Callable[[Sequence[Any]], list[Interpretation]]
-    ) -> list[_Outcome]:
-        """One outcome per input, in order, whatever the interpreter does."""
-        if not inputs:
-            return []
-        try:
-            return [self._explained(interpretation) for interpretation in interpret(inputs)]
-        except Exception as error:
-            let_go(error)
-            if len(inputs) == 1:
-                return [_Outcome(error=error)]
-            logger.warning("interpreting %d inputs together failed: %s", len(inputs), error)
-            return [outcome for each in inputs for outcome in self._together([each], interpret)]
-
-    def _explained(self, interpretation: Interpretation) -> _Outcome:
-        assert self._explains is not None
-        instances = [
-            {**self._explains.grad_inputs(explanation), "explanation": explanation.to_json()}
-            for explanation in interpretation.explanations
-        ]
-        return _Outcome(interpretation.prediction, instances, interpretation.error)
-
-    def _scored_json(self, inputs: JsonDict) -> _Outcome:
-        """What an interpreter that knows AllenNLP's contract alone gives."""
-        prediction: JsonDict | None = None
-        try:
-            prediction = self._predictor.predict_json(deepcopy(inputs))
-            instances = bare_scores(self._interpreter, self._predictor, inputs)
-        except Exception as error:
-            let_go(error)
-            return _Outcome(prediction, [], error)
-        return _Outcome(prediction, instances)
-
-    def _line(self, given: Any, read: Any, outcome: _Outcome) -> JsonDict:
-        """The line of an input.
-
-        Args:
-            given: The input as it was given.
-            read: The copy of it that was interpreted.
-            outcome: What became of it.
-        """
+    def _line(self, given: Any, read: Any, outcome: Outcome) -> JsonDict:
+        """The line of an input, by the copy of it that was read and the outcome for that."""
         error = outcome.error
         if error is None:
             line: JsonDict = {"prediction": outcome.prediction}
@@ -375,19 +284,14 @@ class SaliencyPredictor(Predictor):
             except Exception as failure:  # such as the end of memory, which is one line's affair
                 let_go(failure)
                 error = failure
-        return self._failure(given, read, error, outcome.prediction)
-
-    def _failure(
-        self, given: Any, read: Any, error: Exception, prediction: JsonDict | None
-    ) -> ErrorLine:
-        line = error_line(given, read, error, prediction)
+        failed = error_line(given, read, error, outcome.prediction)
         if self._on_error == "raise":
-            text = json.dumps(line["input"], ensure_ascii=False)
+            text = json.dumps(failed["input"], ensure_ascii=False)
             if len(text) > _MAX_SHOWN:
                 text = text[:_MAX_SHOWN] + " […]"
-            raise InterpretationError(f"{line.message}; the input is {text}") from error
-        logger.warning("%s", line.message)
-        return line
+            raise InterpretationError(f"{failed.message}; the input is {text}") from error
+        logger.warning("%s", failed.message)
+        return failed
 
 
 def _problem(given: Any) -> Exception | None:

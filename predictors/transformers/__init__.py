@@ -9,4 +9,4 @@ from .tasks import question_answering as question_answering
 from .tasks import seq2seq as seq2seq
 from .tasks import text_classification as text_classification
 from .tasks import token_classification as token_classification
-from .texts.token_indexer import TransformersIndexer as TransformersIndexer
+from .texts.reader import TransformersIndexer as TransformersIndexer

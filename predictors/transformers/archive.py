@@ -13,7 +13,7 @@ from allennlp.data import Vocabulary
 from allennlp.models.archival import archive_model
 
 from .loading import find_task, load_model, load_tokenizer
-from .texts.overlong import Overlong
+from .texts.reader import Overlong
 
 _FOLDER = "transformer"
 
@@ -34,8 +34,8 @@ def write_archive(
         tokenizer: A folder, a hub id or a tokenizer object; None for the model's own.
         task: What the model is for; None for what its class or config says.
         dtype: The floating type of the weights in the archive, "bfloat16"; None as they are.
-        overlong: What to do with a text that is longer than the model takes: "error", "truncate"
-            or "window". `allennlp predict` may say otherwise,
+        overlong: What to do with a text that is longer than the model takes, as for
+            `TransformersReader`; `allennlp predict` may change it,
             `--overrides '{"dataset_reader.overlong": "window"}'`.
 
     Returns:
@@ -48,16 +48,15 @@ def write_archive(
     """
     Overlong(overlong)
     task = find_task(model, task)
-    own_tokenizer = load_tokenizer(tokenizer, model)
-    own_model: Any = load_model(model, task, dtype)
+    parts: Any = load_model(model, task, dtype), load_tokenizer(tokenizer, model)
     part = {"type": f"transformers-{task}", "model_name": _FOLDER}
     config = {"dataset_reader": {**part, "overlong": overlong}, "model": part}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        own_model.save_pretrained(folder / _FOLDER)
-        own_tokenizer.save_pretrained(folder / _FOLDER)
+        for one in parts:
+            one.save_pretrained(folder / _FOLDER)
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        # The weights are in the folder, as safetensors.
+        # The weights are in the transformer's folder, as safetensors.
         torch.save({}, folder / "weights.th")
         Vocabulary().save_to_files(str(folder / "vocabulary"))
         Meta.new().to_file(folder / "meta.json")

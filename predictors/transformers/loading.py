@@ -12,11 +12,11 @@ from torch import nn
 from allennlp_saliency.compat.archives.own_transformers import is_own_folder
 from allennlp_saliency.interpret import InterpretationError
 
-from .task import auto_class, checked_task, tasks_of
+from .task import TASKS, auto_class, tasks_of
 
 
 def find_task(model: Any, task: str | None = None, **loading: Any) -> str:
-    """The task of a model: as it is asked for, or as the model's class or config says.
+    """The task of a model: the one that is asked for, or that of the model's class or config.
 
     Args:
         model: A folder, a hub id or a model object.
@@ -24,24 +24,30 @@ def find_task(model: Any, task: str | None = None, **loading: Any) -> str:
         loading: What `AutoConfig.from_pretrained` takes.
 
     Raises:
-        InterpretationError: If there is no saying.
+        InterpretationError: If that is not known, or the model's class is for another.
     """
+    name = None
     if isinstance(model, nn.Module):
-        names = [type(model).__name__]
+        name = type(model).__name__
     elif task is None:
         from transformers import AutoConfig
 
-        names = AutoConfig.from_pretrained(model, **loading).architectures or []
-    else:
-        names = []
-    name = names[0] if names else None
+        config = AutoConfig.from_pretrained(model, **loading)
+        name = next(iter(config.architectures or ()), None)
     known = tasks_of(name)
-    found = known[0] if known else None
-    if task is not None and known and task not in known and isinstance(model, nn.Module):
+    if known and task is not None and task not in known:
         raise InterpretationError(
-            f"a {name} is for {found}, not for {task}; load the model with a head for {task}"
+            f"a {name} is for {known[0]}, not for {task}; load the model with a head for {task}"
         )
-    return checked_task(task, found, name or f"the config of {model!r}")
+    chosen = task or next(iter(known), None)
+    if chosen in TASKS:
+        return str(chosen)
+    class_name = name or f"the config of {model!r}"
+    what = f"there is no task {task!r}" if task else f"{class_name} does not say what it is for"
+    raise InterpretationError(
+        f"{what}; name one of {', '.join(TASKS)}: from_pretrained(model, task=…), with a model "
+        "that has a head for it"
+    )
 
 
 def load_model(model: Any, task: str, dtype: Any = None, **loading: Any) -> nn.Module:
@@ -80,15 +86,13 @@ def load_tokenizer(tokenizer: Any, model: Any = None) -> Any:
     Raises:
         InterpretationError: If there is none and the model does not say where it came from.
     """
-    if tokenizer is not None and not isinstance(tokenizer, str) and callable(tokenizer):
+    if not isinstance(tokenizer, str) and callable(tokenizer):
         return tokenizer
-    name = tokenizer
-    if name is None:
-        own = getattr(model, "name_or_path", None)
-        name = own if isinstance(model, nn.Module) else model
+    own = getattr(model, "name_or_path", None) if isinstance(model, nn.Module) else model
+    name = own if tokenizer is None else tokenizer
     if not name:
         raise InterpretationError(
-            f"no telling which tokenizer goes with this {type(model).__name__}; name it: "
+            f"it is not known which tokenizer goes with this {type(model).__name__}; name it: "
             "from_pretrained(model, tokenizer=…)"
         )
     # Its import mends AutoTokenizer where transformers 4 needs it.

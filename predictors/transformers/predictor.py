@@ -1,4 +1,4 @@
-"""What the predictors of Hugging Face models have in common."""
+"""The base class of the predictors of Hugging Face models."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import JsonDict
 from allennlp.data import DatasetReader, Instance, Vocabulary
+from allennlp.data.fields import LabelField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import nn
@@ -18,33 +19,34 @@ from torch import nn
 from allennlp_saliency.interpret.model.private_copy import uncompiled
 from allennlp_saliency.interpret.model.twin import Twin
 
+from .generation.generation import TokenModel
 from .loading import find_task, load_model, load_tokenizer
 from .model.default_baseline import default_baseline
 from .model.model import TransformersModel
 from .texts.json_input import Kind, taken
+from .texts.reader import TransformersReader
 
 
 class TransformersPredictor(Predictor):
-    """A Hugging Face model as an AllenNLP predictor; there is a class of it for every task.
+    """A Hugging Face model as an AllenNLP predictor; each task has a subclass.
 
     Args:
         model: The model.
-        dataset_reader: What makes the instances.
+        dataset_reader: The reader of its inputs.
         frozen: Whether to put the model into evaluation mode.
-        overlong: What to do with a text that is longer than the model takes: "error", "truncate"
-            or "window"; None for what the reader says.
-        stride: How many tokens a window shares with the next at least; None for what the reader
-            says.
-        max_length: How many tokens the model is to take at most; None for what the reader says.
+        overlong: As for `TransformersReader`; None for what the reader says.
+        stride: The same.
+        max_length: The same.
 
     Raises:
         ConfigurationError: If there is no such policy, or a number is out of range.
     """
 
-    #: What it reads: the keys of its JSON, which are the parameters of its reader.
+    #: The keys of its JSON, which are the parameters of its reader, and their kinds.
     reads: ClassVar[Mapping[str, Kind]]
 
     _model: TransformersModel
+    _dataset_reader: TransformersReader
 
     def __init__(
         self,
@@ -55,14 +57,16 @@ class TransformersPredictor(Predictor):
         stride: int | None = None,
         max_length: int | None = None,
     ) -> None:
-        given = {"policy": overlong, "stride": stride, "max_length": max_length}
-        changed = {name: value for name, value in given.items() if value is not None}
-        if changed:
-            # The reader may be somebody else's too.
-            reader: Any = copy.copy(dataset_reader)
-            reader.overlong = replace(reader.overlong, **changed)
-            dataset_reader = reader
         super().__init__(model, dataset_reader, frozen)
+        given = {"policy": overlong, "stride": stride, "max_length": max_length}
+        changed: Any = {name: value for name, value in given.items() if value is not None}
+        if changed:
+            self._change_reader(overlong=replace(self._dataset_reader.overlong, **changed))
+
+    def _change_reader(self, **attributes: Any) -> None:
+        """Changes attributes of a copy of the reader, which may serve other predictors."""
+        self._dataset_reader = copy.copy(self._dataset_reader)
+        vars(self._dataset_reader).update(attributes)
 
     @classmethod
     def from_pretrained(
@@ -81,9 +85,9 @@ class TransformersPredictor(Predictor):
         """A predictor of a Hugging Face model.
 
         Args:
-            model: A folder, a hub id or a model object, which is put in evaluation mode, as
-                AllenNLP's predictors do with theirs. Of one that was compiled or spread by
-                `DataParallel` the model in it is run.
+            model: A folder, a hub id or a model object, which is put in evaluation mode, as by
+                any predictor of AllenNLP. Of one that was compiled or spread by `DataParallel`
+                the model in it is run.
             tokenizer: A folder, a hub id or a tokenizer object; None for the model's own.
             task: "text-classification", "token-classification", "question-answering",
                 "multiple-choice", "masked-lm", "causal-lm" or "seq2seq"; None for what the
@@ -92,26 +96,26 @@ class TransformersPredictor(Predictor):
             dtype: The floating type of its weights, "bfloat16"; None as it is stored. Scores
                 are float32 or wider.
             overlong: What to do with a text that is longer than the model takes: "error" refuses
-                it; "truncate" cuts what the tokenizer would cut; "window" reads overlapping
+                it, "truncate" cuts what the tokenizer would cut, "window" reads overlapping
                 windows of it.
-            stride: How many tokens a window shares with the next one at least; None for half of
-                what fits.
-            max_length: How many tokens the model is to take at most; None for as many as it has
-                positions.
-            no_answer: Of question answering, whether a passage may have no answer, as models
-                trained on SQuAD 2 can say; a number is by how much that has to exceed the best
-                answer.
+            stride: How many tokens a window shares with the next at least; None for half of them.
+            max_length: How many tokens the model is to take; None for as many as it has positions.
+            no_answer: For question answering, whether a passage may have no answer, as for models
+                trained on SQuAD 2; a number is by how much that has to exceed the best answer.
             loading: What else transformers' `from_pretrained` takes (`revision`, `device_map`).
 
         Raises:
-            InterpretationError: If there is no saying what the model is for, or which tokenizer
-                it goes with.
+            InterpretationError: If it is not known what the model is for, or which tokenizer it
+                goes with.
             ConfigurationError: If there is no such `overlong`, a number is out of range, or
-                `no_answer` is asked of another task.
+                `no_answer` is given for another task.
         """
         if isinstance(model, nn.Module):
             model = uncompiled(model)
         task = find_task(model, task)
+        own = {} if no_answer is None else {"no_answer": no_answer}
+        if own and task != "question-answering":
+            raise ConfigurationError(f"no_answer is for question answering, not for {task}")
         own_tokenizer = load_tokenizer(tokenizer, model)
         loaded = load_model(model, task, dtype, **loading)
         if device is not None:
@@ -119,12 +123,9 @@ class TransformersPredictor(Predictor):
         name = f"transformers-{task}"
         long = {"overlong": overlong, "stride": stride, "max_length": max_length}
         reader = DatasetReader.by_name(name)(own_tokenizer, **long)
-        arguments = {"tokenizer": own_tokenizer} if task in _NAMED_BY_TOKENS else {}
-        made = Model.by_name(name)(Vocabulary(), loaded, **arguments)
-        own = {} if no_answer is None else {"no_answer": no_answer}
-        if own and task != "question-answering":
-            raise ConfigurationError(f"no_answer is for question answering, not for {task}")
-        predictor = Predictor.by_name(name)(made, reader, **own)
+        kind: Any = Model.by_name(name)
+        of_tokens = {"tokenizer": own_tokenizer} if issubclass(kind, TokenModel) else {}
+        predictor = Predictor.by_name(name)(kind(Vocabulary(), loaded, **of_tokens), reader, **own)
         assert isinstance(predictor, TransformersPredictor)
         return predictor
 
@@ -140,17 +141,20 @@ class TransformersPredictor(Predictor):
     def default_baseline(self) -> str:
         """The baseline that methods compare with unless one is named: "zero" where the model has a
         value there, "mean" where it normalises its embeddings before anything is added to them."""
-        reader: Any = self._dataset_reader
         twin: Any = Twin(self).model
-        return default_baseline(twin.transformer, reader._tokenizer)
+        return default_baseline(twin.transformer, self._dataset_reader._tokenizer)
 
     def get_interpretable_layer(self) -> nn.Module:
         """The layer that embeds token ids."""
-        return self._model.embedding
+        return self._model.embedding_layers[0]
 
     def get_interpretable_text_field_embedder(self) -> nn.Module:
         """The same: the texts' tensors go into it as they are."""
-        return self._model.embedding
+        return self._model.embedding_layers[0]
 
 
-_NAMED_BY_TOKENS = frozenset({"masked-lm", "causal-lm", "seq2seq"})
+def labelled(instance: Instance, label: int) -> Instance:
+    """A copy of an instance with the index of a label."""
+    copied = instance.duplicate()
+    copied.add_field("label", LabelField(label, skip_indexing=True))
+    return copied

@@ -1,16 +1,15 @@
-"""What a Hugging Face model is for, by its class."""
+"""The tasks of Hugging Face models, by the models' classes."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
-
-from allennlp_saliency.interpret import InterpretationError
 
 
 @dataclass(frozen=True)
 class Task:
-    """Something that models are trained for.
+    """A task that models are trained for.
 
     Attributes:
         auto: Name of the class of transformers that loads a model for it.
@@ -22,36 +21,26 @@ class Task:
     mapping: str
     suffix: str
 
+    @classmethod
+    def of(cls, head: str) -> Task:
+        """By what classes with a head for it are called, `BertFor` and then `head`."""
+        words = re.sub("([a-z])([A-Z])", r"\1_\2", head).upper()
+        return cls(f"AutoModelFor{head}", f"MODEL_FOR_{words}_MAPPING_NAMES", f"For{head}")
+
 
 # Sequence to sequence before the language models: BART's class is in several tables.
 TASKS = {
-    "text-classification": Task(
-        "AutoModelForSequenceClassification",
-        "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
-        "ForSequenceClassification",
-    ),
-    "token-classification": Task(
-        "AutoModelForTokenClassification",
-        "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
-        "ForTokenClassification",
-    ),
-    "question-answering": Task(
-        "AutoModelForQuestionAnswering",
-        "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES",
-        "ForQuestionAnswering",
-    ),
-    "multiple-choice": Task(
-        "AutoModelForMultipleChoice",
-        "MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES",
-        "ForMultipleChoice",
-    ),
+    "text-classification": Task.of("SequenceClassification"),
+    "token-classification": Task.of("TokenClassification"),
+    "question-answering": Task.of("QuestionAnswering"),
+    "multiple-choice": Task.of("MultipleChoice"),
     "seq2seq": Task(
         "AutoModelForSeq2SeqLM",
         "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES",
         "ForConditionalGeneration",
     ),
-    "causal-lm": Task("AutoModelForCausalLM", "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "ForCausalLM"),
-    "masked-lm": Task("AutoModelForMaskedLM", "MODEL_FOR_MASKED_LM_MAPPING_NAMES", "ForMaskedLM"),
+    "causal-lm": Task.of("CausalLM"),
+    "masked-lm": Task.of("MaskedLM"),
 }
 
 
@@ -68,27 +57,6 @@ def tasks_of(class_name: str | None) -> list[str]:
             found.append(name)
     endings = [name for name, task in TASKS.items() if (class_name or "").endswith(task.suffix)]
     return found or endings[:1]
-
-
-def task_of(class_name: str | None) -> str | None:
-    """The task of a model's class, None where the name does not say."""
-    return next(iter(tasks_of(class_name)), None)
-
-
-def checked_task(task: str | None, found: str | None, class_name: str | None) -> str:
-    """The task that is asked for, or that the model's class says.
-
-    Raises:
-        InterpretationError: If there is no such task, or no saying which.
-    """
-    chosen = task or found
-    if chosen in TASKS:
-        return str(chosen)
-    what = f"there is no task {task!r}" if task else f"{class_name} does not say what it is for"
-    raise InterpretationError(
-        f"{what}; name one of {', '.join(TASKS)}: from_pretrained(model, task=…), with a model "
-        "that has a head for it"
-    )
 
 
 def auto_class(task: str) -> Any:

@@ -15,16 +15,8 @@ from allennlp.predictors import Predictor
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InputXGradient
-from tests.zoo.unusual_models import (
-    Awkward,
-    AwkwardPredictor,
-    by_hand,
-    labeled,
-    piece_ids,
-    predictor_of,
-    sums,
-    vocabulary,
-)
+from tests.zoo.unusual_checks import by_hand, piece_ids, sums
+from tests.zoo.unusual_models import Awkward, AwkwardPredictor, labeled, predictor_of, vocabulary
 
 
 def theirs(method: type[SaliencyInterpreter], predictor: Predictor, text: Any) -> dict[str, Any]:

@@ -18,6 +18,12 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
 
 
 @pytest.fixture(scope="session")
+def bert(zoo: Zoo) -> str:
+    """The folder of a small BERT."""
+    return zoo.transformer("bert")
+
+
+@pytest.fixture(scope="session")
 def folder(zoo: Zoo, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """The folder of a transformer, of the zoo's or of `OTHERS`."""
     made: dict[str, str] = {}

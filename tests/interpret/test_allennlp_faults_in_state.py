@@ -44,8 +44,8 @@ from tests.interpret.allennlp_faults import (
     theirs,
     word_table,
 )
-from tests.zoo import Zoo
 from tests.zoo.taggers import tagger
+from tests.zoo.unusual_checks import by_hand, check_field, piece_ids, sums, word_ids
 from tests.zoo.unusual_models import (
     DIM,
     SPLIT,
@@ -53,24 +53,14 @@ from tests.zoo.unusual_models import (
     Awkward,
     AwkwardPredictor,
     awkward,
-    by_hand,
-    check_field,
     explain,
     labeled,
-    piece_ids,
     predictor_of,
-    sums,
     vocabulary,
-    word_ids,
 )
 
 # AllenNLP's own interpreters use backward hooks that torch warns of, and divide by zero.
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(scope="module")
-def bert(zoo: Zoo) -> str:
-    return zoo.transformer("bert")
 
 
 def hooks(model: nn.Module) -> int:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from allennlp.predictors import Predictor
 
-from allennlp_saliency.interpret import Explanation, IntegratedGradients, SaliencyInterpreter
+from allennlp_saliency.interpret import IntegratedGradients, SaliencyInterpreter
 from allennlp_saliency.interpret.methods.attention.attention_interpreter import AttentionInterpreter
+from tests.interpret.properties.cases import flat
 
 FOLDER = Path(__file__).parents[2] / "fixtures"
 FIXTURES = ("sentiment", "sentiment-lstm", "entailment", "ner", "topics")
@@ -74,16 +75,6 @@ def texts(fixture: str, given: dict[str, Any]) -> dict[str, str]:
         else:
             found[field] = given[field]
     return found
-
-
-def flat(results: list[list[Explanation]]) -> list[float]:
-    return [
-        score
-        for explanations in results
-        for explanation in explanations
-        for one in explanation.inputs
-        for score in (*one.attributions, one.unassigned)
-    ]
 
 
 @pytest.mark.parametrize(("fixture", "method"), CASES)

@@ -10,11 +10,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from allennlp_saliency.interpret import Aggregation, Normalization, Reduction
+from allennlp_saliency.interpret.model.embedding_layers import EmbeddingLayer
 from allennlp_saliency.interpret.positions import PADDING, UNASSIGNED
 from allennlp_saliency.interpret.reduction import drop_padding, reduce_coordinates, unassigned
-from allennlp_saliency.interpret.space.layout import CallLayout, Layout
+from allennlp_saliency.interpret.space.layout import EmbeddingCall, Layout
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def call(name: str, dim: int) -> EmbeddingCall:
+    """A call that returned two positions of one instance."""
+    none = torch.zeros(1, 2, dtype=torch.long)
+    return EmbeddingCall(
+        layer=EmbeddingLayer(torch.nn.Identity()),
+        names=(name,),
+        indexer=None,
+        shape=(1, 2, dim),
+        transposed=False,
+        dtype=torch.float32,
+        device=torch.device("cpu"),
+        positions=2,
+        dim=dim,
+        fields=none,
+        tokens=none,
+        special=none.bool(),
+    )
 
 
 @pytest.mark.parametrize(
@@ -27,11 +47,7 @@ def test_reductions(name: str, expected: list[float]) -> None:
 
 
 def test_calls_of_several_sizes_are_reduced_apart() -> None:
-    none = torch.zeros(1, 2, dtype=torch.long)
-    no = torch.zeros(1, 2, dtype=torch.bool)
-    layout = Layout(
-        (CallLayout(("a",), 2, 1, none, none, no), CallLayout(("b",), 2, 3, none, none, no))
-    )
+    layout = Layout((call("a", 1), call("b", 3)))
     coordinates = torch.tensor([[1.0, -2.0, 1, 2, 3, -4, -5, -6]])
     found = reduce_coordinates(coordinates, layout, Reduction.by_name("mean-abs")())
     assert found.tolist() == [[1, 2, 2, 5]]

@@ -16,7 +16,7 @@ from allennlp.predictors import Predictor
 from allennlp_saliency.predictors import TransformersPredictor
 from allennlp_saliency.predictors.transformers.task import TASKS, auto_class
 from fixtures.tokenizer import train_wordpieces
-from tests.zoo.transformers import spread
+from tests.zoo.transformers import SMALL_BART, spread
 
 JsonDict = dict[str, Any]
 
@@ -82,16 +82,7 @@ KINDS = {
     ),
     "bart": Kind(
         "bytes",
-        {
-            "d_model": 16,
-            "encoder_layers": 2,
-            "decoder_layers": 2,
-            "encoder_attention_heads": 2,
-            "decoder_attention_heads": 2,
-            "encoder_ffn_dim": 32,
-            "decoder_ffn_dim": 32,
-            "max_position_embeddings": 128,
-        },
+        SMALL_BART,
     ),
 }
 TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")

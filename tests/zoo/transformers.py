@@ -21,6 +21,17 @@ _BERT = {
     "max_position_embeddings": 128,
 }
 
+SMALL_BART = {
+    "d_model": 16,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 32,
+    "decoder_ffn_dim": 32,
+    "max_position_embeddings": 128,
+}
+
 
 @dataclass(frozen=True)
 class Architecture:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tests.zoo.architectures.reference import recorded_embeddings
-from tests.zoo.transformers import spread
+from tests.zoo.transformers import SMALL_BART, spread
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "<s>", "</s>")
 WORDS = (
@@ -26,13 +26,7 @@ ENCODER = {
 }
 BOTH = {
     "vocab_size": len(WORDS),
-    "d_model": 16,
-    "encoder_layers": 2,
-    "decoder_layers": 2,
-    "encoder_attention_heads": 2,
-    "decoder_attention_heads": 2,
-    "encoder_ffn_dim": 32,
-    "decoder_ffn_dim": 32,
+    **SMALL_BART,
     "max_position_embeddings": 64,
     "pad_token_id": PAD,
     "bos_token_id": BOS,

@@ -23,8 +23,7 @@ from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import one_position
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...space.embedding_space import EmbeddingSpace
-from ...space.prefix.prefix_space import NotCausalError
-from ...space.prefix.prefix_targets import group_by_text
+from ...space.prefix.prefix_space import NotCausalError, group_by_text
 from ...space.session import Session
 from ...target.row_loss import RowLoss
 

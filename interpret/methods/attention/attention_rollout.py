@@ -36,7 +36,7 @@ class AttentionRollout(AttentionInterpreter):
         common: What every method that reads attention takes; see `AttentionInterpreter`.
 
     Raises:
-        ConfigurationError: If a parameter is none of these.
+        ConfigurationError: If a parameter is of another kind, or `residual` not from 0 to 1.
         InterpretationError: When interpreting, if there is no such layer or head.
     """
 

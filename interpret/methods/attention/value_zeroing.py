@@ -103,7 +103,7 @@ class ValueZeroing(AttentionInterpreter):
 
     def _measure(self, space: AttentionSpace, rerun: Rerun, stack: Stack, changes: Tensor) -> None:
         """Writes C of one layer, `(sequences, queries, keys)`."""
-        # Sequences that nobody looks from are padding.
+        # Sequences without a query that counts are padding.
         there = stack.keys.real & stack.queries.real.any(1, keepdim=True)
         sequences, keys = there.nonzero(as_tuple=True)
         as_it_was = rerun.states().double()

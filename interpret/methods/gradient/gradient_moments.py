@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ...interpreter.assembly import Attribution
@@ -21,7 +22,7 @@ class SquareGradients(NoisyGradients):
     """
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
-        square = self.moment(space, 2)
+        square = self.mean(space, lambda _, g: g.double() ** 2)
         scores = reduce_coordinates(square, space.layout, MeanAbsolute())
         return Attribution(scores, warnings=saturated(space))
 
@@ -37,15 +38,12 @@ class VarGradients(NoisyGradients):
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         # Shifted by one of the gradients, so that the difference of the moments loses nothing.
         shift = space.input_gradients.double()
-        first, second = (shift.new_zeros(shift.shape) for _ in range(2))
 
-        def deviations(rows: Tensor, g: Tensor) -> Tensor:
-            return g.double() - shift[rows.to(g.device)]
+        def powers(rows: Tensor, g: Tensor) -> Tensor:
+            deviations = g.double() - shift[rows]
+            return torch.stack([deviations, deviations**2], dim=1)
 
-        for rows, deviation in self.noisy_gradients(space, deviations):
-            rows = rows.to(deviation.device)
-            first.index_add_(0, rows, deviation / self.num_samples)
-            second.index_add_(0, rows, deviation**2 / self.num_samples)
+        first, second = self.mean(space, powers).unbind(1)
         variance = (second - first**2).clamp_min(0)
         scores = reduce_coordinates(variance, space.layout, MeanAbsolute())
         return Attribution(scores, warnings=saturated(space))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -14,8 +13,8 @@ from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...space.embedding_space import EmbeddingSpace, Made
 
 
-class NoisyGradients(SaliencyInterpreter):
-    """A method that looks at the gradient at noisy copies of the input, x + ε, ε ~ N(0, σ²).
+class NoisyMethod(SaliencyInterpreter):
+    """A method that evaluates the model at noisy copies of the input, x + ε, ε ~ N(0, σ²).
 
     Args:
         predictor: The predictor whose predictions are explained.
@@ -45,22 +44,20 @@ class NoisyGradients(SaliencyInterpreter):
     def n_evaluations(self) -> int:
         return self.num_samples
 
-    def moment(self, space: EmbeddingSpace, power: int) -> Tensor:
-        """The mean of ∇F(x + ε_k)^power over the noisy copies, `(instances, size)`, float64."""
-        total = torch.zeros_like(space.embeddings, dtype=torch.float64)
-        for rows, some in self.noisy_gradients(space, lambda _, g: g.double() ** power):
-            total.index_add_(0, rows.to(total.device), some)
-        return total / self.num_samples
 
-    def noisy_gradients(self, space: EmbeddingSpace, made: Made) -> Iterator[tuple[Tensor, Tensor]]:
-        """What is made of the gradients at all noisy copies.
+class NoisyGradients(NoisyMethod):
+    """A method that averages over the gradients at the noisy copies; see `NoisyMethod`."""
+
+    def mean(self, space: EmbeddingSpace, made: Made) -> Tensor:
+        """The mean over the noisy copies of a function of their gradients.
 
         Args:
             space: The instances.
-            made: A function of the instances, `(chunk,)`, and the gradients, `(chunk, size)`.
+            made: A function of the instances, `(chunk,)`, and the gradients, `(chunk, size)`, that
+                returns float64, `(chunk, …)`.
 
-        Yields:
-            The instances `(chunk,)`, and what was made of the gradients.
+        Returns:
+            `(instances, …)`, float64.
         """
         x = space.embeddings
         sigma = self.stdev * value_range(space)
@@ -68,11 +65,16 @@ class NoisyGradients(SaliencyInterpreter):
         rows = torch.arange(len(x)).repeat_interleave(self.num_samples)
 
         def noisy(numbers: Tensor) -> Tensor:
-            of = rows[numbers].to(x.device)
-            return x[of] + sigma[of].unsqueeze(-1) * noise[numbers.to(x.device)]
+            of = rows[numbers]
+            return x[of] + sigma[of].unsqueeze(-1) * noise[numbers]
 
+        total: Tensor | None = None
         for numbers, some in space.gradients(noisy, rows, lambda of, g: made(rows[of], g)):
-            yield rows[numbers], some
+            if total is None:
+                total = some.new_zeros(len(x), *some.shape[1:])
+            total.index_add_(0, rows[numbers].to(total.device), some)
+        assert total is not None
+        return total / self.num_samples
 
 
 def standard_normal(space: EmbeddingSpace, samples: int, seed: int) -> Tensor:

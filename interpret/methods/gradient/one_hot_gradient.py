@@ -34,7 +34,7 @@ class OneHotGradient(SaliencyInterpreter):
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         squares = []
         for number, g in enumerate(space.layout.split(space.input_gradients)):
-            gram = self._gram_matrices(space.embedding_matrix(number)).to(g)
+            gram = self._gram_matrices(space.layout.calls[number].word_vectors()).to(g)
             squares.append(torch.einsum("ipd,de,ipe->ip", g, gram, g))
         scores = torch.cat(squares, dim=1).clamp_min(0).sqrt()
         return Attribution(scores, warnings=saturated(space))

@@ -51,7 +51,7 @@ class SmoothGradients(NoisyGradients):
             )
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
-        g = self.moment(space, 1)
+        g = self.mean(space, lambda _, g: g.double())
         if self.times_input:
             scores = reduce_coordinates(space.embeddings * g, space.layout, Sum())
         else:

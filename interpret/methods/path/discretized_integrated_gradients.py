@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -68,7 +69,7 @@ class DiscretizedIntegratedGradients(BaselineMethod):
 
     def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
         z = _cut(self.paths(space, baseline), self.factor)
-        n = self.steps * self.factor
+        n = self.n_evaluations
         rows = torch.arange(len(z)).repeat_interleave(n)
 
         def points(numbers: Tensor) -> Tensor:
@@ -89,18 +90,14 @@ class DiscretizedIntegratedGradients(BaselineMethod):
     def paths(self, space: EmbeddingSpace, baseline: Tensor) -> Tensor:
         """z_0, …, z_n for each instance, `(instances, steps + 1, size)`."""
         layout = space.layout
-        strategy = STRATEGIES[self.strategy]
+        graph_of = cache(self._graphs)
         parts = []
-        graphs: dict[int, Neighbours] = {}
         for number, (x, start) in enumerate(
             zip(layout.split(space.embeddings), layout.split(baseline), strict=True)
         ):
-            matrix = space.embedding_matrix(number)
-            if id(matrix) not in graphs:
-                graphs[id(matrix)] = self._graphs(matrix)
-            path = monotonic_paths(
-                x.flatten(0, 1), start.flatten(0, 1), graphs[id(matrix)], self.steps, strategy
-            )
+            graph = graph_of(space.layout.calls[number].word_vectors())
+            ends = x.flatten(0, 1), start.flatten(0, 1)
+            path = monotonic_paths(*ends, graph, self.steps, STRATEGIES[self.strategy])
             parts.append(path.unflatten(1, x.shape[:2]).transpose(0, 1))
         return layout.join(parts)
 

@@ -9,20 +9,19 @@ import torch
 from allennlp.predictors import Predictor
 from torch import Tensor
 
-from ... import checks
 from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import noisy
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import Sum, reduce_coordinates
 from ...space.embedding_space import EmbeddingSpace
-from ..gradient.noise import standard_normal, value_range
+from ..gradient.noise import NoisyMethod, standard_normal, value_range
 from .baseline_method import BaselineMethod
 
 _OTHER_STREAM = 0x5EED
 
 
 @SaliencyInterpreter.register("gradient-shap")
-class GradientShap(BaselineMethod):
+class GradientShap(NoisyMethod, BaselineMethod):
     """score_t = 1/n Σ (x_k - b_k)_t · ∇F(b_k + α_k (x_k - b_k))_t.
 
     x_k = x + ε_k with ε_k ~ N(0, σ²), α_k ~ U(0, 1), and b_k drawn from the baselines. Its
@@ -51,14 +50,7 @@ class GradientShap(BaselineMethod):
         seed: int = 0,
         **common: Any,
     ) -> None:
-        super().__init__(predictor, **common)
-        self.num_samples = checks.integer("num_samples", num_samples, least=1)
-        self.stdev = checks.number("stdev", stdev, least=0)
-        self.seed = checks.seed("seed", seed)
-
-    @property
-    def n_evaluations(self) -> int:
-        return self.num_samples
+        super().__init__(predictor, num_samples, stdev, seed, **common)
 
     def attribute_from(self, space: EmbeddingSpace, baselines: Sequence[Tensor]) -> Attribution:
         # Of the noise's own seed, points would be a function of the noise.
@@ -85,11 +77,11 @@ class GradientShap(BaselineMethod):
         samples = torch.arange(n).repeat(len(x))
 
         def ends(numbers: Tensor) -> Sequence[Tensor]:
-            row, k = rows[numbers].to(x.device), samples[numbers].to(x.device)
+            row, k = rows[numbers], samples[numbers]
             noisy = x[row]
             if noise is not None:
                 noisy = noisy + sigma[row].unsqueeze(-1) * noise[row, k]
-            return baselines[chosen.to(x.device)[k], row], noisy
+            return baselines[chosen[k], row], noisy
 
         def points(numbers: Tensor) -> Tensor:
             b, x_k = ends(numbers)

@@ -7,7 +7,7 @@ model changes its mind within a hair's breadth needs its many points there alone
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 import torch
@@ -26,60 +26,30 @@ _NARROW_AT_START = 2e-12
 
 
 class StraightPath:
-    """The straight path from a baseline to one instance's embeddings, as far as it was walked.
+    """The straight path from a baseline to one instance's embeddings, and what is known of it.
 
     Attributes:
         edges: Its panels, `(panels, 2)`.
+        scores: (x - x') · g at each point that was evaluated, by position, `(positions,)`.
+        values: The target at each point where it is known.
     """
 
     def __init__(self, edges: Floats) -> None:
         self.edges = edges
-        self._numbers: dict[float, int] = {}
-        self._scores: list[Tensor] = []
-        self._values: dict[float, float] = {}
-
-    @property
-    def steps(self) -> int:
-        """How many points the gradient was evaluated at."""
-        return len(self._scores)
-
-    def missing(self, alphas: Floats) -> list[float]:
-        """Those of some points where the gradient is not known, each once."""
-        rounded = dict.fromkeys(_rounded(alphas).ravel().tolist())
-        return [alpha for alpha in rounded if alpha not in self._numbers]
-
-    def missing_values(self, alphas: Sequence[float] | None = None) -> list[float]:
-        """Those of some points, or of the ends of the panels, where the target is not known, each
-        once."""
-        points = self.edges if alphas is None else np.asarray(alphas)
-        rounded = dict.fromkeys(_rounded(points).ravel().tolist())
-        return [alpha for alpha in rounded if alpha not in self._values]
-
-    def add(self, alpha: float, scores: Tensor) -> None:
-        """Takes note of (x - x') · g at a point, by position, `(positions,)`."""
-        self._numbers[alpha] = len(self._scores)
-        self._scores.append(scores)
-
-    def add_value(self, alpha: float, value: float) -> None:
-        """Takes note of the target at a point."""
-        self._values[alpha] = value
-
-    def value(self, alpha: float) -> float:
-        """The target at a point where it is known."""
-        return self._values[alpha]
+        self.scores: dict[float, Tensor] = {}
+        self.values: dict[float, float] = {}
 
     def integrals(self, rule: Quadrature) -> Tensor:
         """What each panel contributes, by position, `(panels, positions)`."""
         points = _rounded(rule.points(self.edges))
-        numbers = [[self._numbers[alpha] for alpha in panel] for panel in points.tolist()]
-        scores = torch.stack(self._scores)[torch.tensor(numbers)]
+        scores = torch.stack([self.scores[alpha] for alpha in points.ravel().tolist()])
         widths = torch.from_numpy(self.edges[:, 1] - self.edges[:, 0])
         weights = torch.from_numpy(rule.weights)[None] * widths[:, None]
-        return torch.einsum("pn,pnt->pt", weights, scores.double())
+        return torch.einsum("pn,pnt->pt", weights, scores.unflatten(0, points.shape).double())
 
     def errors(self, rule: Quadrature) -> Floats:
         """What each panel lacks of the difference of the target at its ends, `(panels,)`."""
-        ends = np.vectorize(self._values.__getitem__)(_rounded(self.edges))
+        ends = np.vectorize(self.values.__getitem__)(_rounded(self.edges))
         return ends[:, 1] - ends[:, 0] - self.integrals(rule).sum(1).numpy()
 
 
@@ -102,14 +72,17 @@ class StraightPaths:
         self._direction = space.embeddings - baseline
         self._paths = [StraightPath(rule.edges()) for _ in range(len(baseline))]
         self._walk(range(len(baseline)))
-        self._evaluate({row: path.missing_values([0.0]) for row, path in enumerate(self._paths)})
-        starts = [path.value(0.0) for path in self._paths]
+        at_start = np.zeros(1)
+        self._evaluate(
+            [(row, 0.0) for row, path in enumerate(self._paths) if missing(at_start, path.values)]
+        )
+        starts = [path.values[0.0] for path in self._paths]
         self.baseline_values = torch.tensor(starts, dtype=torch.float64)
 
     @property
     def steps(self) -> list[int]:
         """Per instance how many points the gradient was evaluated at."""
-        return [path.steps for path in self._paths]
+        return [len(path.scores) for path in self._paths]
 
     def scores(self) -> Tensor:
         """(x - x') · ∫ g, by position, `(instances, positions)`."""
@@ -127,21 +100,22 @@ class StraightPaths:
             Per instance whether the tolerance was reached.
         """
         for path, end in zip(self._paths, self._space.values.tolist(), strict=True):
-            path.add_value(1.0, end)
+            path.values[1.0] = end
         reached = [False] * len(self._paths)
         left = list(range(len(self._paths)))
         while left:
-            self._evaluate({row: self._paths[row].missing_values() for row in left})
-            going_on = []
-            for number in left:
-                path = self._paths[number]
+            paths = [(row, self._paths[row]) for row in left]
+            self._evaluate(
+                [(row, alpha) for row, path in paths for alpha in missing(path.edges, path.values)]
+            )
+            left = []
+            for row, path in paths:
                 errors = path.errors(self._rule)
-                coarse = _coarse(path, errors, float(tolerances[number]))
-                reached[number] = coarse is None
+                coarse = _coarse(path, errors, float(tolerances[row]))
+                reached[row] = coarse is None
                 if coarse is not None and self._cut(path, errors, coarse, max_steps):
-                    going_on.append(number)
-            self._walk(going_on)
-            left = going_on
+                    left.append(row)
+            self._walk(left)
         return reached
 
     def _cut(
@@ -149,8 +123,9 @@ class StraightPaths:
     ) -> bool:
         """Cuts the panels of a path that are too coarse, or as many of the worst as there are steps
         left for; whether there were any."""
-        left = max_steps - path.steps
-        wanted = len(path.missing(self._rule.points(self._rule.cut(path.edges[coarse]))))
+        left = max_steps - len(path.scores)
+        cut = self._rule.cut(path.edges[coarse])
+        wanted = len(missing(self._rule.points(cut), path.scores))
         if wanted > left:
             coarse = _worst(errors, coarse, int(coarse.sum()) * max(left, 0) // wanted)
         if not coarse.any():
@@ -172,7 +147,7 @@ class StraightPaths:
         return [_jump(path, path.errors(self._rule)) for path in self._paths]
 
     def _points(self, rows: Tensor, alphas: Tensor, numbers: Tensor) -> Tensor:
-        at = rows[numbers].to(self._baseline.device)
+        at = rows[numbers]
         alpha = alphas[numbers].to(self._baseline).unsqueeze(-1)
         return torch.addcmul(self._baseline[at], alpha, self._direction[at])
 
@@ -180,35 +155,38 @@ class StraightPaths:
         """Evaluates the gradient where panels of some instances lack it."""
         todo = [
             (row, alpha)
-            for row in which
-            for alpha in self._paths[row].missing(self._rule.points(self._paths[row].edges))
+            for row, path in ((row, self._paths[row]) for row in which)
+            for alpha in missing(self._rule.points(path.edges), path.scores)
         ]
         rows, alphas = _columns(todo)
 
         def scored(numbers: Tensor, g: Tensor) -> Tensor:
-            products = self._direction[rows[numbers].to(g.device)] * g
-            return reduce_coordinates(products, self._space.layout, Sum()).cpu()
+            return reduce_coordinates(
+                self._direction[rows[numbers]] * g, self._space.layout, Sum()
+            ).cpu()
 
         for numbers, values, scores in self._space.values_and_gradients(
             lambda numbers: self._points(rows, alphas, numbers), rows, scored
         ):
-            for number, score in zip(numbers.tolist(), scores, strict=True):
+            known = [None] * len(numbers) if values is None else values.tolist()
+            for number, score, value in zip(numbers.tolist(), scores, known, strict=True):
                 row, alpha = todo[number]
-                self._paths[row].add(alpha, score)
-            if values is not None:
-                for number, value in zip(numbers.tolist(), values.tolist(), strict=True):
-                    row, alpha = todo[number]
-                    self._paths[row].add_value(alpha, value)
+                self._paths[row].scores[alpha] = score
+                if value is not None:
+                    self._paths[row].values[alpha] = value
 
-    def _evaluate(self, missing: Mapping[int, Sequence[float]]) -> None:
+    def _evaluate(self, todo: list[tuple[int, float]]) -> None:
         """Evaluates the target at points of some instances."""
-        todo = [(row, alpha) for row, points in missing.items() for alpha in points]
         rows, alphas = _columns(todo)
-        values = self._space.evaluate(
-            lambda numbers: self._points(rows, alphas, numbers), rows
-        ).tolist()
-        for (row, alpha), value in zip(todo, values, strict=True):
-            self._paths[row].add_value(alpha, value)
+        values = self._space.evaluate(lambda numbers: self._points(rows, alphas, numbers), rows)
+        for (row, alpha), value in zip(todo, values.tolist(), strict=True):
+            self._paths[row].values[alpha] = value
+
+
+def missing(points: Floats, known: Container[float]) -> list[float]:
+    """Those of some points of a path, of any shape, that are not known, each once."""
+    rounded = dict.fromkeys(_rounded(points).ravel().tolist())
+    return [alpha for alpha in rounded if alpha not in known]
 
 
 def _coarse(path: StraightPath, errors: Floats, tolerance: float) -> NDArray[np.bool_] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from allennlp.predictors import Predictor
 from torch import Tensor
@@ -63,64 +64,46 @@ class SequentialIntegratedGradients(BaselineMethod):
         return 16 * (self.steps or 1)
 
     def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
-        moved = self._moved(space, baseline)
-        rows, units = moved.any(-1).nonzero(as_tuple=True)
-        if self.steps is None:
-            return self._exact(space, baseline, moved, rows, units)
         x, layout = space.embeddings, space.layout
-        rule = RULES[self.rule](self.steps)
-        alphas = torch.from_numpy(rule.points(rule.edges()).ravel())
-        weights = torch.from_numpy(
-            (rule.weights[None] / rule.panels).repeat(rule.panels, 0).ravel()
-        )
+        changed = layout.position_sums((x != baseline).to(baseline)) != 0
+        # The positions that each path moves, `(instances, units, positions)`.
+        moved = space.layout.units * changed.cpu()[:, None]
+        rows, units = moved.any(-1).nonzero(as_tuple=True)
+        moved = moved[rows, units]
 
-        def points(at: Tensor, alpha: Tensor) -> Tensor:
+        def points(paths: Tensor, alpha: Tensor) -> Tensor:
             """x with a token moved to a share of its way from the baseline."""
-            row = rows[at].to(x.device)
-            own = layout.expand(moved[rows[at], units[at]].to(x.device))
+            row = rows[paths]
+            own = layout.expand(moved[paths].to(x.device))
             return torch.where(own, torch.lerp(baseline[row], x[row], alpha), x[row])
 
+        without = space.evaluate(lambda n: points(n, x.new_zeros(len(n), 1)), rows)
+        dues = space.values[rows] - without
+        scores = torch.zeros(layout.tokens.shape, dtype=torch.float64)
+        if self.steps is None:
+            shares = moved.double() / moved.sum(-1, keepdim=True)
+            return Attribution(scores.index_add_(0, rows, shares * dues.unsqueeze(-1)))
+        rule = RULES[self.rule](self.steps)
+        alphas = torch.from_numpy(rule.points(rule.edges()).ravel())
+        weights = torch.from_numpy(np.tile(rule.weights / rule.panels, rule.panels))
         k = len(alphas)
 
         def contributions(numbers: Tensor, g: Tensor) -> Tensor:
             """What a point contributes to the score of its token, by position."""
-            at = (numbers // k).to(x.device)
-            row = rows.to(x.device)[at]
-            products = layout.position_sums((x[row] - baseline[row]) * g).double()
-            own = moved.to(x.device)[row, units.to(x.device)[at]]
-            return weights.to(x.device)[(numbers % k).to(x.device)].unsqueeze(-1) * own * products
+            paths, row = numbers // k, rows[numbers // k]
+            products = layout.position_sums((x[row] - baseline[row]) * g).double().cpu()
+            return weights[numbers % k].unsqueeze(-1) * moved[paths] * products
 
-        scores = torch.zeros(layout.tokens.shape, dtype=torch.float64, device=x.device)
-        paths = rows.repeat_interleave(k)
+        by_path = torch.zeros(moved.shape, dtype=torch.float64)
         for numbers, some in space.gradients(
-            lambda n: points(n // k, alphas[n % k].to(x).unsqueeze(-1)), paths, contributions
+            lambda n: points(n // k, alphas[n % k].to(x).unsqueeze(-1)),
+            rows.repeat_interleave(k),
+            contributions,
         ):
-            scores.index_add_(0, rows.to(x.device)[(numbers // k).to(x.device)], some)
-        without = space.evaluate(lambda n: points(n, torch.zeros(len(n), 1).to(x)), rows)
-        by_unit = (scores.cpu().unsqueeze(1) * moved).sum(-1)[rows, units]
-        dues = space.values[rows] - without
-        return self._measured(scores, rows, dues - by_unit, dues)
-
-    def _moved(self, space: EmbeddingSpace, baseline: Tensor) -> Tensor:
-        """The positions that each path moves, `(instances, units, positions)`."""
-        changed = space.layout.position_sums((space.embeddings != baseline).to(baseline)) != 0
-        return space.units * changed.cpu()[:, None]
-
-    def _exact(
-        self, space: EmbeddingSpace, baseline: Tensor, moved: Tensor, rows: Tensor, units: Tensor
-    ) -> Attribution:
-        x = space.embeddings
-
-        def without(at: Tensor) -> Tensor:
-            own = space.layout.expand(moved[rows[at], units[at]].to(x.device))
-            row = rows[at].to(x.device)
-            return torch.where(own, baseline[row], x[row])
-
-        gains = space.values[rows] - space.evaluate(without, rows)
-        own = moved[rows, units].double()
-        scores = torch.zeros(space.layout.tokens.shape, dtype=torch.float64)
-        scores.index_add_(0, rows, own / own.sum(-1, keepdim=True) * gains.unsqueeze(-1))
-        return Attribution(scores)
+            by_path.index_add_(0, numbers // k, some)
+        return self._measured(
+            scores.index_add_(0, rows, by_path), rows, dues - by_path.sum(-1), dues
+        )
 
     def _measured(self, scores: Tensor, rows: Tensor, deltas: Tensor, dues: Tensor) -> Attribution:
         """The scores, and how far each token's is from the difference that it makes.

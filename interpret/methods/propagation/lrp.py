@@ -76,10 +76,8 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
             totals[row] = sum(absorbed.values())
             more = absorbed_more(value, absorbed, mode.unsupported_ops, space.unsaturated_target)
             warnings.append([*own, more] if more else own)
-            report: JsonDict = {"absorbed": absorbed}
-            if mode.unsupported_ops:
-                report["without_rule"] = sorted(mode.unsupported_ops)
-            details.append(report)
+            without = {"without_rule": sorted(mode.unsupported_ops)} if mode.unsupported_ops else {}
+            details.append({"absorbed": absorbed, **without})
         return Attribution(
             reduce_coordinates(relevance, space.layout, Sum()),
             details=details,

@@ -28,8 +28,8 @@ from .rules import DEEPLIFT_RULES, product
 _WITHOUT_OUTPUT = frozenset(
     {product, softmax, log_softmax, log_sum_exp, layer_norm, rms_norm, maximum, chosen}
 )
-"""Rules that do not look at what the baseline's pass returned: it need not be kept, and would be
-as large as the attention of a text."""
+"""Rules that do not look at what the baseline's pass returned. To keep that for these too takes no
+more time, but half as much memory again for the tape of 256 tokens (bert-base)."""
 
 
 def recording(
@@ -45,7 +45,7 @@ def recording(
 
     def note(call: Call, keep: bool) -> Any:
         output = call.plain()
-        tape.write(call, output, keep)
+        tape.note(call.name, call.operands, output if keep else None)
         return output
 
     given = DEEPLIFT_RULES.functions() if rules is None else rules

@@ -67,7 +67,7 @@ def product(call: Call, reference: Reference) -> Tensor:
     with torch.no_grad():
         y = call.plain()
     a_mean, b_mean = (a.detach() + a_0) / 2, (b.detach() + b_0) / 2
-    inverse = reference.is_inverse(a), reference.is_inverse(b)
+    inverse = a in reference.inverses, b in reference.inverses
     if call.name == "mul" and inverse[0] != inverse[1]:
         if inverse[0]:
             b_mean, a_mean = _means_of_quotient(b.detach(), b_0, a.detach(), a_0)
@@ -131,5 +131,5 @@ def power(call: Call, reference: Reference) -> Tensor:
     exponent = call.named("x", "exponent").get("exponent")
     y = rescale(call, reference)
     if call.name == "rsqrt" or (isinstance(exponent, float) and exponent == -0.5):
-        reference.note_inverse(y)
+        reference.inverses[y] = True
     return y

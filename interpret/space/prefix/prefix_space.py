@@ -6,13 +6,14 @@ text share one forward pass at each point of their paths.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import torch
 from allennlp.data import Instance
+from allennlp.models import Model
 from allennlp.nn.util import get_text_field_mask
 from torch import Tensor
 
@@ -21,15 +22,14 @@ from ...inputs.collation import collate, select_rows
 from ...inputs.joined_texts import TracedCall
 from ...inputs.texts import text_items
 from ...model.embedding_layers import EmbeddingLayers
-from ...model.hooks import hooked
 from ...positions import PADDING
 from ...target.row_loss import RowLoss
-from ..embedding_space import EmbeddingSpace, FirstPass, Made, Points
+from ..embedding_space import EmbeddingSpace, Made, Points
 from ..packing import Chunk
-from ..recording import Origin, Recording, Replacement
+from ..passes import run_at
+from ..recording import RecordedCall, record
 from ..session import Session
-from .batched_backward import batched_backward
-from .prefix_targets import gradients_of_targets, group_by_text, group_prefixes
+from .prefix_targets import batched_backward, gradients_of_targets, group_prefixes
 
 # A gradient takes a hundredth of the memory that the graph of its row does, or less.
 _GRADIENTS_PER_ROW = 32
@@ -39,6 +39,15 @@ _SAME = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
 def _tokens(instance: Instance) -> int:
     fields = instance.fields.values()
     return sum(len(item.text.tokens) for field in fields for item in text_items(field))
+
+
+def group_by_text(model: Model, instances: Sequence[Instance]) -> list[list[int]]:
+    """Groups the numbers of instances by text; an instance that belongs to no text is alone."""
+    together: dict[Hashable, list[int]] = {}
+    for number, instance in enumerate(instances):
+        text = model.whole_text(instance) if isinstance(model, SupportsPrefixes) else None
+        together.setdefault(("alone", number) if text is None else text, []).append(number)
+    return list(together.values())
 
 
 class NotCausalError(Exception):
@@ -88,7 +97,8 @@ class PrefixSpace(EmbeddingSpace):
                 at = self._points(points, chunk.rows)
                 row, row_targets = self._rows_of(at, rows[chunk.rows], groups)
                 outputs = self._run_whole(rows[chunk.rows], at[row_targets], row_targets, row)
-                values[chunk.rows] = self._explained(outputs, rows[chunk.rows]).double().cpu()
+                found, _ = self._explained(outputs, rows[chunk.rows])
+                values[chunk.rows] = found.double().cpu()
         return values
 
     def values_and_gradients(
@@ -102,13 +112,13 @@ class PrefixSpace(EmbeddingSpace):
                 row, row_targets = self._rows_of(at, of, groups)
                 if len(row_targets) == len(of):
                     leaf = at.requires_grad_()
-                    values = self._forward(leaf, of)
+                    values, _ = self._forward(leaf, of)
                     found = self._gradient(values, [leaf])[0]
                 else:
                     leaf = at[row_targets].requires_grad_()
                     with batched_backward():
                         outputs = self._run_whole(of, leaf, row_targets, row)
-                    values = self._explained(outputs, of)
+                    values, _ = self._explained(outputs, of)
                     found = self._of_targets(values, outputs, [leaf])[0]
                 values = values.detach().double().cpu()
                 gradients = self._made(made, chunk.rows, found)
@@ -133,24 +143,24 @@ class PrefixSpace(EmbeddingSpace):
 
     @property
     def _model(self) -> SupportsPrefixes:
-        model: Any = self._twin.model
-        return model
+        assert isinstance(self.model, SupportsPrefixes)
+        return self.model
 
     @cached_property
     def _texts(self) -> list[int]:
         """The text of each instance, by number."""
-        numbers = [0] * len(self.instances)
-        for text, members in enumerate(group_by_text(self._twin.model, self.instances)):
-            for member in members:
-                numbers[member] = text
-        return numbers
+        groups = group_by_text(self.model, self.instances)
+        numbers = {member: text for text, members in enumerate(groups) for member in members}
+        return [numbers[member] for member in range(len(numbers))]
 
     @cached_property
     def _lengths(self) -> Tensor:
         """Tokens of each instance's generated field, `(instances,)`."""
         return get_text_field_mask(self._collated[self._model.generated_field]).sum(-1)
 
-    def _first_pass(self, found: EmbeddingLayers) -> FirstPass:
+    def _first_pass(
+        self, layers: EmbeddingLayers
+    ) -> tuple[Mapping[str, Any], list[RecordedCall], list[Tensor]]:
         count = len(self.instances)
         lengths = self._lengths.tolist()
         longest: dict[int, int] = {}
@@ -161,43 +171,37 @@ class PrefixSpace(EmbeddingSpace):
         row_instances = torch.tensor(list(longest.values()))
         self.row_instances, self.row_of = row_instances, row
         collated = self._whole(self._own_rows, row_instances, row)
-        recording = Recording(collated, len(row_instances), self._joined_texts(collated))
-        hooks = hooked(found.layers, recording.layer, found.embedders, recording.embedder)
-        watching = self._twin.gradient_paths.watching()
-        drawing = self._twin.random_passes.watching()
-        with watching, hooks, drawing, batched_backward(), torch.enable_grad():
-            outputs = self._twin.model(**collated)
-        self._check_recorded(recording, found)
+        with batched_backward():
+            outputs, calls = record(self._twin, collated, len(row_instances), layers)
         states = outputs["states"]
         if states.dim() != 3 or len(states) != len(row_instances):
             raise NotCausalError
-        if any(call.transposed or call.shape[0] != len(row_instances) for call in recording.calls):
+        if any(call.transposed or len(call.leaf) != len(row_instances) for call in calls):
             raise NotCausalError
         # Of the instances with the shortest prefix the shortest, which has the most padding.
         sizes = [_tokens(instance) for instance in self.instances]
         self._check_alone(outputs, min(range(count), key=lambda n: (lengths[n], sizes[n])))
         self._first_outputs = outputs
-        calls = [replace(call, shape=(count, *call.shape[1:])) for call in recording.calls]
-        parts = [leaf.detach()[row.to(leaf.device)] for leaf in recording.leaves]
-        origins = [self._prefixes_of(origin, row) for origin in recording.origins]
-        return FirstPass(outputs, calls, parts, origins, recording.leaves)
+        copies = [self._copies(call, row) for call in calls]
+        return outputs, copies, [call.leaf for call in calls]
 
-    def _prefixes_of(self, origin: Origin, row: Tensor) -> Origin:
-        """The source of the rows' positions, limited to each instance's own prefix."""
-        if not isinstance(origin, TracedCall):
+    def _copies(self, call: RecordedCall, row: Tensor) -> RecordedCall:
+        """A call as it would be for the instances, each limited to its own prefix."""
+        field = self._model.generated_field
+        if not isinstance(call.origin, TracedCall):
             raise NotCausalError
-        whole = origin.with_rows(row)
-        if self._model.generated_field not in origin.names:
-            return whole
-        generated = whole.fields == origin.names.index(self._model.generated_field)
-        behind = generated & (whole.tokens >= self._lengths.cpu().unsqueeze(1))
-        return replace(whole, tokens=torch.where(behind, PADDING, whole.tokens))
+        origin = call.origin.with_rows(row)
+        if field in origin.names:
+            generated = origin.fields == origin.names.index(field)
+            behind = generated & (origin.tokens >= self._lengths.cpu().unsqueeze(1))
+            origin = replace(origin, tokens=torch.where(behind, PADDING, origin.tokens))
+        return replace(call, leaf=call.leaf.detach()[row.to(call.leaf.device)], origin=origin)
 
     def _check_alone(self, outputs: Mapping[str, Any], number: int) -> None:
         """Compares the outputs for one prefix with those for the same prefix alone."""
         with torch.no_grad():
             instance = self.instances[number]
-            alone = self._twin.model(**collate([instance], self.vocab, self.device))
+            alone = self.model(**collate([instance], self.vocab, self.device))
         expected, found = alone["logits"][0], outputs["logits"][number].detach()
         kind = expected.device.type
         cast = torch.is_autocast_enabled(kind)
@@ -222,36 +226,26 @@ class PrefixSpace(EmbeddingSpace):
         self, targets: Tensor, points: Tensor, row_targets: Tensor, row: Tensor
     ) -> Mapping[str, Any]:
         """The model's outputs for targets, at points `(rows, size)`."""
-        replacing = Replacement(self._calls, self.layout.split(points), len(self.instances))
-        watching = self._watching(points)
-        with watching, hooked([call.layer for call in self._calls], replacing.layer):
-            outputs = self._twin.model(**self._whole(targets, targets[row_targets], row))
-        replacing.finish()
-        return outputs
+        collated = self._whole(targets, targets[row_targets], row)
+        return run_at(self._twin, self.layout, collated, points)
 
     def _of_targets(
         self, values: Tensor, outputs: Mapping[str, Any], leaves: list[Tensor]
     ) -> list[Tensor]:
         self._check_differentiable(values)
-        at_once = max(self._budget.tokens // (len(leaves[0]) * self.tokens_per_row), 1)
+        at_once = max(self.session.budget.tokens // (len(leaves[0]) * self.tokens_per_row), 1)
         return gradients_of_targets(values, outputs["states"], outputs["places"], leaves, at_once)
 
     def _batches(
         self, points: Points, rows: Tensor, each: int | None
     ) -> Iterator[tuple[Chunk, list[list[int]]]]:
-        """Batches of targets, each with the groups of targets that may share a row.
-
-        Args:
-            points: The points.
-            rows: The instance of each.
-            each: How many targets a batch may have at most for each row that fits into it; None
-                for any number.
-        """
+        """Batches of targets, each with the groups of targets that may share a row; at most `each`
+        targets for each row that fits into it, None for any number."""
         self._forget_graph()
         pending = self._groups(points, rows)[::-1]
         most = len(rows)
         while pending:
-            slots = self._budget.rows(self.tokens_per_row)
+            slots = self.session.budget.rows(self.tokens_per_row)
             left = most if each is None else min(most, slots * each)
             batch: list[list[int]] = []
             while pending and len(batch) < slots and left:
@@ -262,7 +256,7 @@ class PrefixSpace(EmbeddingSpace):
                 batch.append(group)
                 left -= len(group)
             numbers = torch.tensor([number for group in batch for number in group])
-            chunk = Chunk(self._budget, numbers, self.tokens_per_row)
+            chunk = Chunk(self.session.budget, numbers, self.tokens_per_row)
             yield chunk, batch
             if chunk.failed:
                 pending += batch[::-1]

@@ -1,4 +1,4 @@
-"""Instances whose inputs are prefixes of one text.
+"""Targets that are read in one row: the points that may share one, and gradients of many targets.
 
 The outputs of a causal language model for a prefix do not depend on what comes after it, so one
 row that holds the whole text gives the targets of all its prefixes.
@@ -6,24 +6,18 @@ row that holds the whole text gives the targets of all its prefixes.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import torch
-from allennlp.data import Instance
-from allennlp.models import Model
+import torch.nn.functional as F
 from torch import Tensor
 
-from ...contracts import SupportsPrefixes
-from .batched_backward import vjps
-
-
-def group_by_text(model: Model, instances: Sequence[Instance]) -> list[list[int]]:
-    """Groups the numbers of instances by text; an instance that belongs to no text is alone."""
-    together: dict[Hashable, list[int]] = {}
-    for number, instance in enumerate(instances):
-        text = model.whole_text(instance) if isinstance(model, SupportsPrefixes) else None
-        together.setdefault(("alone", number) if text is None else text, []).append(number)
-    return list(together.values())
+from ...operations.calls import CallMode
+from ...operations.decompositions import attention
+from ..packing import out_of_memory
 
 
 def group_prefixes(
@@ -110,3 +104,48 @@ def _occurrence(keys: Sequence[Hashable]) -> Tensor:
         turns.append(seen.get(key, 0))
         seen[key] = turns[-1] + 1
     return torch.tensor(turns, dtype=torch.long)
+
+
+@contextmanager
+def batched_backward() -> Iterator[None]:
+    """A forward pass whose backward pass can be run for many gradients at once.
+
+    The fused kernels for attention have no such backward pass, so attention is computed step by
+    step.
+    """
+    with _BatchedBackward():
+        yield
+
+
+def vjps(states: Tensor, leaves: Sequence[Tensor], directions: Tensor) -> list[Tensor]:
+    """directionᵀ · ∂ states / ∂ leaf for several directions.
+
+    Args:
+        states: A result of a `batched_backward` pass, whose graph is kept.
+        leaves: Leaves of the graph.
+        directions: `(directions, *states.shape)`.
+
+    Returns:
+        Per leaf `(directions, *leaf.shape)`.
+    """
+    grad = partial(
+        torch.autograd.grad, states, list(leaves), retain_graph=True, materialize_grads=True
+    )
+    if len(directions) == 1:
+        return [one.unsqueeze(0) for one in grad(directions[0])]
+    try:
+        # Not `is_grads_batched`, in which custom autograd functions take no part.
+        return list(torch.vmap(grad)(directions))
+    except RuntimeError as error:
+        if out_of_memory(error):
+            raise
+    # An operation that cannot be differentiated for many gradients at once.
+    return [torch.stack(column) for column in zip(*map(grad, directions), strict=True)]
+
+
+class _BatchedBackward(CallMode):
+    def call(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        own = attention if func is F.scaled_dot_product_attention else func
+        return own(*args, **kwargs)

@@ -21,21 +21,15 @@ from allennlp_saliency.interpret.inputs.explained import (
     explained,
     explained_by,
 )
-from allennlp_saliency.interpret.interpreter.predictor_labels import (
-    Forward,
-    PredictionLabels,
-    labels_for,
-)
+from allennlp_saliency.interpret.interpreter.predictor_labels import Forward, PredictionLabels
 
-from ..listening import heard
-from ..replaced import replaced
+from ..hooks import heard, replaced
 
 _SPANS = f"{EXPLAINED}_spans"
 _NUMBERS = f"{EXPLAINED}_log_likelihoods"
 _SEARCH = "_get_best_span_yesno_followup"
 
 
-@labels_for("allennlp_models.rc.predictors.dialog_qa.DialogQAPredictor")
 class DialogQALabels(PredictionLabels):
     """The answer to each question of a dialog: log p(start) + log p(end) among all tokens of the
     passage.

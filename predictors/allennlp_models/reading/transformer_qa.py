@@ -18,21 +18,16 @@ from allennlp.data.fields import IndexField, MetadataField, SpanField
 from allennlp.models import Model
 from allennlp.nn.util import get_text_field_mask
 from allennlp.predictors import Predictor
-from torch import Tensor
 
 from allennlp_saliency.interpret.contracts import Expected
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import LOG_LIKELIHOOD, Explained, explained
-from allennlp_saliency.interpret.interpreter.predictor_labels import (
-    Forward,
-    PredictionLabels,
-    labels_for,
-)
+from allennlp_saliency.interpret.interpreter.predictor_labels import Forward, PredictionLabels
 
-from ..listening import heard
+from ..hooks import heard
+from .reading_comprehension import span_log_prob
 
 
-@labels_for("allennlp_models.rc.predictors.transformer_qa.TransformerQAPredictor")
 class TransformerQALabels(PredictionLabels):
     """The best answer of all windows, or that there is none.
 
@@ -46,15 +41,12 @@ class TransformerQALabels(PredictionLabels):
         return reads._json_to_instances(inputs)
 
     def prediction(
-        self,
-        predictor: Predictor,
-        inputs: JsonDict,
-        instances: Sequence[Instance],
-        outputs: Sequence[dict[str, Any]],
+        self, predictor: Predictor, inputs: JsonDict, instances: Sequence[Instance], outputs: Any
     ) -> JsonDict:
         # The predictor counts questions, and has counted this one.
         again: Any = copy.copy(predictor)
-        again._next_qid = int(_metadata(instances[0])["id"])
+        known: Any = cast(MetadataField, instances[0]["metadata"]).metadata
+        again._next_qid = int(known["id"])
         if len(instances) > 1:
             # It puts the windows into one batch, and the model's probabilities leave a share to
             # the padding: what it returns is not what it returns for each window alone.
@@ -103,21 +95,5 @@ class TransformerQALabels(PredictionLabels):
         mask = get_text_field_mask(inputs["question_with_context"])
         # Of the model's own probabilities padding has a share, which a text alone does not have.
         logits = returned[0].masked_fill(~mask.unsqueeze(-1), -torch.inf)
-        outputs[LOG_LIKELIHOOD] = _of_ends(logits.log_softmax(1), [one.choice for one in what])
+        outputs[LOG_LIKELIHOOD] = span_log_prob(logits.log_softmax(1), [one.choice for one in what])
         return outputs
-
-
-def _of_ends(log_probs: Tensor, ends: Sequence[tuple[int, int]]) -> Tensor:
-    """The log-probabilities of both ends of a span, added.
-
-    Args:
-        log_probs: `(rows, positions, 2)`.
-        ends: The first and last position of each row's span.
-    """
-    places = torch.tensor(ends, device=log_probs.device).unsqueeze(1)
-    return log_probs.gather(1, places).sum((1, 2))
-
-
-def _metadata(instance: Instance) -> dict[str, Any]:
-    known: Any = cast(MetadataField, instance["metadata"]).metadata
-    return known

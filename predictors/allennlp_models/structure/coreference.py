@@ -17,12 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
 import torch
 from allennlp.data import Instance
 from allennlp.data.fields import LabelField, ListField, TextField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from allennlp_saliency.interpret.contracts import Expected
 from allennlp_saliency.interpret.errors import InterpretationError
@@ -34,15 +36,10 @@ from allennlp_saliency.interpret.inputs.explained import (
     explained_by,
 )
 from allennlp_saliency.interpret.inputs.token_groups import text_of_tokens
-from allennlp_saliency.interpret.interpreter.predictor_labels import (
-    Forward,
-    PredictionLabels,
-    labels_for,
-)
+from allennlp_saliency.interpret.interpreter.predictor_labels import Forward
 
-from ..places import place_words, text_under
-from ..replaced import replaced
-from .pruning import Pruning
+from ..hooks import replaced
+from ..places import PlacedLabels
 
 _LABEL = "explained_antecedent"
 _SCORES = "explained_scores"
@@ -65,21 +62,20 @@ class _Link:
     kept: tuple[Any, ...]
 
 
-@labels_for("allennlp_models.coref.predictors.coref.CorefPredictor")
-class AntecedentLabels(PredictionLabels):
+class AntecedentLabels(PlacedLabels):
     """The antecedent of every mention that has one: `label` is its text, `positions` are those of
     the mention."""
 
+    sentence, words = "document", "text"
+
     def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:
-        document = text_under(inputs, "document")
         (instance,) = super().instances(predictor, inputs)
-        tokens = cast(TextField, instance["text"]).tokens
         if len(cast(ListField, instance["spans"]).field_list) < 2:
+            text = text_of_tokens(cast(TextField, instance["text"]).tokens)
             raise InterpretationError(
                 f"{type(predictor._model).__name__} cannot read a document of one word, "
-                f"{text_of_tokens(tokens)!r}; give it a text that can have two mentions"
+                f"{text!r}; give it a text that can have two mentions"
             )
-        place_words(tokens, document)
         return [instance]
 
     def labelled(
@@ -125,16 +121,15 @@ class AntecedentLabels(PredictionLabels):
     def forward(
         self, model: Model, run: Forward, what: Sequence[Explained] | None, inputs: dict[str, Any]
     ) -> dict[str, Any]:
-        labels = None if what is None else inputs.pop(_LABEL)
-        if what is not None:
-            inputs.pop("span_labels", None)
-        known = None if what is None else [one.choice.kept for one in what]
-        pruning = Pruning(len(inputs["spans"]), known)
-        outputs, scores = _scored(model, run, pruning, inputs)
         if what is None:
-            outputs[_SCORES] = scores
+            pruning = Pruning(len(inputs["spans"]))
+            outputs, scores = _scored(model, run, pruning, inputs)
             kept = {f"{_KEPT}{number}": one for number, one in enumerate(pruning.chosen)}
-            return {**outputs, **kept}
+            return {**outputs, _SCORES: scores, **kept}
+        labels = inputs.pop(_LABEL)
+        inputs.pop("span_labels", None)
+        pruning = Pruning(len(inputs["spans"]), [one.choice.kept for one in what])
+        _, scores = _scored(model, run, pruning, inputs)
         rows = torch.arange(len(what), device=scores.device)
         mentions = torch.tensor([one.choice.mention for one in what], device=scores.device)
         logits = scores[rows, mentions.clamp(max=scores.shape[1] - 1)]
@@ -173,3 +168,47 @@ def _positions(span: tuple[int, int]) -> list[int]:
 
 def _text(outputs: Mapping[str, Any], span: tuple[int, int]) -> str:
     return " ".join(outputs["document"][span[0] : span[1] + 1])
+
+
+class Pruning(TorchFunctionMode):
+    """Pruning by scores: takes note of what `topk` chooses, or lets it choose again what is known.
+
+    Args:
+        rows: How many rows the batch has.
+        known: For each row what to choose at each call, the indices of one row flattened; None to
+            take note only.
+
+    Attributes:
+        active: Whether calls are those that prune.
+        chosen: What was chosen at each call, `(rows, indices of one row)`.
+    """
+
+    def __init__(self, rows: int, known: Sequence[Sequence[Any]] | None = None) -> None:
+        super().__init__()
+        self.active = False
+        self.chosen: list[Tensor] = []
+        self._rows = rows
+        self._known = known
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if not self.active or func not in (torch.topk, Tensor.topk):
+            return found
+        values, indices = found
+        known = self._known_indices(indices)
+        if known is not None:
+            values, indices = args[0].gather(-1, known), known
+        self.chosen.append(indices.reshape(self._rows, -1))
+        return values, indices
+
+    def _known_indices(self, like: Tensor) -> Tensor | None:
+        """What to choose at this call, None where it has not as many items as that."""
+        if self._known is None:
+            return None
+        call = len(self.chosen)
+        own = [np.asarray(row[call]) for row in self._known if call < len(row)]
+        if sum(one.size for one in own) != like.numel():
+            return None
+        return torch.from_numpy(np.concatenate(own)).to(like).reshape(like.shape)

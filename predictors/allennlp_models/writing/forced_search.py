@@ -7,22 +7,25 @@ was predicted, and all of it can be differentiated, which a search cannot.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..hooks import heard
+
 Step = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 
 
+@dataclass(eq=False)
 class ForcedSearch:
     """Stands in for an `allennlp.nn.beam_search.BeamSearch`.
 
     Args:
-        search: The beam search whose place it takes.
+        replaced: The beam search whose place it takes.
         embedding: The layer that embeds what the decoder reads.
         head: The module that returns the logits of a step, or something that has `logits`; None
             where a token has no single logit.
@@ -31,6 +34,7 @@ class ForcedSearch:
         label: The ids of these tokens, `(rows,)`.
 
     Attributes:
+        embedded: Stands in for the embedding.
         log_probs: Of the token that is explained, its log-probability, `(rows,)`.
         all_log_probs: The log-probabilities of all ids in the step of that token, `(rows, ids)`.
         logits: The same before they were normalised; None without a head.
@@ -38,27 +42,17 @@ class ForcedSearch:
             `(rows, steps)`, 0 behind that.
     """
 
-    log_probs: Tensor
-    all_log_probs: Tensor
-    logits: Tensor | None
-    token_log_probs: Tensor
-
-    def __init__(
-        self,
-        search: Any,
-        embedding: nn.Module,
-        head: nn.Module | None,
-        read: Tensor,
-        before: Sequence[Sequence[int]],
-        label: Tensor,
-    ) -> None:
-        self._search = search
-        self._embedding = embedding
-        self._head = head
-        self._read = read
-        self._before = before
-        self._label = label
-        self.embedded = EmbeddedSteps()
+    replaced: Any
+    embedding: nn.Module
+    head: nn.Module | None
+    read: Tensor
+    before: Sequence[Sequence[int]]
+    label: Tensor
+    embedded: EmbeddedSteps = field(default_factory=lambda: EmbeddedSteps(), init=False)
+    log_probs: Tensor = field(init=False)
+    all_log_probs: Tensor = field(init=False)
+    logits: Tensor | None = field(init=False)
+    token_log_probs: Tensor = field(init=False)
 
     def search(
         self, start_predictions: Tensor, start_state: dict[str, Tensor], step: Step
@@ -75,38 +69,41 @@ class ForcedSearch:
             beam has them.
         """
         texts = self._texts()
-        lengths = torch.tensor([len(row) for row in self._before], device=texts.device)
+        lengths = torch.tensor([len(row) for row in self.before], device=texts.device)
         timed = len(signature(step).parameters) > 2
-        self.embedded.steps = self._embedding(self._read)
+        self.embedded.steps = self.embedding(self.read)
         state, last = start_state, start_predictions
         kept: list[tuple[Tensor, Tensor, Tensor | None]] = []
         own: list[Tensor] = []
-        with _listening(self._head) as logits:
+        with heard(*([] if self.head is None else [self.head])) as returned:
             for number in range(texts.shape[1]):
                 self.embedded.number = number
                 log_probs, state = step(last, state, *([number] if timed else []))
+                logits = _last_logits(returned[0][-1]) if returned else None
+                for outputs in returned:
+                    outputs.clear()  # or the logits of every step would stay
                 last = texts[:, number]
                 own.append(log_probs.detach().gather(1, last.unsqueeze(1)))
                 (ending,) = torch.where(lengths == number)
                 if len(ending):
-                    at_end = logits[-1][ending] if logits else None
-                    kept.append((ending, log_probs[ending], at_end))
+                    own_logits = None if logits is None else logits[ending]
+                    kept.append((ending, log_probs[ending], own_logits))
         self._keep(kept, torch.cat(own, dim=1), lengths)
         scores = self.token_log_probs.sum(-1, keepdim=True)
-        scorer = getattr(self._search, "final_sequence_scorer", None)
+        scorer = getattr(self.replaced, "final_sequence_scorer", None)
         if scorer is not None:
-            scores = scorer.score(texts.unsqueeze(1), scores, self._search._end_index)
+            scores = scorer.score(texts.unsqueeze(1), scores, self.replaced._end_index)
         return texts.unsqueeze(1), scores
 
     def _texts(self) -> Tensor:
         """The tokens of each row up to the explained one, `(rows, steps)`; behind it the id that
         ends a text."""
-        texts = self._label.new_full(
-            (len(self._before), max(map(len, self._before)) + 1), self._search._end_index
+        texts = self.label.new_full(
+            (len(self.before), max(map(len, self.before)) + 1), self.replaced._end_index
         )
-        for row, ids in enumerate(self._before):
+        for row, ids in enumerate(self.before):
             texts[row, : len(ids)] = texts.new_tensor(ids)
-            texts[row, len(ids)] = self._label[row]
+            texts[row, len(ids)] = self.label[row]
         return texts
 
     def _keep(
@@ -114,7 +111,7 @@ class ForcedSearch:
     ) -> None:
         order = torch.cat([rows for rows, _, _ in kept]).argsort()
         self.all_log_probs = torch.cat([log_probs for _, log_probs, _ in kept])[order]
-        self.log_probs = self.all_log_probs.gather(1, self._label.unsqueeze(1)).squeeze(1)
+        self.log_probs = self.all_log_probs.gather(1, self.label.unsqueeze(1)).squeeze(1)
         logits = [one for _, _, one in kept if one is not None]
         self.logits = torch.cat(logits)[order] if logits else None
         places, ends = torch.arange(own.shape[1], device=own.device), lengths.unsqueeze(1)
@@ -143,20 +140,7 @@ class EmbeddedSteps(nn.Module):
         return own if ids.dim() == 1 else own.unsqueeze(1)
 
 
-@contextmanager
-def _listening(head: nn.Module | None) -> Iterator[list[Tensor]]:
-    """The logits of the last position that a head has returned."""
-    heard: list[Tensor] = []
-    if head is None:
-        yield heard
-        return
-
-    def hear(module: nn.Module, args: Any, output: Any) -> None:
-        logits = output if isinstance(output, Tensor) else output.logits
-        heard[:] = [logits[:, -1] if logits.dim() > 2 else logits]
-
-    hook = head.register_forward_hook(hear)
-    try:
-        yield heard
-    finally:
-        hook.remove()
+def _last_logits(output: Any) -> Tensor:
+    """The logits of the last position that a head returned."""
+    logits = output if isinstance(output, Tensor) else output.logits
+    return logits[:, -1] if logits.dim() > 2 else logits

@@ -1,1 +1,1 @@
-"""Text that a model writes, token by token, and text that is given to it as if written."""
+"""Text that a model generates token by token, and given text that is explained like it."""

@@ -1,52 +1,39 @@
-"""What models that write text have in common: generation, and one instance per token of it."""
+"""Models that predict tokens, and those that generate texts token by token."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from numbers import Integral
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import numpy
 import torch
-from allennlp.data import Instance, Vocabulary
-from allennlp.data.fields import LabelField, MetadataField, TensorField
+from allennlp.data import Instance, TextFieldTensors, Vocabulary
 from allennlp.data.tokenizers import Token
 from torch import Tensor, nn
 
-from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.contracts import Expected
+from allennlp_saliency.interpret.contracts import Expected, PrefixTargets, Windows
+from allennlp_saliency.interpret.interpreter.windows import describe_windows
 from allennlp_saliency.interpret.model.hooks import inputs_of
 from allennlp_saliency.interpret.model.kept_state import state_kept
 from allennlp_saliency.interpret.target.prediction_check import alike
 
 from ..loading import load_tokenizer
 from ..model.label_vocabulary import LabelVocabulary
-from ..model.model import TransformersModel
-from ..predictor import TransformersPredictor
+from ..model.model import TransformersModel, at_places
 from ..texts.hf_tokenizer import Pieces
-from .greedy import Written, generation_details, greedy, writes_rows_alone
-from .target_text import begun_like
-
-MAX_NEW_TOKENS = 20
-
-Score = Callable[[int, list[int]], list[float]]
+from ..texts.long_texts import mean_probabilities
+from ..texts.reader import SourceTextField
+from ..texts.token_sequence import TokenSequence, joined
+from .greedy import Written, end_ids, forced_start, greedy
 
 
 @dataclass
 class CacheCheck:
-    """What has been found out of a model, for all copies of it.
-
-    Attributes:
-        same: Whether it predicts the same with a cache; None while that is not known.
-    """
+    """Whether a model and all copies of it predict the same with a cache; None if not known yet."""
 
     same: bool | None = None
 
 
-class GeneratingModel(TransformersModel):
+class TokenModel(TransformersModel):
     """A model that predicts tokens, named as its tokenizer names them.
-
-    All tokens of a generated text can be explained by one forward pass; see `SupportsPrefixes`.
 
     Args:
         vocab: Not used.
@@ -54,10 +41,6 @@ class GeneratingModel(TransformersModel):
         tokenizer: A folder, a hub id or a tokenizer object; None for the model's own.
         dtype: The floating type of the weights; None as they are.
     """
-
-    generated_field = "generated"
-    #: The text field that stands before what is generated; None if nothing follows another.
-    prompt_field: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -71,38 +54,100 @@ class GeneratingModel(TransformersModel):
         self._cache = CacheCheck()
         super().__init__(vocab, model_name, dtype, **kwargs)
 
+    def label_vocabulary(self) -> Vocabulary:
+        """The tokenizer's tokens."""
+        return LabelVocabulary.of_tokens(self._pieces.tokenizer)
+
+    def number_of(self, instance: Instance, prediction: Mapping[str, Any]) -> int | None:
+        """The number of an instance's label among the predicted tokens; None if it is none."""
+        raise NotImplementedError
+
+    def expected_outputs(self, instance: Instance, prediction: Mapping[str, Any]) -> Expected:
+        """The log-probability of the label, if that is what was predicted."""
+        label: Any = instance.fields.get("label")
+        ids, log_probs = prediction.get("token_ids"), prediction.get("log_probs")
+        if label is None or ids is None or log_probs is None:
+            return {}
+        number = self.number_of(instance, prediction)
+        if number is None or number >= len(ids) or label.label != ids[number]:
+            return {}
+        return {"log_probs": log_probs[number]}
+
+
+class GeneratingModel(TokenModel):
+    """A model that writes a text, token by token.
+
+    All tokens of a generated text can be explained by one forward pass; see `SupportsPrefixes`.
+
+    After a text that is too long each next token is the best by the mean of the probabilities over
+    the windows of the text before it; then of the model's generation config the first token of an
+    encoder-decoder counts, and the ends.
+    """
+
+    generated_field = "generated"
+    #: The text field that stands before what is generated.
+    prompt_field: ClassVar[str]
+
+    def forward(  # type: ignore[override]
+        self,
+        generated: TextFieldTensors,
+        label: Tensor | None = None,
+        request: list[Any] | None = None,
+        foil: Tensor | None = None,
+        reference: Tensor | None = None,
+        prefix_targets: PrefixTargets | None = None,
+        **before: TextFieldTensors,
+    ) -> dict[str, Any]:
+        """Predicts the next token, or writes a text.
+
+        Args:
+            generated: The tokens so far, indexed; a decoder's begin with what it starts from.
+            label: `(rows,)`, the ids of the next tokens.
+            request: Per row a request; see `GeneratingReader`.
+            foil: `(rows,)`, the ids of tokens to compare with.
+            reference: `(rows, vocabulary)`, log-probabilities to compare with.
+            prefix_targets: Which tokens of each row to predict; None for the one after it.
+            before: The prompts or sources, indexed: `prompt` or `source`.
+
+        Returns:
+            `logits`, `(rows, vocabulary)`, and with labels `loss`, the mean cross entropy. Where
+            text is asked for, per row `text`, `tokens`, `token_ids` and `log_probs`.
+        """
+        if request is not None and label is None:
+            return self._written(before[self.prompt_field], request)
+        mask = generated["tokens"]["mask"]
+        rows = torch.arange(len(mask), device=mask.device)
+        targets = prefix_targets or PrefixTargets(rows, mask.sum(-1))
+        run, places = self.at_targets({**before, "generated": generated}, targets)
+        if prefix_targets is None:
+            outputs: dict[str, Any] = {"logits": at_places(run(), places).float()}
+        else:
+            transformer: Any = self.transformer
+            with inputs_of(transformer.get_output_embeddings()) as states:
+                logits = run()[targets.rows, places].float()
+            outputs = {"logits": logits, "states": states[0], "places": (targets.rows, places)}
+        compared = {"foil": foil, "reference_log_probs": reference}
+        outputs.update({name: value for name, value in compared.items() if value is not None})
+        return {**outputs, **likelihood(outputs["logits"], label)}
+
+    def at_targets(
+        self, fields: Mapping[str, Any], targets: PrefixTargets
+    ) -> tuple[Callable[[], Tensor], Tensor]:
+        """What runs the model on text fields, and the place before each target in the logits,
+        `(rows, places, vocabulary)`, that this returns."""
+        raise NotImplementedError
+
     @property
     def backbone(self) -> nn.Module | None:
         """None: writing calls the model token by token."""
         return None
 
     def whole_text(self, instance: Instance) -> Hashable:
-        """What the steps of one generation have in common: the field that they all go on from."""
-        return None if self.prompt_field is None else id(instance.fields[self.prompt_field])
-
-    def read(self, run: Callable[[], Tensor], rows: Tensor, places: Tensor) -> dict[str, Any]:
-        """The logits of several targets of each row.
-
-        Args:
-            run: Runs the model; its logits, `(rows, places, vocabulary)`.
-            rows: The row of each target, `(targets,)`.
-            places: Its place there, `(targets,)`.
-
-        Returns:
-            What a `SupportsPrefixes` returns: `logits`, `(targets, vocabulary)`, `states` and
-            `places`.
-        """
-        transformer: Any = self.transformer
-        with inputs_of(transformer.get_output_embeddings()) as states:
-            logits = run()
-        return {
-            "logits": logits[rows, places].float(),
-            "states": states[0],
-            "places": (rows, places),
-        }
+        """The identity of the field that all steps of one generation continue."""
+        return id(instance.fields[self.prompt_field])
 
     def number_of(self, instance: Instance, prediction: Mapping[str, Any]) -> int | None:
-        """The number of an instance's label among the predicted tokens; None if it is none."""
+        """The number of tokens that were generated before it."""
         generated: Any = instance["generated"]
         return len(generated.tokens) - len(self.before_writing())
 
@@ -110,78 +155,72 @@ class GeneratingModel(TransformersModel):
         """The tokens that stand before the first generated one in its field."""
         return []
 
-    def expected_outputs(self, instance: Instance, prediction: Mapping[str, Any]) -> Expected:
-        """The log-probability of the label, if that is what was predicted."""
-        label: Any = instance.fields.get("label")
-        ids, log_probs = prediction.get("token_ids"), prediction.get("log_probs")
-        number = self.number_of(instance, prediction)
-        if label is None or number is None or ids is None or log_probs is None:
-            return {}
-        if number >= len(ids) or label.label != ids[number]:
-            return {}
-        return {"log_probs": log_probs[number]}
-
-    def label_vocabulary(self, vocab: Vocabulary) -> Vocabulary:
-        """The tokenizer's tokens."""
-        return LabelVocabulary.of_tokens(self._pieces.tokenizer)
-
-    def write(self, requests: Sequence[Any], score: Score, **inputs: Tensor) -> dict[str, Any]:
-        """What follows each input: what is given, or what the model writes, greedily.
-
-        Rows that may be of different lengths are written in batches of their own: then each has
-        what it has alone, also where a generation config ends texts at their longest.
+    def step(self, instance: Instance, generated: Sequence[Token], text: str = "") -> Instance:
+        """An instance that asks for the token after some generated ones.
 
         Args:
-            requests: Per row what to write; see `request`.
-            score: The log-probabilities of given tokens after a row, without a cache.
-            inputs: What `generate` starts from, `(rows, positions)` each; `attention_mask` says
-                what is padding.
+            instance: The instance whose prompt or source it reads.
+            generated: The tokens so far.
+            text: The complete generated text.
+        """
+        before: Any = instance[self.prompt_field]
+        tokens = [*self.before_writing(), *generated]
+        so_far = SourceTextField(tokens, before.token_indexers, text, before.overlong)
+        return Instance({self.prompt_field: before, "generated": so_far})
 
-        Returns:
-            Per row `text`, `tokens`, `token_ids` and `log_probs`.
+    def _written(self, text: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
+        """The text after each row of a text field: a given one, or the model's own, greedily.
+
+        Rows that may be of different lengths are written in batches of their own, as some models
+        see padding while they write: then each has what it has alone, also where a generation
+        config ends texts at their longest.
 
         Raises:
             InterpretationError: If the model has too few positions.
         """
+        sequence = replace(joined({self.prompt_field: text}, self.padding_id), types=None)
+        lengths, mask = sequence.lengths.tolist(), sequence.attention_mask
+        # Behind an end that is no token, `generate` pads as if that were text.
+        alone = bool(getattr(self.transformer.generation_config, "stop_strings", None))
         written: dict[int, Written] = {}
-        alone = writes_rows_alone(self.transformer)
-        batches: dict[Hashable, list[int]] = {}
+        batches: dict[tuple[int, int, int | None], list[int]] = {}
         for row, one in enumerate(requests):
             if "tokens" in one:
                 ids = [token.text_id for token in one["tokens"]]
-                written[row] = Written(ids, score(row, ids))
-                continue
-            # Some models see padding while they write.
-            length = int(inputs["attention_mask"][row].sum())
-            key = (one["max_new_tokens"], length, row if alone else None)
-            batches.setdefault(key, []).append(row)
-        for rows in batches.values():
-            most = requests[rows[0]]["max_new_tokens"]
-            own = _unpadded({name: value[rows] for name, value in inputs.items()})
-            length = own["input_ids"].shape[1]
+                written[row] = Written(ids, self._log_probs(sequence.row(row), ids))
+            else:
+                key = one["max_new_tokens"], lengths[row], row if alone else None
+                batches.setdefault(key, []).append(row)
+        for (most, length, _), rows in batches.items():
             decodes = self.config.is_encoder_decoder
             self.check_length(max(length, most) if decodes else length + most - 1)
+            inputs = {
+                "input_ids": sequence.ids[rows, :length],
+                "attention_mask": mask[rows, :length],
+            }
             with state_kept(self.transformer):
-                found = greedy(self.transformer, self._pieces.tokenizer, most, **own)
+                found = greedy(self.transformer, self._pieces.tokenizer, most, **inputs)
             for row, one in zip(rows, found, strict=True):
-                written[row] = self._scored(one, partial(score, row))
-        return self.generated([written[row] for row in range(len(requests))])
+                written[row] = self._scored(sequence.row(row), one)
+        return self._generated([written[row] for row in range(len(requests))])
 
-    def _scored(self, written: Written, score: Callable[[list[int]], list[float]]) -> Written:
+    def _log_probs(self, before: TokenSequence, after: list[int]) -> list[float]:
+        """Of each token after a text its log-probability there, without a cache."""
+        raise NotImplementedError
+
+    def _scored(self, before: TokenSequence, written: Written) -> Written:
         """A text with the log-probabilities that the model gives it without a cache, which are
-        explained. Most models give the same with one: that is found out with the first text of
-        several tokens."""
+        explained. Most models give the same with one, which the first text of several tokens
+        shows."""
         cached = written.log_probs
         if cached is not None and (self._cache.same or len(written.ids) < 2):
             return written
-        own = score(written.ids)
+        own = self._log_probs(before, written.ids)
         if self._cache.same is None and cached is not None:
             self._cache.same = alike(torch.tensor(cached), torch.tensor(own))
         return written if self._cache.same and cached is not None else Written(written.ids, own)
 
-    def generated(self, written: Sequence[Written]) -> dict[str, Any]:
-        """What a prediction tells of generated tokens: per row `text`, `tokens`, `token_ids` and
-        `log_probs`."""
+    def _generated(self, written: Sequence[Written]) -> dict[str, Any]:
         names = self._pieces.tokenizer.convert_ids_to_tokens
         ids = [one.ids for one in written]
         return {
@@ -191,138 +230,55 @@ class GeneratingModel(TransformersModel):
             "log_probs": [one.log_probs for one in written],
         }
 
-
-class GeneratingPredictor(TransformersPredictor):
-    """Explains every token of a text that the model wrote, or that it is given.
-
-    Instance K explains token K, given what comes before it: a classification over the model's
-    vocabulary.
-    """
-
-    #: The field that another text may stand in for.
-    changes: ClassVar[str]
-
-    def steps(self, instance: Instance, text: str, generated: Sequence[Token]) -> list[Instance]:
-        """One labelled instance per generated token.
-
-        Args:
-            instance: The instance whose other texts every step reads.
-            text: What was generated.
-            generated: Its tokens.
-        """
-        asked: Any = instance["request"]
-        reader: Any = self._dataset_reader
-        foil: Sequence[Token] = asked.metadata.get("foil", generated)
-        if "tokens" not in asked.metadata:
-            foil = begun_like(reader._tokenizer, foil, generated)
-        steps = [
-            self._step(instance, text, generated, number)
-            for number in range(min(len(generated), len(foil)))
+    def forward_on_instances(self, instances: list[Instance]) -> list[dict[str, Any]]:
+        """As any model's; text that is to follow a text that is too long is written in windows."""
+        cut = [self.windows_of(one) if "request" in one.fields else None for one in instances]
+        short = [one for one, windows in zip(instances, cut, strict=True) if windows is None]
+        found = iter(super().forward_on_instances(short) if short else [])
+        return [
+            next(found) if windows is None else self._after_windows(instance, windows)
+            for instance, windows in zip(instances, cut, strict=True)
         ]
-        if "changed" in asked.metadata:
-            self._compare(steps, *asked.metadata["changed"])
-        for step, token, other in zip(steps, generated, foil, strict=False):
-            step.add_field("label", LabelField(int(token.text_id or 0), skip_indexing=True))
-            if "foil" in asked.metadata:
-                step.add_field("foil", LabelField(int(other.text_id or 0), skip_indexing=True))
-        return steps
 
-    def _step(
-        self, instance: Instance, text: str, generated: Sequence[Token], number: int
-    ) -> Instance:
-        reader: Any = self._dataset_reader
-        so_far = [*self.start(), *generated[:number]]
-        return Instance(
-            {
-                self.changes: instance[self.changes],
-                "generated": reader.text_field(so_far, text),
-            }
-        )
+    def merge_windows(
+        self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """`logits` that give the mean over the windows of the next token's probabilities."""
+        return {"logits": mean_probabilities(outputs).clamp_min(1e-30).log().float().numpy()}
 
-    def _compare(self, steps: Sequence[Instance], text: str, tokens: list[Token]) -> None:
-        """Notes in each step what the model would predict after another text."""
-        reader: Any = self._dataset_reader
-        others = [Instance({**step.fields}) for step in steps]
-        for other in others:
-            other.fields[self.changes] = reader.text_field(tokens, text)
-        outputs = self._model.forward_on_instances(others)
-        for step, output in zip(steps, outputs, strict=True):
-            logits = torch.as_tensor(output["logits"])
-            step.add_field("reference", TensorField(logits.log_softmax(-1)))
-
-    def predictions_to_labeled_instances(
-        self, instance: Instance, outputs: dict[str, numpy.ndarray]
-    ) -> list[Instance]:
-        """One instance per generated token.
-
-        Args:
-            instance: What the reader made of the input.
-            outputs: The model's outputs for it; `token_ids` are the tokens to explain.
-        """
-        reader: Any = self._dataset_reader
-        request: Any = instance["request"]
-        asked = request.metadata
+    def _after_windows(self, instance: Instance, cut: Windows) -> dict[str, Any]:
+        asked = request_of(instance)
         if "tokens" in asked:
-            return self.steps(instance, asked["text"], asked["tokens"])
-        return self.steps(instance, *reader._tokenizer.of_ids(outputs["token_ids"]))
+            ids = [token.text_id for token in asked["tokens"]]
+            steps = [self.step(instance, asked["tokens"][:number]) for number in range(len(ids))]
+            logits = [one["logits"] for one in self.forward_on_instances(steps)]
+        else:
+            ids, logits = self._written_in_windows(instance, asked["max_new_tokens"])
+        log_probs = [
+            float(torch.as_tensor(row).log_softmax(-1)[number])
+            for row, number in zip(logits, ids, strict=True)
+        ]
+        outputs = self._generated([Written(ids, log_probs)])
+        return {name: rows[0] for name, rows in outputs.items()} | {
+            "overlong": describe_windows(cut, instance)
+        }
 
-    def labeled_instances(self, instance: Instance) -> list[Instance] | None:
-        """The steps of a continuation that is given: the model need not run for them."""
-        own = GeneratingPredictor.predictions_to_labeled_instances
-        if type(self).predictions_to_labeled_instances is not own:
-            return None
-        model: Any = self._model
-        asked: Any = instance["request"]
-        if "tokens" not in asked.metadata or model.windows_of(instance) is not None:
-            return None
-        return self.steps(instance, asked.metadata["text"], asked.metadata["tokens"])
-
-    def explanation_details(self, instance: Instance) -> dict[str, Any]:
-        """What explanations say of how the model wrote; nothing of a text that was given.
-
-        Args:
-            instance: What the reader made of the input.
-        """
-        asked: Any = instance["request"]
-        if "tokens" in asked.metadata:
-            return {}
-        model: Any = self._model
-        return generation_details(model.transformer, model.windows_of(instance) is not None)
-
-    def start(self) -> list[Token]:
-        """What stands before the first generated token in its field."""
-        return []
+    def _written_in_windows(self, instance: Instance, most: int) -> tuple[list[int], list[Any]]:
+        first = forced_start(self.transformer) if self.config.is_encoder_decoder else None
+        written: list[int] = []
+        logits: list[Any] = []
+        while len(written) < most and not {*written[-1:]} & {*end_ids(self.transformer)}:
+            step = self.step(instance, [*map(self._pieces.token, written)])
+            logits.append(self.forward_on_instances([step])[0]["logits"])
+            best = int(logits[-1].argmax())
+            written.append(best if written or first is None else first)
+        return written, logits
 
 
-def request(
-    continuation: Sequence[Token] | None,
-    text: str | None,
-    max_new_tokens: int | None = None,
-    **compared: Any,
-) -> MetadataField:
-    """What is asked for: so many new tokens, or a given continuation.
-
-    Args:
-        continuation: The tokens to explain; None for what the model writes.
-        text: Their text.
-        max_new_tokens: How many tokens the model may write at most.
-        compared: What it is compared with, if anything: the tokens of a `foil`, the text and the
-            tokens that stand in `changed` for the prompt or the source.
-
-    Raises:
-        InterpretationError: If no token is asked for, or a foil has none.
-    """
-    if compared.get("foil") == []:
-        raise InterpretationError("the foil has no tokens to compare with; leave it out")
-    more = {key: value for key, value in compared.items() if value is not None}
-    if continuation is not None:
-        if not continuation:
-            raise InterpretationError("the continuation has no tokens to explain; leave it out")
-        return MetadataField({"tokens": list(continuation), "text": text, **more})
-    most = MAX_NEW_TOKENS if max_new_tokens is None else max_new_tokens
-    if not isinstance(most, Integral) or most < 1:
-        raise InterpretationError(f"max_new_tokens must be a positive number, not {most!r}")
-    return MetadataField({"max_new_tokens": int(most), **more})
+def request_of(instance: Instance) -> dict[str, Any]:
+    """The request of an instance of a `GeneratingReader`."""
+    request: Any = instance["request"]
+    return request.metadata
 
 
 def likelihood(logits: Tensor, label: Tensor | None) -> dict[str, Tensor]:
@@ -338,13 +294,19 @@ def likelihood(logits: Tensor, label: Tensor | None) -> dict[str, Tensor]:
     return {"log_probs": own, "loss": -own.mean()}
 
 
-def compared(foil: Tensor | None, reference: Tensor | None) -> dict[str, Tensor]:
-    """The outputs that a comparison's target reads."""
-    given = {"foil": foil, "reference_log_probs": reference}
-    return {name: value for name, value in given.items() if value is not None}
+def log_probs_of(
+    ids: Tensor, together: Callable[[], Tensor] | None, alone: Callable[[int], Tensor]
+) -> list[float]:
+    """The log-probability of each token of a text.
 
-
-def _unpadded(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The columns that any row has a token in."""
-    columns = inputs["attention_mask"].bool().any(0)
-    return {name: value[:, columns] for name, value in inputs.items()}
+    Args:
+        ids: The tokens, `(tokens,)`.
+        together: The logits of all of them, `(tokens, vocabulary)`; None if the model has to
+            predict one by one.
+        alone: Those of one by its number, from what comes before it alone, `(1, vocabulary)`.
+    """
+    logits = None if together is None else together().float()
+    if logits is None or not alike(logits[:1], alone(0).float()):
+        # A model that looks ahead predicts each token from what comes before it alone.
+        logits = torch.cat([alone(number).float() for number in range(len(ids))])
+    return logits.log_softmax(-1).gather(1, ids.unsqueeze(1)).squeeze(1).tolist()

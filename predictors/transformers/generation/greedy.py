@@ -1,4 +1,4 @@
-"""Greedy generation, whatever a model's generation config asks for, and what it asks for."""
+"""Greedy generation, and the parts of a model's generation config that differ from it."""
 
 from __future__ import annotations
 
@@ -13,75 +13,43 @@ from torch import Tensor
 #: How `generate` chooses tokens. What is explained is the greedy text, so these are always set.
 _STRATEGY: Mapping[str, Any] = {
     "do_sample": False,
-    "num_beams": 1,
-    "num_beam_groups": 1,
-    "num_return_sequences": 1,
-    "penalty_alpha": None,
-    "dola_layers": None,
-    "constraints": None,
-    "force_words_ids": None,
-    "max_time": None,
+    **dict.fromkeys(["num_beams", "num_beam_groups", "num_return_sequences"], 1),
+    **dict.fromkeys("penalty_alpha dola_layers constraints force_words_ids max_time".split()),
     "token_healing": False,
 }
 #: What changes how `generate` works or what it returns, and not the text.
 _MECHANICS: Mapping[str, Any] = {
-    "prompt_lookup_num_tokens": None,
-    "assistant_early_exit": None,
-    "use_mtp": False,
-    "output_attentions": False,
-    "output_hidden_states": False,
-    "output_scores": False,
-    "output_logits": True,
-    "return_dict_in_generate": True,
+    **dict.fromkeys(["prompt_lookup_num_tokens", "assistant_early_exit"]),
+    **dict.fromkeys("use_mtp output_attentions output_hidden_states output_scores".split(), False),
+    **dict.fromkeys(["output_logits", "return_dict_in_generate"], True),
 }
 #: What `generate` applies to the logits before the best token is taken; these are left alone.
-_RULES = (
-    "repetition_penalty",
-    "encoder_repetition_penalty",
-    "no_repeat_ngram_size",
-    "encoder_no_repeat_ngram_size",
-    "bad_words_ids",
-    "min_length",
-    "min_new_tokens",
-    "forced_bos_token_id",
-    "forced_eos_token_id",
-    "suppress_tokens",
-    "begin_suppress_tokens",
-    "sequence_bias",
-    "exponential_decay_length_penalty",
-    "guidance_scale",
-    "watermarking_config",
-    "stop_strings",
-)
-_NEUTRAL_ONE = (
-    "num_beams",
-    "num_beam_groups",
-    "num_return_sequences",
-    "repetition_penalty",
-    "encoder_repetition_penalty",
-    "guidance_scale",
-)
+_RULES = """
+    repetition_penalty encoder_repetition_penalty no_repeat_ngram_size
+    encoder_no_repeat_ngram_size bad_words_ids min_length min_new_tokens forced_bos_token_id
+    forced_eos_token_id suppress_tokens begin_suppress_tokens sequence_bias
+    exponential_decay_length_penalty guidance_scale watermarking_config stop_strings
+""".split()
+_NEUTRAL_ONE = """
+    num_beams num_beam_groups num_return_sequences repetition_penalty encoder_repetition_penalty
+    guidance_scale
+""".split()
 # A token's id may be 0.
 _IDS = ("forced_bos_token_id", "forced_eos_token_id")
 
 
 @dataclass(frozen=True)
 class Written:
-    """What follows an input.
+    """The tokens after an input.
 
     Attributes:
         ids: The tokens' ids.
-        log_probs: What the model gave each of them while it wrote, before any penalty of its
+        log_probs: Their log-probabilities while the model wrote, before any penalty of its
             generation config; None where `generate` did not return its logits.
     """
 
     ids: list[int]
     log_probs: list[float] | None = None
-
-    def first(self, count: int) -> Written:
-        """The first tokens alone."""
-        log_probs = self.log_probs
-        return Written(self.ids[:count], None if log_probs is None else log_probs[:count])
 
 
 def greedy(transformer: Any, tokenizer: Any, most: int, **inputs: Tensor) -> list[Written]:
@@ -104,14 +72,14 @@ def greedy(transformer: Any, tokenizer: Any, most: int, **inputs: Tensor) -> lis
     }
     if getattr(config, "stop_strings", None):
         options["tokenizer"] = tokenizer
-    found = transformer.generate(
+    outputs = transformer.generate(
         **inputs,
         **options,
         max_new_tokens=most,
         pad_token_id=padding if padding is not None else next(iter(ends), 0),
     )
-    logits = getattr(found, "logits", None)
-    sequences = getattr(found, "sequences", found)
+    logits = getattr(outputs, "logits", None)
+    sequences = getattr(outputs, "sequences", outputs)
     if logits is None:
         start = 1 if transformer.config.is_encoder_decoder else inputs["input_ids"].shape[1]
         return [Written(_up_to(row, ends)) for row in sequences[:, start:].tolist()]
@@ -120,31 +88,23 @@ def greedy(transformer: Any, tokenizer: Any, most: int, **inputs: Tensor) -> lis
         step.float().log_softmax(-1).gather(1, ids.to(step.device).unsqueeze(1)).squeeze(1).cpu()
         for step, ids in zip(logits, written.unbind(1), strict=True)
     ]
-    rows = torch.stack(own, dim=1).tolist()
-    return [
-        Written(ids, log_probs).first(len(_up_to(ids, ends)))
-        for ids, log_probs in zip(written.tolist(), rows, strict=True)
-    ]
+    found = []
+    for row, log_probs in zip(written.tolist(), torch.stack(own, dim=1).tolist(), strict=True):
+        kept = _up_to(row, ends)
+        found.append(Written(kept, log_probs[: len(kept)]))
+    return found
 
 
 def end_ids(transformer: Any) -> list[int]:
-    """The ids that end what a model writes."""
+    """The ids that end a generated text."""
     value = getattr(getattr(transformer, "generation_config", None), "eos_token_id", None)
-    if value is None:
-        return []
-    return [int(value)] if isinstance(value, int) else [int(one) for one in value]
+    return [int(one) for one in ([value] if isinstance(value, int) else value or ())]
 
 
 def forced_start(transformer: Any) -> int | None:
-    """The id that an encoder-decoder's generation config makes the first of what is written."""
+    """The id that an encoder-decoder's generation config forces to be the first."""
     config = getattr(transformer, "generation_config", None)
     return getattr(config, "forced_bos_token_id", None)
-
-
-def writes_rows_alone(transformer: Any) -> bool:
-    """Whether `generate` pads a row behind an end that is no token, so that where rows are written
-    together their padding cannot be distinguished from text."""
-    return bool(getattr(transformer.generation_config, "stop_strings", None))
 
 
 def generation_details(transformer: Any, windowed: bool = False) -> dict[str, str]:
@@ -167,18 +127,17 @@ def generation_details(transformer: Any, windowed: bool = False) -> dict[str, st
         details["generation"] = (
             f"greedy; the model's generation config has {_list(config, strategy)}"
         )
-    if rules and windowed:
-        ignored = [name for name in rules if name != "forced_bos_token_id"]
-        if ignored:
-            details["generation_rules"] = (
-                f"{_list(config, ignored)} of the model's generation config did not count, as the "
-                "text was written in windows"
+    if windowed:
+        rules = [name for name in rules if name != "forced_bos_token_id"]
+    if rules:
+        effect = "did not count, as the text was written in windows"
+        if not windowed:
+            effect = (
+                "counted when the text was written; the scores are of the model's own outputs, "
+                "without these rules"
             )
-    elif rules:
-        details["generation_rules"] = (
-            f"{_list(config, rules)} of the model's generation config counted when the text was "
-            "written; the scores are of the model's own outputs, without these rules"
-        )
+        rule = f"{_list(config, rules)} of the model's generation config {effect}"
+        details["generation_rules"] = rule
     return details
 
 
@@ -197,7 +156,6 @@ def _list(config: Any, names: Sequence[str]) -> str:
 
 
 def _up_to(ids: list[int], ends: Sequence[int]) -> list[int]:
-    for number, one in enumerate(ids):
-        if one in ends:
-            return ids[: number + 1]
-    return ids
+    """The ids up to the first that ends a text."""
+    last = next((number for number, one in enumerate(ids) if one in ends), len(ids))
+    return ids[: last + 1]

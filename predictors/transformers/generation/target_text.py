@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from allennlp.data.tokenizers import Token
@@ -13,27 +12,7 @@ from ..texts.hf_tokenizer import Pieces
 from .greedy import end_ids, forced_start
 
 
-@dataclass(frozen=True)
-class DecoderIds:
-    """What a model's config says of the texts that its decoder writes.
-
-    Attributes:
-        start: The id that the decoder starts from, which is no token of the text; None if unknown.
-        forced: The id that is always written first; None if any may be.
-        ends: The ids that end a text.
-    """
-
-    start: int | None = None
-    forced: int | None = None
-    ends: tuple[int, ...] = ()
-
-    @classmethod
-    def of(cls, transformer: Any) -> DecoderIds:
-        """Those of a Hugging Face model."""
-        return cls(decoder_start(transformer), forced_start(transformer), (*end_ids(transformer),))
-
-
-def target_tokens(pieces: Pieces, text: str, decoder: DecoderIds) -> list[Token]:
+def target_tokens(pieces: Pieces, text: str, transformer: Any) -> list[Token]:
     """The tokens of a text as the model would write them, as far as the text says.
 
     They begin with the special tokens that labels begin with (`tokenizer(text_target=…)`): BART's
@@ -45,7 +24,7 @@ def target_tokens(pieces: Pieces, text: str, decoder: DecoderIds) -> list[Token]
     Args:
         pieces: The model's tokenizer.
         text: The text.
-        decoder: What the model's config says of such texts.
+        transformer: The Hugging Face model; None where it is not known.
 
     Returns:
         The tokens; none of an empty text.
@@ -53,16 +32,18 @@ def target_tokens(pieces: Pieces, text: str, decoder: DecoderIds) -> list[Token]
     own, before, after = pieces.target(text)
     if not own:
         return []
+    start = None if transformer is None else decoder_start(transformer)
+    forced, ends = forced_start(transformer), end_ids(transformer)
     ids = [token.text_id for token in own]
-    if len(own) > 1 and ids[0] == decoder.start and decoder.start in decoder.ends:
+    if len(own) > 1 and ids[0] == start and start in ends:
         # No text goes on after its end: this is what the decoder started from.
         return own[1:]
-    added = {token.text_id for token in (*before, *after)} | {decoder.forced, *decoder.ends}
+    added = {token.text_id for token in (*before, *after)} | {forced, *ends}
     if ids[0] in added | _special(pieces.tokenizer) or ids[-1] in added:
         return own
-    if decoder.forced is not None:
-        return [pieces.token(decoder.forced), *before[1:], *own]
-    if before and before[0].text_id == decoder.start:
+    if forced is not None:
+        return [pieces.token(forced), *before[1:], *own]
+    if before and before[0].text_id == start:
         before = before[1:]
     return [*before, *own]
 

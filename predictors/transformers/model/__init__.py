@@ -1,1 +1,1 @@
-"""The Hugging Face model as AllenNLP's: run on ids by its own forward, its own outputs read."""
+"""The Hugging Face model as an AllenNLP model: run on token ids, its own outputs read."""

@@ -1,13 +1,11 @@
-"""The baseline that suits a model: zero, unless the model has no value there."""
+"""The default baseline of a model: zero, unless the model has no value there."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from allennlp.data.tokenizers import Token
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret.methods.path.first_norm import FirstNorm, normalises_first
@@ -30,20 +28,25 @@ def default_baseline(transformer: nn.Module, tokenizer: Pieces) -> str:
         transformer: A Hugging Face model that may be hooked: a private copy.
         tokenizer: Its tokenizer.
     """
-    layer = input_embeddings(transformer)
     body = getattr(transformer, "base_model", transformer)
     try:
         device = next(transformer.parameters()).device
         tokens = tokenizer.text(_PROBE)
         # Special tokens keep their vectors at a baseline, too.
         words = torch.tensor([token.idx is not None for token in tokens], device=device)
-        inputs = _probe(tokens, body, device)
-        at_text = _watched(body, inputs)
-        hooks = [
-            one.register_forward_hook(_zero_at(words)) for one in token_embeddings(transformer)
-        ]
+
+        def zero(module: nn.Module, args: Any, output: Tensor) -> Tensor:
+            at_words = output.shape[-2] == len(words)
+            return output.masked_fill(words.unsqueeze(-1), 0) if at_words else output
+
+        inputs = _probe(torch.tensor([[token.text_id for token in tokens]], device=device), body)
+        at_text, at_zero = FirstNorm(), FirstNorm()
+        with torch.no_grad(), at_text:
+            body(**inputs)
+        hooks = [one.register_forward_hook(zero) for one in token_embeddings(transformer)]
         try:
-            at_zero = _watched(body, inputs)
+            with torch.no_grad(), at_zero:
+                body(**inputs)
         finally:
             for hook in hooks:
                 hook.remove()
@@ -53,23 +56,15 @@ def default_baseline(transformer: nn.Module, tokenizer: Pieces) -> str:
         return "zero"
     if not normalises_first(at_zero, at_text):
         return "zero"
-    weight = getattr(layer, "weight", None)
+    weight = getattr(input_embeddings(transformer), "weight", None)
     if isinstance(weight, Tensor) and weight.dim() == 2 and weight.is_floating_point():
         return "mean"
     return "zero" if getattr(tokenizer.tokenizer, "pad_token_id", None) is None else "pad"
 
 
-def _watched(body: nn.Module, inputs: dict[str, Any]) -> FirstNorm:
-    watch = FirstNorm()
-    with torch.no_grad(), watch:
-        body(**inputs)
-    return watch
-
-
-def _probe(tokens: Sequence[Token], body: nn.Module, device: torch.device) -> dict[str, Any]:
-    """The arguments of a body for a text."""
+def _probe(ids: Tensor, body: nn.Module) -> dict[str, Any]:
+    """The arguments of a body for a text, `(1, positions)`."""
     takes = inspect.signature(body.forward).parameters
-    ids = torch.tensor([[token.text_id for token in tokens]], device=device)
     inputs: dict[str, Any] = {"input_ids": ids}
     if "attention_mask" in takes:
         inputs["attention_mask"] = torch.ones_like(ids)
@@ -78,12 +73,3 @@ def _probe(tokens: Sequence[Token], body: nn.Module, device: torch.device) -> di
     if "use_cache" in takes:
         inputs["use_cache"] = False
     return inputs
-
-
-def _zero_at(words: Tensor) -> Any:
-    def zero(module: nn.Module, args: Any, output: Tensor) -> Tensor:
-        if output.shape[-2] != len(words):
-            return output
-        return output.masked_fill(words.unsqueeze(-1), 0)
-
-    return zero

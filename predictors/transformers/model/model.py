@@ -1,8 +1,7 @@
-"""What the AllenNLP models around Hugging Face models have in common."""
+"""The base class of the AllenNLP models around Hugging Face models."""
 
 import inspect
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -10,13 +9,13 @@ from allennlp.data import Instance, Vocabulary
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.model.embedding_layers import input_embeddings, most_positions
+from allennlp_saliency.interpret.model.embedding_layers import input_embeddings
 from allennlp_saliency.interpret.model.kept_state import state_kept
 from allennlp_saliency.interpret.model.twin import place
 
 from ..loading import load_model
 from ..texts.long_texts import ReadsLongTexts
-from ..texts.token_sequence import TokenSequence
+from ..texts.token_sequence import TokenSequence, joined
 from .label_vocabulary import NAMESPACE, LabelVocabulary
 from .unpadded import PaddingCheck
 
@@ -38,6 +37,8 @@ class TransformersModel(ReadsLongTexts):
     """
 
     task: ClassVar[str]
+    #: Whether its head reads one position of the sequence alone.
+    pools: ClassVar[bool] = False
 
     # An archive may have them in the transformer's own folder.
     authorized_missing_keys: ClassVar[list[str]] = [r"^transformer\."]
@@ -54,7 +55,7 @@ class TransformersModel(ReadsLongTexts):
                 f"{type(self.transformer).__name__} takes no input_ids but "
                 f"{', '.join(sorted(self._takes))}; it is no model of text alone"
             )
-        self.vocab = self.label_vocabulary(vocab)
+        self.vocab = self.label_vocabulary()
         self._padding = PaddingCheck(place(self)[1], self.sees_padding)
 
     @property
@@ -67,7 +68,7 @@ class TransformersModel(ReadsLongTexts):
         """As any model's; a model that sees padding is given none."""
         return self._padding.run(instances, super().forward_on_instances)
 
-    def label_vocabulary(self, vocab: Vocabulary) -> Vocabulary:
+    def label_vocabulary(self) -> Vocabulary:
         """The names of what the model predicts: those of its config."""
         return LabelVocabulary({int(i): name for i, name in self.config.id2label.items()})
 
@@ -78,7 +79,7 @@ class TransformersModel(ReadsLongTexts):
 
     @property
     def backbone(self) -> nn.Module | None:
-        """What is given the ids; the same when an input is predicted and explained."""
+        """The Hugging Face model: it gets the same ids when an input is predicted and explained."""
         return self.transformer
 
     @property
@@ -86,30 +87,18 @@ class TransformersModel(ReadsLongTexts):
         """The layers that embed token ids: an encoder's, a decoder's."""
         return token_embeddings(self.transformer)
 
-    @property
-    def embedding(self) -> nn.Module:
-        """The first of the layers that embed token ids."""
-        return self.embedding_layers[0]
-
     def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
-        """The sequences of token ids that `forward` makes of its text fields.
-
-        Args:
-            fields: The arguments of `forward`.
-        """
-        raise NotImplementedError(f"{type(self).__name__} does not implement joined_texts()")
+        """The sequences of token ids that `forward` makes of its arguments: all texts as one."""
+        names = [name for name in self.text_fields if fields.get(name) is not None]
+        given = {name: fields[name] for name in names}
+        return [joined(given, self.padding_id, left=self.reads_last)]
 
     def run(self, sequence: TokenSequence, **more: Any) -> Any:
-        """The Hugging Face model's outputs for sequences of ids.
-
-        Args:
-            sequence: `(rows, positions)`.
-            more: What else the model is to take.
-        """
+        """The Hugging Face model's outputs for sequences of ids, given what else it is to take."""
         return self.call({**self.inputs(sequence), **more})
 
     def call(self, inputs: Mapping[str, Any]) -> Any:
-        """The Hugging Face model's outputs for its own arguments; the model stays as it is."""
+        """The Hugging Face model's outputs for its own arguments; the model's state is restored."""
         with state_kept(self.transformer):
             return self.transformer(**inputs, return_dict=True)
 
@@ -131,8 +120,8 @@ class TransformersModel(ReadsLongTexts):
 
     @property
     def reads_last(self) -> bool:
-        """Whether a head reads the last position itself, so that padding has to go before it."""
-        return getattr(self.config, "summary_type", None) == "last"
+        """Whether the head reads the last position itself, so that padding has to go before it."""
+        return self.pools and getattr(self.config, "summary_type", None) == "last"
 
     @property
     def padding_id(self) -> int:
@@ -150,22 +139,14 @@ class TransformersModel(ReadsLongTexts):
         Raises:
             InterpretationError: If they are too many.
         """
-        if length > self._most_positions:
+        if length > self.most_tokens():
             raise InterpretationError(
                 f"the text has {length} tokens, and {type(self.transformer).__name__} takes at "
-                f"most {self._most_positions:.0f}; shorten it"
+                f"most {self.most_tokens():.0f}; shorten it"
             )
 
-    def most_tokens(self) -> float:
-        """How many tokens the model takes: as many as it has positions."""
-        return self._most_positions
-
-    @cached_property
-    def _most_positions(self) -> float:
-        return most_positions(self.transformer)
-
     def names(self, indices: Sequence[int]) -> list[str]:
-        """What labels are called."""
+        """The names of labels, by their indices."""
         known = self.vocab.get_index_to_token_vocabulary(NAMESPACE)
         return [known.get(int(index), str(int(index))) for index in indices]
 
@@ -178,48 +159,37 @@ def arguments_of(transformer: nn.Module) -> frozenset[str]:
     named: set[str] = set()
     inner: Any = transformer
     while isinstance(inner, nn.Module):
-        parameters = _parameters(inner.forward)
-        variable = _variable(parameters)
-        if len(variable) == len(parameters) and "forward" in vars(inner):
+        own, variable = _arguments(inner.forward)
+        if not own and "forward" in vars(inner):
             # A function put in the place of the class's, for timing or logging, passes all on.
-            parameters = _parameters(type(inner).forward)[1:]
-            variable = _variable(parameters)
-        if variable:
-            parameters += _handed_to_super(type(inner))
-        named |= {one.name for one in parameters}
+            own, variable = _arguments(type(inner).forward)
+        own |= _handed_to_super(type(inner)) if variable else set()
+        named |= own | variable
         modules = inner._modules
-        if variable and "base_model" in modules:
-            inner = modules["base_model"]
-        else:
-            inner = modules.get("model") if len(variable) == len(parameters) else None
+        passes_all = None if own else modules.get("model")
+        inner = modules["base_model"] if variable and "base_model" in modules else passes_all
     return frozenset(named)
 
 
-def _parameters(function: Any) -> list[inspect.Parameter]:
-    return list(inspect.signature(function).parameters.values())
+def _arguments(function: Any) -> tuple[set[str], set[str]]:
+    """The names of a function's arguments, and those of its `*args` and `**kwargs`."""
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    every = inspect.signature(function).parameters
+    variable = {name for name, one in every.items() if one.kind in kinds}
+    return {*every} - variable - {"self"}, variable
 
 
-def _handed_to_super(kind: type) -> list[inspect.Parameter]:
-    """What the `forward` of a class takes from those of its base classes, where it passes on to
-    these what it does not name itself."""
-    found: list[inspect.Parameter] = []
-    for base in kind.__mro__:
-        forward = vars(base).get("forward")
-        if forward is None:
-            continue
-        own = _parameters(forward)
-        found += [one for one in own if one.name not in {"self", *_variable(own)}]
+def _handed_to_super(kind: type) -> set[str]:
+    """The arguments that the `forward` of a class takes, with those of the base classes that it
+    passes `*args` or `**kwargs` on to."""
+    found: set[str] = set()
+    for forward in (vars(base)["forward"] for base in kind.__mro__ if "forward" in vars(base)):
+        own, variable = _arguments(forward)
+        found |= own
         code = getattr(inspect.unwrap(forward), "__code__", None)
-        calls_super = code is not None and "super" in code.co_names
-        if not calls_super or not _variable(own):
+        if not variable or code is None or "super" not in code.co_names:
             break
     return found
-
-
-def _variable(parameters: Sequence[inspect.Parameter]) -> set[str]:
-    """The names of `*args` and `**kwargs`."""
-    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return {one.name for one in parameters if one.kind in kinds}
 
 
 def token_embeddings(transformer: nn.Module) -> list[nn.Module]:
@@ -229,35 +199,31 @@ def token_embeddings(transformer: nn.Module) -> list[nn.Module]:
     Raises:
         InterpretationError: If the model names none.
     """
-    parts = [transformer]
+    named = [input_embeddings(transformer)]
     for name in ("get_encoder", "get_decoder"):
         part = _or_none(getattr(transformer, name, None))
-        if isinstance(part, nn.Module):
-            parts.append(part)
-    named = [input_embeddings(transformer)]
-    named += [one for part in parts[1:] if isinstance(one := _embedding_of(part), nn.Module)]
-    weights = [weight for one in named if isinstance(weight := _weight(one), Tensor)]
-    layers = {id(one): one for one in named}
-    for module in transformer.modules():
-        # T5's stacks have layers of their own for the same weights.
-        own = _weight(module) if isinstance(module, nn.Embedding) else None
-        if own is not None and any(own is weight for weight in weights):
-            layers[id(module)] = module
-    return list(layers.values())
+        if not isinstance(part, nn.Module):
+            continue
+        layer = _or_none(getattr(part, "get_input_embeddings", None))
+        # FSMT's decoder is no model of its own.
+        layer = getattr(part, "embed_tokens", None) if layer is None else layer
+        named += [layer] if isinstance(layer, nn.Module) else []
+    weights = {id(weight) for one in named if (weight := _weight(one)) is not None}
+    # T5's stacks have layers of their own for the same weights.
+    same = [
+        module
+        for module in transformer.modules()
+        if isinstance(module, nn.Embedding) and id(_weight(module)) in weights
+    ]
+    return list({id(one): one for one in (*named, *same)}.values())
 
 
-def _embedding_of(part: nn.Module) -> Any:
-    named = _or_none(getattr(part, "get_input_embeddings", None))
-    # FSMT's decoder is no model of its own.
-    return getattr(part, "embed_tokens", None) if named is None else named
-
-
-def _weight(module: nn.Module) -> Any:
+def _weight(module: nn.Module) -> Tensor | None:
     return module._parameters.get("weight")
 
 
 def _or_none(method: Any) -> Any:
-    """What a method of transformers returns, None where a model does not implement it."""
+    """The result of a method of transformers, None where a model does not implement it."""
     try:
         return method() if callable(method) else None
     except (AttributeError, NotImplementedError, TypeError):
@@ -266,26 +232,23 @@ def _or_none(method: Any) -> Any:
 
 def decoder_start(transformer: nn.Module) -> int:
     """The id that a model's decoder starts from."""
-    for config in (getattr(transformer, "generation_config", None), transformer.config):
-        number = getattr(config, "decoder_start_token_id", None)
-        if isinstance(number, int):
-            return number
-    for name in ("pad_token_id", "bos_token_id"):
-        number = getattr(transformer.config, name, None)
-        if isinstance(number, int):
-            return number
-    return 0
+    config = transformer.config
+    named = [
+        (getattr(transformer, "generation_config", None), "decoder_start_token_id"),
+        (config, "decoder_start_token_id"),
+        (config, "pad_token_id"),
+        (config, "bos_token_id"),
+    ]
+    numbers = (getattr(owner, name, None) for owner, name in named)
+    return next((number for number in numbers if isinstance(number, int)), 0)
 
 
 def at_places(values: Tensor, places: Tensor) -> Tensor:
-    """The values at one position per row.
+    """The values at one position per row, `(rows, classes)`.
 
     Args:
         values: `(rows, positions, classes)`.
         places: `(rows,)`.
-
-    Returns:
-        `(rows, classes)`.
     """
     each = places.to(values.device).view(-1, 1, 1).expand(-1, 1, values.shape[-1])
     return values.gather(1, each).squeeze(1)

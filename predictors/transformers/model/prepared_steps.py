@@ -1,4 +1,4 @@
-"""What a language model reads for its next token besides the text so far.
+"""Tokens that a language model adds behind a text before it predicts the next.
 
 Most read the text and predict at its last token. Some put a token of their own behind it and
 predict there (XLNet a dummy that nothing looks at, XLM its mask): `prepare_inputs_for_generation`
@@ -39,8 +39,7 @@ def with_added_tokens(transformer: nn.Module, sequence: TokenSequence) -> TokenS
         sequence: `(rows, positions)`.
 
     Raises:
-        InterpretationError: If the rows are not of the same length: the model would put its
-            tokens behind the padding.
+        InterpretationError: If rows are padded: the model would put its tokens behind that.
     """
     if sequence.padded:
         raise InterpretationError(
@@ -52,7 +51,7 @@ def with_added_tokens(transformer: nn.Module, sequence: TokenSequence) -> TokenS
 
 
 def added_inputs(transformer: nn.Module, sequence: TokenSequence) -> dict[str, Any]:
-    """What a model takes besides the ids, for a sequence without its own tokens."""
+    """The other arguments of such a model, for a sequence without its own tokens."""
     given = _prepared(transformer, sequence.ids)
     return {name: given[name] for name in given if name not in ("input_ids", "attention_mask")}
 

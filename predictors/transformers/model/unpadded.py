@@ -3,7 +3,7 @@ take one row at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy
@@ -37,13 +37,8 @@ class PaddingCheck:
         self._single = False
 
     def run(self, instances: list[Instance], run: Run) -> Outputs:
-        """The outputs of instances; only those of equal length share a batch if the model sees
-        padding, and none if it takes one row at a time.
-
-        Args:
-            instances: The instances.
-            run: Runs a batch.
-        """
+        """The outputs of instances, by a function that runs a batch; only those of equal length
+        share one if the model sees padding, and none if it takes one row at a time."""
         if len(instances) < 2:
             return run(instances)
         if not self._single:
@@ -58,30 +53,25 @@ class PaddingCheck:
         return outputs
 
     def _together(self, instances: list[Instance], run: Run) -> Outputs:
-        groups = _by_length(instances)
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for number, instance in enumerate(instances):
+            groups.setdefault(_lengths(instance), []).append(number)
         if len(groups) == 1 or self._sees is False:
             return run(instances)
-        longest = max(sum(_lengths(instance)) for instance in instances)
-        if self._sees is None and longest <= self._tried:
+        longest, shortest = max(groups, key=sum), min(groups, key=sum)
+        if self._sees is None and sum(longest) <= self._tried:
             return run(instances)
         if self._sees is None:
             outputs = run(instances)
-            shortest = min(groups, key=lambda group: sum(_lengths(instances[group[0]])))[0]
-            if not _differ(run([instances[shortest]])[0], outputs[shortest], self._dtype):
-                self._tried = longest
+            number = groups[shortest][0]
+            if not _differ(run([instances[number]])[0], outputs[number], self._dtype):
+                self._tried = sum(longest)
                 return outputs
             self._sees = True
         found: dict[int, dict[str, Any]] = {}
-        for group in groups:
+        for group in groups.values():
             found.update(zip(group, run([instances[n] for n in group]), strict=True))
         return [found[number] for number in range(len(instances))]
-
-
-def _by_length(instances: Sequence[Instance]) -> list[list[int]]:
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for number, instance in enumerate(instances):
-        groups.setdefault(_lengths(instance), []).append(number)
-    return list(groups.values())
 
 
 def _lengths(instance: Instance) -> tuple[int, ...]:
@@ -102,12 +92,9 @@ def _differ(alone: Mapping[str, Any], padded: Mapping[str, Any], dtype: torch.dt
 
 def _floats(outputs: Mapping[str, Any]) -> dict[str, Tensor]:
     """The outputs that are numbers, arrays or lists."""
-    arrays = {
-        name: numpy.asarray(value)
-        for name, value in outputs.items()
-        if isinstance(value, numpy.ndarray)
-        or (isinstance(value, list) and all(isinstance(one, float) for one in value))
-    }
-    return {
-        name: torch.as_tensor(array) for name, array in arrays.items() if array.dtype.kind == "f"
-    }
+    found = {}
+    for name, value in outputs.items():
+        numbers = isinstance(value, list) and all(isinstance(one, float) for one in value)
+        if numbers or (isinstance(value, numpy.ndarray) and value.dtype.kind == "f"):
+            found[name] = torch.as_tensor(numpy.asarray(value))
+    return found

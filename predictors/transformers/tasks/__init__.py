@@ -1,1 +1,1 @@
-"""One file a task: the predictor and the model of its head."""
+"""One file per task: its reader, its model and its predictor."""

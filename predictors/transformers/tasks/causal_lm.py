@@ -1,12 +1,12 @@
-"""Causal language models: why this token comes next."""
+"""Causal language models: each token after the text before it."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
-from allennlp.data import DatasetReader, Instance, TextFieldTensors
+from allennlp.data import DatasetReader, Instance
 from allennlp.data.tokenizers import Token
 from allennlp.models import Model
 from allennlp.predictors import Predictor
@@ -15,18 +15,19 @@ from torch import Tensor
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import PrefixTargets
 from allennlp_saliency.interpret.model.embedding_layers import position_tables
-from allennlp_saliency.interpret.target.prediction_check import alike
 
-from ..generation.generation import GeneratingPredictor, compared, likelihood, request
-from ..generation.long_prompts import LatestTokens
+from ..generation.generation import GeneratingModel, log_probs_of, request_of
+from ..generation.predictor import GeneratingPredictor, GeneratingReader
+from ..model.model import at_places
 from ..model.prepared_steps import added_inputs, adds_tokens, with_added_tokens
 from ..texts.json_input import CHAT, NUMBER, TEXT
-from ..texts.reader import TransformersReader
+from ..texts.overlong import LongText, Spans
+from ..texts.reader import Overlong
 from ..texts.token_sequence import TokenSequence, joined, of_ids
 
 
 @DatasetReader.register("transformers-causal-lm")
-class TransformersCausalLMReader(TransformersReader):
+class TransformersCausalLMReader(GeneratingReader):
     """Reads `prompt` or `messages`, and `continuation` or `max_new_tokens`."""
 
     def text_to_instance(
@@ -38,10 +39,10 @@ class TransformersCausalLMReader(TransformersReader):
         foil: str | None = None,
         changed_prompt: str | None = None,
     ) -> Instance:
-        """A prompt, and what is to come after it.
+        """A prompt, and the text after it.
 
         Args:
-            prompt: The text that the model goes on from; special tokens that the tokenizer puts
+            prompt: The text that the model continues; special tokens that the tokenizer puts
                 first are not added again where it begins with them.
             messages: A chat in its place, `{"role": "user", "content": "…"}` each, written out
                 by the tokenizer's chat template.
@@ -55,31 +56,35 @@ class TransformersCausalLMReader(TransformersReader):
         """
         if (prompt is None) == (messages is None):
             raise InterpretationError("give a text as 'prompt', or a chat as 'messages'")
-        chat = prompt is None
         text = self.written_out(messages or ()) if prompt is None else prompt
         # A chat template writes special tokens itself.
-        before = self._before(text, not chat)
-        after, other = (
-            None if one is None else self._continuation(text, before, one, not chat)
-            for one in (continuation, foil)
-        )
-        changed = None
-        if changed_prompt is not None:
-            changed = changed_prompt, self._before(changed_prompt, not chat)
-        return Instance(
-            {
-                "prompt": self.text_field(before, text),
-                "generated": self.text_field([], ""),
-                "request": request(
-                    after, continuation, max_new_tokens, foil=other, changed=changed
-                ),
-            }
+        special = messages is None
+
+        def before(text: str) -> list[Token]:
+            tokens = self._whole(text, special)
+            if not tokens:
+                raise InterpretationError(
+                    "the prompt has no tokens, and a language model has to start from one; give "
+                    f"it a text, or the tokenizer's {self.tokenizer.bos_token!r}"
+                )
+            return tokens
+
+        def after(continuation: str) -> list[Token]:
+            """As they are in one text with the prompt, where its tokens stay what they are."""
+            own = self._whole(text, special)
+            whole = self._whole(text + continuation, special)
+            if [one.text_id for one in whole[: len(own)]] != [one.text_id for one in own]:
+                return self._tokenizer.tokenize(continuation)
+            return [_moved(token, len(text)) for token in whole[len(own) :]]
+
+        return self._request(
+            "prompt", text, before, after, continuation, max_new_tokens, foil, changed_prompt
         )
 
     def written_out(self, messages: Sequence[dict[str, Any]]) -> str:
         """A chat as the text that the model reads.
 
-        A last message of the assistant is gone on with, as in transformers' pipelines.
+        A last message of the assistant is continued, as in transformers' pipelines.
 
         Raises:
             InterpretationError: If the tokenizer has no chat template, or it refuses the messages.
@@ -89,7 +94,7 @@ class TransformersCausalLMReader(TransformersReader):
                 "the tokenizer has no chat template; give the text itself as 'prompt'"
             )
         if len(messages) == 0:
-            raise InterpretationError("'messages' has no message to go on from")
+            raise InterpretationError("'messages' has no message to continue")
         goes_on = messages[-1].get("role") == "assistant"
         try:
             return self.tokenizer.apply_chat_template(
@@ -105,89 +110,35 @@ class TransformersCausalLMReader(TransformersReader):
                 f"({type(error).__name__}: {error}); give the text itself as 'prompt'"
             ) from error
 
-    def _before(self, text: str, special: bool) -> list[Token]:
-        tokens = self._whole(text, special)
-        if not tokens:
-            raise InterpretationError(
-                "the prompt has no tokens, and a language model has to start from one; give it a "
-                f"text, or the tokenizer's {self.tokenizer.bos_token!r}"
-            )
-        return tokens
-
     def _whole(self, text: str, special: bool) -> list[Token]:
-        return self._open(
-            self._tokenizer.prompt(text) if special else self._tokenizer.tokenize(text)
-        )
-
-    def _open(self, tokens: list[Token]) -> list[Token]:
-        """The tokens without the end of the text that some tokenizers add."""
+        """The tokens of a text, without the end of the text that some tokenizers add."""
+        tokens = self._tokenizer.prompt(text) if special else self._tokenizer.tokenize(text)
+        last = tokens[-1] if tokens else None
         ends = {self.tokenizer.eos_token_id, self.tokenizer.sep_token_id} - {None}
         starts = {self.tokenizer.bos_token_id, self.tokenizer.cls_token_id}
-        last = tokens[-1] if tokens else None
-        added = last is not None and last.idx is None and last.text_id in ends
-        if added and (len(tokens) > 1 or (last is not None and last.text_id not in starts)):
-            return tokens[:-1]
-        return tokens
-
-    def _continuation(
-        self, prompt: str, before: list[Token], continuation: str, special: bool
-    ) -> list[Token]:
-        """The tokens after a prompt, as they are when both are one text, where its own tokens stay
-        what they are alone."""
-        whole = self._whole(prompt + continuation, special)
-        count = len(before)
-        same = [token.text_id for token in whole[:count]] == [token.text_id for token in before]
-        if not same:
-            return self._tokenizer.tokenize(continuation)
-        return [_moved(token, len(prompt)) for token in whole[count:]]
+        if last is None or last.idx is not None or last.text_id not in ends:
+            return tokens
+        return tokens[:-1] if len(tokens) > 1 or last.text_id not in starts else tokens
 
 
 @Model.register("transformers-causal-lm")
-class TransformersCausalLM(LatestTokens):
-    """A Hugging Face model that predicts the next token."""
+class TransformersCausalLM(GeneratingModel):
+    """A Hugging Face model that predicts the next token.
+
+    Of a text that is too long it reads the latest tokens that fit, of the prompt and of what was
+    written.
+    """
 
     task = "causal-lm"
     default_predictor = "transformers-causal-lm"
     prompt_field = "prompt"
 
-    def forward(
-        self,
-        prompt: TextFieldTensors,
-        generated: TextFieldTensors,
-        label: Tensor | None = None,
-        request: list[Any] | None = None,
-        foil: Tensor | None = None,
-        reference: Tensor | None = None,
-        prefix_targets: PrefixTargets | None = None,
-    ) -> dict[str, Any]:
-        """Predicts the next token, or writes a text.
-
-        Args:
-            prompt: The prompts, indexed.
-            generated: The tokens after them so far, indexed.
-            label: `(rows,)`, the ids of the next tokens.
-            request: Per row what to write; see `generation.request`.
-            foil: `(rows,)`, the ids of tokens to compare with.
-            reference: `(rows, vocabulary)`, log-probabilities to compare with.
-            prefix_targets: Which tokens of each row to predict; None for the one after it.
-
-        Returns:
-            `logits`, `(rows, vocabulary)`, and with labels `loss`, the mean cross entropy. Where
-            text is asked for, per row `text`, `tokens`, `token_ids` and `log_probs`.
-        """
-        if request is not None and label is None:
-            return self._written(prompt, request)
-        sequence = self._sequence({"prompt": prompt, "generated": generated})
-        if prefix_targets is None:
-            outputs: dict[str, Any] = {"logits": self._last_logits(sequence)}
-        else:
-            rows = prefix_targets.rows
-            before = prompt["tokens"]["mask"].sum(-1)
-            places = before[rows] + prefix_targets.lengths - 1
-            outputs = self._logits_at(sequence, rows, places)
-        outputs.update(compared(foil, reference))
-        outputs.update(likelihood(outputs["logits"], label))
-        return outputs
+    def at_targets(
+        self, fields: Mapping[str, Any], targets: PrefixTargets
+    ) -> tuple[Callable[[], Tensor], Tensor]:
+        """At the tokens before the targets, or at the one that the model puts behind a text."""
+        before = fields["prompt"]["tokens"]["mask"].sum(-1)
+        return self._at(self._sequence(fields), before[targets.rows] + targets.lengths - 1)
 
     def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
         """The prompt and what was written after it as one sequence, with the tokens that the
@@ -227,52 +178,74 @@ class TransformersCausalLM(LatestTokens):
         tables = position_tables(self.transformer)
         return "position_ids" in self._takes and any(one.padding_idx is not None for one in tables)
 
-    def _last_logits(self, sequence: TokenSequence) -> Tensor:
+    def _at(self, sequence: TokenSequence, places: Tensor) -> tuple[Callable[[], Tensor], Tensor]:
+        """What runs the model, and where places of a sequence are in the logits of this."""
         if self._adds_tokens:
             whole = with_added_tokens(self.transformer, sequence)
             more = added_inputs(self.transformer, sequence)
-            return self.run(whole, **more).logits[:, -1].float()
-        return self._logits(sequence, torch.arange(len(sequence.ids)), sequence.lengths - 1).float()
-
-    def _logits_at(self, sequence: TokenSequence, rows: Tensor, places: Tensor) -> dict[str, Any]:
-        """At several places of each row."""
+            return lambda: self.run(whole, **more).logits[:, -1:], torch.zeros_like(places)
         if "logits_to_keep" not in self._takes:
-            return self.read(lambda: self.run(sequence).logits, rows, places)
-        kept, at = places.unique(return_inverse=True)
-        return self.read(lambda: self.run(sequence, logits_to_keep=kept).logits, rows, at)
-
-    def _logits(self, sequence: TokenSequence, rows: Tensor, places: Tensor) -> Tensor:
-        """The logits at a place of each row, `(rows, vocabulary)`."""
-        rows = rows.to(places.device)
-        if "logits_to_keep" not in self._takes:
-            return self.run(sequence).logits[rows, places]
+            return lambda: self.run(sequence).logits, places
         # As an index, not as a number: of a slice the head would be multiplied row by row.
         kept, at = places.unique(return_inverse=True)
-        return self.run(sequence, logits_to_keep=kept).logits[rows, at]
+        return lambda: self.run(sequence, logits_to_keep=kept).logits, at
 
-    def _written(self, prompt: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
-        ids, mask = prompt["tokens"]["token_ids"], prompt["tokens"]["mask"]
-        order = torch.argsort(mask.long(), dim=-1, stable=True)
-        return self.write(
-            requests,
-            lambda row, after: self._log_probs(ids[row, mask[row]], after),
-            input_ids=ids.gather(1, order),
-            attention_mask=mask.gather(1, order).long(),
-        )
+    def _log_probs(self, before: TokenSequence, after: list[int]) -> list[float]:
+        labels = torch.tensor(after, device=before.ids.device)
+        ids = torch.cat([before.ids[0], labels]).unsqueeze(0)
+        first = before.ids.shape[1]
+        kept = {"logits_to_keep": len(after)} if "logits_to_keep" in self._takes else {}
 
-    def _log_probs(self, before: Tensor, after: list[int]) -> list[float]:
-        """Of each token after a prompt its log-probability there."""
-        labels = torch.tensor(after, device=before.device)
-        ids = torch.cat([before, labels]).unsqueeze(0)
-        ends = range(len(before), ids.shape[1])
-        first = self._last_logits(of_ids(ids[:, : len(before)]))
-        if not self._adds_tokens:
-            kept = {"logits_to_keep": len(after)} if "logits_to_keep" in self._takes else {}
-            logits = self.run(of_ids(ids[:, :-1]), **kept).logits[0, -len(after) :].float()
-        if self._adds_tokens or not alike(logits[:1], first):
-            # A model that looks ahead predicts each token from what comes before it alone.
-            logits = torch.cat([self._last_logits(of_ids(ids[:, :end])) for end in ends])
-        return logits.log_softmax(-1).gather(1, labels.unsqueeze(1)).squeeze(1).tolist()
+        def together() -> Tensor:
+            return self.run(of_ids(ids[:, :-1]), **kept).logits[0, -len(after) :]
+
+        def alone(number: int) -> Tensor:
+            sequence = of_ids(ids[:, : first + number])
+            run, places = self._at(sequence, sequence.lengths - 1)
+            return at_places(run(), places)
+
+        return log_probs_of(labels, None if self._adds_tokens else together, alone)
+
+    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
+        """The prompt, and what was written after it."""
+        if "request" not in instance.fields:
+            return ["prompt", "generated"], {}
+        asked = request_of(instance)
+        if "tokens" in asked:
+            return ["prompt"], {"the continuation": len(asked["tokens"]) - 1}
+        most = asked["max_new_tokens"]
+        # The last token is written, never read.
+        return ["prompt"], {f"max_new_tokens={most} makes it read": most - 1}
+
+    def long_text(self, name: str, field: Any) -> LongText:
+        """A text field that may be cut; what was written has nothing that the tokenizer adds.
+
+        Where the latest tokens are read no step reads a prefix of what another reads.
+        """
+        if name == "generated":
+            return LongText(name, field, 0, 0, shared=False)
+        return replace(super().long_text(name, field), shared=False)
+
+    def spans(
+        self, instance: Instance, texts: Sequence[LongText], room: int, wanted: Overlong
+    ) -> list[Spans]:
+        """The latest tokens that fit; those that the tokenizer adds before a prompt stay.
+
+        Raises:
+            InterpretationError: If none fits.
+        """
+        if len(texts) == 1:
+            # What is asked for is written step by step; this is what the first step reads.
+            room += sum(self.long_texts(instance)[1].values())
+        if room < 1:
+            raise InterpretationError("the model takes no more tokens than the tokenizer adds")
+        spans: Spans = {}
+        for text in reversed(texts):
+            kept = min(text.length, room)
+            room -= kept
+            if kept < text.length:
+                spans[text.name] = text.length - kept, text.length
+        return [spans]
 
 
 @Predictor.register("transformers-causal-lm")
@@ -285,7 +258,6 @@ class TransformersCausalLMPredictor(GeneratingPredictor):
     continuation, `changed_prompt` another prompt to compare with.
     """
 
-    changes = "prompt"
     reads: ClassVar = {
         "prompt": TEXT,
         "messages": replace(CHAT, unless="prompt"),

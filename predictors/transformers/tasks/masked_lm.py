@@ -1,31 +1,29 @@
-"""Masked language models: why this token fills the gap."""
+"""Masked language models: the token in each gap."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from allennlp.data import DatasetReader, Instance, TextFieldTensors
-from allennlp.data.fields import IndexField, LabelField
+from allennlp.data.fields import IndexField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
-from torch import Tensor, nn
+from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Windows
 
-from ..generation.generation import GeneratingModel, likelihood
+from ..generation.generation import TokenModel, likelihood
 from ..model.model import at_places
-from ..predictor import TransformersPredictor
+from ..predictor import TransformersPredictor, labelled
 from ..texts.json_input import TEXT
-from ..texts.long_texts import Spans
-from ..texts.overlong import LongText, Overlong, window_around
-from ..texts.reader import TransformersReader
-from ..texts.token_sequence import TokenSequence, joined
+from ..texts.overlong import LongText, Spans, window_around
+from ..texts.reader import Overlong, TransformersReader
 
 
 @DatasetReader.register("transformers-masked-lm")
 class TransformersMaskedLMReader(TransformersReader):
-    """Reads `sentence`, in which the tokenizer's mask token stands for what is to be found."""
+    """Reads `sentence`, in which the tokenizer's mask token marks the gaps."""
 
     def text_to_instance(self, sentence: str) -> Instance:
         """A text with gaps.
@@ -47,7 +45,7 @@ class TransformersMaskedLMReader(TransformersReader):
 
 
 @Model.register("transformers-masked-lm")
-class TransformersMaskedLM(GeneratingModel):
+class TransformersMaskedLM(TokenModel):
     """A Hugging Face model that predicts masked tokens."""
 
     task = "masked-lm"
@@ -84,19 +82,6 @@ class TransformersMaskedLM(GeneratingModel):
         found = list(prediction.get("positions", ()))
         return found.index(place) if place in found else None
 
-    @property
-    def backbone(self) -> nn.Module | None:
-        """What is given the ids; the same when an input is predicted and explained."""
-        return self.transformer
-
-    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
-        """The text."""
-        return [joined({"sentence": fields["sentence"]}, self.padding_id)]
-
-    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
-        """The text."""
-        return ["sentence"], {}
-
     def spans(
         self, instance: Instance, texts: Sequence[LongText], room: int, wanted: Overlong
     ) -> list[Spans]:
@@ -120,7 +105,7 @@ class TransformersMaskedLM(GeneratingModel):
     def merge_windows(
         self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """What stands in each gap, from its own window; gaps that were cut are left out."""
+        """The token in each gap, from the gap's own window; gaps that were cut are left out."""
         gaps = self._gaps(instance)
         filled: dict[str, list[Any]] = {"positions": []}
         for number, (window, output) in enumerate(zip(cut.windows, outputs, strict=True)):
@@ -144,10 +129,8 @@ class TransformersMaskedLM(GeneratingModel):
     def _filled(self, logits: Tensor, ids: Tensor) -> dict[str, Any]:
         tokenizer = self._pieces.tokenizer
         gaps = [torch.nonzero(row == tokenizer.mask_token_id).flatten() for row in ids]
-        best = [
-            row[at.to(row.device)].float().log_softmax(-1).max(-1)
-            for row, at in zip(logits, gaps, strict=True)
-        ]
+        pairs = zip(logits, gaps, strict=True)
+        best = [row[at.to(row.device)].float().log_softmax(-1).max(-1) for row, at in pairs]
         return {
             "positions": [at.tolist() for at in gaps],
             "token_ids": [one.indices.tolist() for one in best],
@@ -165,16 +148,10 @@ class TransformersMaskedLMPredictor(TransformersPredictor):
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, Any]
     ) -> list[Instance]:
-        """One instance per gap.
-
-        Args:
-            instance: What the reader made of the input.
-            outputs: The model's outputs for it.
-        """
-        labelled = []
+        """One instance per gap: `positions` and `token_ids` of the outputs."""
+        instances = []
         for place, token in zip(outputs["positions"], outputs["token_ids"], strict=True):
-            copy = instance.duplicate()
-            copy.add_field("position", IndexField(int(place), copy["sentence"]))  # type: ignore[arg-type]
-            copy.add_field("label", LabelField(int(token), skip_indexing=True))
-            labelled.append(copy)
-        return labelled
+            copied = labelled(instance, int(token))
+            copied.add_field("position", IndexField(int(place), copied["sentence"]))  # type: ignore[arg-type]
+            instances.append(copied)
+        return instances

@@ -1,4 +1,4 @@
-"""Multiple choice: why this one."""
+"""Multiple choice: a text and its possible continuations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -7,19 +7,17 @@ import numpy
 import torch
 import torch.nn.functional as F
 from allennlp.data import DatasetReader, Instance, TextFieldTensors, Vocabulary
-from allennlp.data.fields import LabelField, ListField
+from allennlp.data.fields import ListField
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.contracts import Windows
 
 from ..model.label_vocabulary import LabelVocabulary
 from ..model.model import TransformersModel
-from ..predictor import TransformersPredictor
+from ..predictor import TransformersPredictor, labelled
 from ..texts.json_input import TEXT, TEXTS
-from ..texts.long_texts import mean_probabilities
 from ..texts.reader import TransformersReader
 from ..texts.token_sequence import TokenSequence, joined, without_items
 
@@ -49,17 +47,10 @@ class TransformersMultipleChoiceReader(TransformersReader):
                     f"choice {number} of 'choices' (counted from 0), {choices[number]!r}, has no "
                     "tokens, so there is nothing to choose; give it a text or leave it out"
                 )
-        return Instance(
-            {
-                "prompt": self.text_field(pairs[0][0], prompt),
-                "choices": ListField(
-                    [
-                        self.text_field(second, choice)
-                        for (_, second), choice in zip(pairs, choices, strict=True)
-                    ]
-                ),
-            }
-        )
+        numbered = zip(pairs, choices, strict=True)
+        fields = [self.text_field(second, choice) for (_, second), choice in numbered]
+        first, _ = pairs[0]
+        return Instance({"prompt": self.text_field(first, prompt), "choices": ListField(fields)})
 
 
 @Model.register("transformers-multiple-choice")
@@ -67,17 +58,13 @@ class TransformersMultipleChoice(TransformersModel):
     """A Hugging Face model with a head for multiple choice.
 
     Choices are called by their numbers, from `"0"`.
-
-    Args:
-        vocab: Not used.
-        model_name: A folder, a hub id or a model object.
-        dtype: The floating type of the weights; None as they are.
     """
 
     task = "multiple-choice"
     default_predictor = "transformers-multiple-choice"
+    pools = True
 
-    def label_vocabulary(self, vocab: Vocabulary) -> Vocabulary:
+    def label_vocabulary(self) -> Vocabulary:
         """Numbers."""
         return LabelVocabulary({number: str(number) for number in range(_MOST_CHOICES)})
 
@@ -112,8 +99,7 @@ class TransformersMultipleChoice(TransformersModel):
     def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
         """The text and a choice as one sequence, for each choice."""
         given = {name: fields[name] for name in ("prompt", "choices")}
-        order = ("choices", "prompt")
-        sequence = joined(given, self.padding_id, order, self.reads_last)
+        sequence = joined(given, self.padding_id, ("choices", "prompt"), self.reads_last)
         return [without_items(sequence, fields["choices"]["tokens"]["mask"].any(-1))]
 
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
@@ -121,13 +107,6 @@ class TransformersMultipleChoice(TransformersModel):
         choices: Any = instance["choices"]
         longest = max(len(choice.tokens) for choice in choices.field_list)
         return ["prompt"], {"the longest of 'choices'": longest}
-
-    def merge_windows(
-        self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
-    ) -> dict[str, Any]:
-        """The mean over the windows of the probabilities; `logits` are those that give these."""
-        probs = mean_probabilities(outputs)
-        return self.readable(logits=probs.clamp_min(1e-30).log().float(), probs=probs.float())
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Adds `best`, the number of the best choice."""
@@ -145,13 +124,5 @@ class TransformersMultipleChoicePredictor(TransformersPredictor):
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, numpy.ndarray]
     ) -> list[Instance]:
-        """The instance with its best choice.
-
-        Args:
-            instance: What the reader made of the input.
-            outputs: The model's outputs for it; `logits` is `(choices,)`.
-        """
-        copy = instance.duplicate()
-        best = int(numpy.argmax(outputs["logits"]))
-        copy.add_field("label", LabelField(best, skip_indexing=True))
-        return [copy]
+        """The instance with its best choice; the outputs' `logits` are `(choices,)`."""
+        return [labelled(instance, int(numpy.argmax(outputs["logits"])))]

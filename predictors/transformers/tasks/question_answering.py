@@ -1,13 +1,12 @@
-"""Extractive question answering: why the answer stands here."""
+"""Extractive question answering: the answer is a span of the passage."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from allennlp.data import DatasetReader, Instance, TextFieldTensors
-from allennlp.data.fields import MetadataField, SpanField, TensorField, TextField
+from allennlp.data.fields import MetadataField, SpanField, TensorField
 from allennlp.data.fields.field import Field
 from allennlp.models import Model
 from allennlp.predictors import Predictor
@@ -15,14 +14,13 @@ from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Windows
+from allennlp_saliency.interpret.target.targets import best_spans
 
 from ..model.model import TransformersModel
 from ..predictor import TransformersPredictor
 from ..texts.json_input import SWITCH, TEXT
-from ..texts.long_texts import Spans
-from ..texts.overlong import LongText, Overlong
-from ..texts.reader import TransformersReader
-from ..texts.token_sequence import TokenSequence, joined
+from ..texts.overlong import LongText, Spans
+from ..texts.reader import Overlong, TransformersReader
 from .no_answer import END, START, no_answer_logits, no_answer_loss, no_answer_place, threshold_of
 
 
@@ -64,27 +62,20 @@ class TransformersQuestionAnsweringReader(TransformersReader):
             "no_answer": self.no_answer if no_answer is None else threshold_of(no_answer),
             "no_answer_place": no_answer_place(self.tokenizer, first, second),
         }
-        return Instance(
-            {
-                "question": self.text_field(first, question),
-                "passage": self.text_field(second, passage),
-                "metadata": MetadataField(known),
-            }
-        )
+        texts = {
+            "question": self.text_field(first, question),
+            "passage": self.text_field(second, passage),
+        }
+        return Instance({**texts, "metadata": MetadataField(known)})
 
 
 @Model.register("transformers-question-answering")
 class TransformersQuestionAnswerer(TransformersModel):
-    """A Hugging Face model with a head for extractive question answering.
-
-    Args:
-        vocab: Not used.
-        model_name: A folder, a hub id or a model object.
-        dtype: The floating type of the weights; None as they are.
-    """
+    """A Hugging Face model with a head for extractive question answering."""
 
     task = "question-answering"
     default_predictor = "transformers-question-answering"
+    text_fields = ("question", "passage")
 
     def forward(
         self,
@@ -113,8 +104,7 @@ class TransformersQuestionAnswerer(TransformersModel):
         if getattr(found, "start_logits", None) is None:
             raise InterpretationError(
                 f"{type(self.transformer).__name__} returns no start_logits but "
-                f"{', '.join(found)}; use a head that scores every token as an answer's start and "
-                "end"
+                f"{', '.join(found)}; use a head that scores tokens as an answer's start and end"
             )
         before, mask = question["tokens"]["mask"].sum(-1), passage["tokens"]["mask"]
         # (rows, passage positions): where the passage's tokens stand in the sequence.
@@ -142,11 +132,6 @@ class TransformersQuestionAnswerer(TransformersModel):
             outputs["loss"] = loss.mean()
         return outputs
 
-    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
-        """The question and the passage as one sequence."""
-        given = {name: fields[name] for name in ("question", "passage")}
-        return [joined(given, self.padding_id)]
-
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
         """The passage; the question stays as it is."""
         question: Any = instance["question"]
@@ -157,11 +142,10 @@ class TransformersQuestionAnswerer(TransformersModel):
     ) -> list[Spans]:
         """An answer is explained in the window that it was found in."""
         spans = super().spans(instance, texts, room, wanted)
-        metadata: Any = instance.fields.get("metadata")
-        number = metadata.metadata.get("window") if metadata is not None else None
+        number = _known(instance).get("window")
         return spans if number is None else [spans[number]]
 
-    def field_of_window(self, name: str, field: Field, places: Sequence[int]) -> Field:
+    def field_of_window(self, field: Field, places: Sequence[int]) -> Field:
         """The places of the window's tokens."""
         if not isinstance(field, MetadataField):
             return field
@@ -179,55 +163,36 @@ class TransformersQuestionAnswerer(TransformersModel):
         tokens of the passage that are not in it; of no answer those of the window where they are
         lowest, `no_answer_window`."""
         number = max(range(len(outputs)), key=lambda n: _score(outputs[n]))
-        passage, metadata = instance["passage"], instance["metadata"]
-        assert isinstance(passage, TextField)
-        assert isinstance(metadata, MetadataField)
+        passage: Any = instance["passage"]
         places = cut.windows[number].places["passage"]
-        logits = {}
+        # There is an answer if any window has one.
+        least = min(range(len(outputs)), key=lambda n: outputs[n][START] + outputs[n][END])
+        logits = {name: torch.as_tensor(outputs[least][name]) for name in (START, END)}
         for name in _LOGITS:
             logits[name] = torch.full((len(passage.tokens),), torch.finfo(torch.float32).min)
             logits[name][places] = torch.as_tensor(outputs[number][name])[: len(places)]
-        # There is an answer if any window has one.
-        least = min(range(len(outputs)), key=lambda n: outputs[n][START] + outputs[n][END])
-        none = {name: torch.as_tensor(outputs[least][name]) for name in (START, END)}
-        known = self.readable(**logits, **none, metadata=metadata.metadata)
+        known = self.readable(**logits, metadata=_known(instance))
         return {**known, "no_answer_window": least}
-
-    def found_in(self, cut: Windows, outputs: Mapping[str, Any]) -> int:
-        """The number of the window that an answer was found in, by the outputs of the whole."""
-        possible = outputs[_LOGITS[0]] > torch.finfo(torch.float32).min
-        first = int(possible.argmax())
-        starts = [window.spans["passage"][0] for window in cut.windows]
-        return max(number for number, start in enumerate(starts) if start <= first)
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Adds `best_span`, the first and last token of the answer in the passage,
         `best_span_str`, its text, `best_span_characters`, where that stands, and `no_answer`,
         whether there is none: then the text is empty and stands nowhere."""
-        starts, ends = output_dict["span_start_logits"], output_dict["span_end_logits"]
-        spans = [_best(*pair) for pair in zip(starts, ends, strict=True)]
-        output_dict["best_span"] = spans
-        known = output_dict.pop("metadata", None)
-        if known is not None:
-            places = [
-                (one["token_offsets"][a][0], one["token_offsets"][b][1])
-                for one, (a, b) in zip(known, spans, strict=True)
-            ]
-            none = [
-                one["no_answer"] is not None
-                and float(output_dict[START][row] + output_dict[END][row])
-                - float(starts[row][spans[row][0]] + ends[row][spans[row][1]])
-                > one["no_answer"]
-                for row, one in enumerate(known)
-            ]
-            output_dict["no_answer"] = none
-            output_dict["best_span_characters"] = [
-                None if nothing else place for nothing, place in zip(none, places, strict=True)
-            ]
-            output_dict["best_span_str"] = [
-                "" if nothing else one["original_passage"][a:b]
-                for nothing, one, (a, b) in zip(none, known, places, strict=True)
-            ]
+        starts, ends = (output_dict[name] for name in _LOGITS)
+        spans = output_dict["best_span"] = best_spans(starts.cpu(), ends.cpu()).tolist()
+        metadata = output_dict.pop("metadata", None)
+        if metadata is None:
+            return output_dict
+        output_dict.update(no_answer=[], best_span_characters=[], best_span_str=[])
+        for row, (known, (first, last)) in enumerate(zip(metadata, spans, strict=True)):
+            more = float(output_dict[START][row] + output_dict[END][row])
+            more -= float(starts[row][first] + ends[row][last])
+            none = known["no_answer"] is not None and more > known["no_answer"]
+            start, end = known["token_offsets"][first][0], known["token_offsets"][last][1]
+            output_dict["no_answer"].append(none)
+            output_dict["best_span_characters"].append(None if none else (start, end))
+            answer = "" if none else known["original_passage"][start:end]
+            output_dict["best_span_str"].append(answer)
         return output_dict
 
 
@@ -237,11 +202,10 @@ class TransformersQuestionAnsweringPredictor(TransformersPredictor):
 
     Args:
         model: The model.
-        dataset_reader: What makes the instances.
-        no_answer: Whether a passage may have no answer, for models trained on such (SQuAD 2):
-            then that is what is explained where its logits exceed those of the best answer. A
-            number is by how much they have to; None for what the reader says. `no_answer` in the
-            input says it for that alone.
+        dataset_reader: The reader of its inputs.
+        no_answer: Whether a passage may have no answer, for models trained on such (SQuAD 2); that
+            is explained where its logits exceed those of the best answer, by a number if it is
+            one. None for what the reader says; `no_answer` in an input is for that alone.
         kwargs: See `TransformersPredictor`.
 
     Raises:
@@ -262,10 +226,7 @@ class TransformersQuestionAnsweringPredictor(TransformersPredictor):
     ) -> None:
         super().__init__(model, dataset_reader, *args, **kwargs)
         if no_answer is not None:
-            # The reader may be somebody else's too.
-            reader: Any = copy.copy(self._dataset_reader)
-            reader.no_answer = threshold_of(no_answer)
-            self._dataset_reader = reader
+            self._change_reader(no_answer=threshold_of(no_answer))
 
     @property
     def default_target(self) -> str:
@@ -275,44 +236,39 @@ class TransformersQuestionAnsweringPredictor(TransformersPredictor):
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, Any]
     ) -> list[Instance]:
-        """The instance with its best answer.
-
-        Args:
-            instance: What the reader made of the input.
-            outputs: The model's outputs for it.
-        """
-        metadata: Any = instance["metadata"]
-        known = metadata.metadata
+        """The instance with its best answer: `best_span` of the outputs, or `no_answer`."""
+        known = _known(instance)
         none = bool(outputs["no_answer"])
-        text = "passage"
-        start, end = outputs["best_span"]
+        text, (start, end) = "passage", outputs["best_span"]
         if none:
             text, start = known["no_answer_place"]
             end = start
-        labelled = instance.duplicate()
-        within: Any = labelled[text]
-        labelled.add_field("answer", SpanField(int(start), int(end), within))
+        copied = instance.duplicate()
+        within: Any = copied[text]
+        copied.add_field("answer", SpanField(int(start), int(end), within))
         if known["no_answer"] is not None:
-            labelled.add_field("no_answer", TensorField(torch.tensor([int(none)])))
+            copied.add_field("no_answer", TensorField(torch.tensor([int(none)])))
         cut = self._model.windows_of(instance)
         if cut is not None:
-            found = outputs["no_answer_window"] if none else self._model.found_in(cut, outputs)
-            labelled.fields["metadata"] = MetadataField({**known, "window": found})
-        return [labelled]
+            # The window that the answer was found in is the one that has logits.
+            first = int((outputs[_LOGITS[0]] > torch.finfo(torch.float32).min).argmax())
+            starts = [window.spans["passage"][0] for window in cut.windows]
+            found = max(number for number, at in enumerate(starts) if at <= first)
+            found = outputs["no_answer_window"] if none else found
+            copied.fields["metadata"] = MetadataField({**known, "window": found})
+        return [copied]
 
 
 _LOGITS = ("span_start_logits", "span_end_logits")
 
 
+def _known(instance: Instance) -> dict[str, Any]:
+    """What the reader noted of an instance; nothing where it has no metadata."""
+    metadata: Any = instance.fields.get("metadata")
+    return {} if metadata is None else metadata.metadata
+
+
 def _score(outputs: Mapping[str, Any]) -> float:
     """The sum of the logits of the best answer's ends."""
-    ends = zip(_LOGITS, outputs["best_span"], strict=True)
-    return sum(float(outputs[name][place]) for name, place in ends)
-
-
-def _best(starts: Tensor, ends: Tensor) -> tuple[int, int]:
-    """The first and last token with the highest sum of logits, first <= last."""
-    sums = (starts.unsqueeze(1) + ends.unsqueeze(0)).cpu()
-    sums = sums.masked_fill(~torch.ones_like(sums, dtype=torch.bool).triu(), -torch.inf)
-    best = int(sums.argmax())
-    return best // len(ends), best % len(ends)
+    places = zip(_LOGITS, outputs["best_span"], strict=True)
+    return sum(float(outputs[name][place]) for name, place in places)

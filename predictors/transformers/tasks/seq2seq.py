@@ -1,45 +1,33 @@
-"""Sequence to sequence: which words of the source, and of the text so far, make this token."""
+"""Sequence to sequence: each token after a source and the text so far."""
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
-from allennlp.data import DatasetReader, Instance, TextFieldTensors
+from allennlp.data import DatasetReader, Instance
 from allennlp.data.tokenizers import Token
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import Tensor
 
-from allennlp_saliency.interpret.contracts import PrefixTargets
-from allennlp_saliency.interpret.target.prediction_check import alike
+from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.contracts import PrefixTargets, Windows
 
-from ..generation.generation import GeneratingPredictor, compared, likelihood, request
-from ..generation.long_prompts import WindowsOfSource
-from ..generation.target_text import DecoderIds, target_tokens
-from ..model.model import at_places, decoder_start
+from ..generation.generation import GeneratingModel, log_probs_of, request_of
+from ..generation.predictor import GeneratingPredictor, GeneratingReader
+from ..generation.target_text import target_tokens
+from ..model.model import decoder_start
 from ..texts.json_input import NUMBER, TEXT
-from ..texts.reader import TransformersReader
 from ..texts.token_sequence import TokenSequence, joined, of_ids
 
 
 @DatasetReader.register("transformers-seq2seq")
-class TransformersSeq2SeqReader(TransformersReader):
+class TransformersSeq2SeqReader(GeneratingReader):
     """Reads `source`, and `target` or `max_new_tokens`."""
 
     #: The model that the texts are for; None for any, of which only the tokenizer is known.
     writer: "TransformersSeq2Seq | None" = None
-
-    def of_model(self, writer: "TransformersSeq2Seq") -> "TransformersSeq2SeqReader":
-        """A reader of texts for one model: targets begin as what this one writes does."""
-        own = copy.copy(self)
-        own.writer = writer
-        return own
-
-    def decoder(self) -> DecoderIds:
-        """What is known of the texts that the model's decoder writes."""
-        return DecoderIds() if self.writer is None else DecoderIds.of(self.writer.transformer)
 
     def text_to_instance(
         self,
@@ -49,7 +37,7 @@ class TransformersSeq2SeqReader(TransformersReader):
         foil: str | None = None,
         changed_source: str | None = None,
     ) -> Instance:
-        """A source, and what is to be made of it.
+        """A source, and the text to explain.
 
         Args:
             source: The text that the encoder reads.
@@ -59,111 +47,81 @@ class TransformersSeq2SeqReader(TransformersReader):
             foil: Another target, for the target "foil-difference".
             changed_source: Another source, for the target "kl-divergence".
         """
-        decoder = self.decoder()
-        after, other = (
-            None if one is None else target_tokens(self._tokenizer, one, decoder)
-            for one in (target, foil)
-        )
-        changed = None
-        if changed_source is not None:
-            changed = changed_source, self._tokenizer.text(changed_source)
-        return Instance(
-            {
-                "source": self.text_field(self._tokenizer.text(source), source),
-                "generated": self.text_field([], ""),
-                "request": request(after, target, max_new_tokens, foil=other, changed=changed),
-            }
+        transformer = None if self.writer is None else self.writer.transformer
+        return self._request(
+            "source",
+            source,
+            self._tokenizer.text,
+            lambda text: target_tokens(self._tokenizer, text, transformer),
+            target,
+            max_new_tokens,
+            foil,
+            changed_source,
         )
 
 
 @Model.register("transformers-seq2seq")
-class TransformersSeq2Seq(WindowsOfSource):
-    """A Hugging Face model with an encoder and a decoder that predicts the next token."""
+class TransformersSeq2Seq(GeneratingModel):
+    """A Hugging Face model with an encoder and a decoder that predicts the next token.
+
+    A source that is too long is read in windows.
+    """
 
     task = "seq2seq"
     default_predictor = "transformers-seq2seq"
     prompt_field = "source"
+    text_fields = ("source",)
 
-    def forward(
-        self,
-        source: TextFieldTensors,
-        generated: TextFieldTensors,
-        label: Tensor | None = None,
-        request: list[Any] | None = None,
-        foil: Tensor | None = None,
-        reference: Tensor | None = None,
-        prefix_targets: PrefixTargets | None = None,
-    ) -> dict[str, Any]:
-        """Predicts the next token, or writes a text.
-
-        Args:
-            source: The sources, indexed.
-            generated: What the decoder reads: the token that it starts from, and what it wrote.
-            label: `(rows,)`, the ids of the next tokens.
-            request: Per row what to write; see `generation.request`.
-            foil: `(rows,)`, the ids of tokens to compare with.
-            reference: `(rows, vocabulary)`, log-probabilities to compare with.
-            prefix_targets: Which tokens of each row to predict; None for the one after it.
-
-        Returns:
-            `logits`, `(rows, vocabulary)`, and with labels `loss`, the mean cross entropy. Where
-            text is asked for, per row `text`, `tokens`, `token_ids` and `log_probs`.
-        """
-        if request is not None and label is None:
-            return self._written(source, request)
-        text, so_far = self.joined_texts({"source": source, "generated": generated})
-        if prefix_targets is None:
-            logits = at_places(self._logits(text, so_far), so_far.lengths - 1).float()
-            outputs: dict[str, Any] = {"logits": logits}
-        else:
-            rows, places = prefix_targets.rows, prefix_targets.lengths - 1
-            outputs = self.read(lambda: self._logits(text, so_far), rows, places)
-        outputs.update(compared(foil, reference))
-        outputs.update(likelihood(outputs["logits"], label))
-        return outputs
+    def at_targets(
+        self, fields: Mapping[str, Any], targets: PrefixTargets
+    ) -> tuple[Callable[[], Tensor], Tensor]:
+        """At the tokens before the targets."""
+        text, so_far = self.joined_texts(fields)
+        return lambda: self._logits(text, so_far), targets.lengths - 1
 
     def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
         """What the encoder reads, and what the decoder does."""
-        return [self._text(name, fields[name]) for name in ("source", "generated")]
-
-    def _text(self, name: str, text: TextFieldTensors) -> TokenSequence:
-        return replace(joined({name: text}, self.padding_id), types=None)
-
-    def start(self) -> int:
-        """The id that the decoder starts from."""
-        return decoder_start(self.transformer)
+        return [
+            replace(joined({name: fields[name]}, self.padding_id), types=None)
+            for name in ("source", "generated")
+        ]
 
     def before_writing(self) -> list[Token]:
         """The token that the decoder starts from."""
-        return [self._pieces.token(self.start())]
+        return [self._pieces.token(decoder_start(self.transformer))]
 
     def _logits(self, source: TokenSequence, so_far: TokenSequence) -> Tensor:
         """The next token's at every position of the decoder, `(rows, positions, vocabulary)`."""
         self.check_length(so_far.ids.shape[1])
         return self.run(source, decoder_input_ids=so_far.ids).logits
 
-    def _written(self, source: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
-        ids, mask = source["tokens"]["token_ids"], source["tokens"]["mask"]
-        text = self._text("source", source)
-        return self.write(
-            requests,
-            lambda row, after: self._log_probs(text.row(row), after),
-            input_ids=ids,
-            attention_mask=mask.long(),
+    def _log_probs(self, before: TokenSequence, after: list[int]) -> list[float]:
+        labels = torch.tensor(after, device=before.ids.device)
+        start = labels.new_tensor([decoder_start(self.transformer)])
+        ids = torch.cat([start, labels[:-1]]).unsqueeze(0)
+        return log_probs_of(
+            labels,
+            lambda: self._logits(before, of_ids(ids))[0],
+            lambda number: self._logits(before, of_ids(ids[:, : number + 1]))[0, -1:],
         )
 
-    def _log_probs(self, source: TokenSequence, after: list[int]) -> list[float]:
-        """Of each token of a target its log-probability there."""
-        labels = torch.tensor(after, device=source.ids.device)
-        start = torch.tensor([self.start()], device=source.ids.device)
-        ids = torch.cat([start, labels[:-1]]).unsqueeze(0)
-        logits = self._logits(source, of_ids(ids))[0].float()
-        if not alike(logits[:1], self._logits(source, of_ids(ids[:, :1]))[0].float()):
-            # A model that looks ahead predicts each token from what comes before it alone.
-            ends = range(1, ids.shape[1] + 1)
-            each = [self._logits(source, of_ids(ids[:, :end]))[0, -1:] for end in ends]
-            logits = torch.cat(each).float()
-        return logits.log_softmax(-1).gather(1, labels.unsqueeze(1)).squeeze(1).tolist()
+    def windows_of(self, instance: Instance) -> Windows | None:
+        """As any model's; what the decoder is to write is not cut.
+
+        Raises:
+            InterpretationError: If the decoder has fewer positions than tokens are asked for, or
+                the source is too long, and that is not wanted.
+        """
+        asked = request_of(instance) if "request" in instance.fields else {}
+        most = asked.get("max_new_tokens", 0)
+        if most > self.most_tokens():
+            source: Any = instance["source"]
+            raise InterpretationError(
+                f"max_new_tokens={most} is more than {type(self.transformer).__name__} can write "
+                f"after a source of {len(source.tokens)} tokens: its decoder takes at most "
+                f"{self.most_tokens():.0f}; ask for fewer"
+            )
+        return super().windows_of(instance)
 
 
 @Predictor.register("transformers-seq2seq")
@@ -175,7 +133,6 @@ class TransformersSeq2SeqPredictor(GeneratingPredictor):
     target, `changed_source` another source to compare with.
     """
 
-    changes = "source"
     reads: ClassVar = {
         "source": TEXT,
         "target": replace(TEXT, elsewhere="continuation"),
@@ -191,9 +148,5 @@ class TransformersSeq2SeqPredictor(GeneratingPredictor):
     ) -> None:
         super().__init__(model, dataset_reader, *args, **kwargs)
         if isinstance(self._dataset_reader, TransformersSeq2SeqReader):
-            self._dataset_reader = self._dataset_reader.of_model(self._model)
-
-    def start(self) -> list[Token]:
-        """The token that a decoder starts from."""
-        reader: Any = self._dataset_reader
-        return [reader._tokenizer.token(self._model.start())]
+            # Targets begin as what this model writes does.
+            self._change_reader(writer=self._model)

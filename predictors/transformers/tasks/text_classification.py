@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
 import numpy
 import torch
@@ -17,11 +17,9 @@ from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Windows
 
 from ..model.model import TransformersModel
-from ..predictor import TransformersPredictor
+from ..predictor import TransformersPredictor, labelled
 from ..texts.json_input import TEXT
-from ..texts.long_texts import mean_probabilities
 from ..texts.reader import TransformersReader
-from ..texts.token_sequence import TokenSequence, joined
 
 
 @DatasetReader.register("transformers-text-classification")
@@ -64,16 +62,12 @@ class TransformersTextClassificationReader(TransformersReader):
 
 @Model.register("transformers-text-classification")
 class TransformersTextClassifier(TransformersModel):
-    """A Hugging Face model with a head for sequence classification or regression.
-
-    Args:
-        vocab: Not used.
-        model_name: A folder, a hub id or a model object.
-        dtype: The floating type of the weights; None as they are.
-    """
+    """A Hugging Face model with a head for sequence classification or regression."""
 
     task = "text-classification"
     default_predictor = "transformers-text-classification"
+    text_fields = ("sentence", "premise", "hypothesis")
+    pools = True
 
     @property
     def regression(self) -> bool:
@@ -85,27 +79,20 @@ class TransformersTextClassifier(TransformersModel):
         """Whether each label is there or not, whatever the others."""
         return self.config.problem_type == "multi_label_classification"
 
-    def forward(
-        self,
-        sentence: Optional[TextFieldTensors] = None,  # noqa: UP045
-        premise: Optional[TextFieldTensors] = None,  # noqa: UP045
-        hypothesis: Optional[TextFieldTensors] = None,  # noqa: UP045
-        label: Tensor | None = None,
+    def forward(  # type: ignore[override]
+        self, label: Tensor | None = None, **texts: TextFieldTensors
     ) -> dict[str, Any]:
         """Classifies a batch.
 
         Args:
-            sentence: The texts, indexed.
-            premise: The first texts of pairs, indexed.
-            hypothesis: The second texts.
             label: `(rows,)`, the labels' indices.
+            texts: The texts, indexed: `sentence`, or the pairs `premise` and `hypothesis`.
 
         Returns:
             `logits`, `(rows, labels)`; `probs`, of the same shape, unless the model predicts
             numbers; with labels `loss`, the mean over the rows of the cross entropy (of the
             label's own binary one where there may be several labels).
         """
-        texts = {"sentence": sentence, "premise": premise, "hypothesis": hypothesis}
         (sequence,) = self.joined_texts(texts)
         # A model may end on another device than it begins on.
         logits = self.run(sequence).logits.float().to(sequence.ids.device)
@@ -113,24 +100,12 @@ class TransformersTextClassifier(TransformersModel):
         if self.regression:
             return outputs
         outputs["probs"] = logits.sigmoid() if self.multi_label else logits.softmax(-1)
-        if label is not None:
-            if self.multi_label:
-                own = logits.gather(1, label.view(-1, 1)).squeeze(1)
-                outputs["loss"] = -F.logsigmoid(own).mean()
-            else:
-                outputs["loss"] = F.cross_entropy(logits, label.view(-1))
+        if label is not None and self.multi_label:
+            own = logits.gather(1, label.view(-1, 1)).squeeze(1)
+            outputs["loss"] = -F.logsigmoid(own).mean()
+        elif label is not None:
+            outputs["loss"] = F.cross_entropy(logits, label.view(-1))
         return outputs
-
-    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
-        """The text, or both as one sequence."""
-        names = ("sentence", "premise", "hypothesis")
-        given = {name: fields[name] for name in names if fields.get(name) is not None}
-        return [joined(given, self.padding_id, left=self.reads_last)]
-
-    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
-        """The text, or both."""
-        names = ("sentence", "premise", "hypothesis")
-        return [name for name in names if name in instance.fields], {}
 
     def merge_windows(
         self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
@@ -140,11 +115,10 @@ class TransformersTextClassifier(TransformersModel):
         logits = torch.stack([torch.as_tensor(one["logits"]) for one in outputs])
         if self.regression:
             return self.readable(logits=logits.mean(0))
-        if self.multi_label:
-            probs = logits.double().sigmoid().mean(0)
-            return self.readable(logits=probs.logit(eps=1e-12).float(), probs=probs.float())
-        probs = mean_probabilities(outputs)
-        return self.readable(logits=probs.clamp_min(1e-30).log().float(), probs=probs.float())
+        if not self.multi_label:
+            return super().merge_windows(instance, cut, outputs)
+        probs = logits.double().sigmoid().mean(0)
+        return self.readable(logits=probs.logit(eps=1e-12).float(), probs=probs.float())
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Adds `label`, the name of the best label; `labels`, the names of all that are there,
@@ -185,22 +159,11 @@ class TransformersTextClassificationPredictor(TransformersPredictor):
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, numpy.ndarray]
     ) -> list[Instance]:
-        """One instance per predicted label.
-
-        Args:
-            instance: An instance without a label.
-            outputs: The model's outputs for it; `logits` is `(labels,)`.
-        """
+        """One instance per predicted label; the outputs' `logits` are `(labels,)`."""
         if self._model.regression:
             return [instance]
         logits = outputs["logits"]
-        labels = [int(numpy.argmax(logits))]
-        if self._model.multi_label:
-            labels = [int(label) for label in numpy.flatnonzero(logits > 0)] or labels
-        return [_labelled(instance, label) for label in labels]
-
-
-def _labelled(instance: Instance, label: int) -> Instance:
-    copy = instance.duplicate()
-    copy.add_field("label", LabelField(label, skip_indexing=True))
-    return copy
+        several = numpy.flatnonzero(logits > 0) if self._model.multi_label else ()
+        return [labelled(instance, int(label)) for label in several] or [
+            labelled(instance, int(numpy.argmax(logits)))
+        ]

@@ -1,6 +1,7 @@
 """Token classification: named entities, or a tag for every word."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
 import torch
@@ -28,17 +29,15 @@ from ..model.label_vocabulary import NAMESPACE
 from ..model.model import TransformersModel, at_places
 from ..predictor import TransformersPredictor
 from ..texts.json_input import TEXT
-from ..texts.long_texts import Spans
-from ..texts.overlong import LongText, Overlong, window_around, window_of_most_context
-from ..texts.reader import TransformersReader
-from ..texts.token_sequence import TokenSequence, joined
+from ..texts.overlong import LongText, Spans, window_around, window_of_most_context
+from ..texts.reader import Overlong, TransformersReader
 
 OUTSIDE = "O"
 
 
 @DatasetReader.register("transformers-token-classification")
 class TransformersTokenClassificationReader(TransformersReader):
-    """Reads `sentence`; what carries the tag of a word is its first token."""
+    """Reads `sentence`; a word's tag is that of its first token."""
 
     def text_to_instance(self, sentence: str) -> Instance:
         """One text, with the places of its words.
@@ -48,32 +47,20 @@ class TransformersTokenClassificationReader(TransformersReader):
         """
         tokens = self._tokenizer.text(sentence)
         words = _first_tokens(tokens, word_spans(sentence))
-        metadata = {
-            "text": sentence,
-            "words": [span for span, _ in words],
-            "first_tokens": [first for _, first in words],
-        }
-        return Instance(
-            {"sentence": self.text_field(tokens, sentence), "metadata": MetadataField(metadata)}
-        )
+        metadata = MetadataField({"text": sentence, "words": words})
+        return Instance({"sentence": self.text_field(tokens, sentence), "metadata": metadata})
 
 
 @Model.register("transformers-token-classification")
 class TransformersTokenClassifier(TransformersModel):
-    """A Hugging Face model with a head for token classification.
-
-    Args:
-        vocab: Not used.
-        model_name: A folder, a hub id or a model object.
-        dtype: The floating type of the weights; None as they are.
-    """
+    """A Hugging Face model with a head for token classification."""
 
     task = "token-classification"
     default_predictor = "transformers-token-classification"
 
     @property
     def finds_entities(self) -> bool:
-        """Whether there is a tag for what is no entity."""
+        """Whether there is a tag for words outside of entities."""
         return OUTSIDE in self.vocab.get_token_to_index_vocabulary(NAMESPACE)
 
     def forward(
@@ -125,22 +112,21 @@ class TransformersTokenClassifier(TransformersModel):
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Adds, per row, `words`, the `tags` of these, and the `entities` that they make."""
-        metadata: Sequence[Any] = output_dict.pop("metadata", ())
-        rows = [
-            self._readable(logits, one)
-            for logits, one in zip(output_dict["logits"], metadata, strict=True)
-        ]
-        for key in ("words", "tags", "entities"):
-            output_dict[key] = [row[key] for row in rows]
+        metadata = output_dict.pop("metadata", ())
+        output_dict.update(words=[], tags=[], entities=[])
+        for logits, known in zip(output_dict["logits"], metadata, strict=True):
+            text, words = known["text"], [*known["words"].values()]
+            tags = self.names(logits[[*known["words"]]].argmax(-1).tolist())
+            entities = []
+            for a, b in tag_spans(tags) if self.finds_entities else ():
+                start, end = words[a][0], words[b - 1][1]
+                kind = tags[a].partition("-")[2] or tags[a]
+                entity = {"text": text[start:end], "type": kind, "start": start, "end": end}
+                entities.append(entity)
+            output_dict["words"].append([text[start:end] for start, end in words])
+            output_dict["tags"].append(tags)
+            output_dict["entities"].append(entities)
         return output_dict
-
-    def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
-        """The text."""
-        return [joined({"sentence": fields["sentence"]}, self.padding_id)]
-
-    def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
-        """The text."""
-        return ["sentence"], {}
 
     def spans(
         self, instance: Instance, texts: Sequence[LongText], room: int, wanted: Overlong
@@ -162,16 +148,14 @@ class TransformersTokenClassifier(TransformersModel):
             f"{text.name!r}; no window has it all"
         )
 
-    def field_of_window(self, name: str, field: Field, places: Sequence[int]) -> Field:
+    def field_of_window(self, field: Field, places: Sequence[int]) -> Field:
         """The words that begin in the window."""
         if not isinstance(field, MetadataField):
             return field
         metadata: Any = field.metadata
-        at = {place: number for number, place in enumerate(places)}
-        pairs = zip(metadata["words"], metadata["first_tokens"], strict=True)
-        own = [(word, at[first]) for word, first in pairs if first in at]
-        words, first_tokens = [word for word, _ in own], [first for _, first in own]
-        return MetadataField({**metadata, "words": words, "first_tokens": first_tokens})
+        words = metadata["words"]
+        own = {number: words[place] for number, place in enumerate(places) if place in words}
+        return MetadataField({**metadata, "words": own})
 
     def merge_windows(
         self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
@@ -194,28 +178,10 @@ class TransformersTokenClassifier(TransformersModel):
     def read(self, instance: Instance, cut: Windows | None) -> dict[str, Any]:
         """The reader's metadata, limited to the words that the model reads."""
         field: Any = instance["metadata"]
-        metadata: dict[str, Any] = field.metadata
-        if cut is None:
-            return metadata
-        there = {place for window in cut.windows for place in window.places["sentence"]}
-        pairs = zip(metadata["words"], metadata["first_tokens"], strict=True)
-        own = [(word, first) for word, first in pairs if first in there]
-        words, first_tokens = [word for word, _ in own], [first for _, first in own]
-        return {**metadata, "words": words, "first_tokens": first_tokens}
-
-    def _readable(self, logits: Tensor, metadata: dict[str, Any]) -> dict[str, Any]:
-        text, words = metadata["text"], metadata["words"]
-        tags = self.names(logits[metadata["first_tokens"]].argmax(-1).tolist())
-        spans = [(words[a][0], words[b - 1][1]) for a, b in tag_spans(tags)]
-        entities = [
-            {"text": text[start:end], "type": _kind(tags[a]), "start": start, "end": end}
-            for (a, _), (start, end) in zip(tag_spans(tags), spans, strict=True)
-        ]
-        return {
-            "words": [text[start:end] for start, end in words],
-            "tags": tags,
-            "entities": entities if self.finds_entities else [],
-        }
+        words, windows = field.metadata["words"], () if cut is None else cut.windows
+        there = {place for window in windows for place in window.places["sentence"]}
+        own = {first: word for first, word in words.items() if cut is None or first in there}
+        return {**field.metadata, "words": own}
 
 
 @Predictor.register("transformers-token-classification")
@@ -233,34 +199,27 @@ class TransformersTokenClassificationPredictor(TransformersPredictor):
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, Any]
     ) -> list[Instance]:
-        """One instance per entity, or per word.
-
-        Args:
-            instance: What the reader made of the input.
-            outputs: The model's outputs for it; `tags` are the words'.
-        """
-        first = self._model.read(instance, self._model.windows_of(instance))["first_tokens"]
+        """One instance per entity, or per word; the outputs' `tags` are the words'."""
+        first = [*self._model.read(instance, self._model.windows_of(instance))["words"]]
         tags = list(outputs["tags"])
         if self._model.finds_entities:
             spans = tag_spans(tags)
-            return [self._entity(instance, first[a:b], tags[a:b]) for a, b in spans]
-        return [self._word(instance, place, tag) for place, tag in zip(first, tags, strict=True)]
+            return [_of_entity(instance, first[a:b], tags[a:b]) for a, b in spans]
+        return [_of_word(instance, place, tag) for place, tag in zip(first, tags, strict=True)]
 
-    def _entity(self, instance: Instance, places: list[int], tags: list[str]) -> Instance:
-        copy = _without_metadata(instance)
-        text: Any = copy["sentence"]
-        own = dict(zip(places, tags, strict=True))
-        every = [own.get(place, OUTSIDE) for place in range(len(text.tokens))]
-        copy.add_field("tags", SequenceLabelField(every, text, NAMESPACE))
-        copy.add_field("ignore_loss_on_o_tags", FlagField(True))
-        return copy
 
-    def _word(self, instance: Instance, place: int, tag: str) -> Instance:
-        copy = _without_metadata(instance)
-        text: Any = copy["sentence"]
-        copy.add_field("position", IndexField(place, text))
-        copy.add_field("label", LabelField(tag, NAMESPACE))
-        return copy
+def _of_entity(instance: Instance, places: list[int], tags: list[str]) -> Instance:
+    text: Any = instance["sentence"].duplicate()
+    own = dict(zip(places, tags, strict=True))
+    every = [own.get(place, OUTSIDE) for place in range(len(text.tokens))]
+    labels = SequenceLabelField(every, text, NAMESPACE)
+    return Instance({"sentence": text, "tags": labels, "ignore_loss_on_o_tags": FlagField(True)})
+
+
+def _of_word(instance: Instance, place: int, tag: str) -> Instance:
+    text: Any = instance["sentence"].duplicate()
+    position, label = IndexField(place, text), LabelField(tag, NAMESPACE)
+    return Instance({"sentence": text, "position": position, "label": label})
 
 
 def _explained(instance: Instance) -> list[int]:
@@ -272,30 +231,15 @@ def _explained(instance: Instance) -> list[int]:
     return [place for place, tag in enumerate(labels) if tag != OUTSIDE]
 
 
-def _without_metadata(instance: Instance) -> Instance:
-    return Instance({"sentence": instance["sentence"].duplicate()})
-
-
-def _first_tokens(tokens: Sequence[Token], words: Sequence[Span]) -> list[tuple[Span, int]]:
-    """The words that have a token which begins in them, each with the first."""
-    found = []
+def _first_tokens(tokens: Sequence[Token], words: Sequence[Span]) -> dict[int, Span]:
+    """The words that have a token which begins in them, by the number of the first."""
+    found = {}
     for start, end in words:
-        within = (
-            number
-            for number, token in enumerate(tokens)
-            if token.idx is not None and start <= token.idx < end
-        )
-        first = next(within, None)
-        if first is not None:
-            found.append(((start, end), first))
+        own = (n for n, one in enumerate(tokens) if one.idx is not None and start <= one.idx < end)
+        found.update(dict.fromkeys(islice(own, 1), (start, end)))
     return found
 
 
 def _own(logits: Tensor, labels: Tensor) -> Tensor:
     """The log-probability of each label."""
-    own = logits.log_softmax(-1).gather(-1, labels.unsqueeze(-1))
-    return torch.squeeze(own, -1)
-
-
-def _kind(tag: str) -> str:
-    return tag.partition("-")[2] or tag
+    return logits.log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1)

@@ -1,1 +1,1 @@
-"""What a tokenizer makes of the texts of an input, and what is done where they are too long."""
+"""The texts of an input: their tokens, and their windows where they are too long."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from allennlp.data.tokenizers import Token, Tokenizer
@@ -34,21 +35,19 @@ class Pieces(Tokenizer):
 
     def text(self, text: str, add_special_tokens: bool = True) -> list[Token]:
         """The tokens of a text, with the special tokens of a single text unless asked not to."""
-        return [token for token, _ in self._encode((text,), add_special_tokens)]
+        return self._encode((text,), add_special_tokens)[0]
 
     def pair(self, first: str, second: str) -> tuple[list[Token], list[Token]]:
         """The tokens of two texts that the model reads as one sequence.
 
         Special tokens before the second text belong to the first.
         """
-        encoded = self._encode((first, second), True)
-        starts = (place for place, (_, side) in enumerate(encoded) if side == 1)
-        split = next(starts, len(encoded))
-        tokens = [token for token, _ in encoded]
+        tokens, sides = self._encode((first, second), True)
+        split = sides.index(1) if 1 in sides else len(sides)
         return tokens[:split], tokens[split:]
 
     def prompt(self, text: str) -> list[Token]:
-        """The tokens of a text that a model is to go on from, with the special tokens of a single
+        """The tokens of a text that a model is to continue, with the special tokens of a single
         text; those before it are not added where the text begins with them, as what a chat
         template has written does."""
         tokens = self.text(text)
@@ -60,12 +59,10 @@ class Pieces(Tokenizer):
     def target(self, text: str) -> tuple[list[Token], list[Token], list[Token]]:
         """The tokens of a text that a decoder is to write, and those that the tokenizer puts
         before and behind such a text (`text_target`)."""
-        own = [token for token, _ in self._encode((text,), False, target=True)]
-        labels = self._encode((text,), True, target=True)
-        sides = [side for _, side in labels]
+        own, _ = self._encode((text,), False, target=True)
+        tokens, sides = self._encode((text,), True, target=True)
         first = sides.index(0) if 0 in sides else len(sides)
         last = len(sides) - sides[::-1].index(0) if 0 in sides else len(sides)
-        tokens = [token for token, _ in labels]
         return own, tokens[:first], tokens[last:]
 
     def of_ids(self, ids: Sequence[int]) -> tuple[str, list[Token]]:
@@ -83,16 +80,13 @@ class Pieces(Tokenizer):
 
     def token(self, number: int, span: Span | None = None, type_id: int = 0) -> Token:
         """One token by its id."""
-        start: Any = None
-        end: Any = None
-        if span is not None:
-            start, end = span
+        start, end = span or (None, None)
         name = self.tokenizer.convert_ids_to_tokens(int(number))
-        return Token(name, idx=start, idx_end=end, text_id=int(number), type_id=type_id)
+        return Token(name, start, end, text_id=int(number), type_id=type_id)  # type: ignore[arg-type]
 
     def _encode(
         self, texts: tuple[str, ...], add_special_tokens: bool, target: bool = False
-    ) -> list[tuple[Token, int | None]]:
+    ) -> tuple[list[Token], list[int | None]]:
         """Tokens, and for each the number of its text, None for one that was added."""
         fast = bool(getattr(self.tokenizer, "is_fast", False))
         encoded = self._call(
@@ -107,25 +101,20 @@ class Pieces(Tokenizer):
         sides = encoded.sequence_ids() if fast else self._sides(texts, ids, target)
         spans = encoded["offset_mapping"] if fast else self._spans(texts, ids, sides)
         types = encoded.get("token_type_ids") or [0] * len(ids)
-        result: list[tuple[Token, int | None]] = []
+        tokens = []
         for number, side, span, kind in zip(ids, sides, spans, types, strict=True):
-            place = None
-            if side is not None and span is not None:
-                place = trimmed(texts[side], (span[0], span[1]))
-            result.append((self.token(number, place, kind), side))
-        return result
+            known = side is not None and span is not None
+            place = trimmed(texts[side], (span[0], span[1])) if known else None
+            tokens.append(self.token(number, place, kind))
+        return tokens, sides
 
     def _call(self, texts: tuple[str, ...], target: bool, **options: Any) -> Any:
-        """What the tokenizer makes of some texts, or of one that a decoder is to write."""
-        options["verbose"] = False
-        if not hasattr(self.tokenizer, "_switch_to_target_mode"):
-            # Both are the same to it.
-            return self.tokenizer(*texts, **options)
-        # It goes into another mode for a target, and back.
-        with _MODE:
-            if target:
-                return self.tokenizer(text_target=texts[0], **options)
-            return self.tokenizer(*texts, **options)
+        """The tokenizer's output for some texts, or for one that a decoder is to write."""
+        # A tokenizer that has a mode for targets goes into it, and back.
+        modes = hasattr(self.tokenizer, "_switch_to_target_mode")
+        given = {"text_target": texts[0]} if target and modes else {}
+        with _MODE if modes else nullcontext():
+            return self.tokenizer(*(() if given else texts), **given, **options, verbose=False)
 
     def _sides(
         self, texts: tuple[str, ...], ids: list[int], target: bool = False
@@ -144,13 +133,12 @@ class Pieces(Tokenizer):
     def _spans(
         self, texts: tuple[str, ...], ids: list[int], sides: list[int | None]
     ) -> list[Span | None]:
-        spans: list[Span | None] = [None] * len(ids)
+        spans: dict[int, Span | None] = {}
         for side, text in enumerate(texts):
             places = [place for place, of in enumerate(sides) if of == side]
-            surfaces = [self._surface(ids[place]) for place in places]
-            for place, span in zip(places, found_spans(text, surfaces), strict=True):
-                spans[place] = span
-        return spans
+            found = found_spans(text, [self._surface(ids[place]) for place in places])
+            spans.update(zip(places, found, strict=True))
+        return [spans.get(place) for place in range(len(ids))]
 
     def _surface(self, number: int) -> str:
         token = self.tokenizer.convert_ids_to_tokens(number)

@@ -1,4 +1,4 @@
-"""What a predictor reads of its JSON: which keys, and what each of them holds."""
+"""The keys of its JSON that a predictor reads, and what each of them holds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CLOSE = 0.8
 
 @dataclass(frozen=True)
 class Kind:
-    """What a key may hold.
+    """A kind of value.
 
     Attributes:
         name: What it is called.
@@ -38,10 +38,11 @@ class Kind:
 
 
 def _list_of(kind: type | tuple[type, ...]) -> Callable[[Any], bool]:
-    return lambda value: (
-        isinstance(_plain(value), (list, tuple))
-        and all(isinstance(one, kind) for one in _plain(value))
-    )
+    def fits(value: Any) -> bool:
+        value = _plain(value)
+        return isinstance(value, (list, tuple)) and all(isinstance(one, kind) for one in value)
+
+    return fits
 
 
 def _plain(value: Any) -> Any:
@@ -55,12 +56,11 @@ CHAT = Kind('a list of messages, {"role": "…", "content": "…"} each', _list_
 NUMBER = Kind(
     "a whole number", lambda value: isinstance(value, Integral) and not isinstance(value, bool)
 )
-
 SWITCH = Kind("true, false or a number", lambda value: isinstance(value, Real) and value == value)
 
 
 def taken(json: Mapping[str, Any], keys: Mapping[str, Kind], read: Callable[..., Any]) -> Any:
-    """What a reader makes of the part of an input that it knows; other keys are the user's.
+    """A reader's instance for the keys of an input that it knows; other keys are the user's own.
 
     Args:
         json: The input.
@@ -73,12 +73,8 @@ def taken(json: Mapping[str, Any], keys: Mapping[str, Kind], read: Callable[...,
             misspelt, or one looks like another text for the task that would not be read.
         KeyError: If one is missing that has to be there.
     """
-    parameters = inspect.signature(read).parameters
-    needed = [
-        name
-        for name, parameter in parameters.items()
-        if name in keys and parameter.default is inspect.Parameter.empty
-    ]
+    defaults = {name: one.default for name, one in inspect.signature(read).parameters.items()}
+    needed = [key for key in keys if defaults.get(key) is inspect.Parameter.empty]
     given = {
         key: json[key] for key in keys if key in json and (key in needed or json[key] is not None)
     }
@@ -98,19 +94,12 @@ def taken(json: Mapping[str, Any], keys: Mapping[str, Kind], read: Callable[...,
 
 
 def _check_characters(key: str, value: Any) -> None:
-    """Refuses text that is none: half of a pair of surrogates, which no encoding has.
-
-    Raises:
-        InterpretationError: If there is such a half.
-    """
-    if isinstance(value, Mapping):
-        value = [*value.values()]
-    if isinstance(_plain(value), (list, tuple)):
-        for one in _plain(value):
+    """Refuses text with half of a pair of surrogates, which no encoding has."""
+    value = [*value.values()] if isinstance(value, Mapping) else _plain(value)
+    if isinstance(value, (list, tuple)):
+        for one in value:
             _check_characters(key, one)
-    if not isinstance(value, str):
-        return
-    place = lone_surrogate(value)
+    place = lone_surrogate(value) if isinstance(value, str) else None
     if place is not None:
         raise InterpretationError(
             f"{key!r} has half a character, {value[place]!r} at place {place}: a surrogate without "
@@ -120,14 +109,12 @@ def _check_characters(key: str, value: Any) -> None:
 
 
 def _check_rest(json: Mapping[str, Any], keys: Mapping[str, Kind]) -> None:
-    """Refuses keys that look like more of what is read: of two sentences only one would be.
-
-    Raises:
-        InterpretationError: If there is one.
-    """
+    """Refuses keys that look like more of what is read: of two sentences only one would be."""
     for other, value in json.items():
-        key = _root(other, keys)
-        if key in json and value is not None and keys[key].fits(value):
+        # "sentence2", "sentence_b" or "Sentence" where "sentence" is read.
+        name = other.lower() if isinstance(other, str) and other not in keys else ""
+        key = re.sub(r"[\W_]*([0-9]+|[\W_][a-z])$", "", name)
+        if key in keys and key in json and value is not None and keys[key].fits(value):
             raise InterpretationError(
                 f"the input's key {other!r} looks like {key!r} and is not read; what is read is "
                 f"{', '.join(map(repr, keys))}. Give the text by one of these, or take a name less "
@@ -135,35 +122,21 @@ def _check_rest(json: Mapping[str, Any], keys: Mapping[str, Kind]) -> None:
             )
 
 
-def _root(other: Any, keys: Mapping[str, Kind]) -> str:
-    """The key that another one is a numbered or lettered version of, or written in other case:
-    "sentence2", "sentence_b", "Sentence"; empty if none."""
-    if not isinstance(other, str) or other in keys:
-        return ""
-    name = re.sub(r"[\W_]*([0-9]+|[\W_][a-z])$", "", other.lower())
-    return name if name in keys else ""
-
-
 def _check_spelling(json: Mapping[str, Any], keys: Mapping[str, Kind]) -> None:
     missing = [key for key, kind in keys.items() if key not in json and kind.unless not in json]
+    beginnings = tuple(key + separator for key in keys for separator in "_-. ")
     for other in json:
-        if other in keys or not isinstance(other, str) or _is_another(other.lower(), keys):
+        if other in keys or not isinstance(other, str):
+            continue
+        name = other.lower()
+        if any(map(str.isdigit, name)) or name.startswith(beginnings):
+            # The name of something else: "sentence1", "sentence_id".
             continue
         meant = [key for key in missing if keys[key].elsewhere == other]
-        alike = [
-            key for key in missing if key[0] == other[:1].lower() and keys[key].fits(json[other])
-        ]
-        meant += difflib.get_close_matches(other.lower(), alike, 1, _CLOSE)
+        alike = [key for key in missing if key[0] == name[:1] and keys[key].fits(json[other])]
+        meant += difflib.get_close_matches(name, alike, 1, _CLOSE)
         if meant:
             raise InterpretationError(
                 f"the input's key {other!r} is not read; did you mean {meant[0]!r}? What is read "
                 f"is {', '.join(map(repr, keys))}; a key of your own needs a name less like these"
             )
-
-
-def _is_another(other: str, keys: Mapping[str, Kind]) -> bool:
-    """Whether a key is the name of something else, not a slip of the hand: "sentence1",
-    "sentence_id"."""
-    return any(map(str.isdigit, other)) or other.startswith(
-        tuple(key + separator for key in keys for separator in "_-. ")
-    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import chain, islice
+from typing import Any, ClassVar
 
 import torch
 from allennlp.data import Instance
@@ -16,13 +17,12 @@ from torch import Tensor
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Window, Windows
 from allennlp_saliency.interpret.interpreter.windows import describe_windows
+from allennlp_saliency.interpret.model.embedding_layers import most_positions
 
-from .overlong import LongText, Overlong, Span, truncated, window_spans
+from .overlong import LongText, Spans, truncated, window_spans
+from .reader import Overlong
 
 _TOKENS_AT_ONCE = 16384
-
-Spans = dict[str, Span]
-"""Per text that is cut, by its name, which of its own tokens a window has."""
 
 
 class ReadsLongTexts(Model):
@@ -31,18 +31,26 @@ class ReadsLongTexts(Model):
     The policy is an attribute of the text field, set by the reader (`Overlong`).
     """
 
+    transformer: Any
+    #: The text fields that it reads, in the order in which it reads them; some may be missing.
+    text_fields: ClassVar[tuple[str, ...]] = ("sentence",)
+
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
         """The names of the fields that may be cut, and how many tokens the model reads beside
         them, by their source."""
-        raise NotImplementedError(f"{type(self).__name__} does not implement long_texts()")
+        return [name for name in self.text_fields if name in instance.fields], {}
 
     def long_text(self, name: str, field: Any) -> LongText:
         """A text field that may be cut, with the tokens that are kept in any case."""
         return LongText.of(name, field)
 
     def most_tokens(self) -> float:
-        """How many tokens the model takes."""
-        raise NotImplementedError(f"{type(self).__name__} does not implement most_tokens()")
+        """How many tokens the model takes: as many as it has positions."""
+        return self._most_positions
+
+    @cached_property
+    def _most_positions(self) -> float:
+        return most_positions(self.transformer)
 
     def spans(
         self, instance: Instance, texts: Sequence[LongText], room: int, wanted: Overlong
@@ -62,10 +70,7 @@ class ReadsLongTexts(Model):
         return [{longest.name: span} for span in window_spans(longest, room, wanted.stride)]
 
     def windows_of(self, instance: Instance) -> Windows | None:
-        """The windows of an instance that is too long, None where it fits.
-
-        Args:
-            instance: An instance, labelled or not.
+        """The windows of an instance, labelled or not, that is too long; None where it fits.
 
         Raises:
             InterpretationError: If it is too long and the policy is "error".
@@ -87,98 +92,80 @@ class ReadsLongTexts(Model):
         return Windows(wanted.policy, int(limit), length, windows)
 
     def forward_on_instances(self, instances: list[Instance]) -> list[dict[str, Any]]:
-        """The model's outputs; for an instance that is too long the merged outputs of its windows.
-
-        Args:
-            instances: The instances.
-
-        Returns:
-            Per instance its outputs; where it was too long also `overlong`, see
-            `describe_windows`.
+        """The model's outputs; for an instance that is too long the merged outputs of its windows,
+        and `overlong`, see `describe_windows`.
 
         Raises:
             InterpretationError: If one is too long and the policy is "error".
         """
         cut = [self.windows_of(instance) for instance in instances]
         whole = [one for one, windows in zip(instances, cut, strict=True) if windows is None]
-        of_whole = iter(super().forward_on_instances(whole) if whole else [])
-        of_windows = self._outputs([windows for windows in cut if windows is not None])
-        return [
-            next(of_whole)
-            if windows is None
-            else self._with_windows(instance, windows, next(of_windows))
-            for instance, windows in zip(instances, cut, strict=True)
-        ]
-
-    def _outputs(self, cut: Sequence[Windows]) -> Iterator[list[dict[str, Any]]]:
-        """The outputs of the windows of instances, per instance; windows share batches."""
-        limit = max((one.limit for one in cut), default=1)
-        instances = iter([window.instance for one in cut for window in one.windows])
+        parts = [window.instance for one in cut if one is not None for window in one.windows]
+        # Windows share batches.
+        size = max(_TOKENS_AT_ONCE // max((one.limit for one in cut if one), default=1), 1)
+        run = super().forward_on_instances
+        of_whole = iter(run(whole) if whole else [])
+        of_parts = chain.from_iterable(
+            run(parts[start : start + size]) for start in range(0, len(parts), size)
+        )
         outputs: list[dict[str, Any]] = []
-        while some := list(islice(instances, max(_TOKENS_AT_ONCE // limit, 1))):
-            outputs += super().forward_on_instances(some)
-        found = iter(outputs)
-        for one in cut:
-            yield list(islice(found, len(one.windows)))
-
-    def _with_windows(
-        self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
-    ) -> dict[str, Any]:
-        return {
-            **self.merge_windows(instance, cut, outputs),
-            "overlong": describe_windows(cut, instance),
-        }
+        for instance, one in zip(instances, cut, strict=True):
+            if one is None:
+                outputs.append(next(of_whole))
+                continue
+            merged = self.merge_windows(instance, one, [*islice(of_parts, len(one.windows))])
+            outputs.append({**merged, "overlong": describe_windows(one, instance)})
+        return outputs
 
     def merge_windows(
         self, instance: Instance, cut: Windows, outputs: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """Merges the outputs of the windows of an instance.
+        """Merges the outputs of the windows of an instance: here to the mean of the probabilities,
+        and the `logits` that give it.
 
         Args:
             instance: The instance that is too long.
             cut: Its windows.
             outputs: The outputs of each window.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not implement merge_windows()")
+        probs = mean_probabilities(outputs)
+        return self.readable(logits=probs.clamp_min(1e-30).log().float(), probs=probs.float())
 
     def readable(self, **outputs: Any) -> dict[str, Any]:
         """The merged outputs of one instance, made human-readable."""
-        batch = {name: value.unsqueeze(0) for name, value in outputs.items() if _is_tensor(value)}
-        batch |= {name: [value] for name, value in outputs.items() if not _is_tensor(value)}
-        readable = self.make_output_human_readable(batch)
+        batch: Any = {
+            name: value.unsqueeze(0) if isinstance(value, Tensor) else [value]
+            for name, value in outputs.items()
+        }
         return {
-            name: value[0].cpu().numpy() if _is_tensor(value) else value[0]
-            for name, value in readable.items()
+            name: value[0].cpu().numpy() if isinstance(value, Tensor) else value[0]
+            for name, value in self.make_output_human_readable(batch).items()
         }
 
-    def field_of_window(self, name: str, field: Field, places: Sequence[int]) -> Field:
-        """A field that refers to a text, for a window of that text.
-
-        Args:
-            name: The field's name.
-            field: The field.
-            places: For each token of the window its number in the complete text.
-        """
+    def field_of_window(self, field: Field, places: Sequence[int]) -> Field:
+        """A field that refers to a text, for a window of that text, whose tokens are at some places
+        of the complete text."""
         return field
 
     def _window(self, instance: Instance, texts: Sequence[LongText], spans: Spans) -> Window:
-        places = {text.name: text.places(spans[text.name]) for text in texts if text.name in spans}
+        cut = [text for text in texts if text.name in spans]
+        places = {text.name: text.places(spans[text.name]) for text in cut}
         fields = dict(instance.fields)
-        for text in texts:
-            if text.name in places:
-                own = places[text.name]
-                fields[text.name] = part = text.part(own)
-                for name, field in instance.fields.items():
-                    fields[name] = self.field_of_window(name, fields[name], own)
-                    if _refers_to_tokens(field) and not _is_of_another(field, instance, text.name):
-                        fields[name] = _moved(field, part, own)
-        numbers = {
-            text.name: text.numbers(spans[text.name]) for text in texts if text.name in spans
-        }
+        for text in cut:
+            own = places[text.name]
+            fields[text.name] = part = text.part(own)
+            others = [field for name, field in instance.fields.items() if name != text.name]
+            for name, field in instance.fields.items():
+                fields[name] = self.field_of_window(fields[name], own)
+                # The text whose tokens the field refers to, if to any.
+                text_of: Any = getattr(field, "sequence_field", None)
+                if text_of is not None and not any(text_of is other for other in others):
+                    fields[name] = _moved(field, part, own)
+        numbers = {text.name: text.numbers(spans[text.name]) for text in cut}
         return Window(Instance(fields), places, numbers)
 
     def _refusal(self, lengths: dict[str, int], beside: dict[str, int], limit: int) -> str:
-        name = type(getattr(self, "transformer", self)).__name__
+        name = type(self.transformer).__name__
         some = {field: count for field, count in lengths.items() if count}
         counts = " and ".join(f"field {field!r} has {count}" for field, count in some.items())
         more = "".join(f", {what} {count} more" for what, count in beside.items() if count)
@@ -196,21 +183,6 @@ def mean_probabilities(outputs: Sequence[Mapping[str, Any]]) -> Tensor:
     """The mean over windows of the softmax of `logits`, `(classes,)`."""
     logits = torch.stack([torch.as_tensor(one["logits"]) for one in outputs])
     return logits.double().softmax(-1).mean(0)
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, Tensor)
-
-
-def _refers_to_tokens(field: Field) -> bool:
-    return isinstance(field, IndexField | SpanField | SequenceLabelField)
-
-
-def _is_of_another(field: Any, instance: Instance, name: str) -> bool:
-    """Whether a field refers to the tokens of another text of an instance."""
-    return any(
-        field.sequence_field is other for key, other in instance.fields.items() if key != name
-    )
 
 
 def _moved(field: Any, part: Any, places: Sequence[int]) -> Field:

@@ -1,11 +1,11 @@
-"""Where in a text a token stands, where the tokenizer does not say or says it loosely."""
+"""Offsets of tokens in a text, for tokenizers that return none, or loose ones."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
 
-Span = tuple[int, int]
+from allennlp_saliency.interpret.explanation import Span
 
 
 def trimmed(text: str, span: Span) -> Span:
@@ -14,10 +14,8 @@ def trimmed(text: str, span: Span) -> Span:
     A span of nothing but spaces stays as it is.
     """
     start, end = span
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
+    inside = text[start:end]
+    start, end = start + len(inside) - len(inside.lstrip()), start + len(inside.rstrip())
     return (start, end) if start < end else span
 
 
@@ -28,7 +26,7 @@ def found_spans(text: str, surfaces: Sequence[str]) -> list[Span | None]:
 
     Args:
         text: The text.
-        surfaces: What each token says, without marks of the tokenizer's.
+        surfaces: The text of each token, without marks of the tokenizer's.
 
     Returns:
         Per token its characters, None for one that is not found where it should be (an unknown
@@ -38,10 +36,9 @@ def found_spans(text: str, surfaces: Sequence[str]) -> list[Span | None]:
     spans: list[Span | None] = []
     at = 0
     for surface in surfaces:
-        wanted, _ = _plain(surface)
-        wanted = wanted.strip()
+        wanted = _plain(surface)[0].strip()
         start = plain.find(wanted, at) if wanted else -1
-        if start < 0 or (spans and spans[-1] is not None and not _blank(plain[at:start])):
+        if start < 0 or (spans and spans[-1] is not None and plain[at:start].strip()):
             spans.append(None)
             continue
         at = start + len(wanted)
@@ -59,20 +56,14 @@ def generated_spans(decode: Callable[[Sequence[int]], str], ids: Sequence[int]) 
         ids: The tokens.
     """
     text = decode(ids)
-    ends = [len(decode(ids[: number + 1])) for number in range(len(ids))]
     spans: list[Span] = []
     start = 0
     for number in range(len(ids)):
-        end = min(max(ends[number], start), len(text))
-        spans.append(trimmed(text, (start, end)))
+        so_far = decode(ids[: number + 1])
+        spans.append(trimmed(text, (start, min(max(len(so_far), start), len(text)))))
         # A character that is not complete yet is decoded as a replacement character.
-        complete = decode(ids[: number + 1]).rstrip("\ufffd")
-        start = max(start, min(len(complete), len(text)))
+        start = max(start, min(len(so_far.rstrip("\ufffd")), len(text)))
     return spans
-
-
-def _blank(skipped: str) -> bool:
-    return not skipped.strip()
 
 
 def _plain(text: str) -> tuple[str, list[int]]:

@@ -1,4 +1,4 @@
-"""What becomes of a text that is longer than a model takes."""
+"""Texts that are longer than a model takes: cut, or split into windows."""
 
 from __future__ import annotations
 
@@ -6,49 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from allennlp.common.checks import ConfigurationError
-from allennlp.data.fields import TextField
-from allennlp.data.tokenizers import Token
-
 from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret.explanation import Span
 from allennlp_saliency.interpret.inputs.texts import tokenizer_of
 
-from .source_text import SourceTextField
+from .reader import SourceTextField
 
-Span = tuple[int, int]
-
-POLICIES = ("error", "truncate", "window")
-
-
-@dataclass(frozen=True)
-class Overlong:
-    """What to do with a text that is longer than the model takes.
-
-    Attributes:
-        policy: "error" refuses it; "truncate" cuts what the tokenizer would cut; "window" reads
-            overlapping windows of it.
-        stride: How many tokens a window shares with the next one at least (transformers'
-            tokenizers call it so); None for half of what fits.
-        max_length: How many tokens the model is to take at most; None for as many as it has
-            positions.
-
-    Raises:
-        ConfigurationError: If there is no such policy, or a number is out of range.
-    """
-
-    policy: str = "error"
-    stride: int | None = None
-    max_length: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.policy not in POLICIES:
-            raise ConfigurationError(
-                f"overlong is one of {', '.join(map(repr, POLICIES))}, not {self.policy!r}"
-            )
-        for name, value, least in (("stride", self.stride, 0), ("max_length", self.max_length, 1)):
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            if value is not None and (not whole or value < least):
-                raise ConfigurationError(f"{name} is a number from {least}, not {value!r}")
+Spans = dict[str, Span]
+"""Per text that is cut, by its name, which of its own tokens are left, counted from the first of
+these."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +24,7 @@ class LongText:
     Attributes:
         name: The field's name.
         field: The field.
-        head: How many tokens before the text's own the tokenizer has added.
+        head: How many tokens the tokenizer has added before the text's own.
         tail: How many behind them.
         shared: Whether parts with the same tokens are the same field, so that what is generated
             after them can share forward passes.
@@ -73,8 +39,7 @@ class LongText:
     @classmethod
     def of(cls, name: str, field: Any) -> LongText:
         """A text field with the tokens that the tokenizer adds to every text, which stay."""
-        tokenizer = field_tokenizer(field)
-        unknown = getattr(tokenizer, "unk_token_id", None)
+        unknown = getattr(_tokenizer(field), "unk_token_id", None)
         added = [token.idx is None and token.text_id != unknown for token in field.tokens]
         if all(added):
             return cls(name, field, len(added), 0)
@@ -91,14 +56,9 @@ class LongText:
         return self.head + self.tail
 
     def places(self, span: Span) -> list[int]:
-        """The numbers of all tokens of a part.
-
-        Args:
-            span: Which of the text's own tokens it has, counted from the first of these.
-        """
+        """The numbers of all tokens of a part that has a span of the text's own tokens."""
         count = len(self.field.tokens)
-        own = range(self.head + span[0], self.head + span[1])
-        return [*range(self.head), *own, *range(count - self.tail, count)]
+        return [*range(self.head), *range(*self.numbers(span)), *range(count - self.tail, count)]
 
     def numbers(self, span: Span) -> Span:
         """A span of the text's own tokens among all tokens of the field."""
@@ -106,21 +66,20 @@ class LongText:
 
     def part(self, places: Sequence[int]) -> SourceTextField:
         """The field with some of its tokens."""
-        known = self.field.parts if self.shared else {}
+        field = self.field
+        known = field.parts if self.shared else {}
         key = tuple(places)
         if key not in known:
-            tokens: list[Token] = [self.field.tokens[place] for place in places]
-            field = self.field
+            tokens = [field.tokens[place] for place in places]
             known[key] = SourceTextField(
                 tokens, field.token_indexers, field.source_text, field.overlong
             )
         return known[key]
 
 
-def field_tokenizer(field: TextField) -> Any:
+def _tokenizer(field: SourceTextField) -> Any:
     """The Hugging Face tokenizer that a text was split with, None where its indexers have none."""
-    indexers = list(field.token_indexers.values())
-    return tokenizer_of(indexers[0]) if indexers else None
+    return tokenizer_of(next(iter(field.token_indexers.values()), None))
 
 
 def window_spans(text: LongText, room: int, stride: int | None = None) -> list[Span]:
@@ -132,7 +91,7 @@ def window_spans(text: LongText, room: int, stride: int | None = None) -> list[S
         stride: How many of them it shares with the next window at least; None for half of them.
 
     Raises:
-        InterpretationError: If windows would not get on.
+        InterpretationError: If a window has no room, or shares all of it.
     """
     if room < 1:
         raise InterpretationError(
@@ -172,24 +131,21 @@ def window_of_most_context(windows: Sequence[Span], span: Span, length: int) -> 
     Returns:
         None if the span is in no window.
     """
-    best, most = None, -1
-    for number, (start, end) in enumerate(windows):
-        left = length if start == 0 else span[0] - start
-        right = length if end == length else end - span[1]
-        if min(left, right) > most:
-            best, most = number, min(left, right)
-    return best
+    sides = [
+        (length if start == 0 else span[0] - start, length if end == length else end - span[1])
+        for start, end in windows
+    ]
+    best = max(range(len(windows)), key=lambda number: min(sides[number]))
+    return best if min(sides[best]) >= 0 else None
 
 
-def truncated(texts: Sequence[LongText], room: int) -> dict[str, Span]:
-    """What the tokenizer leaves of texts: of two, the longer is cut first.
+def truncated(texts: Sequence[LongText], room: int) -> Spans:
+    """What the tokenizer leaves of texts, on the side where it does not cut: of two, the longer is
+    cut first.
 
     Args:
         texts: One text or two.
         room: How many of their own tokens fit.
-
-    Returns:
-        Per text that is cut, by its name, which of its own tokens are left.
 
     Raises:
         InterpretationError: If nothing fits.
@@ -199,28 +155,12 @@ def truncated(texts: Sequence[LongText], room: int) -> dict[str, Span]:
         raise InterpretationError(
             f"nothing of field {names} fits beside the other texts; shorten those"
         )
-    kept = [room]
-    if len(texts) > 1:
-        first, second = texts
-        kept = _shares(first.length, second.length, room)
-    return {
-        text.name: cut(text, count)
-        for text, count in zip(texts, kept, strict=True)
-        if count < text.length
-    }
-
-
-def cut(text: LongText, count: int) -> Span:
-    """Which of a text's own tokens are left, on the side where the tokenizer does not cut."""
-    if getattr(field_tokenizer(text.field), "truncation_side", "right") == "left":
-        return text.length - count, text.length
-    return 0, count
-
-
-def _shares(first: int, second: int, room: int) -> list[int]:
-    half = room // 2
-    if first <= half:
-        return [first, room - first]
-    if second <= half:
-        return [room - second, second]
-    return [room - half, half] if first > second else [half, room - half]
+    longer, *shorter = sorted(texts, key=lambda text: text.length)[::-1]
+    spans = {}
+    for text in (*shorter, longer):
+        kept = room if text is longer else min(text.length, room // 2)
+        room -= kept
+        if kept < text.length:
+            left = getattr(_tokenizer(text.field), "truncation_side", "right") == "left"
+            spans[text.name] = (text.length - kept, text.length) if left else (0, kept)
+    return spans

@@ -47,20 +47,13 @@ class TokenSequence(JoinedTexts):
         return replace(self, **given)
 
     def followed_by(self, ids: Tensor) -> TokenSequence:
-        """The same with tokens of no field behind it.
-
-        Args:
-            ids: `(rows, tokens)`.
-        """
-        more = of_ids(ids)
-        return TokenSequence(
-            self.names,
-            torch.cat([self.ids, more.ids], dim=-1),
-            torch.cat([self.mask, more.mask], dim=-1),
-            torch.cat([self.fields, more.fields], dim=-1),
-            torch.cat([self.tokens, more.tokens], dim=-1),
-            self.padding,
+        """The same with tokens of no field behind it, `(rows, tokens)`."""
+        both = self, of_ids(ids)
+        ids, mask, fields, tokens = (
+            torch.cat([getattr(one, name) for one in both], dim=-1)
+            for name in ("ids", "mask", "fields", "tokens")
         )
+        return TokenSequence(self.names, ids, mask, fields, tokens, self.padding)
 
     @property
     def padded(self) -> bool:
@@ -98,16 +91,7 @@ def joined(
         longest = max(int(attended.sum(-1).max()), 1)
         order_of = order_of[:, -longest:] if left else order_of[:, :longest]
         whole = {key: value.gather(-1, order_of) for key, value in whole.items()}
-    return TokenSequence(
-        names,
-        whole["ids"],
-        whole["mask"],
-        whole["fields"],
-        whole["tokens"],
-        padding,
-        whole.get("types"),
-        whole["attended"],
-    )
+    return TokenSequence(names=names, padding=padding, **whole)
 
 
 def _part(tensors: Mapping[str, Tensor], field: int, items: int | None) -> dict[str, Tensor]:
@@ -130,22 +114,16 @@ def _part(tensors: Mapping[str, Tensor], field: int, items: int | None) -> dict[
 
 def without_items(sequence: TokenSequence, there: Tensor) -> TokenSequence:
     """The sequences of items that are there only because another row has more of them, without
-    tokens: the model reads them, but they are nobody's.
+    tokens: the model reads them, but they belong to no field.
 
     Args:
         sequence: A row for each item.
         there: Which items there are, `(rows, items)`.
     """
-    own = there.reshape(-1, 1)
-    return replace(sequence, mask=sequence.mask & own)
+    return replace(sequence, mask=sequence.mask & there.reshape(-1, 1))
 
 
-def of_ids(ids: Tensor, names: tuple[str, ...] = ()) -> TokenSequence:
+def of_ids(ids: Tensor) -> TokenSequence:
     """Ids without padding that are no field's, `(rows, positions)`."""
-    return TokenSequence(
-        names,
-        ids,
-        torch.ones_like(ids, dtype=torch.bool),
-        torch.full_like(ids, -1),
-        torch.full_like(ids, UNASSIGNED),
-    )
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    return TokenSequence((), ids, mask, torch.full_like(ids, -1), torch.full_like(ids, UNASSIGNED))

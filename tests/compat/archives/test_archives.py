@@ -54,7 +54,9 @@ def test_archive_with_its_transformer_predicts_from_any_folder(
         assert torch.equal(parameter, expected[name]), name
     assert sum(output["probs"]) == pytest.approx(1)
     assert output["label"] in ("positive", "negative")
-    assert list(temporary.iterdir()) == []
+    # torch makes a folder of its own where something asks it whether to compile.
+    left = [path for path in temporary.iterdir() if not path.name.startswith("torchinductor")]
+    assert left == []
     assert (
         archive.config["model"]["text_field_embedder"]["token_embedders"]["tokens"]["model_name"]
         == "transformer"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -99,16 +98,6 @@ DAMAGED: dict[str, tuple[Damage, str]] = {
         "its meta.json cannot be read",
     ),
 }
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder that archives are unpacked in: it stays empty."""
-    made = tmp_path / "temporary"
-    made.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(made))
-    yield made
-    assert list(made.iterdir()) == []
 
 
 @pytest.mark.parametrize("packed", [True, False], ids=["file", "folder"])

@@ -7,8 +7,7 @@ import gzip
 import io
 import os
 import tarfile
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -253,16 +252,6 @@ def test_no_folder_is_too_deep_to_be_removed(tmp_path: Path, folder: Path) -> No
 def test_a_name_does_not_write_to_the_terminal(tmp_path: Path, folder: Path) -> None:
     archive = tar(tmp_path / "m.tar.gz", ("../\x1b[2J", b"x"))
     assert "\x1b" not in refused(archive, folder)
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder that archives are unpacked in: it stays empty."""
-    made = tmp_path / "temporary"
-    made.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(made))
-    yield made
-    assert list(made.iterdir()) == []
 
 
 def test_a_full_disk_leaves_nothing(

@@ -16,23 +16,25 @@ from torch import Tensor, nn
 from allennlp_saliency.interpret import InputXGradient, IntegratedGradients, SettingError
 from tests.zoo import LABELS
 from tests.zoo.taggers import BIO, tagger
+from tests.zoo.unusual_checks import (
+    by_hand,
+    check_batch_equals_single,
+    check_field,
+    check_words,
+    field_of,
+    word_ids,
+    words_layer,
+)
 from tests.zoo.unusual_models import (
     TEXT,
     TEXTS,
     Awkward,
     AwkwardPredictor,
-    by_hand,
-    check_batch_equals_single,
-    check_field,
-    check_words,
     explain,
-    field_of,
     labeled,
     predictor_of,
     vocabulary,
-    word_ids,
     words_embedder,
-    words_layer,
 )
 
 

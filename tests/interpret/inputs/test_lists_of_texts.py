@@ -7,17 +7,15 @@ from collections.abc import Callable
 import pytest
 
 from tests.zoo.embedder_transformers import first_layer, transformer
-from tests.zoo.unusual_models import (
-    awkward,
+from tests.zoo.unusual_checks import (
     by_hand,
     check_batch_equals_single,
-    explain,
-    labeled,
     piece_ids,
     sums,
     word_ids,
     words_layer,
 )
+from tests.zoo.unusual_models import awkward, explain, labeled
 
 CHOICES = ["the plot was bad", "great", "not good but very awful film"]
 

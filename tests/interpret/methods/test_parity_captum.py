@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from allennlp.data import Instance
 from allennlp.data.batch import Batch
 from allennlp.predictors import Predictor
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
@@ -51,6 +52,15 @@ STEPS = 12
 each_model = pytest.mark.parametrize("name", LAYERS)
 
 
+def indexed(predictor: Predictor) -> tuple[Instance, dict[str, Tensor]]:
+    """The instance of the text, with its indexers applied, and its tensors."""
+    instance = predictor._json_to_instance({"sentence": TEXT})
+    predictor._dataset_reader.apply_token_indexers(instance)
+    batch = Batch([instance])
+    batch.index_instances(predictor._model.vocab)
+    return instance, batch.as_tensor_dict()["tokens"]["tokens"]
+
+
 @dataclass
 class Subject:
     """A model as captum wants it: a function of word indices.
@@ -70,11 +80,7 @@ class Subject:
     @classmethod
     def of(cls, predictor: Predictor, name: str, target: str) -> Subject:
         model = predictor._model
-        instance = predictor._json_to_instance({"sentence": TEXT})
-        predictor._dataset_reader.apply_token_indexers(instance)
-        batch = Batch([instance])
-        batch.index_instances(model.vocab)
-        tensors = batch.as_tensor_dict()["tokens"]["tokens"]
+        instance, tensors = indexed(predictor)
         key = "token_ids" if "token_ids" in tensors else "tokens"
         indices = tensors[key]
         special = [token.text in ("[CLS]", "[SEP]", "<s>", "</s>") for token in instance["tokens"]]
@@ -202,11 +208,7 @@ def test_integrated_gradients_from_zero(zoo: Zoo, name: str, keep_special_tokens
 def test_wordpieces_of_a_mismatched_indexer(zoo: Zoo, name: str, aggregation: str) -> None:
     predictor = zoo.predictor(f"{name}-mismatched")
     model = predictor._model
-    instance = predictor._json_to_instance({"sentence": TEXT})
-    predictor._dataset_reader.apply_token_indexers(instance)
-    batch = Batch([instance])
-    batch.index_instances(model.vocab)
-    tensors = batch.as_tensor_dict()["tokens"]["tokens"]
+    _, tensors = indexed(predictor)
 
     def forward(some: Tensor) -> Tensor:
         repeat = {k: v.repeat(len(some), *[1] * (v.dim() - 1)) for k, v in tensors.items()}

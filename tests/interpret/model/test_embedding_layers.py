@@ -15,25 +15,27 @@ from allennlp.modules.token_embedders import Embedding
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
+from tests.zoo.unusual_checks import (
+    by_hand,
+    check_batch_equals_single,
+    check_field,
+    check_words,
+    field_of,
+    sums,
+    word_ids,
+    words_layer,
+)
 from tests.zoo.unusual_models import (
     DIM,
     SHORT,
     TEXT,
     Awkward,
     awkward,
-    by_hand,
-    check_batch_equals_single,
-    check_field,
-    check_words,
     explain,
-    field_of,
     labeled,
     predictor_of,
-    sums,
     vocabulary,
-    word_ids,
     words_embedder,
-    words_layer,
 )
 
 

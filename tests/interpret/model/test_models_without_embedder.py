@@ -21,19 +21,14 @@ from allennlp_saliency.interpret import InterpretationError
 from tests.zoo import LABELS
 from tests.zoo.embedder_transformers import transformer
 from tests.zoo.transformers import spread
-from tests.zoo.unusual_models import (
-    SPLIT,
-    AwkwardPredictor,
-    Reader,
+from tests.zoo.unusual_checks import (
     by_hand,
     check_batch_equals_single,
     check_field,
-    explain,
     field_of,
-    labeled,
     piece_ids,
-    vocabulary,
 )
+from tests.zoo.unusual_models import SPLIT, AwkwardPredictor, Reader, explain, labeled, vocabulary
 
 
 class Foreign(nn.Module):

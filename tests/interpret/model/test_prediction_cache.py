@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from allennlp.predictors import Predictor
+from torch import nn
 from transformers import BertForSequenceClassification
 
 from allennlp_saliency.interpret import (
@@ -19,8 +19,11 @@ from allennlp_saliency.interpret import (
     InterpretationError,
     SaliencyInterpreter,
 )
-from allennlp_saliency.interpret.interpreter import saliency_interpreter as base
-from allennlp_saliency.interpret.model.embedding_layers import find_embedding_layers
+from allennlp_saliency.interpret.interpreter import run as base
+from allennlp_saliency.interpret.model.embedding_layers import (
+    EmbeddingLayers,
+    find_embedding_layers,
+)
 from allennlp_saliency.interpret.model.prediction_cache import PredictionCache
 from allennlp_saliency.interpret.model.twin import Twin
 from allennlp_saliency.interpret.space.recording import Recording
@@ -45,7 +48,8 @@ class Counting:
         monkeypatch.setattr(BertModel, "forward", forward)
 
 
-forgetful = partial(PredictionCache, most_bytes=-1)
+def forgetful(layers: EmbeddingLayers, backbone: nn.Module, positions: int) -> PredictionCache:
+    return PredictionCache(layers, backbone, 0)
 
 
 def test_a_text_goes_through_the_model_once_before_the_path(
@@ -166,8 +170,7 @@ def test_scores_are_those_of_an_interpreter_that_remembers_nothing(
 def test_no_more_is_kept_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting(monkeypatch)
 
-    little = partial(PredictionCache, most_bytes=100)
-    monkeypatch.setattr(base, "PredictionCache", little)
+    monkeypatch.setattr(base, "PredictionCache", lambda *of: PredictionCache(*of[:2], positions=8))
     IntegratedGradients(predictor(TINY, "cpu"), steps=5, rule="left").interpret_json(
         sentences([9])[0]
     )
@@ -176,27 +179,34 @@ def test_no_more_is_kept_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_another_text_is_not_taken_for_one_that_is_known() -> None:
     twin = Twin(predictor(TINY, "cpu"))
-    cache = PredictionCache(find_embedding_layers(twin))
-    embedder: Any = cache.found.backbone
+    layers = find_embedding_layers(twin)
+    embedder: Any = layers.backbone
+    cache = PredictionCache(layers, embedder, 100)
     ids = torch.tensor([[2, 9, 8, 3]])
     text = {"tokens": {"token_ids": ids, "mask": ids > 0, "type_ids": ids * 0}}
     with cache.listening(), torch.no_grad():
         output = embedder(text)
+    assert not output.requires_grad
     recording = Recording({"tokens": text}, 1)
-    with cache.serving(recording) as served:
-        assert torch.equal(embedder(text), output)
-        assert (served, len(recording.calls)) == ([False], 1)
+    with cache.serving(recording.embedder, recording.note):
         for name, other in (
             ("token_ids", ids + 1),
             ("mask", ids > 2),
             ("type_ids", ids * 0 + 1),
         ):
             embedder({"tokens": {**text["tokens"], name: other}})
-            assert len(served) == 1, name
+            assert not recording.calls, name
         embedder({"tokens": {name: tensor[:, :3] for name, tensor in text["tokens"].items()}})
         # Several texts, one of which is known.
         embedder({"tokens": {n: tensor.repeat(2, 1) for n, tensor in text["tokens"].items()}})
-        assert len(served) == 1
+        assert not recording.calls
+        again = embedder(text)
+        assert torch.equal(again, output)
+        (call,) = recording.calls
+        assert torch.autograd.grad(again.sum(), call.leaf)[0].any()
+        # A graph takes one backward pass.
+        embedder(text)
+        assert len(recording.calls) == 1
     assert "forward" not in vars(embedder)
 
 

@@ -17,6 +17,17 @@ from torch import Tensor, nn
 
 from allennlp_saliency.interpret import IntegratedGradients
 from tests.zoo.embedder_transformers import first_layer, transformer
+from tests.zoo.unusual_checks import (
+    by_hand,
+    check_batch_equals_single,
+    check_field,
+    check_words,
+    field_of,
+    piece_ids,
+    sums,
+    word_ids,
+    words_layer,
+)
 from tests.zoo.unusual_models import (
     DIM,
     SHORT,
@@ -25,18 +36,9 @@ from tests.zoo.unusual_models import (
     Awkward,
     AwkwardPredictor,
     awkward,
-    by_hand,
-    check_batch_equals_single,
-    check_field,
-    check_words,
     collated,
     explain,
-    field_of,
     labeled,
-    piece_ids,
-    sums,
-    word_ids,
-    words_layer,
 )
 
 

@@ -151,3 +151,9 @@ def test_another_number_of_chosen_ones_is_refused() -> None:
 def test_a_detour_without_gradients_is_no_way_out() -> None:
     check_complete(lambda x: x * x.detach(), (3, 4))
     check_complete(lambda x: x * x.data, (3, 4))
+
+
+def test_a_decision_that_is_the_same_in_both_passes_gets_nothing() -> None:
+    passes = Passes.of(lambda x: 3 * (x > 0).double(), [t(0.5, -1.0)], [t(2.0, -0.5)])
+    assert passes.y.tolist() == [3.0, 0.0]
+    assert passes.multipliers[0].tolist() == [0.0, 0.0]

@@ -84,7 +84,7 @@ class TestBlocksBelow:
         ]
         count = len(predictor._model.get_submodule(stack))
         method = LayerIntegratedGradients(
-            predictor, layer=f"{stack}.{count - 1}", steps=64, token_budget=1
+            predictor, layer=f"{stack}.{count - 1}", steps=64, token_budget=16
         )
         method.interpret_json({"sentence": FAMILIES["bert"].sentences[0]})
         # To predict, to record and for the baseline's states; then none.

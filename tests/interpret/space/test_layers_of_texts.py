@@ -18,7 +18,7 @@ from allennlp_saliency.interpret import (
     LayerIntegratedGradients,
 )
 from allennlp_saliency.interpret.model.embedding_layers import block_stacks
-from allennlp_saliency.interpret.model.layer_output import states_of, with_states
+from allennlp_saliency.interpret.model.hooks import states_of, with_states
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.zoo.word_level import (
     BOS,

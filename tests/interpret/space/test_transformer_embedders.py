@@ -27,22 +27,24 @@ from allennlp.predictors import Predictor
 from allennlp_saliency.interpret import IntegratedGradients, SmoothGradients
 from tests.zoo.embedder_transformers import first_layer, transformer
 from tests.zoo.transformers import spread
+from tests.zoo.unusual_checks import (
+    by_hand,
+    check_batch_equals_single,
+    check_field,
+    field_of,
+    piece_ids,
+    sums,
+    word_ids,
+)
 from tests.zoo.unusual_models import (
     DIM,
     SPLIT,
     Awkward,
     AwkwardPredictor,
-    by_hand,
-    check_batch_equals_single,
-    check_field,
     explain,
-    field_of,
     labeled,
-    piece_ids,
     predictor_of,
-    sums,
     vocabulary,
-    word_ids,
 )
 
 

@@ -17,25 +17,27 @@ from allennlp_saliency.interpret import (
     InterpretationError,
     SmoothGradients,
 )
+from tests.zoo.unusual_checks import (
+    by_hand,
+    check_batch_equals_single,
+    check_field,
+    check_words,
+    field_of,
+    word_ids,
+    words_layer,
+)
 from tests.zoo.unusual_models import (
     TEXT,
     TEXTS,
     Awkward,
     AwkwardPredictor,
     awkward,
-    by_hand,
-    check_batch_equals_single,
-    check_field,
-    check_words,
     collated,
     explain,
-    field_of,
     labeled,
     predictor_of,
     vocabulary,
-    word_ids,
     words_embedder,
-    words_layer,
 )
 
 

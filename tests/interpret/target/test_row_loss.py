@@ -228,22 +228,23 @@ class TestRowLoss:
     def test_mean_and_sum_of_a_cross_entropy(self) -> None:
         for loss in (self.rows.mean(), self.rows.sum()):
             row_loss = RowLoss()
-            assert torch.equal(row_loss(loss, {"cross-entropy": self.rows}, 3), self.rows)
-            assert not row_loss.rows_entangled
+            losses, entangled = row_loss(loss, {"cross-entropy": self.rows}, 3)
+            assert torch.equal(losses, self.rows)
+            assert not entangled
             assert not row_loss.refuted
             assert row_loss.identified
 
     def test_a_loss_per_row_is_taken(self) -> None:
-        row_loss = RowLoss()
-        assert torch.equal(row_loss(self.rows, {"cross-entropy": self.rows + 1}, 3), self.rows)
-        assert not row_loss.rows_entangled
+        losses, entangled = RowLoss()(self.rows, {"cross-entropy": self.rows + 1}, 3)
+        assert torch.equal(losses, self.rows)
+        assert not entangled
 
     def test_another_loss_is_taken_as_it_is(self) -> None:
         for reduction, expected in ((None, 9.0), ("mean", 9.0), ("sum", 3.0)):
             row_loss = RowLoss(reduction)
-            found = row_loss(torch.tensor(3.0), {"cross-entropy": self.rows}, 3)
+            found, entangled = row_loss(torch.tensor(3.0), {"cross-entropy": self.rows}, 3)
             assert found.sum() == expected
-            assert row_loss.rows_entangled
+            assert entangled
             assert row_loss.reduction_unknown is (reduction is None)
 
     def test_a_formula_that_fails_later_is_refuted(self) -> None:
@@ -269,4 +270,5 @@ class TestRowLoss:
     def test_nan_is_no_refutation(self) -> None:
         row_loss = RowLoss()
         nan = torch.tensor([float("nan")] * 3)
-        assert row_loss(nan.mean(), {"cross-entropy": nan}, 3).isnan().all()
+        losses, _ = row_loss(nan.mean(), {"cross-entropy": nan}, 3)
+        assert losses.isnan().all()

@@ -15,6 +15,8 @@ from allennlp.data import Vocabulary
 from allennlp.models import Model
 from allennlp.models.archival import archive_model
 
+from tests.predictors.bag_of_embeddings import BAG_OF_EMBEDDINGS
+
 GOOD = '{"sentence": "a good film"}'
 
 
@@ -54,33 +56,18 @@ Run = Callable[..., Done]
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bag of embeddings, as training would have left it."""
     folder = tmp_path_factory.mktemp("command") / "model"
-    config = {
-        "dataset_reader": {
-            "type": "text_classification_json",
-            "tokenizer": {"type": "whitespace"},
-        },
-        "model": {
-            "type": "basic_classifier",
-            "text_field_embedder": {
-                "token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 4}}
-            },
-            "seq2vec_encoder": {
-                "type": "bag_of_embeddings",
-                "embedding_dim": 4,
-                "averaged": True,
-            },
-        },
-    }
     vocab = Vocabulary()
     for word in ("a", "good", "bad", "film"):
         vocab.add_token_to_namespace(word)
     for label in ("positive", "negative"):
         vocab.add_token_to_namespace(label, "labels")
     torch.manual_seed(0)
-    model = Model.from_params(Params(json.loads(json.dumps(config["model"]))), vocab=vocab)
+    model = Model.from_params(
+        Params(json.loads(json.dumps(BAG_OF_EMBEDDINGS["model"]))), vocab=vocab
+    )
     folder.mkdir()
     vocab.save_to_files(str(folder / "vocabulary"))
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(BAG_OF_EMBEDDINGS), encoding="utf-8")
     torch.save(model.state_dict(), folder / "weights.th")
     archive_model(folder, weights="weights.th")
     return folder / "model.tar.gz"

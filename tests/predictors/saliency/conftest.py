@@ -22,6 +22,7 @@ from allennlp.predictors import Predictor, TextClassifierPredictor
 
 from allennlp_saliency.interpret.explanation import Explanation, InputAttribution
 from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
+from tests.predictors.bag_of_embeddings import BAG_OF_EMBEDDINGS
 
 WORDS = ("a", "good", "bad", "film", "caf\u00e9", "\u6f22\u5b57", "<script>")
 
@@ -136,26 +137,9 @@ def reader() -> DatasetReader:
 def archive(tmp_path: Path, model: Model) -> Path:
     """The model as an archive, as training would have left it."""
     folder = tmp_path / "model"
-    config = {
-        "dataset_reader": {
-            "type": "text_classification_json",
-            "tokenizer": {"type": "whitespace"},
-        },
-        "model": {
-            "type": "basic_classifier",
-            "text_field_embedder": {
-                "token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 4}}
-            },
-            "seq2vec_encoder": {
-                "type": "bag_of_embeddings",
-                "embedding_dim": 4,
-                "averaged": True,
-            },
-        },
-    }
     folder.mkdir()
     model.vocab.save_to_files(str(folder / "vocabulary"))
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(BAG_OF_EMBEDDINGS), encoding="utf-8")
     torch.save(model.state_dict(), folder / "weights.th")
     archive_model(folder, weights="weights.th")
     return folder / "model.tar.gz"

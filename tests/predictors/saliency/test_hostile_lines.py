@@ -151,7 +151,7 @@ def test_an_error_line_has_no_prediction_of_memory_that_is_not_there(
     model: tuple[SaliencyPredictor, str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is copied into a line may be what ends the memory: it costs no other line."""
-    from allennlp_saliency.predictors.saliency import error_lines
+    from allennlp_saliency.predictors.saliency import json_lines
     from allennlp_saliency.predictors.saliency import predictor as module
 
     predictor, key, good = model
@@ -163,7 +163,7 @@ def test_an_error_line_has_no_prediction_of_memory_that_is_not_there(
         return original(value)
 
     monkeypatch.setattr(module, "to_jsonable", little)
-    monkeypatch.setattr(error_lines, "to_jsonable", little)
+    monkeypatch.setattr(json_lines, "to_jsonable", little)
     (line, other) = predictor.predict_batch_json([{key: good}, {"none": good}])
     assert line["error"] == {"type": "MemoryError", "message": "std::bad_alloc", "line": None}
     assert line["prediction"] is None

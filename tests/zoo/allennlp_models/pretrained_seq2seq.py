@@ -10,7 +10,7 @@ import allennlp_models.generation  # noqa: F401  registers its classes
 import torch
 from torch import Tensor
 
-from tests.zoo.transformers import Architecture, write_transformer
+from tests.zoo.transformers import SMALL_BART, Architecture, write_transformer
 
 from .archives import Folders, JsonDict, Parts, archive
 from .seq2seq import SOURCES, STEPWISE, gradients, ids_of, of_best, tensors_of
@@ -19,14 +19,7 @@ _BART = Architecture(
     "bart",
     "bytes",
     {
-        "d_model": 16,
-        "encoder_layers": 2,
-        "decoder_layers": 2,
-        "encoder_attention_heads": 2,
-        "decoder_attention_heads": 2,
-        "encoder_ffn_dim": 32,
-        "decoder_ffn_dim": 32,
-        "max_position_embeddings": 128,
+        **SMALL_BART,
         "scale_embedding": True,
         "decoder_start_token_id": 2,
         "forced_eos_token_id": 2,

@@ -78,6 +78,11 @@ class TestRules:
         exact = 1 / 8
         assert abs(integral(rule, 7, cut) - exact) <= abs(integral(rule, 7) - exact) + 1e-14
 
+    @pytest.mark.parametrize("steps", range(5, 14))
+    def test_boole_has_no_more_points_than_asked_for(self, steps: int) -> None:
+        points = np.unique(RULES["boole"](steps).points(RULES["boole"](steps).edges()))
+        assert steps - 4 < len(points) <= steps
+
     @pytest.mark.parametrize("name", ["boole", "midpoint", "trapezoid", "left", "right"])
     def test_points_serve_again_when_panels_are_cut(self, name: str) -> None:
         rule = RULES[name](9)

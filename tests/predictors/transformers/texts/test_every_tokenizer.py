@@ -5,26 +5,22 @@ from __future__ import annotations
 import copy
 import math
 import unicodedata
-from functools import cache
 from typing import Any
 
 import pytest
 import torch
 
-from allennlp_saliency.interpret import InterpretationError, SaliencyInterpreter
+from allennlp_saliency.interpret import SaliencyInterpreter
 from allennlp_saliency.predictors import TransformersPredictor
-from tests.zoo.task_models import TEXTS, inputs, model, predictor, tokenizer
+from tests.predictors.transformers.texts.every_tokenizer import (
+    KINDS,
+    explain,
+    made,
+    tokenizer_of,
+    typed,
+)
+from tests.zoo.task_models import inputs, model, predictor, tokenizer
 
-# Per kind of tokenizer an architecture that has one like it.
-KINDS = {
-    "wordpiece": "bert",
-    "bytes": "roberta",
-    "bare-bytes": "gpt2",
-    "pieces": "albert",
-    "pieces-bos": "llama",
-    "pieces-eos": "t5",
-    "fallback": "llama",
-}
 SPOKEN = {
     "split character": "a 😀 great 語 film",
     "joined emoji": "👩‍👩‍👧 lives in 🇮🇹",
@@ -35,70 +31,6 @@ SPOKEN = {
     "full width": "ﬁlm １２３ Ａ",
     "control": "a\u200bb\u00a0c\ufeff d",
 }
-
-
-@cache
-def tokenizer_of(kind: str) -> Any:
-    return _fallback() if kind == "fallback" else tokenizer(kind)
-
-
-def _fallback() -> Any:
-    """A tokenizer as Llama 2's: letters and merges, and bytes for characters that it lacks; spaces
-    become ▁ before it looks at the text."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    letters = sorted(
-        {c for text in TEXTS for c in text.replace(" ", "▁") if c.isascii() or c == "▁"}
-    )
-    merges = [("▁", "g"), ("▁g", "r"), ("▁gr", "e"), ("▁gre", "a"), ("▁grea", "t"), ("▁", "a")]
-    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{number:02X}>" for number in range(256))]
-    pieces += [*letters, *map("".join, merges)]
-    made = Tokenizer(
-        models.BPE(
-            {piece: number for number, piece in enumerate(dict.fromkeys(pieces))},
-            merges,
-            unk_token="<unk>",
-            fuse_unk=True,
-            byte_fallback=True,
-        )
-    )
-    made.normalizer = normalizers.Sequence(
-        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
-    )
-    made.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
-    )
-    made.add_special_tokens(["<unk>", "<s>", "</s>"])
-    made.post_processor = processors.TemplateProcessing(
-        single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", 1)]
-    )
-    names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    return PreTrainedTokenizerFast(tokenizer_object=made, **names)
-
-
-@cache
-def made(kind: str, task: str) -> Any:
-    own = tokenizer_of(kind)
-    with torch.random.fork_rng():
-        network = model(KINDS[kind], task, vocab_size=len(own))
-    if task == "token-classification":
-        # Without a tag for what is no entity every word is explained.
-        network.config.id2label = dict(enumerate(("NOUN", "VERB", "DET", "ADP", "PUNCT")))
-    return TransformersPredictor.from_pretrained(network, own)
-
-
-def explain(predictor: Any, given: Any, method: str = "input-x-gradient", **more: Any) -> Any:
-    interpreter: Any = SaliencyInterpreter.by_name(method)(predictor, **more)
-    return interpreter.interpret_json(given)
-
-
-def typed(kind: str) -> str:
-    """A text with every special token of a tokenizer in it."""
-    own = tokenizer_of(kind)
-    return "a " + " film ".join(dict.fromkeys(own.all_special_tokens)) + " great"
-
-
 KINDS_OF_TASKS: dict[str, tuple[str, ...]] = {
     "text-classification": tuple(KINDS),
     "token-classification": ("wordpiece", "bytes", "bare-bytes", "pieces", "pieces-bos"),
@@ -265,106 +197,6 @@ class TestSplitCharacters:
         last = explanations[-1].inputs[0]
         spans = [span for span in last.offsets if span is not None and span != (0, 1)]
         assert spans.count((1, 2)) == len("😀".encode())
-
-
-class TestEmptyAndShort:
-    @pytest.mark.parametrize(
-        ("kind", "task", "given"),
-        [
-            ("bare-bytes", "text-classification", {"sentence": ""}),
-            ("bare-bytes", "token-classification", {"sentence": ""}),
-            ("bare-bytes", "causal-lm", {"prompt": ""}),
-        ],
-    )
-    def test_nothing_to_read(self, kind: str, task: str, given: dict[str, Any]) -> None:
-        field = next(iter(given))
-        with pytest.raises(InterpretationError, match=f"{field}.* has no tokens"):
-            explain(made(kind, task), given)
-
-    @pytest.mark.parametrize("kind", ["pieces-bos", "fallback"])
-    def test_an_empty_prompt_after_a_start(self, kind: str) -> None:
-        explanations = explain(made(kind, "causal-lm"), {"prompt": "", "max_new_tokens": 2})
-        assert explanations[0].inputs[1].tokens == ["<s>"]
-        assert explanations[0].inputs[1].offsets == [None]
-        assert explanations[0].inputs[0].tokens == []
-
-    @pytest.mark.parametrize(
-        ("kind", "task", "given", "tokens"),
-        [
-            ("pieces-eos", "seq2seq", {"source": "", "max_new_tokens": 1}, ["</s>"]),
-            ("wordpiece", "text-classification", {"sentence": ""}, ["[CLS]", "[SEP]"]),
-            ("bytes", "text-classification", {"sentence": ""}, ["<s>", "</s>"]),
-            ("pieces-eos", "text-classification", {"sentence": ""}, ["</s>"]),
-            (
-                "wordpiece",
-                "question-answering",
-                {"question": "", "passage": "a"},
-                ["[CLS]", "[SEP]"],
-            ),
-            (
-                "wordpiece",
-                "multiple-choice",
-                {"prompt": "", "choices": ["a", "in"]},
-                ["[CLS]", "[SEP]"],
-            ),
-        ],
-    )
-    def test_only_what_the_tokenizer_adds(
-        self, kind: str, task: str, given: dict[str, Any], tokens: list[str]
-    ) -> None:
-        (explanation,) = explain(made(kind, task), given)
-        first = next(one for one in explanation.inputs if one.field in given)
-        if task == "question-answering":
-            first = explanation.inputs[1]
-        assert first.tokens == tokens
-        assert all(map(math.isfinite, first.attributions))
-
-    @pytest.mark.parametrize("kind", ["bare-bytes", "pieces-bos", "fallback"])
-    @pytest.mark.parametrize("method", ["input-x-gradient", "integrated-gradients", "attention"])
-    def test_a_prompt_of_one_token(self, kind: str, method: str) -> None:
-        own = tokenizer_of(kind)
-        explanations = explain(
-            made(kind, "causal-lm"), {"prompt": "a", "max_new_tokens": 2}, method
-        )
-        assert explanations
-        for number, explanation in enumerate(explanations):
-            generated, prompt = explanation.inputs
-            assert prompt.tokens == own.convert_ids_to_tokens(own("a")["input_ids"])
-            assert prompt.offsets[-1] == (0, 1)
-            assert len(generated.tokens) == number
-            if method == "attention":
-                continue
-            assert prompt.attributions[-1] != 0
-
-
-class TestTypedSpecialTokens:
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_typed_and_added(self, kind: str) -> None:
-        own = tokenizer_of(kind)
-        text = typed(kind)
-        (explanation,) = explain(made(kind, "text-classification"), {"sentence": text})
-        one = explanation.inputs[0]
-        for token in own.all_special_tokens:
-            places = [s for t, s in zip(one.tokens, one.offsets, strict=True) if t == token]
-            inside = [span for span in places if span is not None]
-            start = text.index(token)
-            assert inside == [(start, start + len(token))]
-            added = own("")["input_ids"].count(own.convert_tokens_to_ids(token))
-            assert places.count(None) == added
-
-    @pytest.mark.parametrize(
-        ("kind", "end"), [("bare-bytes", "<|endoftext|>"), ("pieces-bos", "</s>")]
-    )
-    def test_a_typed_end_of_a_prompt_stays(self, kind: str, end: str) -> None:
-        explanations = explain(made(kind, "causal-lm"), {"prompt": f"a {end}", "max_new_tokens": 1})
-        prompt = explanations[0].inputs[1]
-        assert prompt.tokens[-1] == end
-        assert prompt.offsets[-1] == (2, 2 + len(end))
-
-    def test_a_typed_mask_is_a_gap(self) -> None:
-        given = {"sentence": "[MASK] great [MASK]"}
-        explanations = explain(made("wordpiece", "masked-lm"), given)
-        assert len(explanations) == 2
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

@@ -21,7 +21,7 @@ from allennlp_saliency.predictors.transformers.texts.overlong import (
     window_of_most_context,
     window_spans,
 )
-from tests.predictors.transformers.texts.test_overlong import (
+from tests.predictors.transformers.texts.overlong import (
     CASES,
     LINE,
     LONG,

@@ -1,0 +1,69 @@
+"""The examples of CONTRIBUTING.md do what the page says: a method and its test, a target."""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from allennlp.common import Registrable
+from allennlp.predictors import Predictor
+
+from allennlp_saliency import interpret
+from allennlp_saliency.interpret import InputXGradient, SaliencyInterpreter, Target
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+BLOCKS = [
+    textwrap.dedent(block)
+    for block in re.findall(r"^ *```python\n(.*?)^ *```", PAGE, re.MULTILINE | re.DOTALL)
+]
+METHOD, TEST, TARGET = BLOCKS
+SENTENCE = {"sentence": "the paper wrote about the verdict and the goal."}
+
+
+@pytest.fixture
+def method(monkeypatch: pytest.MonkeyPatch) -> type[SaliencyInterpreter]:
+    """The page's method, as its file and its line in `interpret/__init__.py` make it."""
+    for base in (SaliencyInterpreter, Target):
+        monkeypatch.setitem(Registrable._registry, base, dict(Registrable._registry[base]))
+    path = re.search(r"`(interpret/methods/gradient/\w+)\.py`", PAGE)
+    assert path is not None
+    module = ModuleType(f"allennlp_saliency.{path[1].replace('/', '.')}")
+    module.__package__ = module.__name__.rpartition(".")[0]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(METHOD, str(path[0]), "exec"), module.__dict__)
+    monkeypatch.setattr(interpret, "NormProduct", module.NormProduct, raising=False)
+    return module.NormProduct
+
+
+def test_the_method_is_registered_and_passes_its_own_test(
+    method: type[SaliencyInterpreter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert SaliencyInterpreter.by_name("norm-product") is method
+    monkeypatch.chdir(ROOT)
+    names: dict[str, object] = {}
+    exec(compile(TEST, "test_norm_product.py", "exec"), names)
+    (test,) = (value for name, value in names.items() if name.startswith("test_"))
+    assert callable(test)
+    test()
+
+
+def test_the_method_guarantees_what_the_page_says(method: type[SaliencyInterpreter]) -> None:
+    predictor = Predictor.from_path(ROOT / "fixtures/topics/model.tar.gz", import_plugins=False)
+    (bounds,) = method(predictor).interpret_json(SENTENCE)
+    (products,) = InputXGradient(predictor).interpret_json(SENTENCE)
+    pairs = list(zip(bounds.inputs[0].attributions, products.inputs[0].attributions, strict=True))
+    assert len(pairs) == 10
+    assert all(bound >= abs(product) for bound, product in pairs)
+
+
+def test_the_target_is_one_for_configs(method: type[SaliencyInterpreter]) -> None:
+    exec(compile(TARGET, "CONTRIBUTING.md", "exec"), {})
+    predictor = Predictor.from_path(ROOT / "fixtures/topics/model.tar.gz", import_plugins=False)
+    (explanation,) = InputXGradient(predictor, target="runner-up-margin").interpret_json(SENTENCE)
+    logits = sorted(predictor.predict_json(SENTENCE)["logits"])
+    assert explanation.target["value"] == pytest.approx(logits[-1] - logits[-2], rel=1e-5)
