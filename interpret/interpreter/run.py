@@ -34,7 +34,7 @@ from .assembly import Attribution, assemble
 from .batch_sharing import BatchSharing, Job
 from .labelling import Labelled, LabelledInstance
 from .predictor_labels import labels_of
-from .to_words import texts_of, to_words
+from .to_words import texts_of, to_segments
 from .windows import merge_windows
 
 
@@ -274,7 +274,7 @@ class Run:
             explanation = replace(explanation, details={**details, **explanation.details})
         if self._method.granularity == "token":
             return explanation
-        return to_words(explanation, texts_of(whole.instance))
+        return to_segments(explanation, self._method.granularity, texts_of(whole.instance))
 
 
 def _length(instance: Instance) -> int:

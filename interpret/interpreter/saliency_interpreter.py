@@ -14,6 +14,7 @@ from allennlp.predictors import Predictor
 from .. import checks
 from ..contracts import HasDefaultTarget
 from ..explanation import Explanation
+from ..inputs.segments import LEVELS
 from ..reduction import Aggregation, Normalization
 from ..registry import construct, describe
 from ..space.embedding_space import EmbeddingSpace
@@ -42,8 +43,8 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             "l1-abs" (AllenNLP's contract), "l1", "max-abs" or "none".
         token_budget: Padded tokens that go through the model at once; None for what suits the
             device. It is halved when memory runs out.
-        granularity: What has a score: "token", as the tokenizer made them, or "word", whose tokens'
-            scores are added up.
+        granularity: What has a score: "token", as the tokenizer made them, or "word", "sentence" or
+            "paragraph", whose tokens' scores are added up.
 
     Raises:
         ConfigurationError: If a parameter names nothing that there is, or has the wrong type.
@@ -77,7 +78,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         self.aggregation = construct(Aggregation, aggregation)
         self.normalization = construct(Normalization, normalization)
         self.token_budget = checks.optional_integer("token_budget", token_budget, least=1)
-        self.granularity = checks.choice("granularity", granularity, ("token", "word"))
+        self.granularity = checks.choice("granularity", granularity, ("token", *LEVELS[::-1]))
         self._sharing = BatchSharing()
         self._checked: set[int] = set()
 

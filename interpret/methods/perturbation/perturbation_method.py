@@ -14,11 +14,10 @@ from ...coalitions.embedding_game import EmbeddingGame
 from ...coalitions.game import Estimator, UnitScores, play
 from ...coalitions.units import Units, units_of
 from ...explanation import Interaction
+from ...inputs.segments import LEVELS
 from ...interpreter.assembly import Attribution
 from ...space.embedding_space import EmbeddingSpace
 from ..path.baseline_method import BaselineMethod
-
-LEVELS = ("token", "word", "sentence", "paragraph")
 
 
 class PerturbationMethod(BaselineMethod):
@@ -28,8 +27,8 @@ class PerturbationMethod(BaselineMethod):
 
     Args:
         predictor: The predictor whose predictions are explained.
-        units: What is removed as one: "token", "word", "sentence" or "paragraph"; None for what has
-            a score, see `granularity`.
+        units: What is removed as one: "token", "word", "sentence" or "paragraph"; None for what
+            has a score, see `granularity`.
         baseline: What stands for a removed word: "zero", "mask", "pad", "unk", "mean", and so on;
             see `BaselineMethod`.
         common: What every interpreter takes; see `SaliencyInterpreter`.
@@ -40,7 +39,9 @@ class PerturbationMethod(BaselineMethod):
 
     def __init__(self, predictor: Predictor, units: str | None = None, **common: Any) -> None:
         super().__init__(predictor, **common)
-        self.units = None if units is None else checks.choice("units", units, LEVELS)
+        self.units = (
+            None if units is None else checks.choice("units", units, ("token", *LEVELS[::-1]))
+        )
 
     def estimator(self, units: int) -> Estimator:
         """The method for an input with so many units, at least one."""
