@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 from ..importing.lazy_imports import wanted
 from ..registry import around
@@ -28,8 +29,5 @@ def nltk_download() -> Iterator[bool]:
     def download(*args: Any, **kwargs: Any) -> Any:
         return threading.get_ident() != importer and original(*args, **kwargs)
 
-    nltk.download = download
-    try:
+    with patch.object(nltk, "download", download):
         yield True
-    finally:
-        nltk.download = original

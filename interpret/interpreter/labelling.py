@@ -15,8 +15,7 @@ from allennlp.predictors import Predictor, SentenceTaggerPredictor
 
 from ..contracts import AddsDetails, LabelsUnpredicted, overrides
 from ..errors import InterpretationError
-from ..inputs.tag_spans import tag_spans
-from ..inputs.texts import text_items
+from ..inputs.texts import tag_spans, text_items
 from ..space.packing import let_go
 from .predictor_labels import PredictionLabels, without_explained
 from .reading import check_length, read_input, too_long

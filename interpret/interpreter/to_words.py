@@ -10,8 +10,7 @@ from math import fsum
 from allennlp.data import Instance, Token
 
 from ..explanation import Explanation, InputAttribution, JsonDict, Span
-from ..inputs.texts import text_items, token_spans
-from ..inputs.words import word_spans
+from ..inputs.texts import text_items, token_spans, word_spans
 
 _MARKS = ("##", "Ġ", "▁")
 _SPACES = ("Ġ", "▁")

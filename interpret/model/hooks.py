@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 from torch import Tensor, nn
 from transformers.utils import ModelOutput
@@ -29,70 +30,50 @@ def hooked(
         embedders: The modules that take texts.
         on_embedder: Takes the first argument of one of these.
     """
-    handles = []
-    try:
+    with ExitStack() as hooks:
         for layer in {id(layer.module): layer for layer in layers}.values():
 
             def intervene(
-                module: nn.Module,
-                args: Any,
-                kwargs: Any,
-                output: Any,
-                layer: EmbeddingLayer = layer,
+                module: nn.Module, args: Any, kwargs: Any, output: Any, layer: Any = layer
             ) -> Any:
                 states = on_layer(layer, (*args, *kwargs.values()), states_of(output))
                 return with_states(output, states)
 
-            handles.append(layer.module.register_forward_hook(intervene, with_kwargs=True))
+            hooks.enter_context(layer.module.register_forward_hook(intervene, with_kwargs=True))
         if on_embedder is not None:
 
             def entered(module: nn.Module, args: Any, kwargs: Any) -> None:
                 on_embedder(next(iter((*args, *kwargs.values())), None))
 
             for embedder in {id(one): one for one in embedders}.values():
-                handles.append(embedder.register_forward_pre_hook(entered, with_kwargs=True))
+                hooks.enter_context(embedder.register_forward_pre_hook(entered, with_kwargs=True))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager
 def patched_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
     """Replaces the `forward` of a twin's module; the new one gets the module's own as its first
     argument."""
-    original, replaced = module.forward, "forward" in vars(module)
-    module.forward = partial(forward, original)
-    try:
+    with patch.object(module, "forward", partial(forward, module.forward)):
         yield
-    finally:
-        if replaced:
-            module.forward = original
-        else:
-            del module.forward
 
 
 @contextmanager
 def inputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
     """Collects the first argument of every call of a twin's module."""
     seen: list[Tensor] = []
-    handle = module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    try:
+    with module.register_forward_pre_hook(lambda _, args: seen.append(args[0])):
         yield seen
-    finally:
-        handle.remove()
 
 
 @contextmanager
 def disable_fastpath(module: nn.Module) -> Iterator[None]:
     """Puts hooks that do nothing on a module and all modules in it: torch runs its own transformer
     blocks as one fused call ("fast path") unless they have hooks."""
-    handles = [one.register_forward_pre_hook(lambda *_: None) for one in module.modules()]
-    try:
+    with ExitStack() as hooks:
+        for one in module.modules():
+            hooks.enter_context(one.register_forward_pre_hook(lambda *_: None))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def states_of(output: Any) -> Any:

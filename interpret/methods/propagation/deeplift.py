@@ -19,8 +19,7 @@ from ...reduction import Sum, reduce_coordinates
 from ...rules.deeplift.passes import DEEPLIFT_RULES, recording, replaying
 from ...rules.experts import every_expert
 from ...rules.rule_map import Rule
-from ...rules.tape import OtherPathError, Tape
-from ...rules.watch import Losses, Values
+from ...rules.watch import Losses, OtherPathError, Tape, Values
 from ...space.embedding_space import EmbeddingSpace
 from ..layer_methods import LayerBaselineMethod
 from ..path.baseline_method import BaselineMethod

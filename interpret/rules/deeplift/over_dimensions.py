@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...operations.calls import Call
 from ..surrogates import attach
-from ..tape import Reference
+from ..watch import Reference
 from .rules import DEEPLIFT_RULES
 
 

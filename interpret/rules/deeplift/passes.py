@@ -12,8 +12,7 @@ from ...operations.calls import Call
 from ..rule_map import Rule
 from ..rule_mode import RuleMode
 from ..steps import note_step, step
-from ..tape import Tape
-from ..watch import Losses, Watch
+from ..watch import Losses, Tape, Watch
 from .over_dimensions import (
     chosen,
     layer_norm,

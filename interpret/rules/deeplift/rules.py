@@ -17,7 +17,7 @@ from ...operations.calls import Call, depends
 from ...operations.kinds import ELEMENTWISE
 from ..rule_map import RuleMap
 from ..surrogates import attach
-from ..tape import Reference
+from ..watch import Reference
 
 DEEPLIFT_RULES = RuleMap("DeepLIFT")
 """Which operation gets which rule in `deeplift` and `layer-deeplift`; linear operations keep their

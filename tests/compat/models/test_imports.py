@@ -18,7 +18,7 @@ import allennlp_saliency
 import nltk
 asked, original = [], nltk.download
 nltk.download = counting = lambda *args, **kwargs: asked.append(args)
-from allennlp_saliency.compat.plugin_check import modules_of
+from allennlp_saliency.compat.doctor import modules_of
 import importlib
 modules = [importlib.import_module(name).__name__ for name in modules_of("allennlp_models")]
 from rouge import Rouge
