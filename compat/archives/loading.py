@@ -12,8 +12,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 from ..registry import Original, after, patch, replace, wrap
-from .own_transformers import own_transformers
-from .source import current_source, source_of, within
+from .source import current_source, own_transformers, source_of, within
 from .unpacking import unpack
 
 # What classes and libraries raise for a value that does not fit them.

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import extremes, losses, norms, recurrent
+from . import formulas, recurrent
 from .attention import attention, multi_head_attention
 from .calls import depends
-from .extremes import maximum, minimum
+from .formulas import maximum, minimum
 
 
 def _plus(product: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
@@ -88,12 +88,12 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "baddbmm": _plus(torch.matmul),
     "rdiv": lambda x, other: torch.div(other, x),
     "linalg_inv": inverse,
-    "var": norms.variance,
-    "std": lambda *args, **kwargs: norms.variance(*args, **kwargs).sqrt(),
-    "linalg_norm": norms.matrix_or_vector_norm,
-    "vector_norm": norms.norm,
-    "linalg_vector_norm": norms.norm,
-    "min": extremes.min_over,
+    "var": formulas.variance,
+    "std": lambda *args, **kwargs: formulas.variance(*args, **kwargs).sqrt(),
+    "linalg_norm": formulas.matrix_or_vector_norm,
+    "vector_norm": formulas.norm,
+    "linalg_vector_norm": formulas.norm,
+    "min": formulas.min_over,
     "addcdiv": lambda input, tensor1, tensor2, *, value=1: (
         input + _scaled(value, tensor1 / tensor2)
     ),
@@ -108,10 +108,10 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     **{
         name: getattr(module, name)
         for module, names in (
-            (extremes, ("amin", "max_pool1d", "max_pool2d", "maximum", "minimum")),
-            (losses, ("binary_cross_entropy", "binary_cross_entropy_with_logits")),
-            (losses, ("cross_entropy", "l1_loss", "mse_loss")),
-            (norms, ("cosine_similarity", "group_norm", "instance_norm", "norm", "normalize")),
+            (formulas, ("amin", "max_pool1d", "max_pool2d", "maximum", "minimum")),
+            (formulas, ("binary_cross_entropy", "binary_cross_entropy_with_logits")),
+            (formulas, ("cross_entropy", "l1_loss", "mse_loss")),
+            (formulas, ("cosine_similarity", "group_norm", "instance_norm", "norm", "normalize")),
             (recurrent, ("gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_tanh")),
         )
         for name in names
@@ -124,8 +124,8 @@ _OF_SEVERAL: dict[str, Callable[..., Any]] = {
     "addbmm": _plus(lambda left, right: torch.matmul(left, right).sum(0)),
     "addr": _plus(lambda left, right: left[:, None] * right),
     **dict.fromkeys(("outer", "ger"), lambda input, vec2: input[:, None] * vec2),
-    "layer_norm": norms.layer_norm,
-    "rms_norm": norms.rms_norm,
+    "layer_norm": formulas.layer_norm,
+    "rms_norm": formulas.rms_norm,
     "clamp": clamp,
     "clamp_min": maximum,
     "clamp_max": minimum,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from allennlp_saliency.compat.archives.own_transformers import is_own_folder
+from allennlp_saliency.compat.archives.source import is_own_folder
 from allennlp_saliency.interpret import InterpretationError
 
 

@@ -16,8 +16,7 @@ from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import lacks, lost_by
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import Sum, reduce_coordinates
-from ...rules.deeplift.passes import DEEPLIFT_RULES, recording, replaying
-from ...rules.experts import every_expert
+from ...rules.deeplift.passes import DEEPLIFT_RULES, every_expert, recording, replaying
 from ...rules.rule_map import Rule
 from ...rules.watch import Losses, OtherPathError, Tape, Values
 from ...space.embedding_space import EmbeddingSpace

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from allennlp_saliency.interpret.contracts import Expected, PrefixTargets, Windows
 from allennlp_saliency.interpret.interpreter.windows import describe_windows
-from allennlp_saliency.interpret.model.hooks import inputs_of
-from allennlp_saliency.interpret.model.kept_state import state_kept
+from allennlp_saliency.interpret.model.hooks import inputs_of, state_kept
 from allennlp_saliency.interpret.target.prediction_check import alike
 
 from ..loading import load_tokenizer

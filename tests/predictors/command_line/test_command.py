@@ -16,8 +16,8 @@ from allennlp.predictors import Predictor, TextClassifierPredictor
 from transformers.utils import logging as transformers_logging
 
 from allennlp_saliency.predictors.command_line import signals, tally
-from allennlp_saliency.predictors.command_line.signals import quiet
-from allennlp_saliency.predictors.command_line.tally import Progress, Tally
+from allennlp_saliency.predictors.command_line.command import quiet
+from allennlp_saliency.predictors.command_line.output import Progress, Tally
 
 from .conftest import GOOD, Run
 
