@@ -1,4 +1,7 @@
-"""What an archive could make AllenNLP and its libraries import or run, refused while one is loaded."""
+"""What an archive could make AllenNLP and its libraries import or run: refused while one is loaded.
+
+The classes that its configuration may name are none that it would have to import.
+"""
 
 from __future__ import annotations
 

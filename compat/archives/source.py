@@ -1,5 +1,4 @@
-"""Which archive is being loaded in this context, what its user has allowed it, and which transformer
-folders it carries.
+"""Which archive is being loaded in this context, what its user has allowed it, and its transformer.
 
 An archive made with `"include_in_archive": ["transformer"]` whose config says
 `"model_name": "transformer"` loads offline and from any working folder. Its `weights.th` holds all

@@ -53,24 +53,12 @@ def between_real(values: Tensor, stack: Stack) -> Tensor:
     return torch.where(there, values, torch.zeros((), dtype=values.dtype, device=values.device))
 
 
-def query_weights(
+def _query_weights(
     space: AttentionSpace, sequences: Sequences, kind: str, query: str | int | None
 ) -> Tensor:
-    """How much each position counts that looks, `(sequences, positions)`.
-
-    Args:
-        space: The instances.
-        sequences: The positions.
-        kind: The kind of attention.
-        query: "mean", "sum", "first", "last", the number of a token, or None: the tokens whose
-            labels are explained; where there are none, the last for a decoder, else the mean.
-
-    Returns:
-        The weights of an instance add up to 1, but for "sum".
-
-    Raises:
-        InterpretationError: If an instance has no such token.
-    """
+    """How much each position counts that looks, `(sequences, positions)`; of an instance they add
+    up to 1, but for "sum". None stands for the tokens whose labels are explained, and where there
+    are none for the last in a decoder, else for the mean."""
     real = sequences.real
     if isinstance(query, int):
         chosen = _numbered(sequences, query)
@@ -133,13 +121,13 @@ def token_scores(
         space: The instances.
         stack: Whose matrix it is.
         matrix: M, `(sequences, queries, keys)`.
-        query: How much each position counts; see `query_weights`.
+        query: "mean", "sum", "first", "last", the number of a token, or None; see `_query_weights`.
 
     Returns:
         `(instances, positions)`.
     """
     reading = space.reading(stack)
-    weights = query_weights(space, reading.queries, stack.kind, query)
+    weights = _query_weights(space, reading.queries, stack.kind, query)
     values = matrix.double().cpu()
     scores = torch.empty(len(weights), values.shape[-1], dtype=torch.double)
     for number, own in enumerate(values):

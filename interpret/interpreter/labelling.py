@@ -161,16 +161,8 @@ def _label(
     labelled: Labelled,
     json: JsonDict | None = None,
 ) -> None:
-    """Labels the instances of one input.
-
-    Args:
-        predictor: The predictor.
-        labels: Its labels.
-        instances: The instances.
-        predict: Whether the prediction is wanted.
-        labelled: Is filled.
-        json: The input, None where it is an instance.
-    """
+    """Fills in what the instances of one input give; `json` is the input, None where it is an
+    instance."""
     for one in instances:
         predictor._dataset_reader.apply_token_indexers(one)
     known = None

@@ -29,15 +29,10 @@ from .model_checks import GradientPaths, RandomPasses
 from .private_copy import PrivateCopy, private_copy
 
 
-def refuse_stray_calls(model: nn.Module, copied: PrivateCopy) -> None:
-    """Watches those modules of a copy that may lead to the user's modules.
-
-    Where they do, their calls raise an `InterpretationError`.
-
-    Args:
-        model: The user's model.
-        copied: Its copy.
-    """
+def _refuse_stray_calls(model: nn.Module, copied: PrivateCopy) -> None:
+    """Watches those modules of a copy that may lead to the user's modules by ways that cannot be
+    followed (an object that looks a module up, a method of a class that closes over one): an
+    operation on a weight of the user's own raises an `InterpretationError`."""
     unknown = {id(module): (module, what) for module, what in reversed(copied.unknown)}
     for module in copied.model.modules():
         if module._forward_hooks or module._forward_pre_hooks:
@@ -150,7 +145,7 @@ class Twin:
                 # span measures do for tags that fit no scheme.
                 value.__class__ = type(type(value).__name__, (_Mute, type(value)), {})
         if may_stray:
-            refuse_stray_calls(predictor._model, copied)
+            _refuse_stray_calls(predictor._model, copied)
         self.model: Model = model
         self.gradient_paths = GradientPaths(model, predictor._model, checked)
         self.predictor: Predictor = copy.copy(predictor)
@@ -161,7 +156,11 @@ class Twin:
         if self.dtype is torch.bfloat16:
             _return_floats(model)
         if self.device.type == "cuda":
-            _let_cudnn_differentiate(model)
+            # cuDNN differentiates recurrent layers in training mode only, which differs from
+            # evaluation mode by dropout: so training mode without dropout.
+            for module in model.modules():
+                if isinstance(module, nn.RNNBase):
+                    module.dropout, module.training = 0.0, True
 
     def counterpart(self, module: nn.Module) -> nn.Module:
         """The twin's copy of a module of the user's model.
@@ -204,11 +203,8 @@ class _Mute:
 
 
 def _hold_state(encoder: _EncoderBase) -> None:
-    """Makes a stateful encoder start every text from the state of the user's encoder.
-
-    A row of a batch is a copy of an instance in the place of any other row, so all rows start
-    from the state of the first, from which a text alone would start; none changes it.
-    """
+    """Makes a stateful encoder start every text from the state of the first row of the user's, as a
+    text alone would: a row is a copy of an instance in the place of any other. None changes it."""
     states = encoder._states
 
     def initial(batch_size: int, num_valid: int, sorting_indices: Tensor) -> Any:
@@ -242,15 +238,6 @@ def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
         f"{name_of(model)} has no weights, only their shapes (on the device 'meta'); load it with "
         "them"
     )
-
-
-def _let_cudnn_differentiate(model: nn.Module) -> None:
-    # cuDNN differentiates recurrent layers in training mode only, which differs from evaluation
-    # mode by dropout: so training mode without dropout.
-    for module in model.modules():
-        if isinstance(module, nn.RNNBase):
-            module.dropout = 0.0
-            module.training = True
 
 
 def _return_floats(model: Model) -> None:

@@ -126,11 +126,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _loaded(args: argparse.Namespace) -> Any:
-    """The predictor.
-
-    Raises:
-        ConfigurationError: If it cannot be made, whatever the library is that says so.
-    """
+    """The predictor; a `ConfigurationError` where it cannot be made, whatever the library is that
+    says so."""
     try:
         return allennlp_predict._get_predictor(args)
     except (ConfigurationError, InterpretationError, MemoryError):

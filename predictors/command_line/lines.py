@@ -80,11 +80,8 @@ def _check_place(output: str) -> None:
 
 
 def _check_outputs(args: argparse.Namespace) -> None:
-    """Refuses an output that is also read, whatever names lead to the file, and one in the
-    archive's folder.
-
-    Files are compared as they will be read: `cached_path` knows `file://`, `~` and URLs.
-    """
+    """Refuses an output that is also read, whatever names lead to the file (`cached_path` knows
+    `file://`, `~` and URLs), and one in the archive's folder."""
     outputs = [] if args.silent else [("the standard output", _of_stream(sys.stdout))]
     if args.output_file:
         archive = resolved("the archive", args.archive_file)

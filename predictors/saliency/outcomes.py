@@ -253,10 +253,8 @@ def _holds_none(values: Any) -> bool:
 
 @contextmanager
 def _left_as_it_was(model: Model, predictor: Predictor) -> Iterator[None]:
-    """Takes back what interpreters of AllenNLP leave behind, above all when they fail.
-
-    Hooks and offsets that stay after an error would spoil the scores of every later input.
-    """
+    """Takes back what interpreters of AllenNLP leave behind when they fail: hooks and offsets that
+    would spoil the scores of every later input."""
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     hooks = [
         (registry, set(registry))

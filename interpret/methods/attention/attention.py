@@ -45,18 +45,16 @@ class ByLayerAndHead(AttentionInterpreter):
 
     def views(self, space: AttentionSpace) -> list[View]:
         stacks = space.stacks(self.kind)
-        return [
-            self._view(stack, between_real(full, stack))
-            for stack, full in zip(stacks, self.full(space, stacks), strict=True)
-        ]
+        views = []
+        for stack, own in zip(stacks, self.full(space, stacks), strict=True):
+            full = between_real(own, stack)
+            one_head = reduced(full, self.heads, 2, "head")
+            views.append(View(stack, full, reduced(one_head, self.layers, 0, "layer")))
+        return views
 
     def full(self, space: AttentionSpace, stacks: list[Stack]) -> list[Tensor]:
         """For each kind of attention `(layers, sequences, heads, queries, keys)`."""
         raise NotImplementedError(f"{type(self).__name__} does not implement full()")
-
-    def _view(self, stack: Stack, full: Tensor) -> View:
-        one_head = reduced(full, self.heads, 2, "head")
-        return View(stack, full, reduced(one_head, self.layers, 0, "layer"))
 
 
 @SaliencyInterpreter.register("attention")

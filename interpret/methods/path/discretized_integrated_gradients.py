@@ -27,17 +27,11 @@ _SPARE = 8
 _CHUNK_BYTES = 2**26
 
 
-def greedy(anchors: Tensor, moved: Tensor, monotonic: Tensor) -> Tensor:
-    """How far an anchor has to be moved to be monotonic."""
-    return (anchors - moved).norm(dim=-1)
-
-
-def maxcount(anchors: Tensor, moved: Tensor, monotonic: Tensor) -> Tensor:
-    """In how many dimensions an anchor is not monotonic."""
-    return (~monotonic).sum(-1).to(anchors.dtype)
-
-
-STRATEGIES: dict[str, Strategy] = {"greedy": greedy, "maxcount": maxcount}
+STRATEGIES: dict[str, Strategy] = {
+    # How far an anchor has to be moved to be monotonic, and in how many dimensions it is not.
+    "greedy": lambda anchors, moved, monotonic: (anchors - moved).norm(dim=-1),
+    "maxcount": lambda anchors, moved, monotonic: (~monotonic).sum(-1).to(anchors.dtype),
+}
 
 
 class Neighbours:
@@ -73,11 +67,8 @@ class Neighbours:
         return self._closest(different, 1, None)[:, 0][place]
 
     def _closest(self, vectors: Tensor, count: int, own: Tensor | None) -> Tensor:
-        """The words closest to vectors, `(vectors, count)`, without a word of each vector's own.
-
-        |w|² - 2 v w is quick, but rounding may swap words that are about as far away: a few more
-        are looked at, and their distances computed exactly.
-        """
+        """The words closest to vectors, `(vectors, count)`, without each vector's own: |w|² - 2 v w
+        is quick but rounds, so a few more are looked at and their distances computed exactly."""
         distances = self._squares - 2 * vectors @ self.matrix.T
         if own is not None:
             distances[torch.arange(len(own)), own] = torch.inf
@@ -97,7 +88,8 @@ class Neighbours:
 def monotonic_paths(
     words: Tensor, baselines: Tensor, neighbours: Neighbours, steps: int, strategy: Strategy
 ) -> Tensor:
-    """Paths from words to baselines through the words' neighbours.
+    """Paths from words to baselines through the words' neighbours (section 3.2 of the paper), as the
+    authors' code and inseq build them.
 
     From a word the path goes on to the neighbour that costs least, seen from that word, and that it
     has not been at; the point there is the neighbour, made monotonic (see `make_monotonic`) as

@@ -113,14 +113,8 @@ class DeepLift(BaselineMethod):
 
 @dataclass(frozen=True)
 class _Passes:
-    """Pairs of passes, one for a start and one for an end of each instance's segment.
-
-    Attributes:
-        space: The instances.
-        rules: By operation.
-        start: The points for which operations are noted, `(instances, size)`.
-        end: Those for which they have multipliers.
-    """
+    """Pairs of passes under rules: operations are noted for the start of each instance's segment
+    and have multipliers for its end, `(instances, size)` both."""
 
     space: EmbeddingSpace
     rules: Mapping[str, Rule]
@@ -142,7 +136,7 @@ class _Passes:
         tape, space = Tape(), self.space
         try:
             with recording(tape, noted, self.rules):
-                values = space.values_at(self.start[rows], rows)
+                _, values = space.leaf_and_values(self.start[rows], rows)
             start_values = values.detach().double().cpu()
             with replaying(tape, losses, self.rules) as mode:
                 leaf, values = space.leaf_and_values(self.end[rows], rows)

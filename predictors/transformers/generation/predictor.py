@@ -46,10 +46,8 @@ class GeneratingReader(TransformersReader):
         foil: str | None,
         changed: str | None,
     ) -> Instance:
-        """An instance that asks for the text after another: so many new tokens, or given ones.
-
-        A text of its field is tokenised by `read`, one that is to follow it by `write`.
-        """
+        """An instance that asks for the text after another: so many new tokens, or given ones. A
+        text of its field is tokenised by `read`, one that is to follow it by `write`."""
         before = read(text)
         asked: dict[str, Any] = {} if foil is None else {"foil": write(foil)}
         if changed is not None:
