@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from . import models, plugins  # noqa: F401  each registers its shims, in this order
 from .archives import code, loading  # noqa: F401
-from .importing import gone_names, lazy_imports, lazy_models, submodule_walk  # noqa: F401
+from .importing import gone_names, lazy_imports, submodule_walk  # noqa: F401
 from .libraries import (  # noqa: F401
     languages,
     predict_command,

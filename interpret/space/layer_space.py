@@ -100,8 +100,8 @@ class LayerSpace(EmbeddingSpace):
             return
         self._tried_out = True
         # Blocks return their states, or as in transformers 4 a tuple that begins with them.
-        in_tuple = lambda *args, **kwargs: (_through(*args, **kwargs),)  # noqa: E731
-        for result in (_through, in_tuple) if self._below else ():
+        ways = (_through, lambda *args, **kwargs: (_through(*args, **kwargs),))
+        for result in ways if self._below else ():
             self._replacement = result
             if self._returns_the_same():
                 return

@@ -282,9 +282,9 @@ class Recording:
     def _field(self, given: Sequence[Tensor]) -> str:
         """The text field whose tensors went in: they are the same objects, or share memory."""
         texts = {name: value for name, value in self._collated.items() if isinstance(value, dict)}
-        memory = lambda tensor: tensor.data_ptr() or None  # noqa: E731
-        for same in (id, memory):
-            marks = set(map(same, given)) - {None}
+        # An empty tensor has no memory: 0.
+        for same in (id, Tensor.data_ptr):
+            marks = set(map(same, given)) - {0}
             for name, tensors in texts.items():
                 if not marks.isdisjoint(map(same, tensors_in(tensors))):
                     return name

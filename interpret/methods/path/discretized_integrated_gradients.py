@@ -88,8 +88,8 @@ class Neighbours:
 def monotonic_paths(
     words: Tensor, baselines: Tensor, neighbours: Neighbours, steps: int, strategy: Strategy
 ) -> Tensor:
-    """Paths from words to baselines through the words' neighbours (section 3.2 of the paper), as the
-    authors' code and inseq build them.
+    """Paths from words to baselines through the words' neighbours (section 3.2 of the paper), as
+    its code and inseq build them.
 
     From a word the path goes on to the neighbour that costs least, seen from that word, and that it
     has not been at; the point there is the neighbour, made monotonic (see `make_monotonic`) as

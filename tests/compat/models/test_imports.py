@@ -71,7 +71,7 @@ ANOTHER_THREAD = """
 import json, threading
 import allennlp_saliency
 import nltk
-from allennlp_saliency.compat.models.imports import nltk_download
+from allennlp_saliency.compat.importing.lazy_imports import nltk_download
 asked = []
 nltk.download = lambda *args: asked.append(args) or True
 (shim,) = nltk_download
