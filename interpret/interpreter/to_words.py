@@ -10,8 +10,7 @@ from math import fsum
 from allennlp.data import Instance, Token
 
 from ..explanation import Explanation, InputAttribution, JsonDict, Span
-from ..inputs.texts import text_items, token_spans
-from ..inputs.words import word_spans
+from ..inputs.texts import text_items, token_spans, word_spans
 
 _MARKS = ("##", "Ġ", "▁")
 _SPACES = ("Ġ", "▁")
@@ -19,12 +18,8 @@ _SPACES = ("Ġ", "▁")
 
 @dataclass(frozen=True)
 class _Unit:
-    """Tokens that count as one.
-
-    Attributes:
-        tokens: Their numbers, in order.
-        span: The characters of the word, None for a token that is no part of the text.
-    """
+    """The numbers of tokens that count as one, and the characters of the word; None for no part of
+    the text."""
 
     tokens: list[int]
     span: Span | None

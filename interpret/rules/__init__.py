@@ -11,7 +11,7 @@ from .deeplift.passes import DEEPLIFT_RULES
 from .lrp_rules import LRP_RULES, LrpPass
 from .rule_map import Rule, RuleMap
 from .surrogates import attach
-from .tape import Reference
+from .watch import Reference
 
 __all__ = [
     "DEEPLIFT_RULES",

@@ -175,10 +175,6 @@ class EmbeddingSpace:
         self._forget_graph()
         return self.session.budget.chunks(len(rows), self.tokens_per_row)
 
-    def values_at(self, points: Tensor, rows: Tensor) -> Tensor:
-        """The target at points that fit one batch, `(rows,)`, with the graph that leads there."""
-        return self.leaf_and_values(points, rows)[1]
-
     def leaf_and_values(self, points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """A leaf of the graph at points of one batch, `(rows, size)`, and the target there."""
         with torch.enable_grad():
