@@ -153,11 +153,8 @@ def _allennlp() -> str:
 
 
 def _run(runs: Sequence[Run], jobs: int, console: Console) -> None:
-    """Runs the commands, `jobs` at a time.
-
-    Raises:
-        DemoError: If one of them fails; the message holds the end of what it said.
-    """
+    """Runs the commands, `jobs` at a time; the `DemoError` of one that fails has the end of what it
+    said."""
     threads = str(max((os.cpu_count() or 1) // jobs, 1))
     environment = {"OMP_NUM_THREADS": threads, **os.environ}
     errors: list[str] = []

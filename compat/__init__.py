@@ -9,18 +9,16 @@ and nothing is imported before AllenNLP is. Every shim names its module and its 
 from __future__ import annotations
 
 from . import models, plugins  # noqa: F401  each registers its shims, in this order
-from .archives import code, loading, types  # noqa: F401
-from .finder import FINDER, install
-from .importing import gone_names, lazy_imports, lazy_models, submodule_walk  # noqa: F401
+from .archives import code, loading  # noqa: F401
+from .importing import gone_names, lazy_imports, submodule_walk  # noqa: F401
 from .libraries import (  # noqa: F401
     languages,
     predict_command,
-    pretrained_modules,
     tokenization,
     training,
     transformer_modules,
 )
-from .registry import Shim, shims
+from .registry import FINDER, Shim, install, shims
 
 __all__ = ["Shim", "activate", "find_spec", "shims"]
 

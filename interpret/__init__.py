@@ -5,15 +5,11 @@ from .explanation import AttentionMatrix, Explanation, InputAttribution, Interac
 from .interpreter.assembly import Attribution
 from .interpreter.saliency_interpreter import Interpretation, SaliencyInterpreter
 from .interpreter.to_words import to_words
-from .methods.attention.attention import Attention
+from .methods.attention.attention import Attention, AttentionXGradient
 from .methods.attention.attention_rollout import AttentionRollout
-from .methods.attention.attention_x_gradient import AttentionXGradient
 from .methods.attention.value_zeroing import ValueZeroing
-from .methods.gradient.gradient import Gradient, GradientNorm
-from .methods.gradient.gradient_moments import SquareGradients, VarGradients
-from .methods.gradient.input_x_gradient import InputXGradient
-from .methods.gradient.one_hot_gradient import OneHotGradient
-from .methods.gradient.smooth_gradients import SmoothGradients
+from .methods.gradient.gradient import Gradient, GradientNorm, InputXGradient, OneHotGradient
+from .methods.gradient.smooth_gradients import SmoothGradients, SquareGradients, VarGradients
 from .methods.interactions.integrated_hessians import IntegratedHessians
 from .methods.interactions.pair_interactions import PairInteractions
 from .methods.layer_methods import LayerGradientXActivation, LayerIntegratedGradients

@@ -81,10 +81,8 @@ def _described(value: Any) -> Any:
 
 def registered_name(cls: type, base: type[Registrable]) -> str:
     """The name under which a class is registered, its own name where it is not."""
-    for name in base.list_available():
-        if base.by_name(name) is cls:
-            return name
-    return cls.__name__
+    names = (name for name in base.list_available() if base.by_name(name) is cls)
+    return next(names, cls.__name__)
 
 
 def _copied(given: Mapping[str, Any]) -> dict[str, Any]:

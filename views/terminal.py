@@ -17,11 +17,12 @@ from allennlp_saliency.interpret.explanation import (
     InputAttribution,
 )
 from allennlp_saliency.views.colours import FAINTEST, style_of
-from allennlp_saliency.views.tokens import printable, readable
-from allennlp_saliency.views.wording import (
+from allennlp_saliency.views.tokens import (
     delta_in_words,
     numbers_of,
     predicted,
+    printable,
+    readable,
     short,
     signed,
     target_in_words,

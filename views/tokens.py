@@ -1,14 +1,18 @@
-"""Tokens as a reader should see them: safe to print, without the tokenizer's own marks."""
+"""Tokens as a reader should see them, safe to print, without the tokenizer's own marks; labels,
+targets and numbers in words."""
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
-from allennlp_saliency.interpret.explanation import Span
+from allennlp_saliency.interpret.explanation import Explanation, InputAttribution, Span
 
 WORDPIECE = "##"
 SPACE_MARKS = ("\u0120", "\u2581")  # byte-level BPE (GPT-2, RoBERTa) and SentencePiece
@@ -117,3 +121,120 @@ def _decoded(token: str) -> str:
     if any(character not in bytes_of for character in token):
         return token
     return bytes(bytes_of[character] for character in token).decode("utf-8", "backslashreplace")
+
+
+_PROBABILITIES = ("probs", "label_probs", "class_probabilities", "probabilities")
+
+
+def predicted(prediction: Mapping[str, Any], explanations: Sequence[Explanation]) -> str | None:
+    """What the model predicted, in a few words; None where the output has no known shape."""
+    probability = _probability(prediction)
+    label = prediction.get("label")
+    targets = [explanation.target for explanation in explanations]
+    if not isinstance(label, (str, int)) and probability is not None and len(targets) == 1:
+        label = targets[0].get("label")
+    if isinstance(label, (str, int)):
+        if probability is None:
+            probability = next((_target_probability(t, label) for t in targets), None)
+        return str(label) if probability is None else f"{label} {_percent(probability)}"
+    tags = prediction.get("tags")
+    words = prediction.get("words", prediction.get("tokens"))
+    if isinstance(tags, list) and isinstance(words, list) and len(tags) == len(words):
+        tagged = [f"{word} {tag}" for word, tag in zip(words, tags, strict=True) if tag != "O"]
+        return ", ".join(tagged) or "every tag is O"
+    span = prediction.get("best_span_str")
+    return span if isinstance(span, str) else None
+
+
+def _probability(prediction: Mapping[str, Any]) -> float | None:
+    """The predicted label's probability: the largest one of the classifier's."""
+    for name in _PROBABILITIES:
+        numbers = numbers_of(prediction.get(name))
+        if numbers and all(0 <= number <= 1 for number in numbers):
+            return max(numbers)
+    return None
+
+
+def _target_probability(target: Mapping[str, Any], label: str | int) -> float | None:
+    value = target.get("value")
+    if target.get("label") != label or not isinstance(value, (int, float)):
+        return None
+    if target.get("type") == "probability":
+        return float(value)
+    return math.exp(value) if target.get("type") == "log-likelihood" and value <= 0 else None
+
+
+def target_in_words(explanation: Explanation) -> str:
+    """The target in words: `log-likelihood of positive: -0.02, at the baseline -0.69`."""
+    target = dict(explanation.target)
+    words = str(target.pop("type", "target"))
+    label = target.pop("label", None)
+    if target.pop("no_answer", False):
+        label = "no answer"
+    if label is not None:
+        words += f" of {' '.join(map(str, label)) if isinstance(label, list) else label}"
+    positions = target.pop("positions", None)
+    tokens = _tokens_at(positions, explanation.inputs)
+    if tokens is not None:
+        words += f" on {tokens!r}"
+    value, baseline_value = target.pop("value", None), target.pop("baseline_value", None)
+    if target:
+        words += f" ({', '.join(f'{name} {short(known)}' for name, known in target.items())})"
+    if value is not None:
+        words += f": {short(value)}"
+    if baseline_value is not None:
+        words += f", at the baseline {short(baseline_value)}"
+    return words
+
+
+def _tokens_at(positions: Any, inputs: Sequence[InputAttribution]) -> str | None:
+    """The tokens whose tags are explained, None where they are not known."""
+    if len(inputs) != 1 or not isinstance(positions, list) or not positions:
+        return None
+    tokens = inputs[0].tokens
+    if not all(isinstance(p, int) and 0 <= p < len(tokens) for p in positions):
+        return None
+    return " ".join(tokens[position] for position in positions)
+
+
+def signed(score: float, scale: float) -> str:
+    """A signed score with two digits of the strongest one; what rounds to nothing has no sign."""
+    if scale == 0:
+        return "0"
+    magnitude = math.floor(math.log10(scale))
+    if not -5 <= magnitude <= 5:
+        return f"{score:+.1e}" if score else "0"
+    shown = f"{score:+.{max(1 - magnitude, 2 if magnitude < 1 else 1)}f}"
+    return shown if any(digit in shown for digit in "123456789") else shown[1:]
+
+
+def short(value: Any) -> str:
+    """A parameter in a few words: `zero (keep_special_tokens true)` for an object with a type."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, dict) and isinstance(value.get("type"), str):
+        rest = ", ".join(f"{k} {short(v)}" for k, v in value.items() if k != "type")
+        return f"{value['type']} ({rest})" if rest else value["type"]
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def delta_in_words(delta: float, target: Mapping[str, Any]) -> str:
+    """What completeness lacks, and how much that is of what was to be distributed."""
+    shown = f"convergence delta {delta:.1e}"
+    try:
+        share = abs(delta / (target["value"] - target["baseline_value"]))
+    except (KeyError, TypeError, ZeroDivisionError):
+        return shown
+    return f"{shown} ({'< 0.1' if share < 0.001 else f'{100 * share:.1f}'} % of the difference)"
+
+
+def _percent(probability: float) -> str:
+    return "> 99.9 %" if 0.9995 <= probability < 1 else f"{100 * probability:.1f} %"
+
+
+def numbers_of(values: Any) -> list[float] | None:
+    """A list of numbers as it is, None for anything else."""
+    numbers = isinstance(values, list) and all(
+        isinstance(one, (int, float)) and not isinstance(one, bool) for one in values
+    )
+    return values if numbers else None

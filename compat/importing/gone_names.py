@@ -62,10 +62,8 @@ _STAND_INS = ("torchvision", "torchvision.ops", "torchvision.ops.boxes")
 
 
 def _why_torchvision_fails() -> str:
-    """Why `import torchvision` fails here; empty where it does not.
-
-    The import itself is the test: a torchvision built for another torch is installed and fails.
-    """
+    """Why `import torchvision` fails here, as one built for another torch does; empty where it does
+    not."""
     before = set(sys.modules)
     try:
         import torchvision.ops.boxes  # noqa: F401

@@ -15,14 +15,8 @@ RUN = "run_predict_command"
 
 
 def own_command(name: str | None) -> Callable[[Any], None] | None:
-    """The class method by which the predictor of this name runs the command.
-
-    Args:
-        name: What stands behind `--predictor`; None where the archive names the predictor.
-
-    Returns:
-        None for all predictors that leave the command as it is.
-    """
+    """The class method by which the predictor of this name runs the command; None for all
+    others."""
     if name is None:
         return None
     from allennlp.common.checks import ConfigurationError

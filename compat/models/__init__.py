@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from . import bart, imports, readers, tagging, weights  # noqa: F401  each registers its shims
+from . import bart, readers, tagging, weights  # noqa: F401  each registers its shims

@@ -147,8 +147,5 @@ def tree_files(module: Any) -> bool:
     if not _restricts_paths():
         return False
 
-    def bracket_parse_corpus_reader(*args: Any, **kwargs: Any) -> Any:
-        return _reader()(*args, **kwargs)
-
-    module.BracketParseCorpusReader = bracket_parse_corpus_reader
+    module.BracketParseCorpusReader = lambda *args, **kwargs: _reader()(*args, **kwargs)
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..archives.own_transformers import is_own_folder
+from ..archives.source import is_own_folder
 from ..registry import after
 
 # The modules, and the names of the classes whose `from_pretrained` they call.

@@ -13,8 +13,7 @@ from ..model.hooks import disable_fastpath
 from ..nested import mapped
 from ..space.embedding_space import EmbeddingSpace
 from .attention_mode import AttentionMode
-from .call_stack import Frame, first_tensor
-from .recorder import AttentionCall
+from .recorder import AttentionCall, Frame, first_tensor
 
 _SAME = 1e-3
 

@@ -215,16 +215,9 @@ def namespace_of(model: Model, otherwise: str = "labels") -> str:
     return otherwise
 
 
-def no_label(model: Model, instance: Instance, what: str) -> SettingError:
-    """The error where a target needs a label, and the model's predictions are none.
-
-    Whether they are is the predictor's affair, and the same for every input.
-
-    Args:
-        model: The model.
-        instance: An instance labelled with a prediction.
-        what: What follows from that.
-    """
+def _no_label(model: Model, instance: Instance, what: str) -> SettingError:
+    """The error where a target needs a label, and the model's predictions are none, with what
+    follows from that: it is the predictor's affair, and the same for every input."""
     fields = ", ".join(repr(name) for name in sorted(instance.fields) if name != EXPLAINED)
     return SettingError(
         f"what {type(model).__name__} predicts is in no single label field (the instance has "
@@ -241,7 +234,7 @@ def every_label(instance: Instance, model: Model) -> list[str]:
     """
     name = label_field(instance)
     if name is None:
-        raise no_label(model, instance, "there are no labels to explain one by one")
+        raise _no_label(model, instance, "there are no labels to explain one by one")
     namespace = label_namespace(cast(LabelLike, instance.fields[name]), model)
     labels = model.vocab.get_token_to_index_vocabulary(namespace)
     what = explained_by(instance)
@@ -287,7 +280,7 @@ def relabelled(instance: Instance, label: str, model: Model) -> Instance:
     """
     name = label_field(instance)
     if name is None:
-        raise no_label(model, instance, f"the label {label!r} cannot replace it")
+        raise _no_label(model, instance, f"the label {label!r} cannot replace it")
     field = instance.fields[name]
     assert isinstance(field, LabelLike)
     namespace = label_namespace(field, model)

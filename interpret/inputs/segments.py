@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..explanation import Span
-from .words import word_spans
+from .texts import word_spans
 
 LEVELS = ("paragraph", "sentence", "word")
 """The segments of a text, the largest first."""

@@ -15,8 +15,7 @@ from allennlp.predictors import Predictor, SentenceTaggerPredictor
 
 from ..contracts import AddsDetails, LabelsUnpredicted, overrides
 from ..errors import InterpretationError
-from ..inputs.tag_spans import tag_spans
-from ..inputs.texts import text_items
+from ..inputs.texts import tag_spans, text_items
 from ..space.packing import let_go
 from .predictor_labels import PredictionLabels, without_explained
 from .reading import check_length, read_input, too_long
@@ -162,16 +161,8 @@ def _label(
     labelled: Labelled,
     json: JsonDict | None = None,
 ) -> None:
-    """Labels the instances of one input.
-
-    Args:
-        predictor: The predictor.
-        labels: Its labels.
-        instances: The instances.
-        predict: Whether the prediction is wanted.
-        labelled: Is filled.
-        json: The input, None where it is an instance.
-    """
+    """Fills in what the instances of one input give; `json` is the input, None where it is an
+    instance."""
     for one in instances:
         predictor._dataset_reader.apply_token_indexers(one)
     known = None

@@ -257,13 +257,8 @@ def _held(model: nn.Module) -> float:
 
 
 def _lengths(predictor: Predictor, instance: Instance, wordpieces: bool) -> dict[str, int]:
-    """How long each text field is, the longest of a list of them.
-
-    Args:
-        predictor: The predictor.
-        instance: The instance.
-        wordpieces: Whether only those count that a transformer's own indexer indexes.
-    """
+    """How long each text field is, the longest of a list of them; `wordpieces`: of those alone that
+    a transformer's own indexer indexes."""
     instance.index_fields(predictor._model.vocab)
     found = {}
     for name, lengths in instance.get_padding_lengths().items():

@@ -255,11 +255,7 @@ class Run:
     def _merged(
         self, whole: Prepared, results: Sequence[Explanation | Exception], details: JsonDict
     ) -> Explanation:
-        """The explanation of a complete instance.
-
-        Raises:
-            Exception: The first error among the results.
-        """
+        """The explanation of a complete instance; the first error among the results is raised."""
         found = []
         for one in results:
             if isinstance(one, Mismatch):

@@ -1,1 +1,1 @@
-"""One file a method, with the paper's equation in it."""
+"""The methods by family, each with its paper's equation."""

@@ -17,7 +17,7 @@ from ..space.embedding_space import EmbeddingSpace
 from ..space.layer_space import LayerSpace
 from ..space.session import Session
 from ..target.row_loss import RowLoss
-from .gradient.input_x_gradient import InputXGradient
+from .gradient.gradient import InputXGradient
 from .path.baseline_method import BaselineMethod
 from .path.integrated_gradients import IntegratedGradients
 

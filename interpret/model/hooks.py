@@ -1,14 +1,18 @@
-"""Hooks on the layers of a private copy of a model, for as long as it runs."""
+"""Hooks on the layers of a private copy of a model for as long as it runs, and a model's state as
+it was before: some models change themselves while they run. BigBird turns its sparse attention off
+for good once a text is short, others lengthen a table of positions."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 from torch import Tensor, nn
+from transformers import PretrainedConfig
 from transformers.utils import ModelOutput
 
 from .embedding_layers import EmbeddingLayer
@@ -29,70 +33,50 @@ def hooked(
         embedders: The modules that take texts.
         on_embedder: Takes the first argument of one of these.
     """
-    handles = []
-    try:
+    with ExitStack() as hooks:
         for layer in {id(layer.module): layer for layer in layers}.values():
 
             def intervene(
-                module: nn.Module,
-                args: Any,
-                kwargs: Any,
-                output: Any,
-                layer: EmbeddingLayer = layer,
+                module: nn.Module, args: Any, kwargs: Any, output: Any, layer: Any = layer
             ) -> Any:
                 states = on_layer(layer, (*args, *kwargs.values()), states_of(output))
                 return with_states(output, states)
 
-            handles.append(layer.module.register_forward_hook(intervene, with_kwargs=True))
+            hooks.enter_context(layer.module.register_forward_hook(intervene, with_kwargs=True))
         if on_embedder is not None:
 
             def entered(module: nn.Module, args: Any, kwargs: Any) -> None:
                 on_embedder(next(iter((*args, *kwargs.values())), None))
 
             for embedder in {id(one): one for one in embedders}.values():
-                handles.append(embedder.register_forward_pre_hook(entered, with_kwargs=True))
+                hooks.enter_context(embedder.register_forward_pre_hook(entered, with_kwargs=True))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager
 def patched_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
     """Replaces the `forward` of a twin's module; the new one gets the module's own as its first
     argument."""
-    original, replaced = module.forward, "forward" in vars(module)
-    module.forward = partial(forward, original)
-    try:
+    with patch.object(module, "forward", partial(forward, module.forward)):
         yield
-    finally:
-        if replaced:
-            module.forward = original
-        else:
-            del module.forward
 
 
 @contextmanager
 def inputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
     """Collects the first argument of every call of a twin's module."""
     seen: list[Tensor] = []
-    handle = module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    try:
+    with module.register_forward_pre_hook(lambda _, args: seen.append(args[0])):
         yield seen
-    finally:
-        handle.remove()
 
 
 @contextmanager
 def disable_fastpath(module: nn.Module) -> Iterator[None]:
     """Puts hooks that do nothing on a module and all modules in it: torch runs its own transformer
     blocks as one fused call ("fast path") unless they have hooks."""
-    handles = [one.register_forward_pre_hook(lambda *_: None) for one in module.modules()]
-    try:
+    with ExitStack() as hooks:
+        for one in module.modules():
+            hooks.enter_context(one.register_forward_pre_hook(lambda *_: None))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def states_of(output: Any) -> Any:
@@ -127,3 +111,76 @@ def with_states(output: Any, states: Any) -> Any:
         own[next(iter(output))] = states
         return own
     return states
+
+
+_OWN = frozenset(vars(nn.Module()))
+_CONTAINERS = frozenset((list, dict, set))
+_REGISTERED = ("_parameters", "_buffers", "_modules")
+_PLAIN = frozenset((int, float, bool, str, type(None)))
+
+
+@contextmanager
+def state_kept(module: nn.Module) -> Iterator[None]:
+    """Restores the state of a module and its submodules after a forward pass.
+
+    Attributes, registered submodules, parameters and buffers, the items of lists, dictionaries and
+    sets that are attributes, and the attributes of Hugging Face configs are those from before,
+    the same objects. Changes of a tensor in place are not undone.
+
+    Args:
+        module: The module that is run. Two threads that run the same one at the same time may see
+            what the other's forward pass changes, as they do without this.
+    """
+    modules = list(map(vars, module.modules()))
+    registered = [one[name] for name in _REGISTERED for one in modules]
+    empty = [one for one in registered if not one]
+    held = [(one, one.copy()) for one in (*modules, *registered) if one]
+    own = [one[name] for one in modules for name in one.keys() - _OWN]
+    others = [one for one in own if type(one) not in _PLAIN]
+    containers = [(one, one.copy()) for one in others if type(one) in _CONTAINERS]
+    configs = {id(one): one for one in others if isinstance(one, PretrainedConfig)}
+    pending = list(configs.values())
+    while pending:
+        attributes = vars(pending.pop())
+        held.append((attributes, attributes.copy()))
+        for value in attributes.values():
+            if isinstance(value, PretrainedConfig) and id(value) not in configs:
+                configs[id(value)] = value
+                pending.append(value)
+            elif type(value) in _CONTAINERS:
+                containers.append((value, value.copy()))
+    try:
+        yield
+    finally:
+        for one in empty:
+            if one:
+                one.clear()
+        for now, before in (*held, *containers):
+            if _same(now, before):
+                continue
+            if isinstance(now, list):
+                now[:] = before
+            elif isinstance(now, set):
+                now.intersection_update(before)
+                now.update(before)
+            else:
+                _put_back(now, before)
+
+
+def _same(now: Any, before: Any) -> bool:
+    # Ten times as fast as to compare one by one: equality looks at identity first, and what is
+    # equal without being the same (1 and True, two lists) makes no difference.
+    try:
+        return bool(now == before)
+    except (RuntimeError, ValueError):
+        # Tensors that are not the same have no one truth value.
+        return False
+
+
+def _put_back(now: dict[str, Any], before: dict[str, Any]) -> None:
+    for name in [name for name in now if name not in before]:
+        del now[name]
+    if list(now) != [name for name in before if name in now] or len(now) < len(before):
+        # The order of submodules is that of a `Sequential`.
+        now.clear()
+    now.update(before)

@@ -117,13 +117,7 @@ def _differ(one: Tensor, other: Tensor, rounding: float) -> bool:
 
 @dataclass(frozen=True)
 class _Ran:
-    """One call of a module.
-
-    Attributes:
-        name: The name of the module.
-        given: The graph nodes of its inputs.
-        made: The graph nodes of its outputs.
-    """
+    """One call of a module, by its name, with the graph nodes of its inputs and of its outputs."""
 
     name: str
     given: tuple[Node, ...]

@@ -25,13 +25,8 @@ _PLAIN = (int, float, str, type(None))
 
 @dataclass(frozen=True)
 class _CachedCall:
-    """One call of the backbone for one input.
-
-    Attributes:
-        layers: The embedding layers that it called, each with its arguments and its output, a leaf
-            of the graph.
-        outputs: The backbone's outputs, with their graph.
-    """
+    """One call of the backbone for one input: the embedding layers that it called, each with its
+    arguments and its output, a leaf of the graph; and its own outputs, with their graph."""
 
     layers: list[tuple[EmbeddingLayer, tuple[Any, ...], Any]]
     outputs: Any

@@ -292,13 +292,8 @@ def _globals_of(function: types.FunctionType) -> dict[str, Any]:
 
 
 def _leads_to_module(value: Any, of_globals: bool = True, of_objects: bool = False) -> bool:
-    """Whether a module can be reached from a value.
-
-    Args:
-        value: Anything.
-        of_globals: Whether the global variables of functions count.
-        of_objects: Whether the attributes of objects count that are no wrappers themselves.
-    """
+    """Whether a module can be reached from a value, by the global variables of functions and by the
+    attributes of objects that are no wrappers themselves if these count."""
     seen: set[int] = set()
     pending = [value]
     while pending and len(seen) < _MOST_STEPS:

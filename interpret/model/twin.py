@@ -9,6 +9,9 @@ on the user's model: modules are copied, tensors are shared.
 from __future__ import annotations
 
 import copy
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
 from typing import Any
 
 import torch
@@ -20,10 +23,72 @@ from allennlp.training.metrics import Metric
 from torch import Tensor, nn
 
 from ..errors import InterpretationError
-from ..nested import mapped
+from ..nested import mapped, tensors_in
+from ..operations.calls import CallMode
 from .model_checks import GradientPaths, RandomPasses
-from .private_copy import private_copy
-from .stray_calls import refuse_stray_calls
+from .private_copy import PrivateCopy, private_copy
+
+
+def _refuse_stray_calls(model: nn.Module, copied: PrivateCopy) -> None:
+    """Watches those modules of a copy that may lead to the user's modules by ways that cannot be
+    followed (an object that looks a module up, a method of a class that closes over one): an
+    operation on a weight of the user's own raises an `InterpretationError`."""
+    unknown = {id(module): (module, what) for module, what in reversed(copied.unknown)}
+    for module in copied.model.modules():
+        if module._forward_hooks or module._forward_pre_hooks:
+            unknown.setdefault(id(module), (module, "a hook"))
+    tensors = {
+        id(tensor): (f"{name}.{own}" if name else own, tensor)
+        for name, module in model.named_modules()
+        for own, tensor in (*module._parameters.items(), *module._buffers.items())
+        if tensor is not None and copied.memo.get(id(tensor)) is not tensor
+    }
+    active = threading.local()
+    for module, what in unknown.values():
+        mode = partial(_StrayCalls, f"{what} of a {type(module).__name__}", tensors)
+        module.forward = _watched(module.forward, mode, active)
+        for hooks in (module._forward_pre_hooks, module._forward_hooks):
+            for key, hook in hooks.items():
+                hooks[key] = _watched(hook, mode, active)
+
+
+def _watched(
+    call: Callable[..., Any], mode: Callable[[], CallMode], active: threading.local
+) -> Callable[..., Any]:
+    @wraps(call)
+    def watched(*args: Any, **options: Any) -> Any:
+        if getattr(active, "now", False):
+            return call(*args, **options)
+        active.now = True
+        try:
+            with mode():
+                return call(*args, **options)
+        finally:
+            active.now = False
+
+    return watched
+
+
+class _StrayCalls(CallMode):
+    def __init__(self, what: str, tensors: Mapping[int, tuple[str, Tensor]]) -> None:
+        super().__init__()
+        self._what = what
+        self._tensors = tensors
+
+    def call(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        for one in tensors_in((args, kwargs)):
+            if id(one) in self._tensors:
+                raise InterpretationError(
+                    f"{self._what} runs a module of the predictor's own model (it uses "
+                    f"{self._tensors[id(one)][0]!r}), where nothing must be changed or counted, "
+                    "and the scores would be of another function; let the wrapper hold what it "
+                    "wraps in a closure, a functools.partial or an attribute of the module, or "
+                    "take it off while you explain"
+                )
+        return func(*args, **kwargs)
+
 
 # Named, not imported: their module brings most of transformers with it.
 _TANH_GELUS = (
@@ -80,7 +145,7 @@ class Twin:
                 # span measures do for tags that fit no scheme.
                 value.__class__ = type(type(value).__name__, (_Mute, type(value)), {})
         if may_stray:
-            refuse_stray_calls(predictor._model, copied)
+            _refuse_stray_calls(predictor._model, copied)
         self.model: Model = model
         self.gradient_paths = GradientPaths(model, predictor._model, checked)
         self.predictor: Predictor = copy.copy(predictor)
@@ -91,7 +156,11 @@ class Twin:
         if self.dtype is torch.bfloat16:
             _return_floats(model)
         if self.device.type == "cuda":
-            _let_cudnn_differentiate(model)
+            # cuDNN differentiates recurrent layers in training mode only, which differs from
+            # evaluation mode by dropout: so training mode without dropout.
+            for module in model.modules():
+                if isinstance(module, nn.RNNBase):
+                    module.dropout, module.training = 0.0, True
 
     def counterpart(self, module: nn.Module) -> nn.Module:
         """The twin's copy of a module of the user's model.
@@ -134,11 +203,8 @@ class _Mute:
 
 
 def _hold_state(encoder: _EncoderBase) -> None:
-    """Makes a stateful encoder start every text from the state of the user's encoder.
-
-    A row of a batch is a copy of an instance in the place of any other row, so all rows start
-    from the state of the first, from which a text alone would start; none changes it.
-    """
+    """Makes a stateful encoder start every text from the state of the first row of the user's, as a
+    text alone would: a row is a copy of an instance in the place of any other. None changes it."""
     states = encoder._states
 
     def initial(batch_size: int, num_valid: int, sorting_indices: Tensor) -> Any:
@@ -172,15 +238,6 @@ def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
         f"{name_of(model)} has no weights, only their shapes (on the device 'meta'); load it with "
         "them"
     )
-
-
-def _let_cudnn_differentiate(model: nn.Module) -> None:
-    # cuDNN differentiates recurrent layers in training mode only, which differs from evaluation
-    # mode by dropout: so training mode without dropout.
-    for module in model.modules():
-        if isinstance(module, nn.RNNBase):
-            module.dropout = 0.0
-            module.training = True
 
 
 def _return_floats(model: Model) -> None:

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import extremes, losses, norms, recurrent
+from . import formulas, recurrent
 from .attention import attention, multi_head_attention
 from .calls import depends
-from .extremes import maximum, minimum
+from .formulas import maximum, minimum
 
 
 def _plus(product: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
@@ -36,46 +36,16 @@ def _scaled(value: float, x: Tensor) -> Tensor:
     return x if value == 1 else x * value
 
 
-def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """input vec2ᵀ."""
-    return input[:, None] * vec2
-
-
-def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
-    """input + weight (end - input)."""
-    return input + (end - input) * weight
-
-
-def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
-    """input + value · tensor1 / tensor2."""
-    return input + _scaled(value, tensor1 / tensor2)
-
-
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x @ weightᵀ + bias, where the model makes the weight."""
     product = torch.matmul(x, weight.transpose(-1, -2) if weight.dim() > 1 else weight)
     return product if bias is None else product + bias
 
 
-def addcmul(input: Tensor, left: Tensor, right: Tensor, value: float = 1) -> Tensor:
-    """input + value · left · right."""
-    return input + _scaled(value, left * right)
-
-
 def glu(x: Tensor, dim: int = -1) -> Tensor:
     """The first half times the sigmoid of the second."""
     first, second = x.chunk(2, dim)
     return first * second.sigmoid()
-
-
-def softmin(x: Tensor, dim: int | None = None, *args: Any, **kwargs: Any) -> Tensor:
-    """The softmax of -x."""
-    return F.softmax(-x, dim, *args, **kwargs)
-
-
-def logaddexp(x: Tensor, other: Tensor) -> Tensor:
-    """log(eˣ + eʸ)."""
-    return torch.stack(torch.broadcast_tensors(x, other)).logsumexp(0)
 
 
 def prod(x: Tensor, dim: int | None = None, keepdim: bool = False, **kwargs: Any) -> Tensor:
@@ -118,23 +88,30 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "baddbmm": _plus(torch.matmul),
     "rdiv": lambda x, other: torch.div(other, x),
     "linalg_inv": inverse,
-    "var": norms.variance,
-    "std": lambda *args, **kwargs: norms.variance(*args, **kwargs).sqrt(),
-    "linalg_norm": norms.matrix_or_vector_norm,
-    "vector_norm": norms.norm,
-    "linalg_vector_norm": norms.norm,
-    "min": extremes.min_over,
-    **{
-        function.__name__: function
-        for function in (addcdiv, addcmul, cumprod, glu, inverse, lerp, logaddexp, prod, softmin)
-    },
+    "var": formulas.variance,
+    "std": lambda *args, **kwargs: formulas.variance(*args, **kwargs).sqrt(),
+    "linalg_norm": formulas.matrix_or_vector_norm,
+    "vector_norm": formulas.norm,
+    "linalg_vector_norm": formulas.norm,
+    "min": formulas.min_over,
+    "addcdiv": lambda input, tensor1, tensor2, *, value=1: (
+        input + _scaled(value, tensor1 / tensor2)
+    ),
+    "addcmul": lambda input, left, right, value=1: input + _scaled(value, left * right),
+    "cumprod": cumprod,
+    "glu": glu,
+    "inverse": inverse,
+    "lerp": lambda input, end, weight: input + (end - input) * weight,
+    "logaddexp": lambda x, other: torch.stack(torch.broadcast_tensors(x, other)).logsumexp(0),
+    "prod": prod,
+    "softmin": lambda x, *args, **kwargs: F.softmax(-x, *args, **kwargs),
     **{
         name: getattr(module, name)
         for module, names in (
-            (extremes, ("amin", "max_pool1d", "max_pool2d", "maximum", "minimum")),
-            (losses, ("binary_cross_entropy", "binary_cross_entropy_with_logits")),
-            (losses, ("cross_entropy", "l1_loss", "mse_loss")),
-            (norms, ("cosine_similarity", "group_norm", "instance_norm", "norm", "normalize")),
+            (formulas, ("amin", "max_pool1d", "max_pool2d", "maximum", "minimum")),
+            (formulas, ("binary_cross_entropy", "binary_cross_entropy_with_logits")),
+            (formulas, ("cross_entropy", "l1_loss", "mse_loss")),
+            (formulas, ("cosine_similarity", "group_norm", "instance_norm", "norm", "normalize")),
             (recurrent, ("gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_tanh")),
         )
         for name in names
@@ -146,10 +123,9 @@ _OF_SEVERAL: dict[str, Callable[..., Any]] = {
     "addmv": _plus(torch.matmul),
     "addbmm": _plus(lambda left, right: torch.matmul(left, right).sum(0)),
     "addr": _plus(lambda left, right: left[:, None] * right),
-    "outer": outer,
-    "ger": outer,
-    "layer_norm": norms.layer_norm,
-    "rms_norm": norms.rms_norm,
+    **dict.fromkeys(("outer", "ger"), lambda input, vec2: input[:, None] * vec2),
+    "layer_norm": formulas.layer_norm,
+    "rms_norm": formulas.rms_norm,
     "clamp": clamp,
     "clamp_min": maximum,
     "clamp_max": minimum,

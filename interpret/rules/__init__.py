@@ -12,7 +12,7 @@ from .gim_rules import GIM_RULES, GimPass
 from .lrp_rules import LRP_RULES, LrpPass
 from .rule_map import Rule, RuleMap
 from .surrogates import attach
-from .tape import Reference
+from .watch import Reference
 
 __all__ = [
     "DEEPLIFT_RULES",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -120,16 +120,21 @@ class RuleMap(Mapping[str, str]):
             if operation not in self.operations:
                 raise ConfigurationError(
                     f"rules: {self.method} takes no rule for an operation {key!r}; "
-                    f"{close_names(operation, self.operations)} All: {', '.join(self.operations)}"
+                    f"{_meant(operation, self.operations)}"
                 )
             if not callable(rule) and rule not in self.names:
                 raise ConfigurationError(
                     f"rules: {self.method} has no rule {rule!r}; "
-                    f"{close_names(str(rule), self.names)} All: {', '.join(self.names)}; or a "
-                    "function"
+                    f"{_meant(str(rule), self.names)}; or give a function"
                 )
             found[operation] = rule
         return found
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    """The names that may be meant, or all."""
+    close = close_names(name, known)
+    return close if close.startswith("did you mean") else f"there are: {', '.join(known)}"
 
 
 def _name(rule: str | Rule) -> str:

@@ -21,8 +21,8 @@ from ..operations.calls import (
 )
 from ..operations.decompositions import decomposition
 from ..operations.kinds import FRESH, PRODUCTS, READS, SHAPED_LIKE, STRUCTURAL, VIEWS
-from .hidden import Hidden
 from .steps import Origins, StepCall
+from .surrogates import Hidden
 from .watch import Watch
 
 Rule = Callable[[Call], Any]

@@ -18,7 +18,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from ..nested import mapped, tensors_in
 from ..operations.calls import Call
 from .surrogates import attach
-from .tape import Tape, other_path
+from .watch import Tape, other_path
 
 _IN_ORDER = frozenset(
     """

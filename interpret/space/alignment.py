@@ -18,7 +18,7 @@ from allennlp.data.tokenizers import Token
 from torch import Tensor
 
 from ..errors import InterpretationError
-from ..inputs.joined_texts import TracedCall
+from ..inputs.collation import TracedCall
 from ..inputs.texts import TextItem, text_items, tokenizer_of
 from ..model.embedding_layers import EmbeddingLayer
 from ..positions import PADDING, UNASSIGNED
@@ -187,10 +187,8 @@ def _pieces(
 
 
 def _unfolded(layer: EmbeddingLayer, pieces: Mapping[str, Tensor]) -> Tensor | None:
-    """Where the embedder puts each wordpiece of a text that it folds into segments.
-
-    The embedder is asked itself: it unfolds the numbers of the positions as it does vectors.
-    """
+    """Where the embedder puts each wordpiece of a text that it folds into segments: it is asked
+    itself, and unfolds the numbers of the positions as it does vectors."""
     embedder = layer.transformer
     ids: Any = pieces.get("token_ids")
     mask: Any = pieces.get("segment_concat_mask")

@@ -106,7 +106,7 @@ class EmbeddingSpace:
             values, self.mixes_rows = self._explained(outputs, self._own_rows)
         if not torch.isfinite(values).all():
             raise InterpretationError(
-                f"target {type(self._target).__name__} is {values.detach().tolist()}, not finite; "
+                f"target {self._target.title} is {values.detach().tolist()}, not finite; "
                 "look for NaN or infinite weights, or logits too large for the model's precision"
             )
         self._graph: tuple[Tensor, list[Tensor]] = (values, leaves)
@@ -174,10 +174,6 @@ class EmbeddingSpace:
         """Batches of rows for a method that runs the model itself; see `TokenBudget.chunks`."""
         self._forget_graph()
         return self.session.budget.chunks(len(rows), self.tokens_per_row)
-
-    def values_at(self, points: Tensor, rows: Tensor) -> Tensor:
-        """The target at points that fit one batch, `(rows,)`, with the graph that leads there."""
-        return self.leaf_and_values(points, rows)[1]
 
     def leaf_and_values(self, points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """A leaf of the graph at points of one batch, `(rows, size)`, and the target there."""
@@ -314,7 +310,7 @@ class EmbeddingSpace:
         values = self._target(given)
         if values.shape != (len(rows),):
             raise InterpretationError(
-                f"target {type(self._target).__name__} returned shape {tuple(values.shape)} for "
+                f"target {self._target.title} returned shape {tuple(values.shape)} for "
                 f"{len(rows)} rows; return one number per row, ({len(rows)},)"
             )
         half = values.dtype in (torch.float16, torch.bfloat16)
@@ -324,7 +320,7 @@ class EmbeddingSpace:
         self._twin.gradient_paths.check()
         if not values.requires_grad:
             raise InterpretationError(
-                f"target {type(self._target).__name__} of {name_of(self.model)} gives no "
+                f"target {self._target.title} of {name_of(self.model)} gives no "
                 "gradient: the model runs under torch.no_grad, or the target uses .item(), "
                 ".detach() or argmax; compute it from the model's outputs alone, or use a method "
                 "that needs values only, such as 'sequential-integrated-gradients'"

@@ -100,7 +100,8 @@ class LayerSpace(EmbeddingSpace):
             return
         self._tried_out = True
         # Blocks return their states, or as in transformers 4 a tuple that begins with them.
-        for result in (_through, _through_in_tuple) if self._below else ():
+        ways = (_through, lambda *args, **kwargs: (_through(*args, **kwargs),))
+        for result in ways if self._below else ():
             self._replacement = result
             if self._returns_the_same():
                 return
@@ -152,10 +153,6 @@ def blocks_below(model: nn.Module, name: str) -> list[nn.Module]:
 def _through(*args: Any, **kwargs: Any) -> Tensor:
     """Returns the states that a block is given."""
     return next(value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
-
-
-def _through_in_tuple(*args: Any, **kwargs: Any) -> tuple[Tensor]:
-    return (_through(*args, **kwargs),)
 
 
 def _alike(left: Tensor, right: Tensor) -> bool:

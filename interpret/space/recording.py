@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..contracts import JoinedTexts, JoinsTexts
 from ..errors import InterpretationError
-from ..inputs.joined_texts import TracedCall, trace
+from ..inputs.collation import TracedCall, trace
 from ..model.embedding_layers import EmbeddingLayer, EmbeddingLayers
 from ..model.hooks import hooked
 from ..model.prediction_cache import PredictionCache
@@ -282,8 +282,9 @@ class Recording:
     def _field(self, given: Sequence[Tensor]) -> str:
         """The text field whose tensors went in: they are the same objects, or share memory."""
         texts = {name: value for name, value in self._collated.items() if isinstance(value, dict)}
-        for same in (id, _memory):
-            marks = set(map(same, given)) - {None}
+        # An empty tensor has no memory: 0.
+        for same in (id, Tensor.data_ptr):
+            marks = set(map(same, given)) - {0}
             for name, tensors in texts.items():
                 if not marks.isdisjoint(map(same, tensors_in(tensors))):
                     return name
@@ -300,10 +301,6 @@ def _way_out(layer: EmbeddingLayer) -> str:
     if layer.embeds:
         return "override get_interpretable_layer in the predictor"
     return "name a layer whose output has a vector per token or wordpiece"
-
-
-def _memory(tensor: Tensor) -> int | None:
-    return tensor.data_ptr() or None
 
 
 def _holds(ids: Tensor, own: Tensor) -> bool:

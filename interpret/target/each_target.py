@@ -15,7 +15,7 @@ from ..errors import SettingError
 from ..explanation import JsonDict
 from ..inputs.explained import Explained, explained, explained_by
 from ..inputs.labels import every_label, label_field, relabelled
-from ..inputs.tag_spans import tag_spans
+from ..inputs.texts import tag_spans
 from ..registry import construct
 from .outputs import ModelOutputs
 from .targets import Target

@@ -89,9 +89,12 @@ class ModelOutputs(Mapping[str, Any]):
         """
         if self.has_logits:
             return next(self._outputs[key] for key in LOGITS if key in self._outputs)
+        others = ["log-likelihood"]
+        others += ["probability"] if any(key in self._outputs for key in PROBABILITIES) else []
+        others += ["span"] if self.has_span_logits else []
         raise SettingError(
             f"{type(self._model).__name__} returns no logits (looked for {', '.join(LOGITS)}), "
-            f"only {sorted(self._outputs)}; use the target 'log-likelihood' or 'probability'"
+            f"only {sorted(self._outputs)}; use the target {' or '.join(map(repr, others))}"
         )
 
     @property

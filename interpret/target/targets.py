@@ -66,6 +66,11 @@ class Target(Registrable):
         """A plain function of the outputs as a target."""
         return FunctionTarget(function)
 
+    @property
+    def title(self) -> str:
+        """What errors call the target."""
+        return type(self).__name__
+
     def at_input(self, outputs: ModelOutputs) -> Target:
         """The target with the choices fixed that depend on the unchanged input; most have none.
 
@@ -327,6 +332,10 @@ class FunctionTarget(Target):
         super().__init__()
         self.function = _name(function)
         self._function = function
+
+    @property
+    def title(self) -> str:
+        return self.function
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         return self._function(outputs)

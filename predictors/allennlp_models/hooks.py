@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -13,15 +14,11 @@ from torch import nn
 def heard(*modules: nn.Module) -> Iterator[list[list[Any]]]:
     """Collects for each module of a private copy what it returns, call by call."""
     returned: list[list[Any]] = [[] for _ in modules]
-    hooks = [
-        module.register_forward_hook(lambda module, args, output, own=own: own.append(output))
-        for module, own in zip(modules, returned, strict=True)
-    ]
-    try:
+    with ExitStack() as hooks:
+        for module, own in zip(modules, returned, strict=True):
+            hook = partial(lambda own, module, args, output: own.append(output), own)
+            hooks.enter_context(module.register_forward_hook(hook))
         yield returned
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 @contextmanager

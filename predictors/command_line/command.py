@@ -1,11 +1,15 @@
-"""The command itself: from its arguments to its exit status."""
+"""The command itself: from its arguments to its exit status, also where a signal ends it."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import logging
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +18,67 @@ from allennlp.common import logging as allennlp_logging
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import lazy_groups_of
 from allennlp.data import Instance
+from transformers.utils import logging as transformers_logging
 
 from allennlp_saliency.interpret.errors import InterpretationError, SettingError
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.predictors.saliency.json_lines import ErrorLine
 
 from . import lines
-from .arguments import check
-from .output import Console, ConsoleClosed, OutputError, OutputFile
-from .signals import CLOSED, INTERRUPTED, TERMINATED, Terminated, quiet, terminating
-from .tally import Progress, Tally, say
+from .lines import check
+from .output import Console, ConsoleClosed, OutputError, OutputFile, Progress, Tally, say
 
 if TYPE_CHECKING:
     from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
+
+INTERRUPTED, TERMINATED, CLOSED = 128 + 2, 128 + 15, 128 + 13
+"""Exit statuses, as shells give them to commands that SIGINT, SIGTERM or SIGPIPE ended."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came. AllenNLP's command makes an `Exception` of it, which would be taken for an
+    error of the input that is being interpreted."""
+
+
+@contextmanager
+def terminating() -> Iterator[None]:
+    """Makes SIGTERM end what runs, as Ctrl-C does; takes it back afterwards."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are another thread's
+        return
+
+    def end(number: int, frame: Any) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+
+
+@contextmanager
+def quiet(silent: bool) -> Iterator[None]:
+    """Logs nothing below errors and shows no bar of transformers', unless AllenNLP's variables ask
+    for a level.
+
+    Args:
+        silent: Whether to do so at all.
+    """
+    asked = os.environ.get("ALLENNLP_DEBUG") or os.environ.get("ALLENNLP_LOG_LEVEL")
+    if not silent or asked:
+        yield
+        return
+    before, bars = logging.root.manager.disable, transformers_logging.is_progress_bar_enabled()
+    logging.disable(max(before, logging.WARNING))
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.disable(before)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
 
 logger = logging.getLogger(__name__)
 
@@ -74,11 +126,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _loaded(args: argparse.Namespace) -> Any:
-    """The predictor.
-
-    Raises:
-        ConfigurationError: If it cannot be made, whatever the library is that says so.
-    """
+    """The predictor; a `ConfigurationError` where it cannot be made, whatever the library is that
+    says so."""
     try:
         return allennlp_predict._get_predictor(args)
     except (ConfigurationError, InterpretationError, MemoryError):

@@ -25,7 +25,6 @@ from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.interpreter.reading import InputKeys
 from allennlp_saliency.interpret.space.packing import let_go
 
-from .factory import interpreter_of, unknown, wrapped
 from .json_lines import (
     ErrorLine,
     InputLine,
@@ -35,7 +34,7 @@ from .json_lines import (
     to_json_line,
     to_jsonable,
 )
-from .outcomes import Explains, Outcome, explained, scored
+from .outcomes import Explains, Outcome, explained, interpreter_of, scored, unknown, wrapped
 
 logger = logging.getLogger(__name__)
 

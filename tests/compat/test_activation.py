@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from allennlp_saliency import compat
-from allennlp_saliency.compat import finder, registry
+from allennlp_saliency.compat import registry
 from allennlp_saliency.compat.environment import HOOK_NAME
 
 Run = Callable[..., Any]
@@ -167,13 +167,13 @@ def test_replaced_functions_are_replaced_where_they_were_taken(
 def test_activating_twice_installs_one_finder() -> None:
     compat.activate()
     compat.activate()
-    assert sum(isinstance(f, finder.AllenNLPFinder) for f in sys.meta_path) == 1
-    assert sys.meta_path.index(finder.FINDER) < len(sys.meta_path) - 1
+    assert sum(isinstance(f, registry.AllenNLPFinder) for f in sys.meta_path) == 1
+    assert sys.meta_path.index(registry.FINDER) < len(sys.meta_path) - 1
 
 
 @pytest.mark.parametrize("name", ["json", "allennlp_models", "allennlpx.common", "torch"])
 def test_other_modules_are_none_of_the_finders_business(name: str) -> None:
-    assert finder.FINDER.find_spec(name, None) is None
+    assert registry.FINDER.find_spec(name, None) is None
 
 
 def test_modules_keep_their_own_loader() -> None:
@@ -186,7 +186,7 @@ def test_modules_keep_their_own_loader() -> None:
 
 def _execute(tmp_path: Path, *module_shims: registry.Shim) -> Any:
     (tmp_path / "mended.py").write_text("import os\nname = os.environ.get('SHIM_TEST', '')\n")
-    loader = finder.ShimmedLoader(
+    loader = registry.ShimmedLoader(
         SourceFileLoader("mended", str(tmp_path / "mended.py")), list(module_shims)
     )
     spec = spec_from_loader("mended", loader, origin=str(tmp_path / "mended.py"))
@@ -225,7 +225,7 @@ def test_an_around_shim_is_undone_even_if_the_module_fails(tmp_path: Path) -> No
     assert (events, shim.state) == (["before", "after"], "active")
 
     (tmp_path / "mended.py").write_text("raise ImportError('no')\n")
-    loader = finder.ShimmedLoader(SourceFileLoader("mended", str(tmp_path / "mended.py")), [shim])
+    loader = registry.ShimmedLoader(SourceFileLoader("mended", str(tmp_path / "mended.py")), [shim])
     spec = spec_from_loader("mended", loader)
     assert spec is not None
     with pytest.raises(ImportError, match="no"):

@@ -1,4 +1,4 @@
-"""The examples of CONTRIBUTING.md do what the page says: a method and its test, a target."""
+"""The examples of CONTRIBUTING.md do what the page says: a method, its test, a target, a rule."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLOCKS = [
     textwrap.dedent(block)
     for block in re.findall(r"^ *```python\n(.*?)^ *```", PAGE, re.MULTILINE | re.DOTALL)
 ]
-METHOD, TEST, TARGET = BLOCKS
+METHOD, TEST, TARGET, RULE = BLOCKS
 SENTENCE = {"sentence": "the paper wrote about the verdict and the goal."}
 
 
@@ -67,3 +67,8 @@ def test_the_target_is_one_for_configs(method: type[SaliencyInterpreter]) -> Non
     (explanation,) = InputXGradient(predictor, target="runner-up-margin").interpret_json(SENTENCE)
     logits = sorted(predictor.predict_json(SENTENCE)["logits"])
     assert explanation.target["value"] == pytest.approx(logits[-1] - logits[-2], rel=1e-5)
+
+
+def test_the_rule_gives_what_was_worked_out_by_hand() -> None:
+    assert "assert explanation" in RULE
+    exec(compile(RULE, "CONTRIBUTING.md", "exec"), {})

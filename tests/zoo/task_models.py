@@ -14,7 +14,7 @@ import torch
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.predictors import TransformersPredictor
-from allennlp_saliency.predictors.transformers.task import TASKS, auto_class
+from allennlp_saliency.predictors.transformers.loading import TASKS, auto_class
 from fixtures.tokenizer import train_wordpieces
 from tests.zoo.transformers import SMALL_BART, spread
 

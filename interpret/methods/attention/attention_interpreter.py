@@ -14,9 +14,8 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from ... import checks
-from ...attention.attention_reduction import QUERIES, token_scores
+from ...attention.attention_reduction import QUERIES, matrices_of, token_scores, written
 from ...attention.attention_space import AttentionSpace, PrefixAttentionSpace, Stack
-from ...attention.matrices import matrices_of, written
 from ...attention.recorder import KINDS
 from ...explanation import AttentionMatrix
 from ...interpreter.assembly import Attribution

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -76,7 +77,7 @@ class AttentionRollout(AttentionInterpreter):
             other = self._rolled_out(space, run.reads)[run.reads.own_kind][-1]
             read = torch.zeros(*own.shape[:2], other.shape[-1], dtype=torch.double)
         layers: dict[str, list[Tensor]] = {kind: [] for kind in stacks}
-        for number, call in enumerate(run.calls):
+        for call, after in zip_longest(run.calls, run.calls[1:]):
             weights = self._weights(call, stacks[call.kind])
             if call.kind == CROSS and other is not None:
                 read = (1 - self.residual) * weights @ other + self.residual * read
@@ -86,7 +87,8 @@ class AttentionRollout(AttentionInterpreter):
                 own = mixed @ own + self.residual * own
                 if other is not None:
                     read = mixed @ read + self.residual * read
-            if _ends_layer(run, number):
+            # The next attention is another block's.
+            if after is None or call.block is None or call.block is not after.block:
                 layers[run.own_kind].append(own)
                 if other is not None:
                     layers[CROSS].append(read)
@@ -97,11 +99,3 @@ class AttentionRollout(AttentionInterpreter):
         heads = between_real(call.weights.detach().double().cpu().unsqueeze(0), stack)[0]
         weights = reduced(heads, self.heads, 1, "head")
         return weights / weights.sum(-1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
-
-
-def _ends_layer(run: Run, number: int) -> bool:
-    """Whether the attention after this one is another block's."""
-    if number + 1 == len(run.calls):
-        return True
-    this, after = run.calls[number], run.calls[number + 1]
-    return this.block is None or this.block is not after.block

@@ -1,20 +1,118 @@
-"""The gradient, averaged over noisy copies of the input."""
+"""The gradient at noisy copies of the input: its mean and its second moments."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
+from torch import Tensor
 
 from ... import checks
 from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from ...reduction import Reduction, Sum, reduce_coordinates
+from ...reduction import MeanAbsolute, Reduction, Sum, reduce_coordinates
 from ...registry import construct
-from ...space.embedding_space import EmbeddingSpace
-from .noise import NoisyGradients
+from ...space.embedding_space import EmbeddingSpace, Made
+
+
+class NoisyMethod(SaliencyInterpreter):
+    """A method that evaluates the model at noisy copies of the input, x + ε, ε ~ N(0, σ²).
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        num_samples: Noisy copies, n.
+        stdev: σ as a share of the instance's own range of values, max(x) - min(x).
+        seed: Seed of the noise; the same seed gives the same scores in any batch.
+        common: What every interpreter takes; see `SaliencyInterpreter`.
+
+    Raises:
+        ConfigurationError: If a parameter has the wrong type, or is out of range.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        num_samples: int = 25,
+        stdev: float = 0.1,
+        seed: int = 0,
+        **common: Any,
+    ) -> None:
+        super().__init__(predictor, **common)
+        self.num_samples = checks.integer("num_samples", num_samples, least=1)
+        self.stdev = checks.number("stdev", stdev, least=0)
+        self.seed = checks.seed("seed", seed)
+
+    @property
+    def n_evaluations(self) -> int:
+        return self.num_samples
+
+
+class NoisyGradients(NoisyMethod):
+    """A method that averages over the gradients at the noisy copies; see `NoisyMethod`."""
+
+    def mean(self, space: EmbeddingSpace, made: Made) -> Tensor:
+        """The mean over the noisy copies of a function of their gradients.
+
+        Args:
+            space: The instances.
+            made: A function of the instances, `(chunk,)`, and the gradients, `(chunk, size)`, that
+                returns float64, `(chunk, …)`.
+
+        Returns:
+            `(instances, …)`, float64.
+        """
+        x = space.embeddings
+        sigma = self.stdev * value_range(space)
+        noise = standard_normal(space, self.num_samples, self.seed).flatten(0, 1)
+        rows = torch.arange(len(x)).repeat_interleave(self.num_samples)
+
+        def noisy(numbers: Tensor) -> Tensor:
+            of = rows[numbers]
+            return x[of] + sigma[of].unsqueeze(-1) * noise[numbers]
+
+        total: Tensor | None = None
+        for numbers, some in space.gradients(noisy, rows, lambda of, g: made(rows[of], g)):
+            if total is None:
+                total = some.new_zeros(len(x), *some.shape[1:])
+            total.index_add_(0, rows[numbers].to(total.device), some)
+        assert total is not None
+        return total / self.num_samples
+
+
+def standard_normal(space: EmbeddingSpace, samples: int, seed: int) -> Tensor:
+    """Standard normal noise, drawn for each instance as if it were alone.
+
+    Args:
+        space: The instances.
+        samples: Noisy copies per instance.
+        seed: Seed of the generator; nobody else's random state changes.
+
+    Returns:
+        `(instances, samples, size)`; zero at padding.
+    """
+    layout = space.layout
+    noise = torch.zeros(len(space.embeddings), samples, space.embeddings.shape[1])
+    parts = layout.split(noise)
+    for row in range(len(noise)):
+        generator = torch.Generator().manual_seed(seed)
+        for number, call in enumerate(layout.calls):
+            present = layout.present[row, layout.positions_of(number)]
+            drawn = torch.randn(samples, int(present.sum()), call.dim, generator=generator)
+            parts[number][row][:, present] = drawn
+    return noise.to(space.device)
+
+
+def value_range(space: EmbeddingSpace) -> Tensor:
+    """max - min of each instance's embeddings, padding left out, `(instances,)`; 0 without any."""
+    if space.embeddings.shape[1] == 0:
+        return space.embeddings.sum(1)
+    present = space.layout.expand(space.layout.present.to(space.device))
+    highest = space.embeddings.masked_fill(~present, -torch.inf).amax(1)
+    lowest = space.embeddings.masked_fill(~present, torch.inf).amin(1)
+    return (highest - lowest).clamp_min(0).nan_to_num(0, 0, 0)
 
 
 @SaliencyInterpreter.register("smooth-gradients")
@@ -56,4 +154,40 @@ class SmoothGradients(NoisyGradients):
             scores = reduce_coordinates(space.embeddings * g, space.layout, Sum())
         else:
             scores = reduce_coordinates(g, space.layout, self.reduction)
+        return Attribution(scores, warnings=saturated(space))
+
+
+@SaliencyInterpreter.register("square-gradients")
+class SquareGradients(NoisyGradients):
+    """score_t = mean over the hidden dimension of 1/n Σ g_k², g_k = ∇F(x + ε_k).
+
+    Hooker et al. 2019, "A Benchmark for Interpretability Methods in Deep Neural Networks",
+    section 3 (SmoothGrad²).
+    """
+
+    def attribute(self, space: EmbeddingSpace) -> Attribution:
+        square = self.mean(space, lambda _, g: g.double() ** 2)
+        scores = reduce_coordinates(square, space.layout, MeanAbsolute())
+        return Attribution(scores, warnings=saturated(space))
+
+
+@SaliencyInterpreter.register("var-gradients")
+class VarGradients(NoisyGradients):
+    """score_t = mean over the hidden dimension of 1/n Σ (g_k - ḡ)², g_k = ∇F(x + ε_k).
+
+    Adebayo et al. 2018, "Local Explanation Methods for Deep Neural Networks Lack Sensitivity to
+    Parameter Values", section 2.2 (VarGrad).
+    """
+
+    def attribute(self, space: EmbeddingSpace) -> Attribution:
+        # Shifted by one of the gradients, so that the difference of the moments loses nothing.
+        shift = space.input_gradients.double()
+
+        def powers(rows: Tensor, g: Tensor) -> Tensor:
+            deviations = g.double() - shift[rows]
+            return torch.stack([deviations, deviations**2], dim=1)
+
+        first, second = self.mean(space, powers).unbind(1)
+        variance = (second - first**2).clamp_min(0)
+        scores = reduce_coordinates(variance, space.layout, MeanAbsolute())
         return Attribution(scores, warnings=saturated(space))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,139 @@ from ...space.baselines import Baseline
 from ...space.embedding_space import EmbeddingSpace
 from ..content_cache import ContentCache
 from .baseline_method import BaselineMethod
-from .neighbours import STRATEGIES, Neighbours, monotonic_paths
+
+Strategy = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Cost of each candidate for the next anchor, from the candidates `(words, candidates, dim)`, the
+same made monotonic, and where they are monotonic already."""
+
+_SPARE = 8
+_CHUNK_BYTES = 2**26
+
+
+STRATEGIES: dict[str, Strategy] = {
+    # How far an anchor has to be moved to be monotonic, and in how many dimensions it is not.
+    "greedy": lambda anchors, moved, monotonic: (anchors - moved).norm(dim=-1),
+    "maxcount": lambda anchors, moved, monotonic: (~monotonic).sum(-1).to(anchors.dtype),
+}
+
+
+class Neighbours:
+    """The nearest words of words, found when first asked for and kept.
+
+    Args:
+        matrix: The word vectors, `(words, dim)`.
+        count: Neighbours per word, the word itself left out.
+
+    Attributes:
+        matrix: The word vectors, `(words, dim)`.
+    """
+
+    def __init__(self, matrix: Tensor, count: int) -> None:
+        # A copy: the cache that keeps this goes by what the matrix holds now.
+        self.matrix = matrix.detach().clone().float()
+        self._count = min(count, len(matrix) - 1)
+        self._nearest = torch.full((len(matrix), self._count), -1, device=matrix.device)
+        self._squares = self.matrix.square().sum(-1)
+
+    def of(self, words: Tensor) -> Tensor:
+        """The nearest words of some words, `(words, count)`, nearest first."""
+        if self._count:
+            unknown = words[self._nearest[words, 0] < 0].unique()
+            for some in unknown.split(256):
+                self._nearest[some] = self._closest(self.matrix[some], self._count, some)
+        return self._nearest[words]
+
+    def closest(self, vectors: Tensor) -> Tensor:
+        """The word whose vector is closest to each of some vectors `(vectors, dim)`."""
+        # Baselines are the same everywhere, mostly.
+        different, place = vectors.float().unique(dim=0, return_inverse=True)
+        return self._closest(different, 1, None)[:, 0][place]
+
+    def _closest(self, vectors: Tensor, count: int, own: Tensor | None) -> Tensor:
+        """The words closest to vectors, `(vectors, count)`, without each vector's own: |w|² - 2 v w
+        is quick but rounds, so a few more are looked at and their distances computed exactly."""
+        distances = self._squares - 2 * vectors @ self.matrix.T
+        if own is not None:
+            distances[torch.arange(len(own)), own] = torch.inf
+        most = len(self.matrix) - (own is not None)
+        found = distances.topk(min(count + _SPARE, most), largest=False, dim=-1).indices
+        # In the order of their numbers, so that of equal words the first counts.
+        found = found.sort(-1).values
+        rows = max(_CHUNK_BYTES // (found.shape[1] * vectors.shape[1] * 8), 1)
+        order = [
+            (self.matrix[some].double() - at.double().unsqueeze(1)).norm(dim=-1)
+            for some, at in zip(found.split(rows), vectors.split(rows), strict=True)
+        ]
+        nearest = torch.cat(order).argsort(dim=-1, stable=True)[:, :count]
+        return found.gather(1, nearest)
+
+
+def monotonic_paths(
+    words: Tensor, baselines: Tensor, neighbours: Neighbours, steps: int, strategy: Strategy
+) -> Tensor:
+    """Paths from words to baselines through the words' neighbours (section 3.2 of the paper), as
+    its code and inseq build them.
+
+    From a word the path goes on to the neighbour that costs least, seen from that word, and that it
+    has not been at; the point there is the neighbour, made monotonic (see `make_monotonic`) as
+    seen from the last point. Where there is no such neighbour, the path goes to the baseline and
+    stays there.
+
+    Args:
+        words: Where the paths end, `(paths, dim)`.
+        baselines: Where they begin, `(paths, dim)`.
+        neighbours: The neighbour graph of the embedding matrix.
+        steps: Points on a path after its first.
+        strategy: The cost of a neighbour.
+
+    Returns:
+        `(steps + 1, paths, dim)`, from the baselines to the words; each dimension of each path is
+        monotonic.
+    """
+    matrix, points = neighbours.matrix, steps + 1
+    z, end = words.float(), baselines.float()
+    word, goal = neighbours.closest(z), neighbours.closest(end)
+    # A baseline that is no word bars none.
+    goal = torch.where((matrix[goal] == end).all(-1), goal, -1)
+    arrived = word == goal
+    visited = [goal, word]
+    path = [z]
+    for _ in range(steps - 1):
+        candidates = neighbours.of(word)
+        anchors = matrix[candidates]
+        moved, monotonic = make_monotonic(
+            matrix[word].unsqueeze(1), end.unsqueeze(1), anchors, points
+        )
+        seen = (candidates.unsqueeze(-1) == torch.stack(visited, -1).unsqueeze(1)).any(-1)
+        cost = strategy(anchors, moved, monotonic).masked_fill(seen, torch.inf)
+        arrived = arrived | seen.all(-1)
+        if candidates.shape[1]:
+            best = candidates.gather(1, cost.argmin(-1, keepdim=True)).squeeze(1)
+            word = torch.where(arrived, word, best)
+        z, _ = make_monotonic(z, end, torch.where(arrived.unsqueeze(-1), end, matrix[word]), points)
+        visited.append(word)
+        path.append(z)
+    path.append(end)
+    return torch.stack(path[::-1]).to(words.dtype)
+
+
+def make_monotonic(
+    z: Tensor, baseline: Tensor, anchors: Tensor, points: int
+) -> tuple[Tensor, Tensor]:
+    """Anchors, moved to where a step from z towards a baseline may lead (equation 6).
+
+    Args:
+        z: Where the step begins, `(…, dim)`.
+        baseline: Where the path leads, `(…, dim)`.
+        anchors: Words, `(…, dim)`.
+        points: Points on the path: a dimension in which an anchor is not between the two goes
+            1/points of the way from z to the baseline instead.
+
+    Returns:
+        The moved anchors, and where nothing had to be moved, both `(…, dim)`.
+    """
+    between = (torch.minimum(z, baseline) <= anchors) & (anchors <= torch.maximum(z, baseline))
+    return torch.where(between, anchors, z - (z - baseline) / points), between
 
 
 @SaliencyInterpreter.register("discretized-integrated-gradients")

@@ -7,7 +7,8 @@ model changes its mind within a hair's breadth needs its many points there alone
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,7 +17,66 @@ from torch import Tensor
 
 from ...reduction import Sum, reduce_coordinates
 from ...space.embedding_space import EmbeddingSpace
-from .quadrature import Floats, Quadrature
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Quadrature:
+    """A rule for one panel, and how [0, 1] is cut into panels.
+
+    Attributes:
+        nodes: Points of a panel, as shares of its width, `(nodes,)`.
+        weights: Their weights, of sum 1, `(nodes,)`.
+        panels: Panels of equal width to begin with.
+        parts: How many panels a panel is cut into where it is too coarse: so many that as many
+            points as possible serve again.
+    """
+
+    nodes: Floats
+    weights: Floats
+    panels: int
+    parts: int = 2
+
+    def edges(self) -> Floats:
+        """The first panels, `(panels, 2)`."""
+        cuts = np.linspace(0, 1, self.panels + 1)
+        return np.stack([cuts[:-1], cuts[1:]], axis=1)
+
+    def points(self, edges: Floats) -> Floats:
+        """The points of some panels, `(panels, nodes)`."""
+        return edges[:, :1] + (edges[:, 1:] - edges[:, :1]) * self.nodes
+
+    def cut(self, edges: Floats) -> Floats:
+        """Panels, `(panels, 2)`, each cut into parts, `(panels · parts, 2)`."""
+        shares = np.linspace(0, 1, self.parts + 1)
+        cuts = edges[:, :1] + (edges[:, 1:] - edges[:, :1]) * shares
+        return np.stack([cuts[:, :-1], cuts[:, 1:]], axis=2).reshape(-1, 2)
+
+
+def gauss_legendre(steps: int) -> Quadrature:
+    """One panel, exact for polynomials of degree 2 · steps - 1."""
+    nodes, weights = np.polynomial.legendre.leggauss(steps)
+    return Quadrature((nodes + 1) / 2, weights / 2, panels=1)
+
+
+def boole(steps: int) -> Quadrature:
+    """Five evenly spaced points a panel, the ends shared: cut in two, a panel loses none."""
+    weights = np.array([7, 32, 12, 32, 7]) / 90
+    return Quadrature(np.linspace(0, 1, 5), weights, panels=max((steps - 1) // 4, 1))
+
+
+RULES: dict[str, Callable[[int], Quadrature]] = {
+    "gauss-legendre": gauss_legendre,
+    "boole": boole,
+    # The middle of the middle third of a panel is the middle of the panel.
+    "midpoint": lambda steps: Quadrature(np.array([0.5]), np.ones(1), steps, parts=3),
+    "trapezoid": lambda steps: Quadrature(np.arange(2.0), np.full(2, 0.5), max(steps - 1, 1)),
+    # AllenNLP's rule.
+    "left": lambda steps: Quadrature(np.zeros(1), np.ones(1), steps),
+    "right": lambda steps: Quadrature(np.ones(1), np.ones(1), steps),
+}
+
 
 _BITS = 45
 _NARROWEST = 1e-12

@@ -15,7 +15,7 @@ from ...interpreter.explanation_warnings import token_incomplete
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...space.embedding_space import EmbeddingSpace
 from .baseline_method import BaselineMethod
-from .quadrature import RULES
+from .path_integral import RULES
 
 _STEPS = 16
 
@@ -106,14 +106,8 @@ class SequentialIntegratedGradients(BaselineMethod):
         )
 
     def _measured(self, scores: Tensor, rows: Tensor, deltas: Tensor, dues: Tensor) -> Attribution:
-        """The scores, and how far each token's is from the difference that it makes.
-
-        Args:
-            scores: By position, `(instances, positions)`.
-            rows: The instance of each token, `(tokens,)`.
-            deltas: What each token's score lacks, `(tokens,)`.
-            dues: The difference that each token makes, `(tokens,)`.
-        """
+        """The scores, `(instances, positions)`, with what each token's lacks of the difference that
+        it makes: the instance, the delta and the difference of each token, `(tokens,)`."""
         remedy = (
             f"take more steps (now {self.steps}), or leave steps and rule out: then the difference "
             "itself is taken"

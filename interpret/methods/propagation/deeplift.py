@@ -16,11 +16,9 @@ from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import lacks, lost_by
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import Sum, reduce_coordinates
-from ...rules.deeplift.passes import DEEPLIFT_RULES, recording, replaying
-from ...rules.experts import every_expert
+from ...rules.deeplift.passes import DEEPLIFT_RULES, every_expert, recording, replaying
 from ...rules.rule_map import Rule
-from ...rules.tape import OtherPathError, Tape
-from ...rules.watch import Losses, Values
+from ...rules.watch import Losses, OtherPathError, Tape, Values
 from ...space.embedding_space import EmbeddingSpace
 from ..layer_methods import LayerBaselineMethod
 from ..path.baseline_method import BaselineMethod
@@ -115,14 +113,8 @@ class DeepLift(BaselineMethod):
 
 @dataclass(frozen=True)
 class _Passes:
-    """Pairs of passes, one for a start and one for an end of each instance's segment.
-
-    Attributes:
-        space: The instances.
-        rules: By operation.
-        start: The points for which operations are noted, `(instances, size)`.
-        end: Those for which they have multipliers.
-    """
+    """Pairs of passes under rules: operations are noted for the start of each instance's segment
+    and have multipliers for its end, `(instances, size)` both."""
 
     space: EmbeddingSpace
     rules: Mapping[str, Rule]
@@ -144,7 +136,7 @@ class _Passes:
         tape, space = Tape(), self.space
         try:
             with recording(tape, noted, self.rules):
-                values = space.values_at(self.start[rows], rows)
+                _, values = space.leaf_and_values(self.start[rows], rows)
             start_values = values.detach().double().cpu()
             with replaying(tape, losses, self.rules) as mode:
                 leaf, values = space.leaf_and_values(self.end[rows], rows)

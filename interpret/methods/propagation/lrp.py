@@ -70,8 +70,16 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
                 try:
                     leaf, values = space.leaf_and_values(x[row], row)
                 except NotImplementedError as error:
-                    raise InterpretationError(f"LRP has no rule for this: {error}") from error
+                    raise InterpretationError(
+                        f"LRP has no rule for this: {error}; name another for the operation "
+                        "(`rules`, such as 'otherwise'), or use 'integrated-gradients'"
+                    ) from error
             relevance[row] = x[row] * space.gradient(values, leaf)
+            if self.rules and not relevance[row].isfinite().all():
+                raise InterpretationError(
+                    f"with the rules {self.rules} the relevance is not finite: a rule divides by "
+                    "nothing, or by next to nothing; guard its division"
+                )
             absorbed, value = dict(sorted(passed.absorbed.items())), float(space.values[row])
             totals[row] = sum(absorbed.values())
             more = absorbed_more(value, absorbed, mode.unsupported_ops, space.unsaturated_target)

@@ -18,8 +18,7 @@ from allennlp.nn.util import get_text_field_mask
 from torch import Tensor
 
 from ...contracts import PrefixTargets, SupportsPrefixes
-from ...inputs.collation import collate, select_rows
-from ...inputs.joined_texts import TracedCall
+from ...inputs.collation import TracedCall, collate, select_rows
 from ...inputs.texts import text_items
 from ...model.embedding_layers import EmbeddingLayers
 from ...positions import PADDING
@@ -272,10 +271,8 @@ class PrefixSpace(EmbeddingSpace):
         return group_prefixes(marks, [self._texts[o] for o in owners], [lengths[o] for o in owners])
 
     def _fingerprints(self, points: Tensor, rows: Tensor) -> Tensor:
-        """Of all prefixes of each point, `(points, longest + 1)`.
-
-        Integers, as their sums are the same in any order.
-        """
+        """Of all prefixes of each point, `(points, longest + 1)`; integers, whose sums are the same
+        in any order."""
         device = points.device
         alone = torch.zeros(len(points), 1, dtype=torch.long, device=device)
         longest = int(self._lengths.max())

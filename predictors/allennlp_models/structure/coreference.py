@@ -51,12 +51,8 @@ _MASKED = -1e30
 
 @dataclass(frozen=True)
 class _Link:
-    """Where in the model's outputs a mention is.
-
-    Attributes:
-        mention: Its number among the spans that the model kept.
-        kept: What was kept at each pruning.
-    """
+    """A mention by its number among the spans that the model kept, and what was kept at each
+    pruning."""
 
     mention: int
     kept: tuple[Any, ...]

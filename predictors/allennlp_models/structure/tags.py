@@ -15,7 +15,7 @@ from torch import Tensor
 
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import LOG_LIKELIHOOD, Explained, explained
-from allennlp_saliency.interpret.inputs.tag_spans import tag_spans
+from allennlp_saliency.interpret.inputs.texts import tag_spans
 from allennlp_saliency.interpret.interpreter.predictor_labels import Forward, PredictionLabels
 
 from ..hooks import replaced

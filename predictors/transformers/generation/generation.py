@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from allennlp_saliency.interpret.contracts import Expected, PrefixTargets, Windows
 from allennlp_saliency.interpret.interpreter.windows import describe_windows
-from allennlp_saliency.interpret.model.hooks import inputs_of
-from allennlp_saliency.interpret.model.kept_state import state_kept
+from allennlp_saliency.interpret.model.hooks import inputs_of, state_kept
 from allennlp_saliency.interpret.target.prediction_check import alike
 
 from ..loading import load_tokenizer
@@ -169,15 +168,9 @@ class GeneratingModel(TokenModel):
         return Instance({self.prompt_field: before, "generated": so_far})
 
     def _written(self, text: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
-        """The text after each row of a text field: a given one, or the model's own, greedily.
-
-        Rows that may be of different lengths are written in batches of their own, as some models
-        see padding while they write: then each has what it has alone, also where a generation
-        config ends texts at their longest.
-
-        Raises:
-            InterpretationError: If the model has too few positions.
-        """
+        """The text after each row of a text field: a given one, or the model's own, greedily. Rows
+        that may be of different lengths are written in batches of their own, as some models see
+        padding while they write, and a generation config may end texts at their longest."""
         sequence = replace(joined({self.prompt_field: text}, self.padding_id), types=None)
         lengths, mask = sequence.lengths.tolist(), sequence.attention_mask
         # Behind an end that is no token, `generate` pads as if that were text.

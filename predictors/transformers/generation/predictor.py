@@ -1,21 +1,26 @@
-"""Base classes of readers and predictors of generated text: one instance per token."""
+"""Base classes of readers and predictors of generated text, one instance per token, and targets for
+its tokens."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from allennlp.data import Instance
 from allennlp.data.fields import LabelField, MetadataField, TensorField
 from allennlp.data.tokenizers import Token
+from torch import Tensor
 
-from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret import InterpretationError, Target, checks
+from allennlp_saliency.interpret.target.outputs import ModelOutputs
+from allennlp_saliency.interpret.target.targets import LabelTarget
 
 from ..predictor import TransformersPredictor
 from ..texts.reader import TransformersReader
 from .generation import GeneratingModel, request_of
-from .greedy import generation_details
-from .target_text import begun_like
+from .greedy import begun_like, generation_details
 
 MAX_NEW_TOKENS = 20
 
@@ -41,10 +46,8 @@ class GeneratingReader(TransformersReader):
         foil: str | None,
         changed: str | None,
     ) -> Instance:
-        """An instance that asks for the text after another: so many new tokens, or given ones.
-
-        A text of its field is tokenised by `read`, one that is to follow it by `write`.
-        """
+        """An instance that asks for the text after another: so many new tokens, or given ones. A
+        text of its field is tokenised by `read`, one that is to follow it by `write`."""
         before = read(text)
         asked: dict[str, Any] = {} if foil is None else {"foil": write(foil)}
         if changed is not None:
@@ -132,3 +135,48 @@ class GeneratingPredictor(TransformersPredictor):
             return {}
         windowed = self._model.windows_of(instance) is not None
         return generation_details(self._model.transformer, windowed)
+
+
+@Target.register("foil-difference")
+class FoilDifference(LabelTarget):
+    """How much more the model expects each generated token than the foil's in its place, given
+    what was generated before.
+
+    The foil is another continuation in the input, `{"foil": "…"}`. Source: contrastive
+    explanations of language models, Yin & Neubig 2022, arXiv 2202.10419.
+
+    Args:
+        of: What is compared: "logit" or "probability".
+
+    Raises:
+        ConfigurationError: If it is neither.
+    """
+
+    def __init__(self, of: Literal["logit", "probability"] = "logit") -> None:
+        super().__init__()
+        self.of = checks.choice("of", of, ("logit", "probability"))
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        foil = _given(outputs, "foil", "foil")
+        scores = outputs.logits if self.of == "logit" else outputs.probabilities
+        return outputs.at(scores) - scores.gather(1, foil.view(-1, 1)).squeeze(1)
+
+
+@Target.register("kl-divergence")
+class KLDivergence(Target):
+    """How far the model's next token is from what it would be after another text:
+    Σ p log(p / q) in nats, q after the other text and the same generated tokens.
+
+    The other text is in the input: `{"changed_prompt": "…"}`, or `{"changed_source": "…"}`.
+    """
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        other = _given(outputs, "reference_log_probs", "changed_prompt' or 'changed_source")
+        own = outputs.logits.log_softmax(-1)
+        return (own.exp() * (own - other)).sum(-1)
+
+
+def _given(outputs: ModelOutputs, name: str, key: str) -> Tensor:
+    if name not in outputs:
+        raise InterpretationError(f"the input has no '{key}', which this target compares with")
+    return outputs[name]

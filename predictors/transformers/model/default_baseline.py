@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from allennlp_saliency.interpret.methods.path.first_norm import FirstNorm, normalises_first
+from allennlp_saliency.interpret.methods.path.zero_point import FirstNorm, normalises_first
 from allennlp_saliency.interpret.model.embedding_layers import input_embeddings
 
 from ..texts.hf_tokenizer import Pieces
@@ -43,13 +44,10 @@ def default_baseline(transformer: nn.Module, tokenizer: Pieces) -> str:
         at_text, at_zero = FirstNorm(), FirstNorm()
         with torch.no_grad(), at_text:
             body(**inputs)
-        hooks = [one.register_forward_hook(zero) for one in token_embeddings(transformer)]
-        try:
-            with torch.no_grad(), at_zero:
-                body(**inputs)
-        finally:
-            for hook in hooks:
-                hook.remove()
+        with ExitStack() as hooks, torch.no_grad(), at_zero:
+            for one in token_embeddings(transformer):
+                hooks.enter_context(one.register_forward_hook(zero))
+            body(**inputs)
     except Exception:
         # Whatever a body's own code makes of a probe that is no input of its task's. Nothing is
         # hidden: methods say so where gradients at the baseline overflow.

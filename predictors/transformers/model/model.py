@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.model.embedding_layers import input_embeddings
-from allennlp_saliency.interpret.model.kept_state import state_kept
+from allennlp_saliency.interpret.model.hooks import state_kept
 from allennlp_saliency.interpret.model.twin import place
 
 from ..loading import load_model

@@ -15,8 +15,8 @@ from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import PrefixTargets, Windows
 
 from ..generation.generation import GeneratingModel, log_probs_of, request_of
+from ..generation.greedy import target_tokens
 from ..generation.predictor import GeneratingPredictor, GeneratingReader
-from ..generation.target_text import target_tokens
 from ..model.model import decoder_start
 from ..texts.json_input import NUMBER, TEXT
 from ..texts.token_sequence import TokenSequence, joined, of_ids

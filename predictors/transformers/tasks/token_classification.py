@@ -22,8 +22,7 @@ from torch import Tensor
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Expected, Windows
 from allennlp_saliency.interpret.explanation import Span
-from allennlp_saliency.interpret.inputs.tag_spans import tag_spans
-from allennlp_saliency.interpret.inputs.words import word_spans
+from allennlp_saliency.interpret.inputs.texts import tag_spans, word_spans
 
 from ..model.label_vocabulary import NAMESPACE
 from ..model.model import TransformersModel, at_places

@@ -177,7 +177,7 @@ def test_pickled_code_in_the_weights_is_not_run(
 def test_model_names_that_are_not_folders_of_the_archive_stay(tmp_path: Path) -> None:
     from allennlp.common import Params
 
-    from allennlp_saliency.compat.archives.own_transformers import own_transformers
+    from allennlp_saliency.compat.archives.source import own_transformers
 
     (tmp_path / "archive" / "inside").mkdir(parents=True)
     (tmp_path / "outside").mkdir()

@@ -16,7 +16,7 @@ from torch.testing import assert_close
 from transformers import AutoConfig, T5Config, T5ForConditionalGeneration
 from transformers.utils import hub
 
-from allennlp_saliency.compat.archives.own_transformers import _own_folders
+from allennlp_saliency.compat.archives.source import _own_folders
 
 IDS = torch.tensor([[3, 4, 5, 1], [6, 7, 1, 0]])
 

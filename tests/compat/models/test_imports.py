@@ -18,7 +18,7 @@ import allennlp_saliency
 import nltk
 asked, original = [], nltk.download
 nltk.download = counting = lambda *args, **kwargs: asked.append(args)
-from allennlp_saliency.compat.plugin_check import modules_of
+from allennlp_saliency.compat.doctor import modules_of
 import importlib
 modules = [importlib.import_module(name).__name__ for name in modules_of("allennlp_models")]
 from rouge import Rouge
@@ -71,7 +71,7 @@ ANOTHER_THREAD = """
 import json, threading
 import allennlp_saliency
 import nltk
-from allennlp_saliency.compat.models.imports import nltk_download
+from allennlp_saliency.compat.importing.lazy_imports import nltk_download
 asked = []
 nltk.download = lambda *args: asked.append(args) or True
 (shim,) = nltk_download

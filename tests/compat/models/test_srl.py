@@ -150,7 +150,7 @@ def test_a_bert_of_a_folder_has_its_weights(folder: str) -> None:
 
 
 def test_an_archives_own_bert_needs_no_weights(folder: str) -> None:
-    from allennlp_saliency.compat.archives.own_transformers import _own_folders
+    from allennlp_saliency.compat.archives.source import _own_folders
 
     with pytest.raises(OSError, match=r"model\.safetensors|pytorch_model"):
         _model(folder)

@@ -13,7 +13,7 @@ import torch
 from allennlp.data import Vocabulary
 from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel
 
-from allennlp_saliency.compat.archives.own_transformers import _own_folders
+from allennlp_saliency.compat.archives.source import _own_folders
 from allennlp_saliency.compat.models.weights import _LOADERS, WeightlessClass
 
 SMALL_BERT = BertConfig(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from allennlp_saliency.interpret import InputXGradient
 from allennlp_saliency.interpret.contracts import JoinedTexts
-from allennlp_saliency.interpret.inputs.joined_texts import trace
+from allennlp_saliency.interpret.inputs.collation import trace
 from allennlp_saliency.interpret.positions import PADDING, UNASSIGNED
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.zoo.architectures.build import build

@@ -10,11 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from allennlp_saliency.interpret.rules.deeplift.passes import recording, replaying
-from allennlp_saliency.interpret.rules.experts import every_expert
+from allennlp_saliency.interpret.rules.deeplift.passes import every_expert, recording, replaying
 from allennlp_saliency.interpret.rules.lrp_rules import LrpPass, lrp_rules
 from allennlp_saliency.interpret.rules.rule_mode import RuleMode
-from allennlp_saliency.interpret.rules.tape import Tape
+from allennlp_saliency.interpret.rules.watch import Tape
 from tests.zoo.transformers import spread
 
 SMALL: dict[str, Any] = {

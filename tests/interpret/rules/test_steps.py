@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from allennlp_saliency.interpret.rules.tape import OtherPathError
+from allennlp_saliency.interpret.rules.watch import OtherPathError
 from tests.interpret.rules.deeplift.passes import Passes, check_complete, t, tensors
 
 MATRIX = torch.arange(12.0).double().reshape(4, 3).sin()

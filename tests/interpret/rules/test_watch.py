@@ -9,8 +9,7 @@ from torch import Tensor
 from allennlp_saliency.interpret.rules.deeplift.passes import recording, replaying
 from allennlp_saliency.interpret.rules.lrp_rules import LrpPass, lrp_rules
 from allennlp_saliency.interpret.rules.rule_mode import RuleMode
-from allennlp_saliency.interpret.rules.tape import Tape
-from allennlp_saliency.interpret.rules.watch import Losses, Values
+from allennlp_saliency.interpret.rules.watch import Losses, Tape, Values
 from tests.interpret.rules.deeplift.passes import tensors
 
 

@@ -15,9 +15,9 @@ import torch
 from allennlp.predictors import Predictor, TextClassifierPredictor
 from transformers.utils import logging as transformers_logging
 
-from allennlp_saliency.predictors.command_line import signals, tally
-from allennlp_saliency.predictors.command_line.signals import quiet
-from allennlp_saliency.predictors.command_line.tally import Progress, Tally
+from allennlp_saliency.predictors.command_line import output
+from allennlp_saliency.predictors.command_line.command import quiet
+from allennlp_saliency.predictors.command_line.output import Progress, Tally
 
 from .conftest import GOOD, Run
 
@@ -232,7 +232,7 @@ class TestProgress:
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         now = 0.0
-        monkeypatch.setattr(tally.time, "monotonic", lambda: now)
+        monkeypatch.setattr(output.time, "monotonic", lambda: now)
         count = Tally(total=100)
         progress = Progress(count)
         for _ in range(100):
@@ -269,12 +269,12 @@ def test_logging_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ALLENNLP_DEBUG", "ALLENNLP_LOG_LEVEL"):
         monkeypatch.delenv(name, raising=False)
     before = logging.root.manager.disable
-    with signals.quiet(True):
+    with quiet(True):
         assert not logging.getLogger("allennlp").isEnabledFor(logging.WARNING)
         assert logging.getLogger("allennlp").isEnabledFor(logging.ERROR)
     assert logging.root.manager.disable == before
     monkeypatch.setenv("ALLENNLP_LOG_LEVEL", "INFO")
-    with signals.quiet(True):
+    with quiet(True):
         assert logging.root.manager.disable == before
 
 

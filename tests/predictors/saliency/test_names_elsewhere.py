@@ -7,7 +7,7 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret import SaliencyInterpreter
-from allennlp_saliency.predictors.saliency.factory import interpreter_of
+from allennlp_saliency.predictors.saliency.outcomes import interpreter_of
 
 
 @pytest.mark.parametrize(

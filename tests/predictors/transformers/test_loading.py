@@ -21,8 +21,8 @@ from allennlp_saliency.interpret import (
     SaliencyInterpreter,
 )
 from allennlp_saliency.predictors import SaliencyPredictor, TransformersPredictor
+from allennlp_saliency.predictors.transformers.loading import TASKS, tasks_of
 from allennlp_saliency.predictors.transformers.model.label_vocabulary import LabelVocabulary
-from allennlp_saliency.predictors.transformers.task import TASKS, tasks_of
 from tests.zoo.task_models import KINDS, inputs, model, predictor, tokenizer
 
 ONE_OF_EACH = {

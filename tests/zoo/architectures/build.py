@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from allennlp_saliency.predictors.transformers.task import auto_class
+from allennlp_saliency.predictors.transformers.loading import auto_class
 from tests.zoo.transformers import spread
 
 from .overrides import NO_TEXT_ALONE, OVERRIDES, START

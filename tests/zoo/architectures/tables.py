@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from allennlp_saliency.predictors.transformers.task import TASKS
+from allennlp_saliency.predictors.transformers.loading import TASKS
 
 
 @dataclass(frozen=True, order=True)

@@ -11,8 +11,7 @@ import torch
 from allennlp.common import Params
 
 from allennlp_saliency.interpret import InterpretationError, SaliencyInterpreter
-from allennlp_saliency.interpret.attention.call_stack import Frame
-from allennlp_saliency.interpret.attention.recorder import AttentionCall
+from allennlp_saliency.interpret.attention.recorder import AttentionCall, Frame
 from allennlp_saliency.interpret.space.packing import TokenBudget
 from tests.interpret.attention.models import (
     SENTENCE,

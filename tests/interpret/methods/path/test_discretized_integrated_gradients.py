@@ -12,7 +12,7 @@ from allennlp.common.checks import ConfigurationError
 from torch import Tensor
 
 from allennlp_saliency.interpret import DiscretizedIntegratedGradients, Explanation
-from allennlp_saliency.interpret.methods.path.neighbours import (
+from allennlp_saliency.interpret.methods.path.discretized_integrated_gradients import (
     STRATEGIES,
     Neighbours,
     monotonic_paths,

@@ -15,7 +15,7 @@ from allennlp_saliency.interpret import (
     IntegratedGradients,
 )
 from allennlp_saliency.interpret.methods.path import gradient_shap
-from tests.interpret.methods.gradient.test_gradient_moments import (
+from tests.interpret.methods.gradient.test_smooth_gradients import (
     TEXT,
     WORDS,
     YES,

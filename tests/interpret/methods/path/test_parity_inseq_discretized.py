@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from allennlp_saliency.interpret import DiscretizedIntegratedGradients
-from allennlp_saliency.interpret.methods.path.neighbours import (
+from allennlp_saliency.interpret.methods.path.discretized_integrated_gradients import (
     STRATEGIES,
     Neighbours,
     monotonic_paths,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from allennlp_saliency.interpret.rules.deeplift.passes import recording, replaying
-from allennlp_saliency.interpret.rules.tape import Tape
+from allennlp_saliency.interpret.rules.watch import Tape
 
 Function = Callable[..., Tensor]
 

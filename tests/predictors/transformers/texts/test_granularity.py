@@ -9,7 +9,7 @@ from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 
 from allennlp_saliency.interpret import SaliencyInterpreter
-from allennlp_saliency.interpret.inputs.words import word_spans
+from allennlp_saliency.interpret.inputs.texts import word_spans
 from tests.zoo.task_models import predictor
 
 TEXT = "the badly unbelievable 語 actor, привет 😀 שלום"

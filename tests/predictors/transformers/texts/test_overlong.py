@@ -7,7 +7,7 @@ import math
 import pytest
 
 from allennlp_saliency.interpret import Explanation, InterpretationError
-from allennlp_saliency.interpret.inputs.words import word_spans
+from allennlp_saliency.interpret.inputs.texts import word_spans
 from tests.predictors.transformers.texts.overlong import CASES, LINE, explain, make, short, text_of
 from tests.zoo.task_models import (
     KINDS,

@@ -8,7 +8,7 @@ import unicodedata
 
 import pytest
 
-from allennlp_saliency.interpret.inputs.words import word_spans
+from allennlp_saliency.interpret.inputs.texts import word_spans
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from allennlp_saliency.interpret import (
     IntegratedGradients,
     OneHotGradient,
 )
-from tests.interpret.methods.gradient.test_gradient_moments import TEXT, scores
+from tests.interpret.methods.gradient.test_smooth_gradients import TEXT, scores
 from tests.zoo import Zoo
 from tests.zoo.functions import Opened, embedding_layer
 from tests.zoo.transformers import spread

@@ -8,8 +8,11 @@ import pytest
 from transformers import PreTrainedTokenizer
 
 from allennlp_saliency.predictors import TransformersPredictor
-from allennlp_saliency.predictors.transformers.texts.hf_tokenizer import Pieces
-from allennlp_saliency.predictors.transformers.texts.offsets import found_spans, generated_spans
+from allennlp_saliency.predictors.transformers.texts.hf_tokenizer import (
+    Pieces,
+    found_spans,
+    generated_spans,
+)
 from tests.predictors.transformers.texts.test_texts_and_tokenizers import explain
 from tests.zoo.task_models import KINDS, model, tokenizer
 

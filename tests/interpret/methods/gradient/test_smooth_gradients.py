@@ -15,7 +15,7 @@ from allennlp_saliency.interpret import (
     SquareGradients,
     VarGradients,
 )
-from allennlp_saliency.interpret.methods.gradient import noise
+from allennlp_saliency.interpret.methods.gradient import smooth_gradients
 from tests.zoo import Zoo
 from tests.zoo.functions import predictor_of, spread_vectors
 
@@ -61,7 +61,7 @@ class TestMoments:
     ) -> None:
         vectors = spread_vectors(WORDS, 3)
         drawn = torch.randn(1, self.N, 9, generator=torch.Generator().manual_seed(7))
-        monkeypatch.setattr(noise, "standard_normal", lambda *_: drawn)
+        monkeypatch.setattr(smooth_gradients, "standard_normal", lambda *_: drawn)
         interpreter = method(
             predictor_of(curved, vectors), target=YES, num_samples=self.N, stdev=0.3
         )

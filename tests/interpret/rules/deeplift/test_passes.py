@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from allennlp_saliency.interpret.rules.experts import every_expert
+from allennlp_saliency.interpret.rules.deeplift.passes import every_expert
 from tests.zoo.transformers import spread
 
 SMALL: dict[str, Any] = {

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel, BigBirdConfig, BigBirdForSequenceClassification
 
-from allennlp_saliency.interpret.model.kept_state import state_kept
+from allennlp_saliency.interpret.model.hooks import state_kept
 
 SHORT, LONG = torch.arange(1, 6)[None], torch.arange(1, 61)[None] % 29 + 1
 

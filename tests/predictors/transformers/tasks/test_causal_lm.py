@@ -11,7 +11,7 @@ import transformers as tf
 from allennlp_saliency.interpret import InputXGradient, InterpretationError
 from allennlp_saliency.interpret.positions import UNASSIGNED
 from allennlp_saliency.predictors import TransformersPredictor
-from allennlp_saliency.predictors.transformers.model.prepared_steps import (
+from allennlp_saliency.predictors.transformers.tasks.causal_lm import (
     added_inputs,
     adds_tokens,
     with_added_tokens,

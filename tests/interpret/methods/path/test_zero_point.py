@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from allennlp_saliency.interpret.methods.path.first_norm import FirstNorm, normalises_first
+from allennlp_saliency.interpret.methods.path.zero_point import FirstNorm, normalises_first
 
 EPS = 1e-5
 

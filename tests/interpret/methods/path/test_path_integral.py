@@ -10,8 +10,12 @@ import torch
 from torch import Tensor
 
 from allennlp_saliency.interpret import IntegratedGradients, Target
-from allennlp_saliency.interpret.methods.path.path_integral import StraightPath, _coarse
-from allennlp_saliency.interpret.methods.path.quadrature import RULES, Quadrature
+from allennlp_saliency.interpret.methods.path.path_integral import (
+    RULES,
+    Quadrature,
+    StraightPath,
+    _coarse,
+)
 from tests.zoo import Zoo
 
 TEXT = "we never ever had a scene at"

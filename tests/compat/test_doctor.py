@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from allennlp.common import plugins
 
-from allennlp_saliency.compat.plugin_check import Finding, check_plugins, modules_of
+from allennlp_saliency.compat.doctor import Finding, check_plugins, modules_of
 
 Check = Callable[..., dict[str, Finding]]
 
