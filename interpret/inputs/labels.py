@@ -72,7 +72,8 @@ class Labels:
             return cls(name, namespace, model.vocab, indices, mask)
         pairs = zip(instances, fields, strict=True)
         explained = [_explained_tags(one, cast(SequenceLabelField, tags)) for one, tags in pairs]
-        mask = pad_sequence(list(map(torch.tensor, explained)), batch_first=True)
+        masks = [torch.tensor(one, dtype=torch.bool) for one in explained]
+        mask = pad_sequence(masks, batch_first=True)
         return cls(name, namespace, model.vocab, indices, mask)
 
     def name(self, row: int) -> str:

@@ -156,8 +156,9 @@ class Recording:
         Returns:
             A copy of the leaf, which the model continues with.
         """
-        leaf = output.detach().requires_grad_() if isinstance(output, Tensor) else output
+        leaf = output.detach() if isinstance(output, Tensor) else output
         self.note(layer, args, leaf)
+        leaf.requires_grad_()
         # A clone: the next operation may work in place, which a leaf does not allow.
         return leaf.clone()
 
@@ -172,10 +173,11 @@ class Recording:
         Raises:
             InterpretationError: If it is no vector per position of the instances' texts.
         """
-        if not isinstance(leaf, Tensor):
+        if not (isinstance(leaf, Tensor) and leaf.is_floating_point()):
+            kind = leaf.dtype if isinstance(leaf, Tensor) else type(leaf).__name__
             raise InterpretationError(
-                f"the layer {type(layer.module).__name__} returned a {type(leaf).__name__}, not "
-                f"a vector per position; {_way_out(layer)}"
+                f"the layer {type(layer.module).__name__} returned a {kind}, not a vector per "
+                f"position; {_way_out(layer)}"
             )
         joined = None if self._texts is None else self._joined(layer, leaf)
         transposed = self._transposed(args, leaf) if joined is None else joined.transposed

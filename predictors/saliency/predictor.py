@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import wraps
 from os import PathLike
 from typing import Any, Literal
 
@@ -43,12 +44,13 @@ _MAX_SHOWN = 300  # characters of an input in an error message
 
 
 def _of_wrapped(name: str) -> Any:
-    """The method of this name of the predictor that is wrapped."""
+    """The method of this name of the predictor that is wrapped, with AllenNLP's signature."""
 
+    @wraps(getattr(Predictor, name))
     def call(self: SaliencyPredictor, *args: Any, **kwargs: Any) -> Any:
         return getattr(self.predictor, name)(*args, **kwargs)
 
-    call.__name__, call.__doc__ = name, "The wrapped predictor's."
+    call.__doc__ = "The wrapped predictor's."
     return call
 
 

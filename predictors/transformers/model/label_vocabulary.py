@@ -26,6 +26,14 @@ class LabelVocabulary(Vocabulary):
         self._index_to_token[NAMESPACE] = names
         self._token_to_index[NAMESPACE] = indices
 
+    def save_to_files(self, directory: str) -> None:
+        """Writes the vocabulary without its labels: these are the model's or the tokenizer's own,
+        which may have numbers without a name."""
+        own = Vocabulary()
+        for namespace in self._index_to_token.keys() - {NAMESPACE}:
+            own._index_to_token[namespace] = self._index_to_token[namespace]
+        own.save_to_files(directory)
+
     @classmethod
     def of_tokens(cls, tokenizer: Any) -> LabelVocabulary:
         """The tokens of a tokenizer as labels: there are too many of them to copy."""

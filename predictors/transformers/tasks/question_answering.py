@@ -179,7 +179,9 @@ class TransformersQuestionAnswerer(TransformersModel):
         `best_span_str`, its text, `best_span_characters`, where that stands, and `no_answer`,
         whether there is none: then the text is empty and stands nowhere."""
         starts, ends = (output_dict[name] for name in _LOGITS)
-        spans = output_dict["best_span"] = best_spans(starts.cpu(), ends.cpu()).tolist()
+        # Row by row: the sums of a long passage's logits take as many numbers as it has pairs.
+        pairs = zip(starts.cpu().split(1), ends.cpu().split(1), strict=True)
+        spans = output_dict["best_span"] = [best_spans(*pair)[0].tolist() for pair in pairs]
         metadata = output_dict.pop("metadata", None)
         if metadata is None:
             return output_dict

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from allennlp.data import Instance
-from allennlp.data.fields import MultiLabelField
+from allennlp.data import Instance, Token
+from allennlp.data.fields import MultiLabelField, SequenceLabelField, TextField
 from allennlp.predictors import Predictor
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InputXGradient, IntegratedGradients, SettingError
+from allennlp_saliency.interpret.inputs.labels import Labels
 from tests.zoo import LABELS
 from tests.zoo.taggers import BIO, tagger
 from tests.zoo.unusual_checks import (
@@ -132,3 +133,18 @@ def test_no_entities() -> None:
     assert plain.error is None
     assert empty.prediction is not None
     assert empty.prediction["tags"] == ["O"]
+
+
+def test_a_text_without_tags_among_others() -> None:
+    predictor = tagger(NAMES)
+    model = predictor._model
+    instances = []
+    for words in ([], ["john", "lives"]):
+        text = TextField([Token(word) for word in words], {})
+        tags = SequenceLabelField(["O"] * len(words), text)
+        instance = Instance({"tokens": text, "tags": tags})
+        instance.index_fields(model.vocab)
+        instances.append(instance)
+    labels = Labels.of(instances, model)
+    assert labels is not None
+    assert torch.equal(labels.mask, torch.tensor([[False, False], [True, True]]))

@@ -295,6 +295,12 @@ class TestErrors:
         with pytest.raises(InterpretationError, match="returned a dict, not a vector per position"):
             explain(interpreter, "up")
 
+    def test_a_layer_that_returns_numbers_without_gradients(self) -> None:
+        predictor = predictor_of(Rounding(), spread_vectors(("up",), 3))
+        interpreter = LayerGradientXActivation(predictor, layer="function.inner")
+        with pytest.raises(InterpretationError, match=r"returned a torch\.int64, not a vector per"):
+            explain(interpreter, "up")
+
     def test_a_layer_that_is_never_called(self, zoo: Zoo) -> None:
         interpreter = LayerGradientXActivation(zoo.predictor("bert"), layer=f"{BERT}.pooler")
         with pytest.raises(InterpretationError, match=r"not a vector per position|called none"):
@@ -314,3 +320,18 @@ class Packing(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.inner(x)["states"].sum(1)[:, :2]
+
+
+class Rounding(nn.Module):
+    """Whose inner layer returns integers."""
+
+    class Inner(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.round().long()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = self.Inner()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x + self.inner(x)).sum(1)[:, :2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +281,21 @@ class TestWrapping:
         assert (
             predictor.predict_json(predictor.load_line("no semicolon\n"))["input"] == "no semicolon"
         )
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "json_to_labeled_instances",
+            "predictions_to_labeled_instances",
+            "get_gradients",
+            "get_interpretable_layer",
+            "get_interpretable_text_field_embedder",
+        ],
+    )
+    def test_the_rest_has_the_signature_of_any_predictor(self, name: str) -> None:
+        own, any_ = getattr(SaliencyPredictor, name), getattr(Predictor, name)
+        assert signature(own) == signature(any_)
+        assert own is not any_
 
     def test_the_rest_is_the_wrapped_predictors(self, model: Model, reader: DatasetReader) -> None:
         predictor = make(model, reader)

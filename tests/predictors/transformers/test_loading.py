@@ -206,3 +206,14 @@ class TestLabelVocabulary:
         )
         assert indices[" paris"] == indices["Ġparis"]
         assert " paris in london" not in indices
+
+    def test_saved_without_labels(self, tmp_path: Path) -> None:
+        """There are many tokens, and numbers may have no name."""
+        vocab = LabelVocabulary({0: "no", 2: "yes"})
+        vocab.add_token_to_namespace("word", "words")
+        vocab.save_to_files(str(tmp_path))
+        assert {path.name for path in tmp_path.glob("*.txt")} == {
+            "words.txt",
+            "non_padded_namespaces.txt",
+        }
+        assert Vocabulary.from_files(str(tmp_path)).get_token_index("word", "words") == 2

@@ -9,7 +9,9 @@ import torch
 from allennlp.common.checks import ConfigurationError
 
 from allennlp_saliency.interpret import InputXGradient, InterpretationError
+from allennlp_saliency.interpret.target.targets import best_spans
 from allennlp_saliency.predictors import TransformersPredictor
+from allennlp_saliency.predictors.transformers.tasks import question_answering
 from tests.zoo.task_models import KINDS, model, tokenizer
 
 GIVEN = {"question": "where does mary live?", "passage": "mary lives in paris, john in london"}
@@ -109,3 +111,20 @@ def test_what_no_answer_may_be() -> None:
         TransformersPredictor.from_pretrained(
             model("bert", "masked-lm"), tokenizer("wordpiece"), no_answer=True
         )
+
+
+def test_a_batch_of_long_passages_takes_the_memory_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sums of the logits of all spans are as many as a passage has pairs of tokens."""
+    shapes: list[tuple[int, ...]] = []
+
+    def watched(starts: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+        shapes.append(tuple(starts.shape))
+        return best_spans(starts, ends)
+
+    monkeypatch.setattr(question_answering, "best_spans", watched)
+    logits = torch.arange(12.0).view(3, 4)
+    outputs = made()._model.make_output_human_readable(
+        {"span_start_logits": logits, "span_end_logits": logits.flip(1)}
+    )
+    assert shapes == [(1, 4)] * 3
+    assert outputs["best_span"] == [[0, 0]] * 3
