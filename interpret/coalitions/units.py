@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,16 +24,21 @@ class Units:
         names: What each is called.
         positions: The positions of each, `(units, positions)`.
         blocks: Per unit the numbers of the larger blocks that it is in, the largest first.
-        places: Per unit its field and the number of its first token there.
+        tokens: Per unit its field and the numbers of its tokens there.
     """
 
     names: list[str]
     positions: Tensor
     blocks: list[tuple[int, ...]]
-    places: list[tuple[str, int]]
+    tokens: list[tuple[str, list[int]]]
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """Per unit its field and the number of its first token there."""
+        return [(field, own[0]) for field, own in self.tokens]
 
     def tree(self) -> Tree:
         """The units as a binary tree: fields, paragraphs, sentences, words, cut into halves."""
@@ -52,7 +58,7 @@ def units_of(space: EmbeddingSpace, row: int, level: str, removable: Tensor) -> 
     names: list[str] = []
     positions: list[Tensor] = []
     blocks: list[tuple[int, ...]] = []
-    places: list[tuple[str, int]] = []
+    members: list[tuple[str, list[int]]] = []
     for number, field in enumerate(space.layout.names):
         tokens = space.layout.tokens_of(field)[row]
         for item in text_items(instance.fields[field]):
@@ -62,9 +68,20 @@ def units_of(space: EmbeddingSpace, row: int, level: str, removable: Tensor) -> 
                     names.append(unit.name)
                     positions.append(own)
                     blocks.append((number, item.first_token, *unit.blocks))
-                    places.append((item.name(field), unit.tokens[0]))
-    stacked = torch.stack(positions) if positions else torch.zeros(0, len(removable), dtype=bool)
-    return Units(names, stacked, blocks, places)
+                    members.append((item.name(field), unit.tokens))
+    stacked = torch.stack(positions) if positions else torch.zeros(0, len(removable), dtype=torch.bool)
+    return Units(names, stacked, blocks, members)
+
+
+def spread(units: Sequence[Units], scores: Sequence[np.ndarray]) -> Tensor:
+    """A score per unit of each instance as one per position, `(instances, positions)`: the
+    positions of a unit share its score."""
+    rows = []
+    for own, score in zip(units, scores, strict=True):
+        positions = own.positions.double()
+        shares = positions / positions.sum(dim=1, keepdim=True)
+        rows.append(torch.from_numpy(score) @ shares)
+    return torch.stack(rows)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from ..contracts import Expected, ReadsWindows, Windows
 from ..errors import InterpretationError
 from ..explanation import Explanation
+from ..inputs.origin import Origin
 from ..inputs.texts import text_items
 from ..model.embedding_layers import find_embedding_layers
 from ..model.prediction_cache import PredictionCache
@@ -32,7 +33,7 @@ from ..target.row_loss import RowLoss, RowLossError
 from ..target.targets import Target
 from .assembly import Attribution, assemble
 from .batch_sharing import BatchSharing, Job
-from .labelling import Labelled, LabelledInstance
+from .labelling import Labelled, LabelledInstance, reading
 from .predictor_labels import labels_of
 from .to_words import texts_of, to_words
 from .windows import merge_windows
@@ -85,14 +86,14 @@ class Prepared:
     return for each of these.
 
     Attributes:
-        owner: The number of the input that it is of.
+        origin: The input that it comes from.
         instance: The labelled instance.
         windows: Its windows, where it is too long for the model.
         parts: The instances to explain: itself, or its windows.
         expected: What the model must return for each; None where that is not known.
     """
 
-    owner: int
+    origin: Origin
     instance: Instance
     windows: Windows | None
     parts: list[Instance]
@@ -163,18 +164,20 @@ class Run:
             try:
                 if one.error is not None:
                     raise one.error
-                prepared += self._prepared(owner, one.instances)
+                prepared += self._prepared(owner, one.instances, json=inputs[owner])
             except Exception as error:
                 errors[owner] = error
+        origins = {id(part): whole.origin for whole in prepared for part in whole.parts}
+        self._session = replace(self._session, origins=origins)
         done = iter(self.explained(prepared, progress))
         explanations: dict[int, list[Explanation]] = {}
         for whole in prepared:
             results = [next(done) for _ in whole.parts]
             try:
-                explanation = self._merged(whole, results, labelled[whole.owner].details)
-                explanations.setdefault(whole.owner, []).append(explanation)
+                explanation = self._merged(whole, results, labelled[whole.origin.owner].details)
+                explanations.setdefault(whole.origin.owner, []).append(explanation)
             except Exception as error:
-                errors.setdefault(whole.owner, error)
+                errors.setdefault(whole.origin.owner, error)
         return [
             Interpretation(one.prediction, [], errors[owner])
             if owner in errors
@@ -182,8 +185,12 @@ class Run:
             for owner, one in enumerate(labelled)
         ]
 
-    def _prepared(self, owner: int, labelled: Sequence[LabelledInstance]) -> list[Prepared]:
-        prepared, model = [], self._twin.model
+    def _prepared(
+        self, owner: int, labelled: Sequence[LabelledInstance], json: Any
+    ) -> list[Prepared]:
+        prepared: list[Prepared] = []
+        model = self._twin.model
+        read = partial(reading, self._twin.predictor, self._labels)
         instances = self._method.target.instances
         pairs = [(one, own) for one in labelled for own in instances(one.instance, model)]
         for found, instance in pairs:
@@ -194,7 +201,9 @@ class Run:
             expected = None
             if windows is None and found.outputs:
                 expected = found.labels.expected(model, instance, found.outputs)
-            prepared.append(Prepared(owner, instance, windows, parts, expected))
+            given = json if isinstance(json, dict) else None
+            origin = Origin(owner, len(prepared), given, read, whole=windows is None)
+            prepared.append(Prepared(origin, instance, windows, parts, expected))
         return prepared
 
     def explained(

@@ -6,22 +6,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
-from torch import Tensor
 
 from ... import checks
-from ...coalitions.embedding_game import EmbeddingGame
 from ...coalitions.game import Estimator, UnitScores, play
-from ...coalitions.units import Units, units_of
+from ...coalitions.removal import Removal, removal_of
+from ...coalitions.units import Units, spread, units_of
+from ...contracts import HasDefaultBaseline
 from ...explanation import Interaction
 from ...interpreter.assembly import Attribution
+from ...interpreter.saliency_interpreter import SaliencyInterpreter
+from ...space.baselines import Baseline
 from ...space.embedding_space import EmbeddingSpace
-from ..path.baseline_method import BaselineMethod
+from ..path.baseline_method import mean_attribution
 
 LEVELS = ("token", "word", "sentence", "paragraph")
 
 
-class PerturbationMethod(BaselineMethod):
+class PerturbationMethod(SaliencyInterpreter):
     """A method that looks at the target with some units of the input removed.
 
     It needs values only: no gradients, and any number that a model gives.
@@ -30,17 +33,37 @@ class PerturbationMethod(BaselineMethod):
         predictor: The predictor whose predictions are explained.
         units: What is removed as one: "token", "word", "sentence" or "paragraph"; None for what has
             a score, see `granularity`.
-        baseline: What stands for a removed word: "zero", "mask", "pad", "unk", "mean", and so on;
-            see `BaselineMethod`.
+        removal: How units are removed. "delete" deletes them from the text, which is tokenised
+            again. A baseline ("zero", "mask", "pad", "unk", "mean", and so on; see
+            `BaselineMethod`) takes their place; of several in a list the mean is taken. None for
+            the predictor's `default_baseline`, where it names one, else "zero".
+        baseline: Another name of `removal`, for a baseline: what other methods call it.
         common: What every interpreter takes; see `SaliencyInterpreter`.
 
     Raises:
-        ConfigurationError: If a parameter has the wrong type or names nothing that there is.
+        ConfigurationError: If a parameter has the wrong type or names nothing that there is, or
+            there are both a removal and a baseline.
     """
 
-    def __init__(self, predictor: Predictor, units: str | None = None, **common: Any) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        units: str | None = None,
+        removal: Removal | Baseline | str | dict[str, Any] | list[Any] | None = None,
+        baseline: Baseline | str | dict[str, Any] | list[Any] | None = None,
+        **common: Any,
+    ) -> None:
         super().__init__(predictor, **common)
         self.units = None if units is None else checks.choice("units", units, LEVELS)
+        if removal is not None and baseline is not None:
+            raise ConfigurationError(
+                "a baseline is a removal: give 'removal' alone, which takes a baseline, too"
+            )
+        if removal is None and baseline is None:
+            removal = Baseline.default_implementation
+            if isinstance(predictor, HasDefaultBaseline):
+                removal = predictor.default_baseline
+        self.removal = removal_of(baseline if removal is None else removal)
 
     def estimator(self, units: int) -> Estimator:
         """The method for an input with so many units, at least one."""
@@ -54,11 +77,14 @@ class PerturbationMethod(BaselineMethod):
         """A source of randomness that is the same for every input, in any batch."""
         return np.random.default_rng(seed % 2**64)
 
-    def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
+    def attribute(self, space: EmbeddingSpace) -> Attribution:
+        return mean_attribution([self._removing(space, one) for one in self.removal.members()])
+
+    def _removing(self, space: EmbeddingSpace, removal: Removal) -> Attribution:
         level = self.units or self.granularity
-        removable = self.baseline.replaceable(space)
+        removable = removal.removable(space)
         units = [units_of(space, row, level, own) for row, own in enumerate(removable)]
-        game = EmbeddingGame(space, units, baseline)
+        game = removal.game(space, units)
         found = play(game, [self._estimator_of(own) for own in units])
         empty = [one.empty_value for one in found]
         errors = [
@@ -66,11 +92,11 @@ class PerturbationMethod(BaselineMethod):
             for one, own in zip(found, units, strict=True)
         ]
         return Attribution(
-            game.spread([one.scores for one in found]),
+            spread(units, [one.scores for one in found]),
             torch.tensor(empty, dtype=torch.float64) if self.complete else None,
             details=[one.details for one in found],
             warnings=[one.warnings for one in found],
-            standard_errors=game.spread(errors),
+            standard_errors=spread(units, errors),
             interactions=[
                 [
                     Interaction(own.places[i], own.places[j], value)
