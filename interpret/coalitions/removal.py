@@ -88,12 +88,13 @@ class Deletion(Removal):
         return DeletionGame(space, units, instances)
 
 
-def removal_of(given: Any) -> Removal:
+def removal_of(given: Any, parameter: str = "removal") -> Removal:
     """A removal from what it was given as.
 
     Args:
         given: A removal, its name or its params (`"delete"`), or a baseline, its name or its params
             (`"mask"`), or a list of baselines.
+        parameter: What it was given for.
 
     Raises:
         ConfigurationError: If there is neither a removal nor a baseline of that name.
@@ -105,5 +106,5 @@ def removal_of(given: Any) -> Removal:
         return construct(Removal, given)
     if isinstance(name, str) and name not in Baseline.list_available():
         known = ", ".join(sorted({*Removal.list_available(), *Baseline.list_available()}))
-        raise ConfigurationError(f"there is no removal {name!r}; there are {known}")
-    return BaselineRemoval(given)
+        raise ConfigurationError(f"{parameter!r}: there is no {name!r}; there are {known}")
+    return BaselineRemoval(construct(Baseline, given, parameter))

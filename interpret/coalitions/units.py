@@ -13,36 +13,18 @@ from ..inputs.segments import LEVELS
 from ..inputs.texts import TextItem, text_items, token_spans
 from ..inputs.token_groups import group_name, grouped
 from ..space.embedding_space import EmbeddingSpace
-from .tree import Tree, nested
+from .text_units import TextUnits
 
 
-@dataclass(frozen=True)
-class Units:
+@dataclass(frozen=True, kw_only=True)
+class Units(TextUnits):
     """The units of one instance.
 
     Attributes:
-        names: What each is called.
         positions: The positions of each, `(units, positions)`.
-        blocks: Per unit the numbers of the larger blocks that it is in, the largest first.
-        tokens: Per unit its field and the numbers of its tokens there.
     """
 
-    names: list[str]
     positions: Tensor
-    blocks: list[tuple[int, ...]]
-    tokens: list[tuple[str, list[int]]]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @property
-    def places(self) -> list[tuple[str, int]]:
-        """Per unit its field and the number of its first token there."""
-        return [(field, own[0]) for field, own in self.tokens]
-
-    def tree(self) -> Tree:
-        """The units as a binary tree: fields, paragraphs, sentences, words, cut into halves."""
-        return nested(self.blocks)
 
 
 def units_of(space: EmbeddingSpace, row: int, level: str, removable: Tensor) -> Units:
@@ -69,8 +51,10 @@ def units_of(space: EmbeddingSpace, row: int, level: str, removable: Tensor) -> 
                     positions.append(own)
                     blocks.append((number, item.first_token, *unit.blocks))
                     members.append((item.name(field), unit.tokens))
-    stacked = torch.stack(positions) if positions else torch.zeros(0, len(removable), dtype=torch.bool)
-    return Units(names, stacked, blocks, members)
+    stacked = (
+        torch.stack(positions) if positions else torch.zeros(0, len(removable), dtype=torch.bool)
+    )
+    return Units(names, blocks, members, _larger(level), positions=stacked)
 
 
 def spread(units: Sequence[Units], scores: Sequence[np.ndarray]) -> Tensor:
@@ -95,8 +79,7 @@ def _units_of_text(item: TextItem, level: str) -> list[_TextUnit]:
     names = [token.text or "" for token in item.text.tokens]
     offsets = token_spans(item.text.tokens)
     text: str | None = getattr(item.text, "source_text", None)
-    larger = LEVELS[: LEVELS.index(level)] if level in LEVELS else LEVELS
-    blocks = [_block_numbers(names, offsets, text, one) for one in larger]
+    blocks = [_block_numbers(names, offsets, text, one) for one in _larger(level)]
     if level == "token":
         units = [(name, [number]) for number, name in enumerate(names)]
     else:
@@ -106,6 +89,11 @@ def _units_of_text(item: TextItem, level: str) -> list[_TextUnit]:
         _TextUnit(name, tokens, tuple(numbers[tokens[0]] for numbers in blocks))
         for name, tokens in units
     ]
+
+
+def _larger(level: str) -> tuple[str, ...]:
+    """The levels above one, the largest first."""
+    return LEVELS[: LEVELS.index(level)] if level in LEVELS else LEVELS
 
 
 def _block_numbers(

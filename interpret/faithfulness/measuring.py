@@ -154,7 +154,8 @@ class Measuring(SaliencyInterpreter):
             np.asarray(reasons) if rationale else None,
             None if delta is None or not due else delta / due,
         )
-        return Units(names, torch.stack(positions), [(0,)] * len(names), tokens_of), scored
+        units = Units(names, [(0,)] * len(names), tokens_of, positions=torch.stack(positions))
+        return units, scored
 
 
 def _of_place(explanations: Sequence[Explanation], place: int, method: str) -> Explanation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,19 @@ from allennlp.predictors import Predictor
 
 from ... import checks
 from ...coalitions.game import Estimator, UnitScores, play
-from ...coalitions.removal import Removal, removal_of
-from ...coalitions.units import Units, spread, units_of
+from ...coalitions.removal import Deletion, Removal, removal_of
+from ...coalitions.text_units import TextUnits
+from ...coalitions.units import spread, units_of
 from ...contracts import HasDefaultBaseline
-from ...explanation import Interaction
+from ...explanation import Interaction, JsonDict
 from ...interpreter.assembly import Attribution
+from ...interpreter.run import Interpretation
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...space.baselines import Baseline
 from ...space.embedding_space import EmbeddingSpace
+from ...target.predicted_output import PredictedOutput
 from ..path.baseline_method import mean_attribution
+from .black_box import BlackBox
 
 LEVELS = ("token", "word", "sentence", "paragraph")
 
@@ -59,23 +64,41 @@ class PerturbationMethod(SaliencyInterpreter):
             raise ConfigurationError(
                 "a baseline is a removal: give 'removal' alone, which takes a baseline, too"
             )
-        if removal is None and baseline is None:
+        black_box = isinstance(self.target, PredictedOutput)
+        if black_box and removal is None and baseline is None:
+            removal = "delete"
+        elif removal is None and baseline is None:
             removal = Baseline.default_implementation
             if isinstance(predictor, HasDefaultBaseline):
                 removal = predictor.default_baseline
-        self.removal = removal_of(baseline if removal is None else removal)
+        parameter = "removal" if baseline is None else "baseline"
+        self.removal = removal_of(baseline if removal is None else removal, parameter)
+        if black_box and not isinstance(self.removal, Deletion):
+            raise ConfigurationError(
+                "the target 'output' knows no vectors that could be replaced: its removal is "
+                "'delete'"
+            )
 
     def estimator(self, units: int) -> Estimator:
         """The method for an input with so many units, at least one."""
         raise NotImplementedError(f"{type(self).__name__} does not implement estimator()")
 
-    def estimator_of(self, units: Units) -> Estimator:
+    def estimator_of(self, units: TextUnits) -> Estimator:
         """The method for the units of an input; override it where more than their number counts."""
         return self.estimator(len(units))
 
     def generator(self, seed: int) -> np.random.Generator:
         """A source of randomness that is the same for every input, in any batch."""
         return np.random.default_rng(seed % 2**64)
+
+    def interpret_each(
+        self, inputs: Sequence[JsonDict], predict: bool = False, progress: bool | None = None
+    ) -> list[Interpretation]:
+        if not isinstance(self.target, PredictedOutput):
+            return super().interpret_each(inputs, predict, progress)
+        level = self.units or self.granularity
+        box = BlackBox(self.predictor.predict_batch_json, self.target, level, self._estimator_of)
+        return box.interpretations(inputs, self.config(), self.complete, predict)
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         return mean_attribution([self._removing(space, one) for one in self.removal.members()])
@@ -106,7 +129,7 @@ class PerturbationMethod(SaliencyInterpreter):
             ],
         )
 
-    def _estimator_of(self, units: Units) -> Estimator:
+    def _estimator_of(self, units: TextUnits) -> Estimator:
         return self.estimator_of(units) if len(units) else _no_units()
 
 

@@ -205,7 +205,7 @@ def test_a_removal_is_written_in_the_explanation_and_made_again_of_it() -> None:
 
 def test_what_is_no_removal() -> None:
     predictor = fixture("sentiment")
-    with pytest.raises(ConfigurationError, match=r"no removal 'no-such'.* delete, .*zero"):
+    with pytest.raises(ConfigurationError, match=r"'removal': there is no 'no-such'.* delete"):
         LeaveOneOut(predictor, removal="no-such")
     with pytest.raises(ConfigurationError, match="'removal' alone"):
         LeaveOneOut(predictor, removal="delete", baseline="mask")
