@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +17,7 @@ from ..errors import InterpretationError, NotApplicableError
 from ..explanation import JsonDict, Span
 from ..inputs.deletion import without
 from ..inputs.explained import explained_by
-from ..inputs.json_texts import Path, json_texts, path_name, trace, with_texts
+from ..inputs.json_texts import Path, Place, json_texts, path_name, trace_all, with_texts
 from ..inputs.origin import Origin
 from ..inputs.texts import text_items
 from ..space.embedding_space import EmbeddingSpace
@@ -30,10 +29,6 @@ Fields = Mapping[str, Field]
 
 _WAY_OUT = "use a removal that keeps the tokens, such as 'mask' or 'zero'"
 _SAME = 1e-3
-
-
-Place = tuple[Path, Span]
-"""Characters of a text in an input's JSON."""
 
 
 class DeletionGame:
@@ -60,7 +55,7 @@ class DeletionGame:
         self._instances = np.asarray(range(len(units)) if instances is None else instances)
         self._written = {row: WrittenInstance(space, row) for row in self._instances.tolist()}
         self._places = [
-            [self._written[row].place(*one) for one in own.tokens]
+            [*own.written] or [self._written[row].place(*one) for one in own.tokens]
             for row, own in zip(self._instances.tolist(), units, strict=True)
         ]
         self._check_whole()
@@ -144,15 +139,8 @@ class WrittenInstance:
         self._origin, self._json = _json_of(space, self._instance)
         self.owner = self._origin.owner
         self._texts = json_texts(self._json)
-        left = dict(self._texts)
         # By the name of a text field where its text stands, and the characters of each token.
-        self._traced: dict[str, tuple[Path, list[Span | None]]] = {}
-        for name in space.layout.names:
-            for item in text_items(self._instance.fields[name]):
-                with suppress(LookupError):  # The model may have written it.
-                    path, spans = trace(item, name, left)
-                    del left[path]
-                    self._traced[item.name(name)] = path, spans
+        self._traced = trace_all(self._instance, space.layout.names, self._json)
         if not self._traced:
             raise NotApplicableError(
                 f"the texts of {type(space.session.twin.predictor).__name__} are not those of its "

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..explanation import JsonDict, Span
-from ..inputs.json_texts import Path, json_texts, path_name
+from ..inputs.given_units import GivenUnits
+from ..inputs.json_texts import Place, json_texts, path_name
 from ..inputs.segments import LEVELS, segment_spans
 from .tree import Tree, nested
 
@@ -21,12 +22,15 @@ class TextUnits:
             field, the text in it, and those of `levels`.
         tokens: Per unit its field and the numbers of its tokens there.
         levels: What the blocks after the first two are: "paragraph", "sentence", "word".
+        written: Where each stands in the input's JSON; empty where only its
+            tokens are known.
     """
 
     names: list[str]
     blocks: list[tuple[int, ...]]
     tokens: list[tuple[str, list[int]]]
     levels: tuple[str, ...] = ()
+    written: tuple[Place, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -41,38 +45,31 @@ class TextUnits:
         return nested(self.blocks)
 
 
-@dataclass(frozen=True)
-class WrittenUnits(TextUnits):
-    """The units of the texts in an input's JSON; each is a token of its field.
-
-    Attributes:
-        written: Where each stands: the path of its text, and its characters.
-    """
-
-    written: tuple[tuple[Path, Span], ...] = ()
-
-
-def units_of_json(json: JsonDict, level: str, keys: frozenset[str]) -> WrittenUnits:
-    """The words, sentences or paragraphs of the texts in an input.
+def units_of_json(json: JsonDict, level: str, keys: frozenset[str], given: GivenUnits) -> TextUnits:
+    """The units of the texts in an input; each is a token of its field.
 
     Args:
         json: The input.
         level: "word", "sentence" or "paragraph".
         keys: The keys whose texts have units.
+        given: The units that the user gives, which are all that there are then.
     """
-    levels = LEVELS[: LEVELS.index(level)]
-    units = WrittenUnits([], [], [], levels)
-    written: list[tuple[Path, Span]] = []
+    names: list[str] = []
+    blocks: list[tuple[int, ...]] = []
+    tokens: list[tuple[str, list[int]]] = []
+    written: list[Place] = []
+    levels = () if given else LEVELS[: LEVELS.index(level)]
     for number, (path, text) in enumerate(json_texts(json).items()):
         if path[0] not in keys:
             continue
         larger = [segment_spans(text, one) for one in levels]
-        for place, span in enumerate(segment_spans(text, level)):
-            units.names.append(text[slice(*span)])
-            units.blocks.append((number, 0, *(_block(span, spans) for spans in larger)))
-            units.tokens.append((path_name(path), [place]))
+        spans = given.get(path, ()) if given else segment_spans(text, level)
+        for place, span in enumerate(spans):
+            names.append(text[slice(*span)])
+            blocks.append((number, 0, *(_block(span, one) for one in larger)))
+            tokens.append((path_name(path), [place]))
             written.append((path, span))
-    return WrittenUnits(units.names, units.blocks, units.tokens, levels, tuple(written))
+    return TextUnits(names, blocks, tokens, levels, tuple(written))
 
 
 def _block(span: Span, spans: Sequence[Span]) -> int:

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..inputs.json_texts import Place, json_texts, trace_all
 from ..inputs.segments import LEVELS
 from ..inputs.texts import TextItem, text_items, token_spans
-from ..inputs.token_groups import group_name, grouped
+from ..inputs.token_groups import group_by_spans, group_name, grouped
 from ..space.embedding_space import EmbeddingSpace
 from .text_units import TextUnits
 
@@ -33,28 +34,34 @@ def units_of(space: EmbeddingSpace, row: int, level: str, removable: Tensor) -> 
     Args:
         space: The instances.
         row: Which of them.
-        level: "token", "word", "sentence" or "paragraph".
+        level: "token", "word", "sentence" or "paragraph"; where the user gives units, these are all
+            that there are.
         removable: Positions that may be removed, `(positions,)`; a unit without one is none.
     """
     instance = space.instances[row]
+    given = _given_units(space, row)
     names: list[str] = []
     positions: list[Tensor] = []
     blocks: list[tuple[int, ...]] = []
+    places: list[Place] = []
     members: list[tuple[str, list[int]]] = []
     for number, field in enumerate(space.layout.names):
         tokens = space.layout.tokens_of(field)[row]
         for item in text_items(instance.fields[field]):
-            for unit in _units_of_text(item, level):
+            name = item.name(field)
+            for unit in _units_of_text(item, level) if given is None else given.get(name, ()):
                 own = torch.isin(tokens, torch.tensor(unit.tokens) + item.first_token) & removable
                 if own.any():
                     names.append(unit.name)
                     positions.append(own)
                     blocks.append((number, item.first_token, *unit.blocks))
-                    members.append((item.name(field), unit.tokens))
+                    members.append((name, unit.tokens))
+                    places += unit.place
     stacked = (
         torch.stack(positions) if positions else torch.zeros(0, len(removable), dtype=torch.bool)
     )
-    return Units(names, blocks, members, _larger(level), positions=stacked)
+    levels = () if given is not None else _larger(level)
+    return Units(names, blocks, members, levels, tuple(places), positions=stacked)
 
 
 def spread(units: Sequence[Units], scores: Sequence[np.ndarray]) -> Tensor:
@@ -72,7 +79,27 @@ def spread(units: Sequence[Units], scores: Sequence[np.ndarray]) -> Tensor:
 class _TextUnit:
     name: str
     tokens: list[int]
-    blocks: tuple[int, ...]
+    blocks: tuple[int, ...] = ()
+    place: tuple[Place, ...] = ()
+
+
+def _given_units(space: EmbeddingSpace, row: int) -> dict[str, list[_TextUnit]] | None:
+    """By the name of a text the units that the user gives; None where there are none."""
+    instance = space.instances[row]
+    origin = space.session.origins.get(id(instance))
+    if origin is None or origin.json is None or not origin.units:
+        return None
+    texts = json_texts(origin.json)
+    found = {}
+    for name, (path, offsets) in trace_all(instance, space.layout.names, origin.json).items():
+        spans = origin.units.get(path, ())
+        groups = group_by_spans(offsets, spans)[: len(spans)]
+        found[name] = [
+            _TextUnit(texts[path][slice(*span)], group.tokens, place=((path, span),))
+            for span, group in zip(spans, groups, strict=True)
+            if group.tokens
+        ]
+    return found
 
 
 def _units_of_text(item: TextItem, level: str) -> list[_TextUnit]:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from allennlp.data import Instance
+
 from ..explanation import JsonDict, Span
-from .texts import TextItem, token_spans
+from .texts import TextItem, text_items, token_spans
 
 Path = tuple[str | int, ...]
 """The keys and places that lead to a value of an input's JSON: `("choices", 1)`."""
+
+Place = tuple[Path, Span]
+"""Characters of a text in an input's JSON."""
 
 # A token may be written otherwise than in the text (without accents, say), or be added to it.
 _ALIKE = 1 / 3
@@ -57,6 +63,28 @@ def trace(item: TextItem, field: str, texts: Mapping[Path, str]) -> tuple[Path, 
     if best is None:
         raise LookupError
     return best[1:]
+
+
+def trace_all(
+    instance: Instance, fields: Sequence[str], json: JsonDict
+) -> dict[str, tuple[Path, list[Span | None]]]:
+    """By the name of each text of an instance what `trace` finds for it, as far as it finds
+    anything; each text of the input is used once.
+
+    Args:
+        instance: The instance.
+        fields: Its text fields.
+        json: The input that it was made of.
+    """
+    left = json_texts(json)
+    traced = {}
+    for field in fields:
+        for item in text_items(instance.fields[field]):
+            with suppress(LookupError):  # The model may have written it.
+                path, spans = trace(item, field, left)
+                del left[path]
+                traced[item.name(field)] = path, spans
+    return traced
 
 
 def _leaves(path: Path, value: Any) -> Iterator[tuple[Path, str]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from allennlp.data import Instance
 
 from ..explanation import JsonDict
+from .given_units import GivenUnits
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Origin:
         place: Its own number among the labelled instances of that input.
         json: The input; None where it was an instance.
         read: Reads an edited copy of the input as the predictor does, without a label.
+        units: The units that the user gives.
         whole: Whether the instance has the complete text: it is no window of a long one.
     """
 
@@ -26,4 +28,5 @@ class Origin:
     place: int
     json: JsonDict | None
     read: Callable[[JsonDict], Instance]
+    units: GivenUnits
     whole: bool = True

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from ..contracts import Expected, ReadsWindows, Windows
 from ..errors import InterpretationError
 from ..explanation import Explanation
+from ..inputs.given_units import GivenUnits, take_units, without_units
 from ..inputs.origin import Origin
 from ..inputs.texts import text_items
 from ..model.embedding_layers import find_embedding_layers
@@ -35,7 +36,7 @@ from .assembly import Attribution, assemble
 from .batch_sharing import BatchSharing, Job
 from .labelling import Labelled, LabelledInstance, reading
 from .predictor_labels import labels_of
-from .to_words import texts_of, to_words
+from .to_words import texts_of, to_given_units, to_words
 from .windows import merge_windows
 
 
@@ -157,14 +158,14 @@ class Run:
                 watching.enter_context(twin.gradient_paths.watching(ends=False))
                 watching.enter_context(twin.random_passes.watching())
                 watching.enter_context(cache.listening())
-            labelled = label(twin.predictor, inputs, predict, self._labels)
+            labelled = label(twin.predictor, [*map(without_units, inputs)], predict, self._labels)
         errors: dict[int, Exception] = {}
         prepared: list[Prepared] = []
         for owner, one in enumerate(labelled):
             try:
                 if one.error is not None:
                     raise one.error
-                prepared += self._prepared(owner, one.instances, json=inputs[owner])
+                prepared += self._prepared(owner, one.instances, *take_units(inputs[owner]))
             except Exception as error:
                 errors[owner] = error
         origins = {id(part): whole.origin for whole in prepared for part in whole.parts}
@@ -186,7 +187,7 @@ class Run:
         ]
 
     def _prepared(
-        self, owner: int, labelled: Sequence[LabelledInstance], json: Any
+        self, owner: int, labelled: Sequence[LabelledInstance], json: Any, units: GivenUnits
     ) -> list[Prepared]:
         prepared: list[Prepared] = []
         model = self._twin.model
@@ -202,7 +203,7 @@ class Run:
             if windows is None and found.outputs:
                 expected = found.labels.expected(model, instance, found.outputs)
             given = json if isinstance(json, dict) else None
-            origin = Origin(owner, len(prepared), given, read, whole=windows is None)
+            origin = Origin(owner, len(prepared), given, read, units, whole=windows is None)
             prepared.append(Prepared(origin, instance, windows, parts, expected))
         return prepared
 
@@ -281,6 +282,9 @@ class Run:
             explanation = merge_windows(whole.instance, whole.windows, found)
         if details:
             explanation = replace(explanation, details={**details, **explanation.details})
+        if whole.origin.units:
+            level = self._method.granularity
+            return to_given_units(explanation, whole.instance, whole.origin, level)
         if self._method.granularity == "token":
             return explanation
         return to_words(explanation, texts_of(whole.instance))

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...coalitions.game import Coalitions, Estimator, Floats, Integers, UnitScores, play
-from ...coalitions.text_units import TextUnits, WrittenUnits, units_of_json
+from ...coalitions.text_units import TextUnits, units_of_json
 from ...errors import InterpretationError
 from ...explanation import Explanation, InputAttribution, Interaction, JsonDict, Span
 from ...inputs.deletion import without
+from ...inputs.given_units import take_units
 from ...inputs.json_texts import Path, json_texts, with_texts
 from ...interpreter.reading import InputKeys
 from ...interpreter.run import Interpretation
@@ -37,7 +38,7 @@ class OutputGame:
         self,
         predict: Predict,
         inputs: Sequence[JsonDict],
-        units: Sequence[WrittenUnits],
+        units: Sequence[TextUnits],
         numbers: Sequence[PredictedOutput],
     ) -> None:
         self._predict = predict
@@ -135,12 +136,14 @@ class BlackBox:
     def _together(
         self, inputs: Sequence[JsonDict], config: JsonDict, complete: bool, predict: bool
     ) -> list[Interpretation]:
+        taken = [take_units(one) for one in inputs]
+        inputs = [json for json, _ in taken]
         given = [InputKeys(one) for one in inputs]
         predictions = list(self._predict(list(given)))
         # A program that copies its input may hide which keys it reads.
         units = [
-            units_of_json(one, self._level, frozenset(keys.read or one))
-            for one, keys in zip(inputs, given, strict=True)
+            units_of_json(one, self._level, frozenset(keys.read or one), spans)
+            for (one, spans), keys in zip(taken, given, strict=True)
         ]
         numbers = [self._target.at_prediction(one) for one in predictions]
         game = OutputGame(self._predict, inputs, units, numbers)
@@ -168,7 +171,7 @@ class BlackBox:
 
 
 def _explanation(
-    units: WrittenUnits, found: UnitScores, config: JsonDict, target: JsonDict, complete: bool
+    units: TextUnits, found: UnitScores, config: JsonDict, target: JsonDict, complete: bool
 ) -> Explanation:
     if not np.isfinite(found.scores).all():
         raise InterpretationError(
@@ -192,7 +195,7 @@ def _explanation(
     )
 
 
-def _inputs(units: WrittenUnits, found: UnitScores) -> Iterator[InputAttribution]:
+def _inputs(units: TextUnits, found: UnitScores) -> Iterator[InputAttribution]:
     errors = found.standard_errors
     known = errors is not None and bool(np.isfinite(errors).all())
     for number, field in enumerate(dict.fromkeys(name for name, _ in units.tokens), start=1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 
 from ...errors import InterpretationError
-from ...explanation import Explanation, JsonDict
+from ...explanation import Explanation, JsonDict, Span
+from ...inputs.given_units import KEY
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from .perturbation_method import PerturbationMethod
 
@@ -49,7 +50,7 @@ def explain_function(
     function: TextFunction,
     text: str,
     method: str | Mapping[str, Any] = "kernel-shap",
-    units: str = "word",
+    units: str | Sequence[Span] = "word",
     index: int | None = None,
     **settings: Any,
 ) -> Explanation:
@@ -60,7 +61,8 @@ def explain_function(
             empty.
         text: The text.
         method: A perturbation method: its name or params.
-        units: What is removed as one: "word", "sentence" or "paragraph".
+        units: What is removed as one: "word", "sentence" or "paragraph", or a list of spans
+            `[start, end)` of characters.
         index: The class to explain; None for the one with the largest number.
         settings: Further parameters of the method.
 
@@ -75,12 +77,13 @@ def explain_function(
         raise ConfigurationError(
             f"{params.get('type')!r} is no method for a function; there are {', '.join(perturbing)}"
         )
+    level, given = (units, {}) if isinstance(units, str) else (None, {KEY: {"text": units}})
     target = {"type": "output", "key": "value", "index": index}
     interpreter: Any = SaliencyInterpreter.from_params(
-        Params({"units": units, **params, "target": target, **settings}),
+        Params({"units": level, **params, "target": target, **settings}),
         predictor=FunctionPredictor(function),
     )
-    (explanation,) = interpreter.interpret_json({"text": text})
+    (explanation,) = interpreter.interpret_json({"text": text, **given})
     return explanation
 
 
