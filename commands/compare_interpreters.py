@@ -54,8 +54,8 @@ class CompareInterpreters(Subcommand):
             "--removal",
             action="append",
             type=_one,
-            help="what takes the place of a unit: a baseline; give it twice or more (default: "
-            "mask and mean)",
+            help="how units are removed: 'delete', or a baseline that takes their place; give it "
+            "twice or more (default: mask and mean)",
         )
         subparser.add_argument(
             "--rationales", help="JSON lines with the known reasons: spans by field"

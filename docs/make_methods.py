@@ -57,8 +57,11 @@ def interpreter(predictor: Predictor, name: str, **params: Any) -> Any:
 def takes_baseline(name: str) -> bool:
     """Whether a method compares with a baseline."""
     from allennlp_saliency.interpret.methods.path.baseline_method import BaselineMethod
+    from allennlp_saliency.interpret.methods.perturbation.perturbation_method import (
+        PerturbationMethod,
+    )
 
-    return issubclass(SaliencyInterpreter.by_name(name), BaselineMethod)
+    return issubclass(SaliencyInterpreter.by_name(name), (BaselineMethod, PerturbationMethod))
 
 
 def fixture(name: str) -> tuple[Predictor, list[dict[str, Any]]]:

@@ -18,6 +18,7 @@ from .methods.path.gradient_shap import GradientShap
 from .methods.path.integrated_gradients import IntegratedGradients
 from .methods.path.sequential_integrated_gradients import SequentialIntegratedGradients
 from .methods.perturbation.context_cite import ContextCite
+from .methods.perturbation.explain_function import explain_function
 from .methods.perturbation.kernel_shap import KernelShap
 from .methods.perturbation.leave_one_out import LeaveOneOut
 from .methods.perturbation.lime import Lime
@@ -88,5 +89,6 @@ __all__ = [
     "Target",
     "ValueZeroing",
     "VarGradients",
+    "explain_function",
     "to_words",
 ]

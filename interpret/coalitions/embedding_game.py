@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -58,13 +57,3 @@ class EmbeddingGame:
 
         values: Floats = self._space.evaluate(points, owners).numpy()
         return values
-
-    def spread(self, scores: Sequence[np.ndarray]) -> Tensor:
-        """A score per unit of each instance as one per position, `(instances, positions)`: the
-        positions of a unit share its score."""
-        rows = []
-        for own, score in zip(self._units, scores, strict=True):
-            positions = own.positions.double()
-            shares = positions / positions.sum(dim=1, keepdim=True)
-            rows.append(torch.from_numpy(score) @ shares)
-        return torch.stack(rows)

@@ -50,8 +50,8 @@ def compare(
         inputs: What its `predict_json` takes.
         interpreters: Names, params dicts, or interpreters of this predictor.
         metrics: Names or params dicts.
-        removals: What takes the place of a unit: baselines by name or params. A method that has
-            a removal for its own baseline is favoured by it, so give two.
+        removals: How units are removed: "delete", or baselines that take their place, by name or
+            params. A method that has a removal for its own is favoured by it, so give two.
         rationales: Per input the character spans `[start, end)` of the known reason, by field.
         output: A folder that what was measured is written to; a comparison with the same
             settings goes on where it was.

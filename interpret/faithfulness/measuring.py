@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,18 +11,15 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from .. import checks
-from ..coalitions.embedding_game import EmbeddingGame
 from ..coalitions.game import play
 from ..coalitions.remembered import Remembered
+from ..coalitions.removal import Removal, removal_of
 from ..coalitions.units import Units
 from ..errors import InterpretationError
 from ..explanation import Explanation, InputAttribution, JsonDict
 from ..inputs.texts import TextItem, text_items, token_spans
 from ..interpreter.assembly import Attribution
-from ..interpreter.labelling import label_json
-from ..interpreter.run import Prepared, Run
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
-from ..registry import construct
 from ..space.baselines import Baseline
 from ..space.embedding_space import EmbeddingSpace
 from .metric import Metric, Scored
@@ -39,7 +35,8 @@ class Measuring(SaliencyInterpreter):
         predictor: The predictor whose predictions are explained.
         explanations: By the name of each method, per input what it returned for it.
         metrics: By name.
-        removal: What takes the place of a unit: a baseline, its name or its params.
+        removal: How units are removed: "delete", or a baseline that takes their place; see
+            `removal_of`.
         rationales: Per input the character spans of the known reason by field; may be empty.
         target: The number that is looked at. Probabilities of different models can be compared.
         seed: Seed of what is random in a metric.
@@ -54,19 +51,18 @@ class Measuring(SaliencyInterpreter):
         predictor: Predictor,
         explanations: Mapping[str, Sequence[Sequence[Explanation]]],
         metrics: Mapping[str, Metric],
-        removal: Baseline | str | dict[str, Any] = "mask",
+        removal: Removal | Baseline | str | dict[str, Any] = "mask",
         rationales: Sequence[Mapping[str, Sequence[tuple[int, int]]]] = (),
         target: Any = "probability",
         seed: int = 0,
         **common: Any,
     ) -> None:
         super().__init__(predictor, target=target, **common)
-        self.removal = construct(Baseline, removal)
+        self.removal = removal_of(removal)
         self.seed = checks.seed("seed", seed)
         self._explanations = explanations
         self._metrics = metrics
         self._rationales = rationales
-        self._places: dict[int, tuple[int, int]] = {}
 
     def measurements(
         self, inputs: Sequence[JsonDict], progress: bool | None = None
@@ -80,13 +76,11 @@ class Measuring(SaliencyInterpreter):
         Returns:
             Per input the measurements of each of its explanations, in order, or why there are none.
         """
-        run = _PlacedRun(self, self._sharing, self._checked, len(inputs))
-        self._places = run.places
         return [
             [explanation.details["measured"] for explanation in one.explanations]
             if one.error is None
             else one.error
-            for one in run.interpretations(label_json, inputs, False, progress)
+            for one in self.interpret_each(inputs, progress=progress)
         ]
 
     @property
@@ -97,10 +91,11 @@ class Measuring(SaliencyInterpreter):
         return {"type": "measuring"}
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
-        removable = self.removal.replaceable(space)
+        removable = self.removal.removable(space)
         players, units, rows, generators = [], [], [], []
         for row, instance in enumerate(space.instances):
-            owner, place = self._places[id(instance)]
+            origin = space.session.origins[id(instance)]
+            owner, place = origin.owner, origin.place
             for method, explanations in self._explanations.items():
                 explanation = _of_place(explanations[owner], place, method)
                 own, scored = self._scored(space, row, explanation, removable[row], owner)
@@ -111,9 +106,7 @@ class Measuring(SaliencyInterpreter):
                     # The same for every method, so that all are compared on the same draws.
                     random = np.random.default_rng((self.seed % 2**64, owner, place))
                     generators.append(metric.measure(scored, random))
-        baseline = self.removal(space)
-        game = EmbeddingGame(space, units, baseline, rows)
-        known = Remembered(game, _numbered(rows, units))
+        known = Remembered(self.removal.game(space, units, rows), _numbered(rows, units))
         measured: list[Measurements] = [{} for _ in space.instances]
         for (row, method, name), found in zip(players, play(known, generators), strict=True):
             measured[row].setdefault(method, {})[name] = found.value
@@ -131,7 +124,7 @@ class Measuring(SaliencyInterpreter):
         """The units that an explanation has scores for and that can be removed, and the scores."""
         rationale = self._rationales[owner] if self._rationales else {}
         names: list[str] = []
-        places: list[tuple[str, int]] = []
+        tokens_of: list[tuple[str, list[int]]] = []
         positions: list[Tensor] = []
         scores: list[float] = []
         reasons: list[bool] = []
@@ -146,7 +139,7 @@ class Measuring(SaliencyInterpreter):
                     own = torch.isin(tokens, torch.tensor(members) + item.first_token) & removable
                     if own.any():
                         names.append(given[name].tokens[number])
-                        places.append((name, number))
+                        tokens_of.append((name, members))
                         positions.append(own)
                         scores.append(given[name].attributions[number])
                         reasons.append(
@@ -161,31 +154,8 @@ class Measuring(SaliencyInterpreter):
             np.asarray(reasons) if rationale else None,
             None if delta is None or not due else delta / due,
         )
-        return Units(names, torch.stack(positions), [(0,)] * len(names), places), scored
-
-
-class _PlacedRun(Run):
-    """A run that knows which explanation of which input an instance is of.
-
-    Attributes:
-        places: By the identity of an instance the number of its input, and its own number there.
-    """
-
-    places: dict[int, tuple[int, int]]
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.places = {}
-
-    def explained(
-        self, prepared: Sequence[Prepared], progress: bool | None
-    ) -> list[Explanation | Exception]:
-        count: Counter[int] = Counter()
-        for whole in prepared:
-            for part in whole.parts:
-                self.places[id(part)] = (whole.owner, count[whole.owner])
-            count[whole.owner] += 1
-        return super().explained(prepared, progress)
+        units = Units(names, [(0,)] * len(names), tokens_of, positions=torch.stack(positions))
+        return units, scored
 
 
 def _of_place(explanations: Sequence[Explanation], place: int, method: str) -> Explanation:

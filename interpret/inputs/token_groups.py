@@ -59,6 +59,30 @@ def grouped(
     return groups
 
 
+def group_by_spans(offsets: Sequence[Span | None], spans: Sequence[Span]) -> list[TokenGroup]:
+    """The tokens of each span that a text is divided into, and then each of the others by itself.
+
+    A token that reaches into two spans belongs to the first.
+
+    Args:
+        offsets: Per token its characters, or None.
+        spans: Spans in order.
+    """
+    groups = [TokenGroup([], span) for span in spans]
+    for number, own in enumerate(offsets):
+        touched = (
+            group
+            for group, (start, end) in zip(groups, spans, strict=False)
+            if own is not None and own[0] < end and start < own[1]
+        )
+        group = next(touched, None)
+        if group is None:
+            groups.append(TokenGroup([number], own))
+        else:
+            group.tokens.append(number)
+    return groups
+
+
 def group_name(group: TokenGroup, tokens: Sequence[str], text: str | None) -> str:
     """What a group is called: its characters of the text, else its tokens without their marks."""
     if group.span is None:

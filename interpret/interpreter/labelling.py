@@ -112,6 +112,28 @@ def label_instances(
     ]
 
 
+def reading(predictor: Predictor, labels: PredictionLabels | None, json: JsonDict) -> Instance:
+    """The one instance, without a label, that a predictor makes of an input.
+
+    Args:
+        predictor: The predictor; it may be run freely.
+        labels: The labels to use; None where the predictor labels its instances itself.
+        json: The input.
+
+    Raises:
+        InterpretationError: If the input cannot be read, or the predictor makes several instances
+            of it.
+    """
+    read = partial((labels or OwnLabels()).instances, predictor)
+    instances = read_input(predictor, read, json, reads=True)
+    if len(instances) != 1:
+        raise InterpretationError(
+            f"{type(predictor).__name__} makes {len(instances)} instances of an input"
+        )
+    predictor._dataset_reader.apply_token_indexers(instances[0])
+    return instances[0]
+
+
 def _isolated(predictor: Predictor, label: Callable[[Labelled], None]) -> Labelled:
     """The result that a function fills; if it fails, the error and the prediction, if that was
     made."""

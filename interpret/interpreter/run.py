@@ -17,6 +17,9 @@ from tqdm import tqdm
 from ..contracts import Expected, ReadsWindows, Windows
 from ..errors import InterpretationError
 from ..explanation import Explanation
+from ..inputs.given_units import GivenUnits, take_units, without_units
+from ..inputs.json_texts import texts_behind
+from ..inputs.origin import Origin
 from ..inputs.texts import text_items
 from ..model.embedding_layers import find_embedding_layers
 from ..model.prediction_cache import PredictionCache
@@ -32,9 +35,9 @@ from ..target.row_loss import RowLoss, RowLossError
 from ..target.targets import Target
 from .assembly import Attribution, assemble
 from .batch_sharing import BatchSharing, Job
-from .labelling import Labelled, LabelledInstance
+from .labelling import Labelled, LabelledInstance, reading
 from .predictor_labels import labels_of
-from .to_words import texts_of, to_segments
+from .to_words import to_given_units, to_segments
 from .windows import merge_windows
 
 
@@ -85,14 +88,14 @@ class Prepared:
     return for each of these.
 
     Attributes:
-        owner: The number of the input that it is of.
+        origin: The input that it comes from.
         instance: The labelled instance.
         windows: Its windows, where it is too long for the model.
         parts: The instances to explain: itself, or its windows.
         expected: What the model must return for each; None where that is not known.
     """
 
-    owner: int
+    origin: Origin
     instance: Instance
     windows: Windows | None
     parts: list[Instance]
@@ -156,25 +159,27 @@ class Run:
                 watching.enter_context(twin.gradient_paths.watching(ends=False))
                 watching.enter_context(twin.random_passes.watching())
                 watching.enter_context(cache.listening())
-            labelled = label(twin.predictor, inputs, predict, self._labels)
+            labelled = label(twin.predictor, [*map(without_units, inputs)], predict, self._labels)
         errors: dict[int, Exception] = {}
         prepared: list[Prepared] = []
         for owner, one in enumerate(labelled):
             try:
                 if one.error is not None:
                     raise one.error
-                prepared += self._prepared(owner, one.instances)
+                prepared += self._prepared(owner, one.instances, *take_units(inputs[owner]))
             except Exception as error:
                 errors[owner] = error
+        origins = {id(part): whole.origin for whole in prepared for part in whole.parts}
+        self._session = replace(self._session, origins=origins)
         done = iter(self.explained(prepared, progress))
         explanations: dict[int, list[Explanation]] = {}
         for whole in prepared:
             results = [next(done) for _ in whole.parts]
             try:
-                explanation = self._merged(whole, results, labelled[whole.owner].details)
-                explanations.setdefault(whole.owner, []).append(explanation)
+                explanation = self._merged(whole, results, labelled[whole.origin.owner].details)
+                explanations.setdefault(whole.origin.owner, []).append(explanation)
             except Exception as error:
-                errors.setdefault(whole.owner, error)
+                errors.setdefault(whole.origin.owner, error)
         return [
             Interpretation(one.prediction, [], errors[owner])
             if owner in errors
@@ -182,8 +187,12 @@ class Run:
             for owner, one in enumerate(labelled)
         ]
 
-    def _prepared(self, owner: int, labelled: Sequence[LabelledInstance]) -> list[Prepared]:
-        prepared, model = [], self._twin.model
+    def _prepared(
+        self, owner: int, labelled: Sequence[LabelledInstance], json: Any, units: GivenUnits
+    ) -> list[Prepared]:
+        prepared: list[Prepared] = []
+        model = self._twin.model
+        read = partial(reading, self._twin.predictor, self._labels)
         instances = self._method.target.instances
         pairs = [(one, own) for one in labelled for own in instances(one.instance, model)]
         for found, instance in pairs:
@@ -194,7 +203,9 @@ class Run:
             expected = None
             if windows is None and found.outputs:
                 expected = found.labels.expected(model, instance, found.outputs)
-            prepared.append(Prepared(owner, instance, windows, parts, expected))
+            given = json if isinstance(json, dict) else None
+            origin = Origin(owner, len(prepared), given, read, units, whole=windows is None)
+            prepared.append(Prepared(origin, instance, windows, parts, expected))
         return prepared
 
     def explained(
@@ -268,9 +279,13 @@ class Run:
             explanation = merge_windows(whole.instance, whole.windows, found)
         if details:
             explanation = replace(explanation, details={**details, **explanation.details})
+        if whole.origin.units:
+            level = self._method.granularity
+            return to_given_units(explanation, whole.instance, whole.origin, level)
         if self._method.granularity == "token":
             return explanation
-        return to_segments(explanation, self._method.granularity, texts_of(whole.instance))
+        texts = texts_behind(whole.instance, whole.origin.json)
+        return to_segments(explanation, self._method.granularity, texts)
 
 
 def _length(instance: Instance) -> int:

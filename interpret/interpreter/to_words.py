@@ -9,8 +9,10 @@ from math import fsum
 from allennlp.data import Instance
 
 from ..explanation import Explanation, InputAttribution, Interaction, JsonDict
+from ..inputs.json_texts import json_texts, trace_all
+from ..inputs.origin import Origin
 from ..inputs.texts import text_items
-from ..inputs.token_groups import TokenGroup, group_name, grouped
+from ..inputs.token_groups import TokenGroup, group_by_spans, group_name, grouped
 
 
 def to_words(explanation: Explanation, texts: Mapping[str, str] | None = None) -> Explanation:
@@ -38,6 +40,41 @@ def to_segments(
         one.field: grouped(one.tokens, one.offsets, texts.get(one.field), level)
         for one in explanation.inputs
     }
+    return _regrouped(explanation, groups, texts)
+
+
+def to_given_units(
+    explanation: Explanation, instance: Instance, origin: Origin, level: str
+) -> Explanation:
+    """An explanation whose tokens are the units that the user gives; what is in none of them stays
+    as it is.
+
+    Args:
+        explanation: What an interpreter returned.
+        instance: The complete instance.
+        origin: The input that it comes from.
+        level: What the tokens of texts are that have no such units.
+    """
+    json = origin.json or {}
+    fields = [name for name, field in instance.fields.items() if text_items(field)]
+    traced = trace_all(instance, fields, json)
+    texts = {name: json_texts(json)[path] for name, (path, _) in traced.items()}
+    groups = {}
+    for one in explanation.inputs:
+        path, offsets = traced.get(one.field, ((), one.offsets))
+        spans = origin.units.get(path, ())
+        if level != "token" and not spans:
+            groups[one.field] = grouped(one.tokens, one.offsets, texts.get(one.field), level)
+        else:
+            own = [group for group in group_by_spans(offsets, spans) if group.tokens]
+            groups[one.field] = sorted(own, key=lambda group: group.tokens)
+    given = {name: text for name, text in texts.items() if traced[name][0] in origin.units}
+    return _regrouped(explanation, groups, given)
+
+
+def _regrouped(
+    explanation: Explanation, groups: Mapping[str, Sequence[TokenGroup]], texts: Mapping[str, str]
+) -> Explanation:
     inputs = [_by_group(one, groups[one.field], texts.get(one.field)) for one in explanation.inputs]
     return replace(
         explanation,
@@ -45,17 +82,6 @@ def to_segments(
         target=_target(explanation, groups),
         interactions=_interactions(explanation, groups),
     )
-
-
-def texts_of(instance: Instance) -> dict[str, str]:
-    """The texts of an instance's fields, by their names, as far as the fields keep them as
-    `source_text`."""
-    texts = {
-        item.name(name): getattr(item.text, "source_text", None)
-        for name, field in instance.fields.items()
-        for item in text_items(field)
-    }
-    return {name: text for name, text in texts.items() if text is not None}
 
 
 def _by_group(

@@ -103,7 +103,7 @@ class EmbeddingSpace:
         self.unsaturated_target = self.target.unsaturated(at_input)
         self._target = self.target.at_input(at_input)
         with torch.enable_grad():
-            values, self.mixes_rows = self._explained(outputs, self._own_rows)
+            values, self.mixes_rows = self.target_of(outputs, self._own_rows)
         if not torch.isfinite(values).all():
             raise InterpretationError(
                 f"target {self._target.title} is {values.detach().tolist()}, not finite; "
@@ -301,11 +301,12 @@ class EmbeddingSpace:
         return points(numbers) if callable(points) else points[numbers.to(points.device)]
 
     def _forward(self, points: Tensor, rows: Tensor) -> tuple[Tensor, bool]:
-        """The target at points of one batch, `(rows,)`, and whether its rows are entangled; see
-        `ModelOutputs`."""
-        return self._explained(self._run(rows, points), rows)
+        """The target at points of one batch; see `target_of`."""
+        return self.target_of(self._run(rows, points), rows)
 
-    def _explained(self, outputs: Mapping[str, Any], rows: Tensor) -> tuple[Tensor, bool]:
+    def target_of(self, outputs: Mapping[str, Any], rows: Tensor) -> tuple[Tensor, bool]:
+        """The target of a model's outputs for copies of instances, `(rows,)`, and whether the rows
+        are entangled; see `ModelOutputs`."""
         given = ModelOutputs(outputs, rows, self.labels, self._row_loss, self.model)
         values = self._target(given)
         if values.shape != (len(rows),):

@@ -10,8 +10,8 @@ from allennlp.predictors import Predictor
 
 from ... import checks
 from ...coalitions.game import Coalitions, Estimator, UnitScores, everything, nothing
+from ...coalitions.text_units import TextUnits
 from ...coalitions.tree import Tree
-from ...coalitions.units import Units
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from .perturbation_method import PerturbationMethod
 
@@ -129,5 +129,5 @@ class Owen(PerturbationMethod):
     def n_evaluations(self) -> int:
         return self.max_evaluations
 
-    def estimator_of(self, units: Units) -> Estimator:
+    def estimator_of(self, units: TextUnits) -> Estimator:
         return owen(units.tree(), self.max_evaluations)

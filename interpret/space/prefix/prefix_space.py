@@ -96,7 +96,7 @@ class PrefixSpace(EmbeddingSpace):
                 at = self._points(points, chunk.rows)
                 row, row_targets = self._rows_of(at, rows[chunk.rows], groups)
                 outputs = self._run_whole(rows[chunk.rows], at[row_targets], row_targets, row)
-                found, _ = self._explained(outputs, rows[chunk.rows])
+                found, _ = self.target_of(outputs, rows[chunk.rows])
                 values[chunk.rows] = found.double().cpu()
         return values
 
@@ -117,7 +117,7 @@ class PrefixSpace(EmbeddingSpace):
                     leaf = at[row_targets].requires_grad_()
                     with batched_backward():
                         outputs = self._run_whole(of, leaf, row_targets, row)
-                    values, _ = self._explained(outputs, of)
+                    values, _ = self.target_of(outputs, of)
                     found = self._of_targets(values, outputs, [leaf])[0]
                 values = values.detach().double().cpu()
                 gradients = self._made(made, chunk.rows, found)
