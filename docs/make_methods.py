@@ -169,7 +169,8 @@ def rationales() -> None:
     rows = []
     loaded = {name: fixture(name) for name in ("sentiment", "topics")}
     for name in own_methods():
-        baselines = BASELINES[:1] if name == "integrated-hessians" else BASELINES  # It takes minutes.
+        # Minutes for each baseline.
+        baselines = BASELINES[:1] if name == "integrated-hessians" else BASELINES
         for baseline in baselines if takes_baseline(name) else (None,):
             params = {} if baseline is None else {"baseline": baseline}
             shares = [share(interpreter(p, name, **params), i) for p, i in loaded.values()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,12 +55,16 @@ class PerturbationMethod(BaselineMethod):
         """A source of randomness that is the same for every input, in any batch."""
         return np.random.default_rng(seed % 2**64)
 
+    def played(self, game: EmbeddingGame, units: Sequence[Units]) -> list[UnitScores]:
+        """What the method finds for each input of a game."""
+        return play(game, [self._estimator_of(own) for own in units])
+
     def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
         level = self.units or self.granularity
         removable = self.baseline.replaceable(space)
         units = [units_of(space, row, level, own) for row, own in enumerate(removable)]
         game = EmbeddingGame(space, units, baseline)
-        found = play(game, [self._estimator_of(own) for own in units])
+        found = self.played(game, units)
         empty = [one.empty_value for one in found]
         errors = [
             np.full(len(own), np.nan) if one.standard_errors is None else one.standard_errors
