@@ -127,7 +127,8 @@ class ShapiqInteractions(PerturbationMethod):
             return lambda: exact(self.index, order=min(self.order, units))
         name = self.approximator or "ProxySPEX"
         kind: Any = getattr(shapiq, name, None)
-        if not (inspect.isclass(kind) and issubclass(kind, shapiq.approximator.Approximator)):
+        fits = inspect.isclass(kind) and issubclass(kind, shapiq.approximator.Approximator)
+        if not fits:
             raise ConfigurationError(f"shapiq has no approximator {name!r}")
         if self.index not in kind.valid_indices:
             raise ConfigurationError(
