@@ -14,6 +14,7 @@ from .erasure import (
     Monotonicity,
     Sufficiency,
 )
+from .importers import from_scores, read_inseq
 from .measuring import Measuring
 from .metric import Measured, Metric, Scored
 from .rationale import RationaleAuprc, RationaleF1, RationaleIou
@@ -38,5 +39,7 @@ __all__ = [
     "Sufficiency",
     "TauLeaveOneOut",
     "compare",
+    "from_scores",
     "mean_interval",
+    "read_inseq",
 ]
