@@ -17,6 +17,7 @@ from .erasure import (
 from .importers import from_scores, read_inseq
 from .measuring import Measuring
 from .metric import Measured, Metric, Scored
+from .randomization import parameter_randomization
 from .rationale import RationaleAuprc, RationaleF1, RationaleIou
 
 __all__ = [
@@ -41,5 +42,6 @@ __all__ = [
     "compare",
     "from_scores",
     "mean_interval",
+    "parameter_randomization",
     "read_inseq",
 ]
