@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 import numpy as np
 from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 
 from ... import checks
-from ...coalitions.embedding_game import EmbeddingGame
-from ...coalitions.game import Coalitions, Floats, UnitScores
-from ...coalitions.units import Units
+from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores
 from ...explanation import Explanation, JsonDict
 from ..perturbation.perturbation_method import PerturbationMethod
 
 _EXACT_UNITS = 12
+
+_Found = TypeVar("_Found")
 
 
 def interactions(
@@ -59,6 +61,42 @@ def interactions(
     return method.interpret_batch_json(inputs)
 
 
+def asking(
+    compute: Callable[[Callable[[Coalitions], Floats]], _Found],
+) -> Generator[Coalitions, Floats, _Found]:
+    """An estimator of a function that calls another one for values.
+
+    The function runs in a thread of its own, which waits while the model is asked here.
+
+    Args:
+        compute: It is given the function to call, of coalitions `(rows, units)` their values,
+            `(rows,)`.
+
+    Returns:
+        What it returns.
+    """
+    questions: SimpleQueue[Coalitions | None] = SimpleQueue()
+    answers: SimpleQueue[Floats | None] = SimpleQueue()
+
+    def ask(masks: Coalitions) -> Floats:
+        questions.put(masks)
+        found = answers.get()
+        if found is None:
+            raise CancelledError
+        return found
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(compute, ask)
+        future.add_done_callback(lambda _: questions.put(None))
+        try:
+            while (masks := questions.get()) is not None:
+                answers.put((yield masks))
+        finally:
+            # Nobody is left to answer a function that waits.
+            answers.put(None)
+    return future.result()
+
+
 class ShapiqInteractions(PerturbationMethod):
     """One of shapiq's indices as an interpreter; see `interactions` for the arguments."""
 
@@ -85,18 +123,14 @@ class ShapiqInteractions(PerturbationMethod):
     def n_evaluations(self) -> int:
         return self.budget
 
-    def played(self, game: EmbeddingGame, units: Sequence[Units]) -> list[UnitScores]:
-        return [self._of_input(game, row, len(own)) for row, own in enumerate(units)]
+    def estimator(self, units: int) -> Estimator:
+        def compute(ask: Callable[[Coalitions], Floats]) -> Any:
+            def values(masks: np.ndarray) -> Floats:
+                return ask(np.asarray(masks, dtype=bool).reshape(-1, units))
 
-    def _of_input(self, game: EmbeddingGame, row: int, units: int) -> UnitScores:
-        if not units:
-            return UnitScores(np.zeros(0))
+            return self._computer(units, values)()
 
-        def values(masks: Coalitions) -> Floats:
-            masks = np.asarray(masks, dtype=bool).reshape(-1, units)
-            return game.values(masks, np.full(len(masks), row, dtype=np.int64))
-
-        found = self._computer(units, values)()
+        found = yield from asking(compute)
         scores = np.zeros(units)
         pairs = []
         for members, value in found.interactions.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,10 @@ from ...coalitions.embedding_game import EmbeddingGame
 from ...coalitions.game import Estimator, UnitScores, play
 from ...coalitions.units import Units, units_of
 from ...explanation import Interaction
+from ...inputs.segments import LEVELS
 from ...interpreter.assembly import Attribution
 from ...space.embedding_space import EmbeddingSpace
 from ..path.baseline_method import BaselineMethod
-
-LEVELS = ("token", "word", "sentence", "paragraph")
 
 
 class PerturbationMethod(BaselineMethod):
@@ -29,8 +27,8 @@ class PerturbationMethod(BaselineMethod):
 
     Args:
         predictor: The predictor whose predictions are explained.
-        units: What is removed as one: "token", "word", "sentence" or "paragraph"; None for what has
-            a score, see `granularity`.
+        units: What is removed as one: "token", "word", "sentence" or "paragraph"; None for what
+            has a score, see `granularity`.
         baseline: What stands for a removed word: "zero", "mask", "pad", "unk", "mean", and so on;
             see `BaselineMethod`.
         common: What every interpreter takes; see `SaliencyInterpreter`.
@@ -41,7 +39,9 @@ class PerturbationMethod(BaselineMethod):
 
     def __init__(self, predictor: Predictor, units: str | None = None, **common: Any) -> None:
         super().__init__(predictor, **common)
-        self.units = None if units is None else checks.choice("units", units, LEVELS)
+        self.units = (
+            None if units is None else checks.choice("units", units, ("token", *LEVELS[::-1]))
+        )
 
     def estimator(self, units: int) -> Estimator:
         """The method for an input with so many units, at least one."""
@@ -55,16 +55,12 @@ class PerturbationMethod(BaselineMethod):
         """A source of randomness that is the same for every input, in any batch."""
         return np.random.default_rng(seed % 2**64)
 
-    def played(self, game: EmbeddingGame, units: Sequence[Units]) -> list[UnitScores]:
-        """What the method finds for each input of a game."""
-        return play(game, [self._estimator_of(own) for own in units])
-
     def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
         level = self.units or self.granularity
         removable = self.baseline.replaceable(space)
         units = [units_of(space, row, level, own) for row, own in enumerate(removable)]
         game = EmbeddingGame(space, units, baseline)
-        found = self.played(game, units)
+        found = play(game, [self._estimator_of(own) for own in units])
         empty = [one.empty_value for one in found]
         errors = [
             np.full(len(own), np.nan) if one.standard_errors is None else one.standard_errors

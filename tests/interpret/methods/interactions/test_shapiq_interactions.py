@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from itertools import combinations
 from typing import Any
 
@@ -15,7 +16,10 @@ from torch import Tensor
 from allennlp_saliency.interpret import KernelShap
 from allennlp_saliency.interpret.coalitions.game import SetGame
 from allennlp_saliency.interpret.methods.interactions.pair_interactions import pair_interactions
-from allennlp_saliency.interpret.methods.interactions.shapiq_interactions import interactions
+from allennlp_saliency.interpret.methods.interactions.shapiq_interactions import (
+    asking,
+    interactions,
+)
 from allennlp_saliency.interpret.methods.perturbation.kernel_shap import kernel_shap
 from tests.interpret.methods.perturbation.games import played
 from tests.zoo.functions import predictor_of, spread_vectors
@@ -52,6 +56,36 @@ def test_without_shapiq_the_error_says_what_to_install(
     monkeypatch.setitem(sys.modules, "shapiq", None)
     with pytest.raises(ConfigurationError, match=r"pip install .*\[interactions\]"):
         interactions(predictor, [TEXT])
+
+
+def test_a_function_that_asks_is_an_estimator() -> None:
+    def compute(ask: Any) -> float:
+        first = ask(np.array([[True, False]]))
+        return float(first[0] + ask(np.array([[True, True]]))[0])
+
+    estimator = asking(compute)
+    assert next(estimator).tolist() == [[True, False]]
+    assert estimator.send(np.array([1.0])).tolist() == [[True, True]]
+    with pytest.raises(StopIteration) as end:
+        estimator.send(np.array([2.0]))
+    assert end.value.value == 3.0
+
+
+def test_an_estimator_that_is_given_up_leaves_no_thread() -> None:
+    before = threading.active_count()
+    estimator = asking(lambda ask: ask(np.ones((1, 2), dtype=bool)))
+    next(estimator)
+    assert threading.active_count() == before + 1
+    estimator.close()
+    assert threading.active_count() == before
+
+
+def test_an_error_of_the_function_is_raised() -> None:
+    def compute(ask: Any) -> None:
+        raise ValueError("no index")
+
+    with pytest.raises(ValueError, match="no index"):
+        next(asking(compute))
 
 
 def test_kernel_shap_is_shapiqs_exact_shapley_value() -> None:
