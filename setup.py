@@ -128,6 +128,8 @@ setup(
         # `make mutate` installs it on top of "dev" when it is first asked for.
         "mutation": ["mutmut>=3.8,<4"],
         "models": MODELS_NEED,
+        # `interpret.methods.interactions.shapiq_interactions`; LightGBM is for "ProxySPEX".
+        "interactions": ["lightgbm>=4", "shapiq>=1.4"],
         "figures": ["matplotlib>=3.8"],
     },
     entry_points={

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from allennlp.commands.subcommand import Subcommand
+from allennlp.common.checks import ConfigurationError
 
 from allennlp_saliency.interpret.faithfulness import Comparison, compare
 from allennlp_saliency.interpret.faithfulness.comparing import DEFAULT_METRICS
@@ -71,27 +72,16 @@ class CompareInterpreters(Subcommand):
 
 
 def run(options: argparse.Namespace) -> None:
-    """Compares, prints the tables and writes them to the folder."""
-    from allennlp.models.archival import load_archive
-    from allennlp.predictors import Predictor
+    """Compares, prints the tables and writes them to the folder.
 
-    # The tables are the output; AllenNLP logs each parameter of each interpreter.
-    logging.getLogger("allennlp").setLevel(logging.WARNING)
-    archive = load_archive(
-        options.archive, cuda_device=options.cuda_device, overrides=options.overrides
-    )
-    predictor = Predictor.from_archive(archive, options.predictor)
-    inputs = _lines(options.inputs, options.limit)
-    found = compare(
-        predictor,
-        inputs,
-        options.interpreters,
-        options.metrics,
-        options.removal or ("mask", "mean"),
-        rationales=_lines(options.rationales, options.limit) if options.rationales else (),
-        output=options.output,
-        seed=options.seed,
-    )
+    Raises:
+        SystemExit: With a message and status 1 if a file cannot be read or a name or a setting fits
+            nothing that there is; with status 1 if an input could not be compared.
+    """
+    try:
+        found = _compared(options)
+    except (ConfigurationError, OSError) as error:
+        raise SystemExit(f"allennlp compare-interpreters: error: {error}") from error
     show(found)
     if options.output:
         folder = Path(options.output)
@@ -102,6 +92,29 @@ def run(options: argparse.Namespace) -> None:
         print(f"input {record['input'] + 1}: {record['error']}", file=sys.stderr)
     if found.errors:
         sys.exit(1)
+
+
+def _compared(options: argparse.Namespace) -> Comparison:
+    from allennlp.models.archival import load_archive
+    from allennlp.predictors import Predictor
+
+    # The tables are the output; AllenNLP logs each parameter of each interpreter.
+    logging.getLogger("allennlp").setLevel(logging.WARNING)
+    inputs = _lines(options.inputs, options.limit)
+    rationales = _lines(options.rationales, options.limit) if options.rationales else ()
+    archive = load_archive(
+        options.archive, cuda_device=options.cuda_device, overrides=options.overrides
+    )
+    return compare(
+        Predictor.from_archive(archive, options.predictor),
+        inputs,
+        options.interpreters,
+        options.metrics,
+        options.removal or ("mask", "mean"),
+        rationales=rationales,
+        output=options.output,
+        seed=options.seed,
+    )
 
 
 def show(comparison: Comparison) -> None:
@@ -117,7 +130,7 @@ def show(comparison: Comparison) -> None:
 
 
 def _lines(path: str, limit: int | None) -> list[Any]:
-    found = []
+    found: list[Any] = []
     with Path(path).open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if limit is not None and len(found) >= limit:
@@ -127,9 +140,9 @@ def _lines(path: str, limit: int | None) -> list[Any]:
             try:
                 found.append(json.loads(line))
             except ValueError as error:
-                raise SystemExit(f"{path}, line {number} is no JSON: {error}") from error
+                raise ConfigurationError(f"{path}, line {number} is no JSON: {error}") from error
     if not found:
-        raise SystemExit(f"{path} has no lines")
+        raise ConfigurationError(f"{path} has no lines")
     return found
 
 

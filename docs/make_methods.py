@@ -32,7 +32,7 @@ from allennlp_saliency.interpret import (  # noqa: E402
     NotApplicableError,
     SaliencyInterpreter,
 )
-from allennlp_saliency.interpret.rules import DEEPLIFT_RULES, LRP_RULES  # noqa: E402
+from allennlp_saliency.interpret.rules import DEEPLIFT_RULES, GIM_RULES, LRP_RULES  # noqa: E402
 from allennlp_saliency.views.figure import save_figure  # noqa: E402
 
 PAGE = ROOT / "docs" / "methods.md"
@@ -172,7 +172,9 @@ def rationales() -> None:
     rows = []
     loaded = {name: fixture(name) for name in ("sentiment", "topics")}
     for name in own_methods():
-        for baseline in BASELINES if takes_baseline(name) else (None,):
+        # Minutes for each baseline.
+        baselines = BASELINES[:1] if name == "integrated-hessians" else BASELINES
+        for baseline in baselines if takes_baseline(name) else (None,):
             params = {} if baseline is None else {"baseline": baseline}
             shares = [share(interpreter(p, name, **params), i) for p, i in loaded.values()]
             rows.append([f"`{name}`", baseline or "", *shares])
@@ -208,12 +210,13 @@ def rules() -> None:
 
 
 def rules_table() -> str:
-    """A row for each pair of rules, with the operations that have them."""
+    """A row for each combination of rules, with the operations that have it."""
+    maps = (LRP_RULES, DEEPLIFT_RULES, GIM_RULES)
     operations = defaultdict(list)
-    for name in sorted({*LRP_RULES, *DEEPLIFT_RULES}):
-        operations[LRP_RULES.get(name, ""), DEEPLIFT_RULES.get(name, "")].append(f"`{name}`")
-    rows = [[" ".join(names), *pair] for pair, names in sorted(operations.items())]
-    return table(["operations", "`lrp`", "`deeplift`"], rows)
+    for name in sorted(set().union(*maps)):
+        operations[tuple(one.get(name, "") for one in maps)].append(f"`{name}`")
+    rows = [[" ".join(names), *given] for given, names in sorted(operations.items())]
+    return table(["operations", "`lrp`", "`deeplift`", "`gim`"], rows)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

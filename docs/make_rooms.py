@@ -25,10 +25,12 @@ from tests.house.rooms import MAY_IMPORT, imports, modules, room  # noqa: E402
 PICTURE = ROOT / "docs" / "pictures" / "rooms.svg"
 GROUND = "interpret/"
 PLACES = {
-    "methods": (1, 6),
-    "rules": (0, 5),
-    "interpreter": (1, 5),
-    "attention": (2, 5),
+    "methods": (0.55, 6),
+    "faithfulness": (1.85, 6),
+    "rules": (-0.1, 5),
+    "interpreter": (0.75, 5),
+    "coalitions": (1.6, 5),
+    "attention": (2.45, 5),
     "space": (1, 4),
     "target": (1.6, 3),
     "model": (0.6, 2),
@@ -93,7 +95,7 @@ def main() -> None:
         fontsize=9,
         color="#33415c",
     )
-    axes.set_xlim(-0.5, 2.5)
+    axes.set_xlim(-0.5, 2.85)
     axes.set_ylim(-0.8, 6.5)
     axes.axis("off")
     PICTURE.parent.mkdir(exist_ok=True)

@@ -14,8 +14,10 @@ from .erasure import (
     Monotonicity,
     Sufficiency,
 )
+from .importers import from_scores, read_inseq
 from .measuring import Measuring
 from .metric import Measured, Metric, Scored
+from .randomization import parameter_randomization
 from .rationale import RationaleAuprc, RationaleF1, RationaleIou
 
 __all__ = [
@@ -38,5 +40,8 @@ __all__ = [
     "Sufficiency",
     "TauLeaveOneOut",
     "compare",
+    "from_scores",
     "mean_interval",
+    "parameter_randomization",
+    "read_inseq",
 ]

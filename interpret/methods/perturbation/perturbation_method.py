@@ -37,8 +37,8 @@ class PerturbationMethod(SaliencyInterpreter):
 
     Args:
         predictor: The predictor whose predictions are explained.
-        units: What is removed as one: "token", "word", "sentence" or "paragraph"; None for what has
-            a score, see `granularity`.
+        units: What is removed as one: "token", "word", "sentence" or "paragraph"; None for what
+            has a score, see `granularity`.
         removal: How units are removed. "delete" deletes them from the text, which is tokenised
             again. A baseline ("zero", "mask", "pad", "unk", "mean", and so on; see
             `BaselineMethod`) takes their place; of several in a list the mean is taken. None for

@@ -187,6 +187,18 @@ def test_a_prediction_imports_none_of_them(used: dict[str, Any]) -> None:
     assert "allennlp.fairness.bias_mitigators" in used["loaded"]
 
 
+def test_methods_and_metrics_import_what_they_regress_with_when_they_run() -> None:
+    script = (
+        "import json, sys\n"
+        "import allennlp_saliency.interpret.faithfulness\n"
+        "import allennlp_saliency.commands.compare_interpreters\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    loaded = set(run(script))
+    assert "allennlp_saliency.interpret.methods.perturbation.lime" in loaded
+    assert loaded.isdisjoint({"sklearn", "scipy.stats", "scipy", "matplotlib", "shapiq"})
+
+
 @pytest.mark.slow
 def test_each_is_the_real_thing_when_it_is_asked_for(used: dict[str, Any]) -> None:
     script = USES + (MODELS if find_spec("allennlp_models") else "")

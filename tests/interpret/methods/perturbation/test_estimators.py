@@ -9,7 +9,11 @@ import pytest
 
 from allennlp_saliency.interpret.coalitions.game import SetGame
 from allennlp_saliency.interpret.coalitions.tree import Tree, halved, nested
-from allennlp_saliency.interpret.methods.perturbation.context_cite import context_cite
+from allennlp_saliency.interpret.methods.perturbation.context_cite import (
+    ablations,
+    context_cite,
+    lasso,
+)
 from allennlp_saliency.interpret.methods.perturbation.kernel_shap import kernel_shap
 from allennlp_saliency.interpret.methods.perturbation.leave_one_out import leave_one_out
 from allennlp_saliency.interpret.methods.perturbation.lime import lime, neighbours, proximity
@@ -214,3 +218,22 @@ def test_a_sufficient_set_of_a_target_that_rises() -> None:
     """What speaks against the prediction: F(x) is lower than F(∅)."""
     game = SetGame(4, lambda m: -m[:, 2].astype(float))
     assert played(game, minimal_sufficient_set(4, 0.9)).details["sufficient"] == [2]
+
+
+def test_the_lasso_is_that_of_the_context_cite_package() -> None:
+    """Their solver: a StandardScaler and a Lasso, the coefficients divided by the scale."""
+    from sklearn.linear_model import Lasso
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    masks = ablations(9, 64, generator())
+    # A unit that is never removed has no variance.
+    masks[:, 8] = True
+    weights = np.array([2.0, -1.0, 0.5, 0.0, 0.005, 0.0, 3.0, -0.25, 1.0])
+    values = masks @ weights + 0.1 * generator(1).standard_normal(64)
+    scaler, theirs = StandardScaler(), Lasso(alpha=0.01, random_state=0, fit_intercept=True)
+    make_pipeline(scaler, theirs).fit(masks.astype(np.float64), values)
+    found, _ = lasso(masks, values, 0.01)
+    np.testing.assert_allclose(found, theirs.coef_ / scaler.scale_, atol=1e-12)
+    assert found[8] == 0.0
+    assert abs(found[6] - 3.0) < 0.1
