@@ -63,7 +63,8 @@ class JoinedTexts:
         fields: The field of each token, a place in `names`, `(rows, positions)`; -1 for a token
             of no field.
         tokens: The number of each token in its field, counted through the items of a list,
-            `(rows, positions)`; `UNASSIGNED` for a token of no field.
+            `(rows, positions)`; `UNASSIGNED` for a token of no field, `HELD` for one that is part
+            of what is explained.
         padding: The id that fills up texts; None where that is not known.
     """
 

@@ -91,7 +91,8 @@ class ModelOutputs(Mapping[str, Any]):
             return next(self._outputs[key] for key in LOGITS if key in self._outputs)
         raise SettingError(
             f"{type(self._model).__name__} returns no logits (looked for {', '.join(LOGITS)}), "
-            f"only {sorted(self._outputs)}; use the target 'log-likelihood' or 'probability'"
+            f"only {sorted(self._outputs)}; use the target 'log-likelihood'"
+            + ("" if LOG_LIKELIHOOD in self._outputs else " or 'probability'")
         )
 
     @property

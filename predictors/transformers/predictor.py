@@ -19,7 +19,7 @@ from torch import nn
 from allennlp_saliency.interpret.model.private_copy import uncompiled
 from allennlp_saliency.interpret.model.twin import Twin
 
-from .generation.generation import TokenModel
+from .generation.token_model import TokenModel
 from .loading import find_task, load_model, load_tokenizer
 from .model.default_baseline import default_baseline
 from .model.model import TransformersModel
@@ -80,6 +80,7 @@ class TransformersPredictor(Predictor):
         stride: int | None = None,
         max_length: int | None = None,
         no_answer: bool | float | None = None,
+        explain: Any = None,
         **loading: Any,
     ) -> TransformersPredictor:
         """A predictor of a Hugging Face model.
@@ -102,20 +103,26 @@ class TransformersPredictor(Predictor):
             max_length: How many tokens the model is to take; None for as many as it has positions.
             no_answer: For question answering, whether a passage may have no answer, as for models
                 trained on SQuAD 2; a number is by how much that has to exceed the best answer.
+            explain: For models that write, which tokens are explained together, "span" or
+                "sentence"; see `GeneratingPredictor`. None for each by itself.
             loading: What else transformers' `from_pretrained` takes (`revision`, `device_map`).
 
         Raises:
             InterpretationError: If it is not known what the model is for, or which tokenizer it
                 goes with.
             ConfigurationError: If there is no such `overlong`, a number is out of range, or
-                `no_answer` is given for another task.
+                `no_answer` or `explain` is given for another task.
         """
         if isinstance(model, nn.Module):
             model = uncompiled(model)
         task = find_task(model, task)
-        own = {} if no_answer is None else {"no_answer": no_answer}
+        own: dict[str, Any] = {} if no_answer is None else {"no_answer": no_answer}
         if own and task != "question-answering":
             raise ConfigurationError(f"no_answer is for question answering, not for {task}")
+        if explain is not None:
+            if task not in ("causal-lm", "seq2seq"):
+                raise ConfigurationError(f"explain is for models that write, not for {task}")
+            own["explain"] = explain
         own_tokenizer = load_tokenizer(tokenizer, model)
         loaded = load_model(model, task, dtype, **loading)
         if device is not None:

@@ -16,7 +16,8 @@ class FoilDifference(LabelTarget):
     """How much more the model expects each generated token than the foil's in its place, given
     what was generated before.
 
-    The foil is another continuation in the input, `{"foil": "…"}`. Source: contrastive
+    The foil is another continuation in the input, `{"foil": "…"}`. Of tokens that are explained
+    together the differences are added up. Source: contrastive
     explanations of language models, Yin & Neubig 2022, arXiv 2202.10419.
 
     Args:
@@ -31,6 +32,13 @@ class FoilDifference(LabelTarget):
         self.of = checks.choice("of", of, ("logit", "probability"))
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
+        if "span_difference" in outputs:
+            if self.of == "probability":
+                raise InterpretationError(
+                    "of a span of tokens the logits are compared; leave 'of' out, or explain each "
+                    'token by itself ("explain": "token")'
+                )
+            return outputs["span_difference"]
         foil = _given(outputs, "foil", "foil")
         scores = outputs.logits if self.of == "logit" else outputs.probabilities
         return outputs.at(scores) - scores.gather(1, foil.view(-1, 1)).squeeze(1)

@@ -27,7 +27,8 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
 
     Achtibat et al. 2024, "AttnLRP", with the ε rule for linear layers. Which operation gets which
     rule stands in `interpret.rules.LRP_RULES`. The scores and what was absorbed on the way (by
-    biases, softmax, nonlinearities, ε: `absorbed`) add up to F(x).
+    biases, softmax, nonlinearities, ε, and tokens that are themselves explained: `absorbed`) add up
+    to F(x).
 
     Args:
         predictor: The predictor whose predictions are explained.
@@ -72,6 +73,9 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
                 except NotImplementedError as error:
                     raise InterpretationError(f"LRP has no rule for this: {error}") from error
             relevance[row] = x[row] * space.gradient(values, leaf)
+            kept = reduce_coordinates(relevance[row], space.layout, Sum())[space.layout.held[row]]
+            if len(kept):
+                passed.absorbed["the explained tokens"] = float(kept.sum())
             absorbed, value = dict(sorted(passed.absorbed.items())), float(space.values[row])
             totals[row] = sum(absorbed.values())
             more = absorbed_more(value, absorbed, mode.unsupported_ops, space.unsaturated_target)

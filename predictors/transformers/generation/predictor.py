@@ -5,9 +5,11 @@ from numbers import Integral
 from typing import Any
 
 import torch
-from allennlp.data import Instance
+from allennlp.common.checks import ConfigurationError
+from allennlp.data import DatasetReader, Instance
 from allennlp.data.fields import LabelField, MetadataField, TensorField
 from allennlp.data.tokenizers import Token
+from allennlp.models import Model
 
 from allennlp_saliency.interpret import InterpretationError
 
@@ -15,6 +17,7 @@ from ..predictor import TransformersPredictor
 from ..texts.reader import TransformersReader
 from .generation import GeneratingModel, request_of
 from .greedy import generation_details
+from .spans import EXPLAIN, spans_of
 from .target_text import begun_like
 
 MAX_NEW_TOKENS = 20
@@ -26,8 +29,9 @@ class GeneratingReader(TransformersReader):
     """Reads a text, and a request for the text after it.
 
     Its instances have a `request`, a dict: `max_new_tokens`, or the `tokens` and the `text` that
-    are given; and what these are compared with, the tokens of a `foil`, the text and the tokens
-    that stand in `changed` for the prompt or the source.
+    are given; `explain`, which tokens are explained together; and what these are compared with,
+    the tokens of a `foil`, the text and the tokens that stand in `changed` for the prompt or the
+    source.
     """
 
     def _request(
@@ -40,6 +44,7 @@ class GeneratingReader(TransformersReader):
         max_new_tokens: int | None,
         foil: str | None,
         changed: str | None,
+        explain: Any = None,
     ) -> Instance:
         """An instance that asks for the text after another: so many new tokens, or given ones.
 
@@ -47,6 +52,8 @@ class GeneratingReader(TransformersReader):
         """
         before = read(text)
         asked: dict[str, Any] = {} if foil is None else {"foil": write(foil)}
+        if explain is not None:
+            asked["explain"] = explain
         if changed is not None:
             asked["changed"] = changed, read(changed)
         if asked.get("foil") == []:
@@ -65,13 +72,44 @@ class GeneratingReader(TransformersReader):
 
 
 class GeneratingPredictor(TransformersPredictor):
-    """Explains every token of a text that the model wrote, or that it is given.
+    """Explains a text that the model wrote, or that it is given.
 
     Instance K explains token K, given what comes before it: a classification over the model's
-    vocabulary.
+    vocabulary. Tokens may be explained together: then an instance explains a span of them, whose
+    log-probabilities, each given what comes before it, are added up: F = Σ log p(y_t | y_<t, x).
+    It takes one pass, and the span's own tokens keep their embeddings and have no scores.
+
+    Args:
+        model: The model.
+        dataset_reader: The reader of its inputs.
+        frozen: As for any predictor.
+        overlong: The same.
+        stride: The same.
+        max_length: The same.
+        explain: What each explanation is of: "token", "span" (the whole text), "sentence", or a
+            list of spans `[first, end]` of generated tokens, end excluded. The key `explain` of an
+            input takes precedence.
+
+    Raises:
+        ConfigurationError: If `explain` is none of these.
     """
 
     _model: GeneratingModel
+
+    def __init__(
+        self,
+        model: Model,
+        dataset_reader: DatasetReader,
+        frozen: bool = True,
+        overlong: str | None = None,
+        stride: int | None = None,
+        max_length: int | None = None,
+        explain: Any = "token",
+    ) -> None:
+        super().__init__(model, dataset_reader, frozen, overlong, stride, max_length)
+        if not EXPLAIN.fits(explain):
+            raise ConfigurationError(f"explain is {EXPLAIN.name}, not {explain!r}")
+        self._explain = explain
 
     def steps(self, instance: Instance, text: str, generated: Sequence[Token]) -> list[Instance]:
         """One labelled instance per generated token.
@@ -80,11 +118,16 @@ class GeneratingPredictor(TransformersPredictor):
             instance: The instance whose other texts every step reads.
             text: What was generated.
             generated: Its tokens.
+
+        Returns:
+            One per span where tokens are explained together.
         """
         asked = request_of(instance)
         foil: Sequence[Token] = asked.get("foil", generated)
         if "tokens" not in asked:
             foil = begun_like(self._dataset_reader._tokenizer, foil, generated)
+        if self._together(instance):
+            return self._spans(instance, text, generated[: len(foil)], foil)
         steps = [
             self._model.step(instance, generated[:number], text)
             for number in range(min(len(generated), len(foil)))
@@ -106,10 +149,35 @@ class GeneratingPredictor(TransformersPredictor):
                 step.add_field("foil", LabelField(int(of_foil.text_id or 0), skip_indexing=True))
         return steps
 
+    def _together(self, instance: Instance) -> bool:
+        """Whether tokens are explained together."""
+        return request_of(instance).get("explain", self._explain) != "token"
+
+    def _spans(
+        self, instance: Instance, text: str, generated: Sequence[Token], foil: Sequence[Token]
+    ) -> list[Instance]:
+        """One labelled instance per span of generated tokens that there is a foil for."""
+        asked = request_of(instance)
+        self._model.check_spans(instance)
+        if "changed" in asked:
+            raise InterpretationError(
+                "another prompt or source is compared with token by token; take it out, or explain "
+                'each token by itself ("explain": "token")'
+            )
+        steps = []
+        for span in spans_of(asked.get("explain", self._explain), generated, text):
+            step = self._model.span_step(instance, generated, span, text)
+            if "foil" in asked:
+                ids = [int(token.text_id or 0) for token in foil[slice(*span)]]
+                step.add_field("foil", TensorField(torch.tensor(ids)))
+            steps.append(step)
+        return steps
+
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, Any]
     ) -> list[Instance]:
-        """One instance per generated token: `token_ids` of the outputs, or those that are given."""
+        """One instance per generated token, or span of them: `token_ids` of the outputs, or those
+        that are given."""
         asked = request_of(instance)
         if "tokens" in asked:
             return self.steps(instance, asked["text"], asked["tokens"])
@@ -117,12 +185,15 @@ class GeneratingPredictor(TransformersPredictor):
         return self.steps(instance, *written)
 
     def labeled_instances(self, instance: Instance) -> list[Instance] | None:
-        """The steps of a continuation that is given: the model need not run for them."""
+        """The steps of a continuation that is given: the model need not run for them. Where tokens
+        are explained together it runs, which shows whether it predicts them by what follows."""
         own = GeneratingPredictor.predictions_to_labeled_instances
         if type(self).predictions_to_labeled_instances is not own:
             return None
         asked = request_of(instance)
-        if "tokens" not in asked or self._model.windows_of(instance) is not None:
+        if "tokens" not in asked or self._together(instance):
+            return None
+        if self._model.windows_of(instance) is not None:
             return None
         return self.steps(instance, asked["text"], asked["tokens"])
 

@@ -14,12 +14,14 @@ from torch import Tensor
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import PrefixTargets, Windows
 
-from ..generation.generation import GeneratingModel, log_probs_of, request_of
+from ..generation.generation import GeneratingModel, request_of
 from ..generation.predictor import GeneratingPredictor, GeneratingReader
+from ..generation.spans import EXPLAIN
 from ..generation.target_text import target_tokens
+from ..generation.token_model import log_probs_of
 from ..model.model import decoder_start
 from ..texts.json_input import NUMBER, TEXT
-from ..texts.token_sequence import TokenSequence, joined, of_ids
+from ..texts.token_sequence import TokenSequence, of_ids
 
 
 @DatasetReader.register("transformers-seq2seq")
@@ -36,6 +38,7 @@ class TransformersSeq2SeqReader(GeneratingReader):
         max_new_tokens: int | None = None,
         foil: str | None = None,
         changed_source: str | None = None,
+        explain: Any = None,
     ) -> Instance:
         """A source, and the text to explain.
 
@@ -46,6 +49,8 @@ class TransformersSeq2SeqReader(GeneratingReader):
             max_new_tokens: How many tokens it may write at most.
             foil: Another target, for the target "foil-difference".
             changed_source: Another source, for the target "kl-divergence".
+            explain: Which tokens are explained together, see `GeneratingPredictor`; None for what
+                the predictor says.
         """
         transformer = None if self.writer is None else self.writer.transformer
         return self._request(
@@ -57,6 +62,7 @@ class TransformersSeq2SeqReader(GeneratingReader):
             max_new_tokens,
             foil,
             changed_source,
+            explain,
         )
 
 
@@ -81,10 +87,7 @@ class TransformersSeq2Seq(GeneratingModel):
 
     def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
         """What the encoder reads, and what the decoder does."""
-        return [
-            replace(joined({name: fields[name]}, self.padding_id), types=None)
-            for name in ("source", "generated")
-        ]
+        return [self.sequence_of(fields, name) for name in ("source", "generated")]
 
     def before_writing(self) -> list[Token]:
         """The token that the decoder starts from."""
@@ -139,6 +142,7 @@ class TransformersSeq2SeqPredictor(GeneratingPredictor):
         "max_new_tokens": NUMBER,
         "foil": TEXT,
         "changed_source": TEXT,
+        "explain": EXPLAIN,
     }
 
     _model: TransformersSeq2Seq
