@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
+from allennlp.data import Instance
+from allennlp.data.fields import LabelField, TensorField
+from allennlp.models import Model
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError, Target, checks
+from allennlp_saliency.interpret.inputs.explained import Explained, explained, explained_by
+from allennlp_saliency.interpret.inputs.labels import namespace_of
 from allennlp_saliency.interpret.target.outputs import ModelOutputs
 from allennlp_saliency.interpret.target.targets import LabelTarget
+
+from .generation.generation import GeneratingModel
 
 
 @Target.register("foil-difference")
@@ -16,9 +24,10 @@ class FoilDifference(LabelTarget):
     """How much more the model expects each generated token than the foil's in its place, given
     what was generated before.
 
-    The foil is another continuation in the input, `{"foil": "…"}`. Of tokens that are explained
-    together the differences are added up. Source: contrastive
-    explanations of language models, Yin & Neubig 2022, arXiv 2202.10419.
+    The foil is another continuation in the input, `{"foil": "…"}`, or `{"foil": "runner-up"}` for
+    the most probable other token in each place. Explanations name it in their target. Of tokens
+    that are explained together the differences are added up. Source: contrastive explanations of
+    language models, Yin & Neubig 2022, arXiv 2202.10419.
 
     Args:
         of: What is compared: "logit" or "probability".
@@ -30,6 +39,19 @@ class FoilDifference(LabelTarget):
     def __init__(self, of: Literal["logit", "probability"] = "logit") -> None:
         super().__init__()
         self.of = checks.choice("of", of, ("logit", "probability"))
+
+    def instances(self, instance: Instance, model: Model) -> list[Instance]:
+        """The instance, with the name of its foil for the explanation."""
+        field: Any = instance.fields.get("foil")
+        own = explained_by(instance) or Explained(label_field="label")
+        if isinstance(field, LabelField):
+            names = model.vocab.get_index_to_token_vocabulary(namespace_of(model))
+            foil = names.get(int(field.label), str(field.label))
+        elif isinstance(field, TensorField) and isinstance(model, GeneratingModel):
+            foil = model.text_of_ids(field.tensor.tolist())
+        else:
+            return [instance]
+        return [explained(instance, replace(own, label={**(own.label or {}), "foil": foil}))]
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         if "span_difference" in outputs:

@@ -246,9 +246,14 @@ class GeneratingModel(TokenModel):
                 written[row] = self._scored(sequence.row(row), one)
         return self._generated([written[row] for row in range(len(requests))])
 
-    def _log_probs(self, before: TokenSequence, after: list[int]) -> list[float]:
-        """Of each token after a text its log-probability there, without a cache."""
+    def logits_after(self, before: TokenSequence, after: list[int]) -> Tensor:
+        """The logits in the place of each token after a text, `(tokens, vocabulary)`, without a
+        cache."""
         raise NotImplementedError
+
+    def _log_probs(self, before: TokenSequence, after: list[int]) -> list[float]:
+        logits = self.logits_after(before, after)
+        return likelihood(logits, torch.tensor(after, device=logits.device))["log_probs"].tolist()
 
     def _scored(self, before: TokenSequence, written: Written) -> Written:
         """A text with the log-probabilities that the model gives it without a cache, which are
@@ -261,6 +266,10 @@ class GeneratingModel(TokenModel):
         if self._cache.same is None and cached is not None:
             self._cache.same = alike(torch.tensor(cached), torch.tensor(own))
         return written if self._cache.same and cached is not None else Written(written.ids, own)
+
+    def text_of_ids(self, ids: Sequence[int]) -> str:
+        """The text of some tokens, special ones included."""
+        return self._pieces.decode(ids)
 
     def _generated(self, written: Sequence[Written]) -> dict[str, Any]:
         names = self._pieces.tokenizer.convert_ids_to_tokens

@@ -17,6 +17,7 @@ from ..predictor import TransformersPredictor
 from ..texts.reader import TransformersReader
 from .generation import GeneratingModel, request_of
 from .greedy import generation_details
+from .runners_up import RUNNER_UP, runners_up
 from .spans import EXPLAIN, spans_of
 from .target_text import begun_like
 
@@ -30,8 +31,8 @@ class GeneratingReader(TransformersReader):
 
     Its instances have a `request`, a dict: `max_new_tokens`, or the `tokens` and the `text` that
     are given; `explain`, which tokens are explained together; and what these are compared with,
-    the tokens of a `foil`, the text and the tokens that stand in `changed` for the prompt or the
-    source.
+    the tokens of a `foil` (or "runner-up"), the text and the tokens that stand in `changed` for the
+    prompt or the source.
     """
 
     def _request(
@@ -51,7 +52,9 @@ class GeneratingReader(TransformersReader):
         A text of its field is tokenised by `read`, one that is to follow it by `write`.
         """
         before = read(text)
-        asked: dict[str, Any] = {} if foil is None else {"foil": write(foil)}
+        asked: dict[str, Any] = {}
+        if foil is not None:
+            asked["foil"] = RUNNER_UP if foil == RUNNER_UP else write(foil)
         if explain is not None:
             asked["explain"] = explain
         if changed is not None:
@@ -124,7 +127,9 @@ class GeneratingPredictor(TransformersPredictor):
         """
         asked = request_of(instance)
         foil: Sequence[Token] = asked.get("foil", generated)
-        if "tokens" not in asked:
+        if foil == RUNNER_UP:
+            foil = runners_up(self._model, instance, generated)
+        elif "tokens" not in asked:
             foil = begun_like(self._dataset_reader._tokenizer, foil, generated)
         if self._together(instance):
             return self._spans(instance, text, generated[: len(foil)], foil)

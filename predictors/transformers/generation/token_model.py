@@ -79,13 +79,13 @@ def likelihood(logits: Tensor, label: Tensor | None) -> dict[str, Tensor]:
     return {"log_probs": own, "loss": -own.mean()}
 
 
-def log_probs_of(
-    ids: Tensor, together: Callable[[], Tensor] | None, alone: Callable[[int], Tensor]
-) -> list[float]:
-    """The log-probability of each token of a text.
+def logits_of(
+    count: int, together: Callable[[], Tensor] | None, alone: Callable[[int], Tensor]
+) -> Tensor:
+    """The logits in the place of each token of a text, `(tokens, vocabulary)`.
 
     Args:
-        ids: The tokens, `(tokens,)`.
+        count: How many tokens there are.
         together: The logits of all of them, `(tokens, vocabulary)`; None if the model has to
             predict one by one.
         alone: Those of one by its number, from what comes before it alone, `(1, vocabulary)`.
@@ -93,5 +93,5 @@ def log_probs_of(
     logits = None if together is None else together().float()
     if logits is None or not alike(logits[:1], alone(0).float()):
         # A model that looks ahead predicts each token from what comes before it alone.
-        logits = torch.cat([alone(number).float() for number in range(len(ids))])
-    return logits.log_softmax(-1).gather(1, ids.unsqueeze(1)).squeeze(1).tolist()
+        logits = torch.cat([alone(number).float() for number in range(count)])
+    return logits

@@ -19,7 +19,7 @@ from allennlp_saliency.interpret.model.embedding_layers import position_tables
 from ..generation.generation import GeneratingModel, request_of
 from ..generation.predictor import GeneratingPredictor, GeneratingReader
 from ..generation.spans import EXPLAIN
-from ..generation.token_model import log_probs_of
+from ..generation.token_model import logits_of
 from ..model.model import at_places
 from ..model.prepared_steps import added_inputs, adds_tokens, with_added_tokens
 from ..texts.json_input import CHAT, NUMBER, TEXT
@@ -51,7 +51,8 @@ class TransformersCausalLMReader(GeneratingReader):
                 by the tokenizer's chat template.
             continuation: The text to explain; None for what the model writes.
             max_new_tokens: How many tokens it may write at most.
-            foil: Another continuation, for the target "foil-difference".
+            foil: Another continuation, for the target "foil-difference"; "runner-up" for the most
+                probable other token in each place.
             changed_prompt: Another prompt, for the target "kl-divergence".
             explain: Which tokens are explained together, see `GeneratingPredictor`; None for what
                 the predictor says.
@@ -217,7 +218,7 @@ class TransformersCausalLM(GeneratingModel):
         kept, at = places.unique(return_inverse=True)
         return lambda: self.run(sequence, logits_to_keep=kept).logits, at
 
-    def _log_probs(self, before: TokenSequence, after: list[int]) -> list[float]:
+    def logits_after(self, before: TokenSequence, after: list[int]) -> Tensor:
         labels = torch.tensor(after, device=before.ids.device)
         ids = torch.cat([before.ids[0], labels]).unsqueeze(0)
         first = before.ids.shape[1]
@@ -231,7 +232,7 @@ class TransformersCausalLM(GeneratingModel):
             run, places = self._at(sequence, sequence.lengths - 1)
             return at_places(run(), places)
 
-        return log_probs_of(labels, None if self._adds_tokens else together, alone)
+        return logits_of(len(after), None if self._adds_tokens else together, alone)
 
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
         """The prompt, and what was written after it."""

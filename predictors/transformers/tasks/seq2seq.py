@@ -18,7 +18,7 @@ from ..generation.generation import GeneratingModel, request_of
 from ..generation.predictor import GeneratingPredictor, GeneratingReader
 from ..generation.spans import EXPLAIN
 from ..generation.target_text import target_tokens
-from ..generation.token_model import log_probs_of
+from ..generation.token_model import logits_of
 from ..model.model import decoder_start
 from ..texts.json_input import NUMBER, TEXT
 from ..texts.token_sequence import TokenSequence, of_ids
@@ -47,7 +47,8 @@ class TransformersSeq2SeqReader(GeneratingReader):
             target: The text to explain, as `target_tokens` tokenises it; None for what the model
                 writes.
             max_new_tokens: How many tokens it may write at most.
-            foil: Another target, for the target "foil-difference".
+            foil: Another target, for the target "foil-difference"; "runner-up" for the most
+                probable other token in each place.
             changed_source: Another source, for the target "kl-divergence".
             explain: Which tokens are explained together, see `GeneratingPredictor`; None for what
                 the predictor says.
@@ -98,12 +99,12 @@ class TransformersSeq2Seq(GeneratingModel):
         self.check_length(so_far.ids.shape[1])
         return self.run(source, decoder_input_ids=so_far.ids).logits
 
-    def _log_probs(self, before: TokenSequence, after: list[int]) -> list[float]:
+    def logits_after(self, before: TokenSequence, after: list[int]) -> Tensor:
         labels = torch.tensor(after, device=before.ids.device)
         start = labels.new_tensor([decoder_start(self.transformer)])
         ids = torch.cat([start, labels[:-1]]).unsqueeze(0)
-        return log_probs_of(
-            labels,
+        return logits_of(
+            len(after),
             lambda: self._logits(before, of_ids(ids))[0],
             lambda number: self._logits(before, of_ids(ids[:, : number + 1]))[0, -1:],
         )
