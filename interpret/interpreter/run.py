@@ -14,7 +14,7 @@ from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from tqdm import tqdm
 
-from ..contracts import Expected, ReadsWindows, Windows
+from ..contracts import Expected, ExplainedInstance, ReadsWindows, Windows
 from ..errors import InterpretationError
 from ..explanation import Explanation
 from ..inputs.texts import text_items
@@ -167,14 +167,24 @@ class Run:
             except Exception as error:
                 errors[owner] = error
         done = iter(self.explained(prepared, progress))
-        explanations: dict[int, list[Explanation]] = {}
+        merged: dict[int, list[ExplainedInstance]] = {}
         for whole in prepared:
             results = [next(done) for _ in whole.parts]
             try:
                 explanation = self._merged(whole, results, labelled[whole.owner].details)
-                explanations.setdefault(whole.owner, []).append(explanation)
+                merged.setdefault(whole.owner, []).append((whole.instance, explanation))
             except Exception as error:
                 errors.setdefault(whole.owner, error)
+        explanations: dict[int, list[Explanation]] = {}
+        for owner, own in merged.items():
+            if owner in errors:
+                continue
+            combine = labelled[owner].combine
+            try:
+                pairs = own if combine is None else combine(own)
+                explanations[owner] = [self._grouped(*pair) for pair in pairs]
+            except Exception as error:
+                errors[owner] = error
         return [
             Interpretation(one.prediction, [], errors[owner])
             if owner in errors
@@ -272,9 +282,13 @@ class Run:
             explanation = merge_windows(whole.instance, whole.windows, found)
         if details:
             explanation = replace(explanation, details={**details, **explanation.details})
+        return explanation
+
+    def _grouped(self, instance: Instance, explanation: Explanation) -> Explanation:
+        """An explanation by what is to have a score."""
         if self._method.granularity == "token":
             return explanation
-        return to_words(explanation, texts_of(whole.instance))
+        return to_words(explanation, texts_of(instance))
 
 
 def _length(instance: Instance) -> int:

@@ -166,6 +166,12 @@ class GeneratingModel(TokenModel):
         same = list(prediction.get("token_ids", ())[own]) == ids
         return {"log_probs": fsum(log_probs[own])} if same else {}
 
+    def places_of(self, instance: Instance) -> range:
+        """The numbers of the generated tokens that a labelled instance is of."""
+        first = self.number_of(instance, {}) or 0
+        span: Any = instance.fields.get(self.span_field)
+        return range(first, first + (1 if span is None else len(span.tokens)))
+
     def check_spans(self, instance: Instance) -> None:
         """Refuses an instance whose generated tokens cannot be explained together.
 
@@ -191,7 +197,12 @@ class GeneratingModel(TokenModel):
         return Instance({self.prompt_field: before, "generated": so_far})
 
     def span_step(
-        self, instance: Instance, generated: Sequence[Token], span: tuple[int, int], text: str
+        self,
+        instance: Instance,
+        generated: Sequence[Token],
+        span: tuple[int, int],
+        text: str,
+        choice: Any = None,
     ) -> Instance:
         """An instance that stands for a span of generated tokens.
 
@@ -200,6 +211,7 @@ class GeneratingModel(TokenModel):
             generated: The generated tokens.
             span: The numbers of the first token of the span and of the one behind it.
             text: The complete generated text.
+            choice: `choice` of what it says of itself, see `Explained`.
         """
         first, end = span
         step = self.step(instance, generated[:first], text)
@@ -207,7 +219,7 @@ class GeneratingModel(TokenModel):
         own = list(generated[first:end])
         step.add_field("span", SourceTextField(own, before.token_indexers, text, before.overlong))
         label = {"label": text_of(own, text), "positions": list(range(first, end))}
-        step.add_field(EXPLAINED, MetadataField(Explained(label=label)))
+        step.add_field(EXPLAINED, MetadataField(Explained(label, choice)))
         return step
 
     def _written(self, text: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:

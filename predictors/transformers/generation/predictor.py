@@ -11,12 +11,15 @@ from allennlp.data.fields import LabelField, MetadataField, TensorField
 from allennlp.data.tokenizers import Token
 from allennlp.models import Model
 
-from allennlp_saliency.interpret import InterpretationError
+from allennlp_saliency.interpret import InterpretationError, checks
+from allennlp_saliency.interpret.contracts import ExplainedInstance
+from allennlp_saliency.interpret.inputs.explained import Explained, explained_by
 
 from ..predictor import TransformersPredictor
 from ..texts.reader import TransformersReader
 from .generation import GeneratingModel, request_of
 from .greedy import generation_details
+from .hops import HOP, with_hop
 from .runners_up import RUNNER_UP, runners_up
 from .spans import EXPLAIN, spans_of
 from .target_text import begun_like
@@ -30,7 +33,7 @@ class GeneratingReader(TransformersReader):
     """Reads a text, and a request for the text after it.
 
     Its instances have a `request`, a dict: `max_new_tokens`, or the `tokens` and the `text` that
-    are given; `explain`, which tokens are explained together; and what these are compared with,
+    are given; `explain` and `hops`, see `GeneratingPredictor`; and what these are compared with,
     the tokens of a `foil` (or "runner-up"), the text and the tokens that stand in `changed` for the
     prompt or the source.
     """
@@ -46,6 +49,7 @@ class GeneratingReader(TransformersReader):
         foil: str | None,
         changed: str | None,
         explain: Any = None,
+        hops: int | None = None,
     ) -> Instance:
         """An instance that asks for the text after another: so many new tokens, or given ones.
 
@@ -55,8 +59,8 @@ class GeneratingReader(TransformersReader):
         asked: dict[str, Any] = {}
         if foil is not None:
             asked["foil"] = RUNNER_UP if foil == RUNNER_UP else write(foil)
-        if explain is not None:
-            asked["explain"] = explain
+        wanted = {"explain": explain, "hops": hops}
+        asked.update({name: one for name, one in wanted.items() if one is not None})
         if changed is not None:
             asked["changed"] = changed, read(changed)
         if asked.get("foil") == []:
@@ -92,9 +96,12 @@ class GeneratingPredictor(TransformersPredictor):
         explain: What each explanation is of: "token", "span" (the whole text), "sentence", or a
             list of spans `[first, end]` of generated tokens, end excluded. The key `explain` of an
             input takes precedence.
+        hops: 1 to hand what falls on earlier generated tokens on through them, to what these came
+            from; see `handed_on`. It explains every one of them. 0 leaves it there. The key `hops`
+            of an input takes precedence.
 
     Raises:
-        ConfigurationError: If `explain` is none of these.
+        ConfigurationError: If `explain` or `hops` is none of these.
     """
 
     _model: GeneratingModel
@@ -108,11 +115,13 @@ class GeneratingPredictor(TransformersPredictor):
         stride: int | None = None,
         max_length: int | None = None,
         explain: Any = "token",
+        hops: int = 0,
     ) -> None:
         super().__init__(model, dataset_reader, frozen, overlong, stride, max_length)
         if not EXPLAIN.fits(explain):
             raise ConfigurationError(f"explain is {EXPLAIN.name}, not {explain!r}")
         self._explain = explain
+        self._hops = checks.integer("hops", hops, least=0, most=1)
 
     def steps(self, instance: Instance, text: str, generated: Sequence[Token]) -> list[Instance]:
         """One labelled instance per generated token.
@@ -169,14 +178,35 @@ class GeneratingPredictor(TransformersPredictor):
                 "another prompt or source is compared with token by token; take it out, or explain "
                 'each token by itself ("explain": "token")'
             )
+        spans = spans_of(asked.get("explain", self._explain), generated, text)
+        earlier = max((first for first, _ in spans), default=0) if self._hops_of(instance) else 0
+        wanted = [(span, None) for span in spans]
+        wanted += [((number, number + 1), HOP) for number in range(earlier)]
         steps = []
-        for span in spans_of(asked.get("explain", self._explain), generated, text):
-            step = self._model.span_step(instance, generated, span, text)
+        for span, choice in wanted:
+            step = self._model.span_step(instance, generated, span, text, choice)
             if "foil" in asked:
                 ids = [int(token.text_id or 0) for token in foil[slice(*span)]]
                 step.add_field("foil", TensorField(torch.tensor(ids)))
             steps.append(step)
         return steps
+
+    def _hops_of(self, instance: Instance) -> int:
+        asked = request_of(instance).get("hops", self._hops)
+        if asked not in (0, 1):
+            raise InterpretationError(f"'hops' is 0 or 1, not {asked}")
+        return int(asked)
+
+    def combined(
+        self, instance: Instance, explained: Sequence[ExplainedInstance]
+    ) -> Sequence[ExplainedInstance]:
+        """The explanations after as many hops as are asked for."""
+        if not self._hops_of(instance):
+            return explained
+        before = len(self._model.before_writing())
+        places = [self._model.places_of(own) for own, _ in explained]
+        found = with_hop(explained, places, self._model.prompt_field, before)
+        return [pair for pair in found if (explained_by(pair[0]) or Explained()).choice != HOP]
 
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, Any]

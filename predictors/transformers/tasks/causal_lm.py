@@ -41,6 +41,7 @@ class TransformersCausalLMReader(GeneratingReader):
         foil: str | None = None,
         changed_prompt: str | None = None,
         explain: Any = None,
+        hops: int | None = None,
     ) -> Instance:
         """A prompt, and the text after it.
 
@@ -56,6 +57,7 @@ class TransformersCausalLMReader(GeneratingReader):
             changed_prompt: Another prompt, for the target "kl-divergence".
             explain: Which tokens are explained together, see `GeneratingPredictor`; None for what
                 the predictor says.
+            hops: As for the predictor, None for what that says.
 
         Raises:
             InterpretationError: If a prompt has no tokens.
@@ -93,6 +95,7 @@ class TransformersCausalLMReader(GeneratingReader):
             foil,
             changed_prompt,
             explain,
+            hops,
         )
 
     def written_out(self, messages: Sequence[dict[str, Any]]) -> str:
@@ -296,6 +299,7 @@ class TransformersCausalLMPredictor(GeneratingPredictor):
         "foil": TEXT,
         "changed_prompt": TEXT,
         "explain": EXPLAIN,
+        "hops": NUMBER,
     }
 
 

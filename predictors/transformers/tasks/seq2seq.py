@@ -39,6 +39,7 @@ class TransformersSeq2SeqReader(GeneratingReader):
         foil: str | None = None,
         changed_source: str | None = None,
         explain: Any = None,
+        hops: int | None = None,
     ) -> Instance:
         """A source, and the text to explain.
 
@@ -52,6 +53,7 @@ class TransformersSeq2SeqReader(GeneratingReader):
             changed_source: Another source, for the target "kl-divergence".
             explain: Which tokens are explained together, see `GeneratingPredictor`; None for what
                 the predictor says.
+            hops: As for the predictor, None for what that says.
         """
         transformer = None if self.writer is None else self.writer.transformer
         return self._request(
@@ -64,6 +66,7 @@ class TransformersSeq2SeqReader(GeneratingReader):
             foil,
             changed_source,
             explain,
+            hops,
         )
 
 
@@ -144,6 +147,7 @@ class TransformersSeq2SeqPredictor(GeneratingPredictor):
         "foil": TEXT,
         "changed_source": TEXT,
         "explain": EXPLAIN,
+        "hops": NUMBER,
     }
 
     _model: TransformersSeq2Seq
