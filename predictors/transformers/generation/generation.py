@@ -172,6 +172,11 @@ class GeneratingModel(TokenModel):
         span: Any = instance.fields.get(self.span_field)
         return range(first, first + (1 if span is None else len(span.tokens)))
 
+    def known_causal(self, length: int) -> bool:
+        """Whether it was seen that tokens are not predicted by those behind them, in a text of at
+        least so many: that depends on the model, and for some on how long a text is."""
+        return length <= self._cache.causal
+
     def check_spans(self, instance: Instance) -> None:
         """Refuses an instance whose generated tokens cannot be explained together.
 

@@ -13,6 +13,7 @@ from allennlp.models import Model
 
 from allennlp_saliency.interpret import InterpretationError, checks
 from allennlp_saliency.interpret.contracts import ExplainedInstance
+from allennlp_saliency.interpret.explanation import Span
 from allennlp_saliency.interpret.inputs.explained import Explained, explained_by
 
 from ..predictor import TransformersPredictor
@@ -180,7 +181,7 @@ class GeneratingPredictor(TransformersPredictor):
             )
         spans = spans_of(asked.get("explain", self._explain), generated, text)
         earlier = max((first for first, _ in spans), default=0) if self._hops_of(instance) else 0
-        wanted = [(span, None) for span in spans]
+        wanted: list[tuple[Span, str | None]] = [(span, None) for span in spans]
         wanted += [((number, number + 1), HOP) for number in range(earlier)]
         steps = []
         for span, choice in wanted:
@@ -190,6 +191,12 @@ class GeneratingPredictor(TransformersPredictor):
                 step.add_field("foil", TensorField(torch.tensor(ids)))
             steps.append(step)
         return steps
+
+    def _length(self, instance: Instance) -> int:
+        """Tokens of a given text, with what the same sequence has before it."""
+        before: Any = instance[self._model.prompt_field]
+        own = self._model.before_writing() or before.tokens
+        return len(own) + len(request_of(instance)["tokens"])
 
     def _hops_of(self, instance: Instance) -> int:
         asked = request_of(instance).get("hops", self._hops)
@@ -221,12 +228,15 @@ class GeneratingPredictor(TransformersPredictor):
 
     def labeled_instances(self, instance: Instance) -> list[Instance] | None:
         """The steps of a continuation that is given: the model need not run for them. Where tokens
-        are explained together it runs, which shows whether it predicts them by what follows."""
+        are explained together it runs until it is known that it does not predict them by what
+        follows."""
         own = GeneratingPredictor.predictions_to_labeled_instances
         if type(self).predictions_to_labeled_instances is not own:
             return None
         asked = request_of(instance)
-        if "tokens" not in asked or self._together(instance):
+        if "tokens" not in asked:
+            return None
+        if self._together(instance) and not self._model.known_causal(self._length(instance)):
             return None
         if self._model.windows_of(instance) is not None:
             return None

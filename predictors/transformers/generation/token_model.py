@@ -19,9 +19,16 @@ from ..texts.hf_tokenizer import Pieces
 
 @dataclass
 class CacheCheck:
-    """Whether a model and all copies of it predict the same with a cache; None if not known yet."""
+    """What is known of the passes of a model and all copies of it.
+
+    Attributes:
+        same: Whether they predict the same with a cache; None if not known yet.
+        causal: The number of tokens of the longest text whose tokens were seen not to be predicted
+            by those behind them.
+    """
 
     same: bool | None = None
+    causal: int = 0
 
 
 class TokenModel(TransformersModel):
@@ -80,18 +87,26 @@ def likelihood(logits: Tensor, label: Tensor | None) -> dict[str, Tensor]:
 
 
 def logits_of(
-    count: int, together: Callable[[], Tensor] | None, alone: Callable[[int], Tensor]
+    length: int,
+    after: int,
+    together: Callable[[], Tensor] | None,
+    alone: Callable[[int], Tensor],
+    check: CacheCheck,
 ) -> Tensor:
     """The logits in the place of each token of a text, `(tokens, vocabulary)`.
 
     Args:
-        count: How many tokens there are.
+        length: How many tokens there are, with those before.
+        after: How many of them are predicted, `tokens`.
         together: The logits of all of them, `(tokens, vocabulary)`; None if the model has to
             predict one by one.
         alone: Those of one by its number, from what comes before it alone, `(1, vocabulary)`.
+        check: It notes where the model turns out not to look ahead.
     """
     logits = None if together is None else together().float()
     if logits is None or not alike(logits[:1], alone(0).float()):
         # A model that looks ahead predicts each token from what comes before it alone.
-        logits = torch.cat([alone(number).float() for number in range(count)])
+        logits = torch.cat([alone(number).float() for number in range(after)])
+    elif after > 1:
+        check.causal = max(check.causal, length)
     return logits

@@ -235,7 +235,8 @@ class TransformersCausalLM(GeneratingModel):
             run, places = self._at(sequence, sequence.lengths - 1)
             return at_places(run(), places)
 
-        return logits_of(len(after), None if self._adds_tokens else together, alone)
+        whole = None if self._adds_tokens else together
+        return logits_of(ids.shape[1], len(after), whole, alone, self._cache)
 
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
         """The prompt, and what was written after it."""

@@ -107,9 +107,11 @@ class TransformersSeq2Seq(GeneratingModel):
         start = labels.new_tensor([decoder_start(self.transformer)])
         ids = torch.cat([start, labels[:-1]]).unsqueeze(0)
         return logits_of(
+            ids.shape[1] + 1,
             len(after),
             lambda: self._logits(before, of_ids(ids))[0],
             lambda number: self._logits(before, of_ids(ids[:, : number + 1]))[0, -1:],
+            self._cache,
         )
 
     def windows_of(self, instance: Instance) -> Windows | None:

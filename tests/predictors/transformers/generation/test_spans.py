@@ -175,6 +175,7 @@ class TestSpans:
             return [one - 0.1 for one in found(*args)]
 
         monkeypatch.setattr(kind, "_log_probs", less)
+        monkeypatch.setattr(made._model._cache, "causal", 0)
         with pytest.raises(InterpretationError, match="explain each token"):
             Gradient(made).interpret_json(json)
 
@@ -277,8 +278,7 @@ class TestPasses:
         after = "continuation" if name == "gpt2" else "target"
         words = " mary lives in paris and john in london, not in a film, but the plot was bad"
         json = {text: given[text], after: f"{words}.{words}"}
-        count = len(made.predict_json(json)["token_ids"])
-        assert count >= 32
+        made._model._cache.causal = 0
         calls: list[tuple[bool, int]] = []
         own = made._model.transformer
 
@@ -289,8 +289,12 @@ class TestPasses:
         try:
             (explanation,) = Gradient(made).interpret_json({**json, "explain": [[0, 32]]})
             with_gradients = [rows for graph, rows in calls if graph]
-            # Beside it, what shows that no token depends on those behind it.
-            assert (with_gradients, len(calls)) == ([1], 3)
+            # Beside it, once for the model, what shows that no token depends on those behind it.
+            assert with_gradients == [1]
+            assert len(calls) == 3
+            calls.clear()
+            Gradient(made).interpret_json({**json, "explain": [[0, 32]]})
+            assert calls == [(True, 1)]
             calls.clear()
             IntegratedGradients(made, steps=8).interpret_json({**json, "explain": [[0, 32]]})
             # A row for each of the points at most.
