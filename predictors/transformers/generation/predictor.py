@@ -90,16 +90,14 @@ class GeneratingPredictor(TransformersPredictor):
     Args:
         model: The model.
         dataset_reader: The reader of its inputs.
-        frozen: As for any predictor.
-        overlong: The same.
-        stride: The same.
-        max_length: The same.
         explain: What each explanation is of: "token", "span" (the whole text), "sentence", or a
             list of spans `[first, end]` of generated tokens, end excluded. The key `explain` of an
             input takes precedence.
         hops: 1 to hand what falls on earlier generated tokens on through them, to what these came
             from; see `handed_on`. It explains every one of them. 0 leaves it there. The key `hops`
             of an input takes precedence.
+        args: What every predictor of a Hugging Face model takes; see `TransformersPredictor`.
+        kwargs: The same.
 
     Raises:
         ConfigurationError: If `explain` or `hops` is none of these.
@@ -111,14 +109,12 @@ class GeneratingPredictor(TransformersPredictor):
         self,
         model: Model,
         dataset_reader: DatasetReader,
-        frozen: bool = True,
-        overlong: str | None = None,
-        stride: int | None = None,
-        max_length: int | None = None,
+        *args: Any,
         explain: Any = "token",
         hops: int = 0,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(model, dataset_reader, frozen, overlong, stride, max_length)
+        super().__init__(model, dataset_reader, *args, **kwargs)
         if not EXPLAIN.fits(explain):
             raise ConfigurationError(f"explain is {EXPLAIN.name}, not {explain!r}")
         self._explain = explain

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from allennlp_saliency.interpret import InputXGradient
-from allennlp_saliency.predictors import TransformersPredictor
-from tests.zoo.task_models import KINDS, model, predictor, tokenizer
+from tests.predictors.transformers.generation.test_spans import in_windows
+from tests.zoo.task_models import KINDS, predictor, tokenizer
 
 WRITTEN = {
     "gpt2": ("causal-lm", {"prompt": "a great film", "max_new_tokens": 4}),
@@ -91,13 +91,7 @@ def test_a_foil_that_is_given_is_named() -> None:
 
 
 def test_after_a_source_that_is_read_in_windows() -> None:
-    made = TransformersPredictor.from_pretrained(
-        model("t5", "seq2seq"),
-        tokenizer("pieces-eos"),
-        task="seq2seq",
-        overlong="window",
-        max_length=8,
-    )
+    made = in_windows()
     json = {"source": "a great film, but the plot was not very good", "max_new_tokens": 2}
     found = InputXGradient(made, target="foil-difference").interpret_json(
         {**json, "foil": "runner-up"}
