@@ -13,7 +13,7 @@ from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from torch import Tensor, nn
 
-from .explanation import JsonDict, Span
+from .explanation import Explanation, JsonDict, Span
 
 
 @runtime_checkable
@@ -32,6 +32,25 @@ class AddsDetails(Protocol):
     def explanation_details(self, instance: Instance) -> JsonDict:
         """Entries for the details of all explanations of an input; where a method has an entry
         under the same key, the method's is kept."""
+
+
+ExplainedInstance = tuple[Instance, Explanation]
+"""A labelled instance and its explanation, whose scores are those of tokens."""
+
+
+@runtime_checkable
+class CombinesExplanations(Protocol):
+    """A predictor whose explanations of one input are combined: some serve others."""
+
+    def combined(
+        self, instance: Instance, explained: Sequence[ExplainedInstance]
+    ) -> Sequence[ExplainedInstance]:
+        """What is returned for an input.
+
+        Args:
+            instance: The instance that was made of the input.
+            explained: Its labelled instances and their explanations.
+        """
 
 
 Expected = Mapping[str, Any]
@@ -63,7 +82,8 @@ class JoinedTexts:
         fields: The field of each token, a place in `names`, `(rows, positions)`; -1 for a token
             of no field.
         tokens: The number of each token in its field, counted through the items of a list,
-            `(rows, positions)`; `UNASSIGNED` for a token of no field.
+            `(rows, positions)`; `UNASSIGNED` for a token of no field, `HELD` for one that is part
+            of what is explained.
         padding: The id that fills up texts; None where that is not known.
     """
 

@@ -116,8 +116,8 @@ def unassigned(scores: Tensor, tokens: Tensor) -> Tensor:
 
 
 def drop_padding(scores: Tensor, tokens: Tensor) -> Tensor:
-    """Scores with zeros where there is nothing but padding; `(instances, positions)` both."""
-    return scores.masked_fill(tokens == PADDING, 0)
+    """Scores with zeros where there is padding or a held token; `(instances, positions)` both."""
+    return scores.masked_fill(tokens <= PADDING, 0)
 
 
 class Normalization(Registrable):

@@ -21,6 +21,10 @@ PRIVATE = "explained_"
 LOG_LIKELIHOOD = "explained_log_likelihood"
 """The output that holds the log-likelihood of what is explained, `(rows,)`."""
 
+PROBABILITY = "explained_probability"
+"""The output that holds the probability of what is explained, where that is no single label,
+`(rows,)`."""
+
 
 @dataclass(frozen=True)
 class Explained:

@@ -13,7 +13,13 @@ from allennlp.data.fields import FlagField, SequenceLabelField
 from allennlp.data.fields.sequence_field import SequenceField
 from allennlp.predictors import Predictor, SentenceTaggerPredictor
 
-from ..contracts import AddsDetails, LabelsUnpredicted, overrides
+from ..contracts import (
+    AddsDetails,
+    CombinesExplanations,
+    ExplainedInstance,
+    LabelsUnpredicted,
+    overrides,
+)
 from ..errors import InterpretationError
 from ..inputs.texts import tag_spans, text_items
 from ..space.packing import let_go
@@ -66,12 +72,15 @@ class Labelled:
         instances: One labelled instance per prediction to explain.
         error: The error, where there are no instances.
         details: What the predictor adds to the details of their explanations.
+        combine: What the predictor makes of the labelled instances and their explanations; None for
+            the explanations as they are.
     """
 
     prediction: JsonDict | None = None
     instances: list[LabelledInstance] = field(default_factory=list)
     error: Exception | None = None
     details: JsonDict = field(default_factory=dict)
+    combine: Callable[[Sequence[ExplainedInstance]], Sequence[ExplainedInstance]] | None = None
 
 
 def label_json(
@@ -208,6 +217,8 @@ def _label(
     if len(instances) == 1 and isinstance(predictor, AddsDetails):
         own = predictor.explanation_details(instances[0])
         labelled.details = {**labelled.details, **own}
+    if len(instances) == 1 and isinstance(predictor, CombinesExplanations):
+        labelled.combine = partial(predictor.combined, instances[0])
 
 
 def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from tqdm import tqdm
 
-from ..contracts import Expected, ReadsWindows, Windows
+from ..contracts import Expected, ExplainedInstance, ReadsWindows, Windows
 from ..errors import InterpretationError
 from ..explanation import Explanation
 from ..inputs.given_units import GivenUnits, take_units, without_units
@@ -172,14 +172,25 @@ class Run:
         origins = {id(part): whole.origin for whole in prepared for part in whole.parts}
         self._session = replace(self._session, origins=origins)
         done = iter(self.explained(prepared, progress))
-        explanations: dict[int, list[Explanation]] = {}
+        merged: dict[int, list[ExplainedInstance]] = {}
         for whole in prepared:
             results = [next(done) for _ in whole.parts]
             try:
                 explanation = self._merged(whole, results, labelled[whole.origin.owner].details)
-                explanations.setdefault(whole.origin.owner, []).append(explanation)
+                merged.setdefault(whole.origin.owner, []).append((whole.instance, explanation))
             except Exception as error:
                 errors.setdefault(whole.origin.owner, error)
+        of_input = {whole.origin.owner: whole.origin for whole in prepared}
+        explanations: dict[int, list[Explanation]] = {}
+        for owner, own in merged.items():
+            if owner in errors:
+                continue
+            combine = labelled[owner].combine
+            try:
+                pairs = own if combine is None else combine(own)
+                explanations[owner] = [self._grouped(*pair, of_input[owner]) for pair in pairs]
+            except Exception as error:
+                errors[owner] = error
         return [
             Interpretation(one.prediction, [], errors[owner])
             if owner in errors
@@ -279,13 +290,16 @@ class Run:
             explanation = merge_windows(whole.instance, whole.windows, found)
         if details:
             explanation = replace(explanation, details={**details, **explanation.details})
-        if whole.origin.units:
-            level = self._method.granularity
-            return to_given_units(explanation, whole.instance, whole.origin, level)
-        if self._method.granularity == "token":
+        return explanation
+
+    def _grouped(self, instance: Instance, explanation: Explanation, origin: Origin) -> Explanation:
+        """An explanation by what is to have a score."""
+        level = self._method.granularity
+        if origin.units:
+            return to_given_units(explanation, instance, origin, level)
+        if level == "token":
             return explanation
-        texts = texts_behind(whole.instance, whole.origin.json)
-        return to_segments(explanation, self._method.granularity, texts)
+        return to_segments(explanation, level, texts_behind(instance, origin.json))
 
 
 def _length(instance: Instance) -> int:

@@ -35,6 +35,6 @@ class Random(SaliencyInterpreter):
         scores = torch.zeros(space.layout.tokens.shape)
         for row, tokens in enumerate(space.layout.tokens):
             generator = torch.Generator().manual_seed(self.seed)
-            present = tokens != PADDING
+            present = tokens > PADDING
             scores[row, present] = torch.randn(int(present.sum()), generator=generator)
         return Attribution(scores)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..errors import InterpretationError
 from ..model.embedding_layers import EmbeddingLayer
-from ..positions import PADDING
+from ..positions import HELD, PADDING
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +36,8 @@ class EmbeddingCall:
         dim: Size of a position's vector.
         fields: For each position of each instance the text field that it is part of, a place in
             `names`, `(instances, positions)`.
-        tokens: The token that it is part of, counted through the field, or `UNASSIGNED` or
-            `PADDING`, `(instances, positions)`.
+        tokens: The token that it is part of, counted through the field, or `UNASSIGNED`,
+            `PADDING` or `HELD`, `(instances, positions)`.
         special: Positions that a tokenizer or indexer adds to every text, `(instances, positions)`.
     """
 
@@ -166,8 +166,13 @@ class Layout:
 
     @cached_property
     def present(self) -> Tensor:
-        """Positions that are not padding, `(instances, positions)`."""
-        return self.tokens != PADDING
+        """Positions of the input, neither padding nor held, `(instances, positions)`."""
+        return self.tokens > PADDING
+
+    @cached_property
+    def held(self) -> Tensor:
+        """Positions of tokens that are part of what is explained, `(instances, positions)`."""
+        return self.tokens == HELD
 
     @cached_property
     def units(self) -> Tensor:
@@ -183,7 +188,7 @@ class Layout:
             for call in self.calls:
                 places = zip(call.fields[row].tolist(), call.tokens[row].tolist(), strict=True)
                 for position, (field, token) in enumerate(places, start):
-                    if token != PADDING:
+                    if token > PADDING:
                         unit = (call.names[field], token if token >= 0 else -1 - position)
                         numbers[row, position] = known.setdefault(unit, len(known))
                 start += call.positions

@@ -20,6 +20,7 @@ from ..model.hooks import hooked
 from ..model.prediction_cache import PredictionCache
 from ..model.twin import Twin, name_of
 from ..nested import tensors_in
+from ..positions import HELD, UNASSIGNED
 
 Origin = TracedCall | Mapping[str, Any] | None
 """The source of a call's positions: a sequence of joined texts, the tensors of its text field by
@@ -261,7 +262,11 @@ class Recording:
         # Where there are as many rows as positions, states lie as the ids did.
         for transposed in (traced.transposed, not traced.transposed):
             if shape == ways[transposed]:
-                return replace(traced, transposed=transposed)
+                tokens = traced.tokens
+                if not layer.embeds:
+                    # What a block returns there depends on the input, so it cannot be held.
+                    tokens = torch.where(tokens == HELD, UNASSIGNED, tokens)
+                return replace(traced, tokens=tokens, transposed=transposed)
         raise InterpretationError(
             f"the layer {type(layer.module).__name__} returned shape {tuple(output.shape)} for "
             f"{rows} sequences of {positions} positions; {_way_out(layer)}"

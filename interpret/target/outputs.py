@@ -90,8 +90,10 @@ class ModelOutputs(Mapping[str, Any]):
         if self.has_logits:
             return next(self._outputs[key] for key in LOGITS if key in self._outputs)
         others = ["log-likelihood"]
-        others += ["probability"] if any(key in self._outputs for key in PROBABILITIES) else []
-        others += ["span"] if self.has_span_logits else []
+        if any(key in self._outputs for key in PROBABILITIES):
+            others.append("probability")
+        if self.has_span_logits:
+            others.append("span")
         raise SettingError(
             f"{type(self._model).__name__} returns no logits (looked for {', '.join(LOGITS)}), "
             f"only {sorted(self._outputs)}; use the target {' or '.join(map(repr, others))}"

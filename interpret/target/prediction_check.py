@@ -82,7 +82,8 @@ class Mismatch(Exception):
             f"{model} predicted {self.predicted:.6g} (output {self.name!r}) and returned "
             f"{self.found:.6g} when the same input was to be explained, so the explanation would "
             "be of another number; the model's forward pass depends on something else than the "
-            "input (its own state, randomness, or the label)"
+            "input (its own state, randomness, the label, or the tokens behind one that is "
+            "explained: then explain each token of a generated text by itself, 'token')"
         )
 
 

@@ -29,6 +29,7 @@ from torch import Tensor
 from .. import checks
 from ..errors import InterpretationError
 from ..explanation import JsonDict
+from ..inputs.explained import PROBABILITY
 from ..inputs.labels import check_label, check_label_of, relabelled
 from .outputs import ModelOutputs
 
@@ -174,13 +175,15 @@ class Probability(LabelTarget):
     """The label's probability."""
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
-        return outputs.at(outputs.probabilities)
+        known = PROBABILITY in outputs
+        return outputs[PROBABILITY] if known else outputs.at(outputs.probabilities)
 
     def saturated(self, value: float) -> bool:
         return not 1 - _SATURATED < value < _SATURATED
 
     def unsaturated(self, outputs: ModelOutputs) -> str | None:
-        return "logit" if outputs.has_logits else None
+        otherwise = "log-likelihood" if PROBABILITY in outputs else None
+        return "logit" if outputs.has_logits else otherwise
 
 
 @Target.register("logit-difference")

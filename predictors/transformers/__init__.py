@@ -1,5 +1,6 @@
 """Hugging Face models as AllenNLP predictors."""
 
+from . import targets as targets
 from .predictor import TransformersPredictor as TransformersPredictor
 from .tasks import causal_lm as causal_lm
 from .tasks import masked_lm as masked_lm

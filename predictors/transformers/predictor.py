@@ -19,7 +19,7 @@ from torch import nn
 from allennlp_saliency.interpret.model.private_copy import uncompiled
 from allennlp_saliency.interpret.model.twin import Twin
 
-from .generation.generation import TokenModel
+from .generation.token_model import TokenModel
 from .loading import find_task, load_model, load_tokenizer
 from .model.default_baseline import default_baseline
 from .model.model import TransformersModel
@@ -80,6 +80,8 @@ class TransformersPredictor(Predictor):
         stride: int | None = None,
         max_length: int | None = None,
         no_answer: bool | float | None = None,
+        explain: Any = None,
+        hops: int | None = None,
         **loading: Any,
     ) -> TransformersPredictor:
         """A predictor of a Hugging Face model.
@@ -102,20 +104,28 @@ class TransformersPredictor(Predictor):
             max_length: How many tokens the model is to take; None for as many as it has positions.
             no_answer: For question answering, whether a passage may have no answer, as for models
                 trained on SQuAD 2; a number is by how much that has to exceed the best answer.
+            explain: For models that write, which tokens are explained together, "span" or
+                "sentence"; see `GeneratingPredictor`. None for each by itself.
+            hops: For the same models, 1 to hand what falls on earlier generated tokens on through
+                them; see `GeneratingPredictor`. None for 0.
             loading: What else transformers' `from_pretrained` takes (`revision`, `device_map`).
 
         Raises:
             InterpretationError: If it is not known what the model is for, or which tokenizer it
                 goes with.
             ConfigurationError: If there is no such `overlong`, a number is out of range, or
-                `no_answer` is given for another task.
+                `no_answer`, `explain` or `hops` is given for another task.
         """
         if isinstance(model, nn.Module):
             model = uncompiled(model)
         task = find_task(model, task)
-        own = {} if no_answer is None else {"no_answer": no_answer}
+        own: dict[str, Any] = {} if no_answer is None else {"no_answer": no_answer}
         if own and task != "question-answering":
             raise ConfigurationError(f"no_answer is for question answering, not for {task}")
+        for name, given in {"explain": explain, "hops": hops}.items():
+            if given is not None and task not in ("causal-lm", "seq2seq"):
+                raise ConfigurationError(f"{name} is for models that write, not for {task}")
+            own |= {} if given is None else {name: given}
         own_tokenizer = load_tokenizer(tokenizer, model)
         loaded = load_model(model, task, dtype, **loading)
         if device is not None:

@@ -17,6 +17,7 @@ from ... import checks
 from ...attention.attention_reduction import QUERIES, matrices_of, token_scores, written
 from ...attention.attention_space import AttentionSpace, PrefixAttentionSpace, Stack
 from ...attention.recorder import KINDS
+from ...errors import InterpretationError
 from ...explanation import AttentionMatrix
 from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import one_position
@@ -104,6 +105,12 @@ class AttentionInterpreter(SaliencyInterpreter):
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         assert isinstance(space, AttentionSpace)
+        if bool(space.layout.held.any()):
+            raise InterpretationError(
+                "attention looks from one token at a time, and a span of several is explained; "
+                'explain each token by itself ("explain": "token"), or use a gradient method, such '
+                "as 'integrated-gradients'"
+            )
         views = self.views(space)
         scores = torch.zeros(space.layout.tokens.shape, dtype=torch.double)
         for view in views:

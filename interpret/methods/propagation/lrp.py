@@ -27,7 +27,8 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
 
     Achtibat et al. 2024, "AttnLRP", with the ε rule for linear layers. Which operation gets which
     rule stands in `interpret.rules.LRP_RULES`. The scores and what was absorbed on the way (by
-    biases, softmax, nonlinearities, ε: `absorbed`) add up to F(x).
+    biases, softmax, nonlinearities, ε, and tokens that are themselves explained: `absorbed`) add up
+    to F(x).
 
     Args:
         predictor: The predictor whose predictions are explained.
@@ -80,6 +81,9 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
                     f"with the rules {self.rules} the relevance is not finite: a rule divides by "
                     "nothing, or by next to nothing; guard its division"
                 )
+            kept = reduce_coordinates(relevance[row], space.layout, Sum())[space.layout.held[row]]
+            if len(kept):
+                passed.absorbed["the explained tokens"] = float(kept.sum())
             absorbed, value = dict(sorted(passed.absorbed.items())), float(space.values[row])
             totals[row] = sum(absorbed.values())
             more = absorbed_more(value, absorbed, mode.unsupported_ops, space.unsaturated_target)

@@ -1,76 +1,34 @@
-"""Models that predict tokens, and those that generate texts token by token."""
+"""Models that generate texts token by token."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from math import fsum
 from typing import Any, ClassVar
 
 import torch
-from allennlp.data import Instance, TextFieldTensors, Vocabulary
+from allennlp.data import Instance, TextFieldTensors
+from allennlp.data.fields import MetadataField
 from allennlp.data.tokenizers import Token
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret.contracts import Expected, PrefixTargets, Windows
+from allennlp_saliency.interpret.inputs.explained import (
+    EXPLAINED,
+    LOG_LIKELIHOOD,
+    PROBABILITY,
+    Explained,
+)
 from allennlp_saliency.interpret.interpreter.windows import describe_windows
 from allennlp_saliency.interpret.model.hooks import inputs_of, state_kept
 from allennlp_saliency.interpret.target.prediction_check import alike
 
-from ..loading import load_tokenizer
-from ..model.label_vocabulary import LabelVocabulary
-from ..model.model import TransformersModel, at_places
-from ..texts.hf_tokenizer import Pieces
+from ..model.model import at_places
 from ..texts.long_texts import mean_probabilities
 from ..texts.reader import SourceTextField
 from ..texts.token_sequence import TokenSequence, joined
 from .greedy import Written, end_ids, forced_start, greedy
-
-
-@dataclass
-class CacheCheck:
-    """Whether a model and all copies of it predict the same with a cache; None if not known yet."""
-
-    same: bool | None = None
-
-
-class TokenModel(TransformersModel):
-    """A model that predicts tokens, named as its tokenizer names them.
-
-    Args:
-        vocab: Not used.
-        model_name: A folder, a hub id or a model object.
-        tokenizer: A folder, a hub id or a tokenizer object; None for the model's own.
-        dtype: The floating type of the weights; None as they are.
-    """
-
-    def __init__(
-        self,
-        vocab: Vocabulary,
-        model_name: Any,
-        tokenizer: Any = None,
-        dtype: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        self._pieces = Pieces(load_tokenizer(tokenizer, model_name))
-        self._cache = CacheCheck()
-        super().__init__(vocab, model_name, dtype, **kwargs)
-
-    def label_vocabulary(self) -> Vocabulary:
-        """The tokenizer's tokens."""
-        return LabelVocabulary.of_tokens(self._pieces.tokenizer)
-
-    def number_of(self, instance: Instance, prediction: Mapping[str, Any]) -> int | None:
-        """The number of an instance's label among the predicted tokens; None if it is none."""
-        raise NotImplementedError
-
-    def expected_outputs(self, instance: Instance, prediction: Mapping[str, Any]) -> Expected:
-        """The log-probability of the label, if that is what was predicted."""
-        label: Any = instance.fields.get("label")
-        ids, log_probs = prediction.get("token_ids"), prediction.get("log_probs")
-        if label is None or ids is None or log_probs is None:
-            return {}
-        number = self.number_of(instance, prediction)
-        if number is None or number >= len(ids) or label.label != ids[number]:
-            return {}
-        return {"log_probs": log_probs[number]}
+from .spans import text_of
+from .token_model import TokenModel, likelihood
 
 
 class GeneratingModel(TokenModel):
@@ -84,6 +42,8 @@ class GeneratingModel(TokenModel):
     """
 
     generated_field = "generated"
+    #: The text field of tokens that are explained together, behind what was generated before them.
+    span_field: ClassVar[str] = "span"
     #: The text field that stands before what is generated.
     prompt_field: ClassVar[str]
 
@@ -95,6 +55,8 @@ class GeneratingModel(TokenModel):
         foil: Tensor | None = None,
         reference: Tensor | None = None,
         prefix_targets: PrefixTargets | None = None,
+        span: TextFieldTensors | None = None,
+        explained: list[Any] | None = None,
         **before: TextFieldTensors,
     ) -> dict[str, Any]:
         """Predicts the next token, or writes a text.
@@ -103,17 +65,23 @@ class GeneratingModel(TokenModel):
             generated: The tokens so far, indexed; a decoder's begin with what it starts from.
             label: `(rows,)`, the ids of the next tokens.
             request: Per row a request; see `GeneratingReader`.
-            foil: `(rows,)`, the ids of tokens to compare with.
+            foil: `(rows,)`, the ids of tokens to compare with; of a span `(rows, tokens)`.
             reference: `(rows, vocabulary)`, log-probabilities to compare with.
             prefix_targets: Which tokens of each row to predict; None for the one after it.
+            span: Tokens behind those so far whose log-probabilities are added up, indexed.
+            explained: What is explained of each row, for explanations only.
             before: The prompts or sources, indexed: `prompt` or `source`.
 
         Returns:
             `logits`, `(rows, vocabulary)`, and with labels `loss`, the mean cross entropy. Where
-            text is asked for, per row `text`, `tokens`, `token_ids` and `log_probs`.
+            text is asked for, per row `text`, `tokens`, `token_ids` and `log_probs`. Of a span
+            `log_probs`, `(rows,)`, and with a foil `span_difference`, `(rows,)`, what the logits of
+            its tokens have more than the foil's.
         """
         if request is not None and label is None:
             return self._written(before[self.prompt_field], request)
+        if span is not None:
+            return self._of_span({**before, "generated": generated, "span": span}, foil)
         mask = generated["tokens"]["mask"]
         rows = torch.arange(len(mask), device=mask.device)
         targets = prefix_targets or PrefixTargets(rows, mask.sum(-1))
@@ -129,6 +97,38 @@ class GeneratingModel(TokenModel):
         outputs.update({name: value for name, value in compared.items() if value is not None})
         return {**outputs, **likelihood(outputs["logits"], label)}
 
+    def _of_span(self, fields: Mapping[str, Any], foil: Tensor | None) -> dict[str, Any]:
+        """The outputs for spans: all tokens of one by the same pass, each after those before it."""
+        span = fields["span"]["tokens"]
+        rows, places = span["mask"].nonzero(as_tuple=True)
+        lengths = fields["generated"]["tokens"]["mask"].sum(-1)[rows] + places
+        run, at = self.at_targets(fields, PrefixTargets(rows, lengths))
+        logits = run()[rows, at].float()
+
+        def summed(values: Tensor, ids: Tensor) -> Tensor:
+            """The sum over each row's tokens of the values of some ids, `(rows,)`."""
+            own = values.gather(1, ids[rows, places].unsqueeze(1)).squeeze(1)
+            return values.new_zeros(len(span["mask"])).index_add(0, rows.to(own.device), own)
+
+        own = summed(logits.log_softmax(-1), span["token_ids"])
+        outputs = {"log_probs": own, LOG_LIKELIHOOD: own, PROBABILITY: own.exp()}
+        if foil is not None:
+            outputs["span_difference"] = summed(logits, span["token_ids"]) - summed(logits, foil)
+        return outputs
+
+    def sequence_of(self, fields: Mapping[str, Any], *names: str) -> TokenSequence:
+        """Text fields one after the other, and where `generated` is the last of them the tokens of
+        the span behind it, but for the last, which is written and not read."""
+        given = {name: fields[name] for name in names}
+        span = fields.get("span") if names[-1] == "generated" else None
+        if span is None:
+            return replace(joined(given, self.padding_id), types=None)
+        tensors = span["tokens"]
+        mask = tensors["mask"]
+        read = mask & (mask.long().cumsum(-1) < mask.sum(-1, keepdim=True))
+        given["span"] = {"tokens": {**tensors, "mask": read}}
+        return replace(joined(given, self.padding_id).held("span"), types=None)
+
     def at_targets(
         self, fields: Mapping[str, Any], targets: PrefixTargets
     ) -> tuple[Callable[[], Tensor], Tensor]:
@@ -142,13 +142,46 @@ class GeneratingModel(TokenModel):
         return None
 
     def whole_text(self, instance: Instance) -> Hashable:
-        """The identity of the field that all steps of one generation continue."""
+        """The identity of the field that all steps of one generation continue; None for a span,
+        which has a row of its own."""
+        if self.span_field in instance.fields:
+            return None
         return id(instance.fields[self.prompt_field])
 
     def number_of(self, instance: Instance, prediction: Mapping[str, Any]) -> int | None:
         """The number of tokens that were generated before it."""
         generated: Any = instance["generated"]
         return len(generated.tokens) - len(self.before_writing())
+
+    def expected_outputs(self, instance: Instance, prediction: Mapping[str, Any]) -> Expected:
+        """As for any token; for a span the sum of the log-probabilities that were predicted."""
+        span: Any = instance.fields.get(self.span_field)
+        log_probs = prediction.get("log_probs")
+        if span is None or log_probs is None:
+            return super().expected_outputs(instance, prediction)
+        first = self.number_of(instance, prediction) or 0
+        ids = [token.text_id for token in span.tokens]
+        own = slice(first, first + len(ids))
+        same = list(prediction.get("token_ids", ())[own]) == ids
+        return {"log_probs": fsum(log_probs[own])} if same else {}
+
+    def places_of(self, instance: Instance) -> range:
+        """The numbers of the generated tokens that a labelled instance is of."""
+        first = self.number_of(instance, {}) or 0
+        span: Any = instance.fields.get(self.span_field)
+        return range(first, first + (1 if span is None else len(span.tokens)))
+
+    def known_causal(self, length: int) -> bool:
+        """Whether it was seen that tokens are not predicted by those behind them, in a text of at
+        least so many: that depends on the model, and for some on how long a text is."""
+        return length <= self._cache.causal
+
+    def check_spans(self, instance: Instance) -> None:
+        """Refuses an instance whose generated tokens cannot be explained together.
+
+        Raises:
+            InterpretationError: If the model needs a pass for each token.
+        """
 
     def before_writing(self) -> list[Token]:
         """The tokens that stand before the first generated one in its field."""
@@ -166,6 +199,32 @@ class GeneratingModel(TokenModel):
         tokens = [*self.before_writing(), *generated]
         so_far = SourceTextField(tokens, before.token_indexers, text, before.overlong)
         return Instance({self.prompt_field: before, "generated": so_far})
+
+    def span_step(
+        self,
+        instance: Instance,
+        generated: Sequence[Token],
+        span: tuple[int, int],
+        text: str,
+        choice: Any = None,
+    ) -> Instance:
+        """An instance that stands for a span of generated tokens.
+
+        Args:
+            instance: The instance whose prompt or source it reads.
+            generated: The generated tokens.
+            span: The numbers of the first token of the span and of the one behind it.
+            text: The complete generated text.
+            choice: `choice` of what it says of itself, see `Explained`.
+        """
+        first, end = span
+        step = self.step(instance, generated[:first], text)
+        before: Any = instance[self.prompt_field]
+        own = list(generated[first:end])
+        step.add_field("span", SourceTextField(own, before.token_indexers, text, before.overlong))
+        label = {"label": text_of(own, text), "positions": list(range(first, end))}
+        step.add_field(EXPLAINED, MetadataField(Explained(label, choice)))
+        return step
 
     def _written(self, text: TextFieldTensors, requests: list[Any]) -> dict[str, Any]:
         """The text after each row of a text field: a given one, or the model's own, greedily. Rows
@@ -197,9 +256,14 @@ class GeneratingModel(TokenModel):
                 written[row] = self._scored(sequence.row(row), one)
         return self._generated([written[row] for row in range(len(requests))])
 
-    def _log_probs(self, before: TokenSequence, after: list[int]) -> list[float]:
-        """Of each token after a text its log-probability there, without a cache."""
+    def logits_after(self, before: TokenSequence, after: list[int]) -> Tensor:
+        """The logits in the place of each token after a text, `(tokens, vocabulary)`, without a
+        cache."""
         raise NotImplementedError
+
+    def _log_probs(self, before: TokenSequence, after: list[int]) -> list[float]:
+        logits = self.logits_after(before, after)
+        return likelihood(logits, torch.tensor(after, device=logits.device))["log_probs"].tolist()
 
     def _scored(self, before: TokenSequence, written: Written) -> Written:
         """A text with the log-probabilities that the model gives it without a cache, which are
@@ -212,6 +276,10 @@ class GeneratingModel(TokenModel):
         if self._cache.same is None and cached is not None:
             self._cache.same = alike(torch.tensor(cached), torch.tensor(own))
         return written if self._cache.same and cached is not None else Written(written.ids, own)
+
+    def text_of_ids(self, ids: Sequence[int]) -> str:
+        """The text of some tokens, special ones included."""
+        return self._pieces.decode(ids)
 
     def _generated(self, written: Sequence[Written]) -> dict[str, Any]:
         names = self._pieces.tokenizer.convert_ids_to_tokens
@@ -272,34 +340,3 @@ def request_of(instance: Instance) -> dict[str, Any]:
     """The request of an instance of a `GeneratingReader`."""
     request: Any = instance["request"]
     return request.metadata
-
-
-def likelihood(logits: Tensor, label: Tensor | None) -> dict[str, Tensor]:
-    """The labels' log-probabilities, `(rows,)`, and the mean cross entropy as `loss`.
-
-    Args:
-        logits: `(rows, vocabulary)`.
-        label: `(rows,)`; None for nothing.
-    """
-    if label is None:
-        return {}
-    own = logits.log_softmax(-1).gather(1, label.view(-1, 1)).squeeze(1)
-    return {"log_probs": own, "loss": -own.mean()}
-
-
-def log_probs_of(
-    ids: Tensor, together: Callable[[], Tensor] | None, alone: Callable[[int], Tensor]
-) -> list[float]:
-    """The log-probability of each token of a text.
-
-    Args:
-        ids: The tokens, `(tokens,)`.
-        together: The logits of all of them, `(tokens, vocabulary)`; None if the model has to
-            predict one by one.
-        alone: Those of one by its number, from what comes before it alone, `(1, vocabulary)`.
-    """
-    logits = None if together is None else together().float()
-    if logits is None or not alike(logits[:1], alone(0).float()):
-        # A model that looks ahead predicts each token from what comes before it alone.
-        logits = torch.cat([alone(number).float() for number in range(len(ids))])
-    return logits.log_softmax(-1).gather(1, ids.unsqueeze(1)).squeeze(1).tolist()

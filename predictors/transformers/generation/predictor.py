@@ -5,22 +5,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from allennlp.data import Instance
+from allennlp.common.checks import ConfigurationError
+from allennlp.data import DatasetReader, Instance
 from allennlp.data.fields import LabelField, MetadataField, TensorField
 from allennlp.data.tokenizers import Token
-from torch import Tensor
+from allennlp.models import Model
 
-from allennlp_saliency.interpret import InterpretationError, Target, checks
-from allennlp_saliency.interpret.target.outputs import ModelOutputs
-from allennlp_saliency.interpret.target.targets import LabelTarget
+from allennlp_saliency.interpret import InterpretationError, checks
+from allennlp_saliency.interpret.contracts import ExplainedInstance
+from allennlp_saliency.interpret.explanation import Span
+from allennlp_saliency.interpret.inputs.explained import Explained, explained_by
 
 from ..predictor import TransformersPredictor
 from ..texts.reader import TransformersReader
 from .generation import GeneratingModel, request_of
 from .greedy import begun_like, generation_details
+from .hops import HOP, with_hop
+from .runners_up import RUNNER_UP, runners_up
+from .spans import EXPLAIN, spans_of
 
 MAX_NEW_TOKENS = 20
 
@@ -31,8 +36,9 @@ class GeneratingReader(TransformersReader):
     """Reads a text, and a request for the text after it.
 
     Its instances have a `request`, a dict: `max_new_tokens`, or the `tokens` and the `text` that
-    are given; and what these are compared with, the tokens of a `foil`, the text and the tokens
-    that stand in `changed` for the prompt or the source.
+    are given; `explain` and `hops`, see `GeneratingPredictor`; and what these are compared with,
+    the tokens of a `foil` (or "runner-up"), the text and the tokens that stand in `changed` for the
+    prompt or the source.
     """
 
     def _request(
@@ -45,11 +51,17 @@ class GeneratingReader(TransformersReader):
         max_new_tokens: int | None,
         foil: str | None,
         changed: str | None,
+        explain: Any = None,
+        hops: int | None = None,
     ) -> Instance:
         """An instance that asks for the text after another: so many new tokens, or given ones. A
         text of its field is tokenised by `read`, one that is to follow it by `write`."""
         before = read(text)
-        asked: dict[str, Any] = {} if foil is None else {"foil": write(foil)}
+        asked: dict[str, Any] = {}
+        if foil is not None:
+            asked["foil"] = RUNNER_UP if foil == RUNNER_UP else write(foil)
+        wanted = {"explain": explain, "hops": hops}
+        asked.update({name: one for name, one in wanted.items() if one is not None})
         if changed is not None:
             asked["changed"] = changed, read(changed)
         if asked.get("foil") == []:
@@ -68,13 +80,45 @@ class GeneratingReader(TransformersReader):
 
 
 class GeneratingPredictor(TransformersPredictor):
-    """Explains every token of a text that the model wrote, or that it is given.
+    """Explains a text that the model wrote, or that it is given.
 
     Instance K explains token K, given what comes before it: a classification over the model's
-    vocabulary.
+    vocabulary. Tokens may be explained together: then an instance explains a span of them, whose
+    log-probabilities, each given what comes before it, are added up: F = Σ log p(y_t | y_<t, x).
+    It takes one pass, and the span's own tokens keep their embeddings and have no scores.
+
+    Args:
+        model: The model.
+        dataset_reader: The reader of its inputs.
+        explain: What each explanation is of: "token", "span" (the whole text), "sentence", or a
+            list of spans `[first, end]` of generated tokens, end excluded. The key `explain` of an
+            input takes precedence.
+        hops: 1 to hand what falls on earlier generated tokens on through them, to what these came
+            from; see `handed_on`. It explains every one of them. 0 leaves it there. The key `hops`
+            of an input takes precedence.
+        args: What every predictor of a Hugging Face model takes; see `TransformersPredictor`.
+        kwargs: The same.
+
+    Raises:
+        ConfigurationError: If `explain` or `hops` is none of these.
     """
 
     _model: GeneratingModel
+
+    def __init__(
+        self,
+        model: Model,
+        dataset_reader: DatasetReader,
+        *args: Any,
+        explain: Any = "token",
+        hops: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(model, dataset_reader, *args, **kwargs)
+        if not EXPLAIN.fits(explain):
+            raise ConfigurationError(f"explain is {EXPLAIN.name}, not {explain!r}")
+        self._explain = explain
+        self._hops = checks.integer("hops", hops, least=0, most=1)
 
     def steps(self, instance: Instance, text: str, generated: Sequence[Token]) -> list[Instance]:
         """One labelled instance per generated token.
@@ -83,11 +127,18 @@ class GeneratingPredictor(TransformersPredictor):
             instance: The instance whose other texts every step reads.
             text: What was generated.
             generated: Its tokens.
+
+        Returns:
+            One per span where tokens are explained together.
         """
         asked = request_of(instance)
         foil: Sequence[Token] = asked.get("foil", generated)
-        if "tokens" not in asked:
+        if foil == RUNNER_UP:
+            foil = runners_up(self._model, instance, generated)
+        elif "tokens" not in asked:
             foil = begun_like(self._dataset_reader._tokenizer, foil, generated)
+        if self._together(instance):
+            return self._spans(instance, text, generated[: len(foil)], foil)
         steps = [
             self._model.step(instance, generated[:number], text)
             for number in range(min(len(generated), len(foil)))
@@ -109,10 +160,62 @@ class GeneratingPredictor(TransformersPredictor):
                 step.add_field("foil", LabelField(int(of_foil.text_id or 0), skip_indexing=True))
         return steps
 
+    def _together(self, instance: Instance) -> bool:
+        """Whether tokens are explained together."""
+        return request_of(instance).get("explain", self._explain) != "token"
+
+    def _spans(
+        self, instance: Instance, text: str, generated: Sequence[Token], foil: Sequence[Token]
+    ) -> list[Instance]:
+        """One labelled instance per span of generated tokens that there is a foil for."""
+        asked = request_of(instance)
+        self._model.check_spans(instance)
+        if "changed" in asked:
+            raise InterpretationError(
+                "another prompt or source is compared with token by token; take it out, or explain "
+                'each token by itself ("explain": "token")'
+            )
+        spans = spans_of(asked.get("explain", self._explain), generated, text)
+        earlier = max((first for first, _ in spans), default=0) if self._hops_of(instance) else 0
+        wanted: list[tuple[Span, str | None]] = [(span, None) for span in spans]
+        wanted += [((number, number + 1), HOP) for number in range(earlier)]
+        steps = []
+        for span, choice in wanted:
+            step = self._model.span_step(instance, generated, span, text, choice)
+            if "foil" in asked:
+                ids = [int(token.text_id or 0) for token in foil[slice(*span)]]
+                step.add_field("foil", TensorField(torch.tensor(ids)))
+            steps.append(step)
+        return steps
+
+    def _length(self, instance: Instance) -> int:
+        """Tokens of a given text, with what the same sequence has before it."""
+        before: Any = instance[self._model.prompt_field]
+        own = self._model.before_writing() or before.tokens
+        return len(own) + len(request_of(instance)["tokens"])
+
+    def _hops_of(self, instance: Instance) -> int:
+        asked = request_of(instance).get("hops", self._hops)
+        if asked not in (0, 1):
+            raise InterpretationError(f"'hops' is 0 or 1, not {asked}")
+        return int(asked)
+
+    def combined(
+        self, instance: Instance, explained: Sequence[ExplainedInstance]
+    ) -> Sequence[ExplainedInstance]:
+        """The explanations after as many hops as are asked for."""
+        if not self._hops_of(instance):
+            return explained
+        before = len(self._model.before_writing())
+        places = [self._model.places_of(own) for own, _ in explained]
+        found = with_hop(explained, places, self._model.prompt_field, before)
+        return [pair for pair in found if (explained_by(pair[0]) or Explained()).choice != HOP]
+
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, Any]
     ) -> list[Instance]:
-        """One instance per generated token: `token_ids` of the outputs, or those that are given."""
+        """One instance per generated token, or span of them: `token_ids` of the outputs, or those
+        that are given."""
         asked = request_of(instance)
         if "tokens" in asked:
             return self.steps(instance, asked["text"], asked["tokens"])
@@ -120,12 +223,18 @@ class GeneratingPredictor(TransformersPredictor):
         return self.steps(instance, *written)
 
     def labeled_instances(self, instance: Instance) -> list[Instance] | None:
-        """The steps of a continuation that is given: the model need not run for them."""
+        """The steps of a continuation that is given: the model need not run for them. Where tokens
+        are explained together it runs until it is known that it does not predict them by what
+        follows."""
         own = GeneratingPredictor.predictions_to_labeled_instances
         if type(self).predictions_to_labeled_instances is not own:
             return None
         asked = request_of(instance)
-        if "tokens" not in asked or self._model.windows_of(instance) is not None:
+        if "tokens" not in asked:
+            return None
+        if self._together(instance) and not self._model.known_causal(self._length(instance)):
+            return None
+        if self._model.windows_of(instance) is not None:
             return None
         return self.steps(instance, asked["text"], asked["tokens"])
 
@@ -135,48 +244,3 @@ class GeneratingPredictor(TransformersPredictor):
             return {}
         windowed = self._model.windows_of(instance) is not None
         return generation_details(self._model.transformer, windowed)
-
-
-@Target.register("foil-difference")
-class FoilDifference(LabelTarget):
-    """How much more the model expects each generated token than the foil's in its place, given
-    what was generated before.
-
-    The foil is another continuation in the input, `{"foil": "…"}`. Source: contrastive
-    explanations of language models, Yin & Neubig 2022, arXiv 2202.10419.
-
-    Args:
-        of: What is compared: "logit" or "probability".
-
-    Raises:
-        ConfigurationError: If it is neither.
-    """
-
-    def __init__(self, of: Literal["logit", "probability"] = "logit") -> None:
-        super().__init__()
-        self.of = checks.choice("of", of, ("logit", "probability"))
-
-    def __call__(self, outputs: ModelOutputs) -> Tensor:
-        foil = _given(outputs, "foil", "foil")
-        scores = outputs.logits if self.of == "logit" else outputs.probabilities
-        return outputs.at(scores) - scores.gather(1, foil.view(-1, 1)).squeeze(1)
-
-
-@Target.register("kl-divergence")
-class KLDivergence(Target):
-    """How far the model's next token is from what it would be after another text:
-    Σ p log(p / q) in nats, q after the other text and the same generated tokens.
-
-    The other text is in the input: `{"changed_prompt": "…"}`, or `{"changed_source": "…"}`.
-    """
-
-    def __call__(self, outputs: ModelOutputs) -> Tensor:
-        other = _given(outputs, "reference_log_probs", "changed_prompt' or 'changed_source")
-        own = outputs.logits.log_softmax(-1)
-        return (own.exp() * (own - other)).sum(-1)
-
-
-def _given(outputs: ModelOutputs, name: str, key: str) -> Tensor:
-    if name not in outputs:
-        raise InterpretationError(f"the input has no '{key}', which this target compares with")
-    return outputs[name]

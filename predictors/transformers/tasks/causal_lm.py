@@ -18,13 +18,15 @@ from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import PrefixTargets
 from allennlp_saliency.interpret.model.embedding_layers import position_tables
 
-from ..generation.generation import GeneratingModel, log_probs_of, request_of
+from ..generation.generation import GeneratingModel, request_of
 from ..generation.predictor import GeneratingPredictor, GeneratingReader
+from ..generation.spans import EXPLAIN
+from ..generation.token_model import logits_of
 from ..model.model import at_places
 from ..texts.json_input import CHAT, NUMBER, TEXT
 from ..texts.overlong import LongText, Spans
 from ..texts.reader import Overlong
-from ..texts.token_sequence import TokenSequence, joined, of_ids
+from ..texts.token_sequence import TokenSequence, of_ids
 
 
 def adds_tokens(transformer: nn.Module) -> bool:
@@ -83,6 +85,8 @@ class TransformersCausalLMReader(GeneratingReader):
         max_new_tokens: int | None = None,
         foil: str | None = None,
         changed_prompt: str | None = None,
+        explain: Any = None,
+        hops: int | None = None,
     ) -> Instance:
         """A prompt, and the text after it.
 
@@ -93,8 +97,12 @@ class TransformersCausalLMReader(GeneratingReader):
                 by the tokenizer's chat template.
             continuation: The text to explain; None for what the model writes.
             max_new_tokens: How many tokens it may write at most.
-            foil: Another continuation, for the target "foil-difference".
+            foil: Another continuation, for the target "foil-difference"; "runner-up" for the most
+                probable other token in each place.
             changed_prompt: Another prompt, for the target "kl-divergence".
+            explain: Which tokens are explained together, see `GeneratingPredictor`; None for what
+                the predictor says.
+            hops: As for the predictor, None for what that says.
 
         Raises:
             InterpretationError: If a prompt has no tokens.
@@ -123,7 +131,16 @@ class TransformersCausalLMReader(GeneratingReader):
             return [_moved(token, len(text)) for token in whole[len(own) :]]
 
         return self._request(
-            "prompt", text, before, after, continuation, max_new_tokens, foil, changed_prompt
+            "prompt",
+            text,
+            before,
+            after,
+            continuation,
+            max_new_tokens,
+            foil,
+            changed_prompt,
+            explain,
+            hops,
         )
 
     def written_out(self, messages: Sequence[dict[str, Any]]) -> str:
@@ -192,8 +209,7 @@ class TransformersCausalLM(GeneratingModel):
         return [with_added_tokens(self.transformer, sequence) if self._adds_tokens else sequence]
 
     def _sequence(self, fields: Mapping[str, Any]) -> TokenSequence:
-        given = {name: fields[name] for name in ("prompt", "generated")}
-        return replace(joined(given, self.padding_id), types=None)
+        return self.sequence_of(fields, "prompt", "generated")
 
     @property
     def sees_padding(self) -> bool | None:
@@ -208,6 +224,21 @@ class TransformersCausalLM(GeneratingModel):
         """As any model's that writes; None where the model adds tokens of its own behind the text
         so far."""
         return None if self._adds_tokens else super().whole_text(instance)
+
+    def check_spans(self, instance: Instance) -> None:
+        """Refuses a model that puts tokens of its own behind a text, which predict the next, and a
+        text that is too long, of which each token is predicted after other tokens."""
+        name = type(self.transformer).__name__
+        if self._adds_tokens:
+            reason = f"{name} predicts the token behind a text by one that it puts there"
+        elif self.windows_of(instance) is not None:
+            reason = f"of a text that is too long {name} reads other tokens before each one"
+        else:
+            return
+        raise InterpretationError(
+            f"{reason}, so several cannot be explained by one pass; explain each token by itself "
+            '("explain": "token")'
+        )
 
     def inputs(self, sequence: TokenSequence) -> dict[str, Any]:
         """As any model's; tokens are counted from 0, as `generate` counts them, also where a plain
@@ -235,7 +266,7 @@ class TransformersCausalLM(GeneratingModel):
         kept, at = places.unique(return_inverse=True)
         return lambda: self.run(sequence, logits_to_keep=kept).logits, at
 
-    def _log_probs(self, before: TokenSequence, after: list[int]) -> list[float]:
+    def logits_after(self, before: TokenSequence, after: list[int]) -> Tensor:
         labels = torch.tensor(after, device=before.ids.device)
         ids = torch.cat([before.ids[0], labels]).unsqueeze(0)
         first = before.ids.shape[1]
@@ -249,12 +280,15 @@ class TransformersCausalLM(GeneratingModel):
             run, places = self._at(sequence, sequence.lengths - 1)
             return at_places(run(), places)
 
-        return log_probs_of(labels, None if self._adds_tokens else together, alone)
+        whole = None if self._adds_tokens else together
+        return logits_of(ids.shape[1], len(after), whole, alone, self._cache)
 
     def long_texts(self, instance: Instance) -> tuple[list[str], dict[str, int]]:
         """The prompt, and what was written after it."""
         if "request" not in instance.fields:
-            return ["prompt", "generated"], {}
+            span: Any = instance.fields.get(self.span_field)
+            beside = {} if span is None else {"the span": len(span.tokens) - 1}
+            return ["prompt", "generated"], beside
         asked = request_of(instance)
         if "tokens" in asked:
             return ["prompt"], {"the continuation": len(asked["tokens"]) - 1}
@@ -310,6 +344,8 @@ class TransformersCausalLMPredictor(GeneratingPredictor):
         "max_new_tokens": NUMBER,
         "foil": TEXT,
         "changed_prompt": TEXT,
+        "explain": EXPLAIN,
+        "hops": NUMBER,
     }
 
 

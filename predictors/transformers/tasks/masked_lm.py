@@ -13,7 +13,7 @@ from torch import Tensor
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Windows
 
-from ..generation.generation import TokenModel, likelihood
+from ..generation.token_model import TokenModel, likelihood
 from ..model.model import at_places
 from ..predictor import TransformersPredictor, labelled
 from ..texts.json_input import TEXT

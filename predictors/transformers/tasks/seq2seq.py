@@ -14,12 +14,14 @@ from torch import Tensor
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import PrefixTargets, Windows
 
-from ..generation.generation import GeneratingModel, log_probs_of, request_of
+from ..generation.generation import GeneratingModel, request_of
 from ..generation.greedy import target_tokens
 from ..generation.predictor import GeneratingPredictor, GeneratingReader
+from ..generation.spans import EXPLAIN
+from ..generation.token_model import logits_of
 from ..model.model import decoder_start
 from ..texts.json_input import NUMBER, TEXT
-from ..texts.token_sequence import TokenSequence, joined, of_ids
+from ..texts.token_sequence import TokenSequence, of_ids
 
 
 @DatasetReader.register("transformers-seq2seq")
@@ -36,6 +38,8 @@ class TransformersSeq2SeqReader(GeneratingReader):
         max_new_tokens: int | None = None,
         foil: str | None = None,
         changed_source: str | None = None,
+        explain: Any = None,
+        hops: int | None = None,
     ) -> Instance:
         """A source, and the text to explain.
 
@@ -44,8 +48,12 @@ class TransformersSeq2SeqReader(GeneratingReader):
             target: The text to explain, as `target_tokens` tokenises it; None for what the model
                 writes.
             max_new_tokens: How many tokens it may write at most.
-            foil: Another target, for the target "foil-difference".
+            foil: Another target, for the target "foil-difference"; "runner-up" for the most
+                probable other token in each place.
             changed_source: Another source, for the target "kl-divergence".
+            explain: Which tokens are explained together, see `GeneratingPredictor`; None for what
+                the predictor says.
+            hops: As for the predictor, None for what that says.
         """
         transformer = None if self.writer is None else self.writer.transformer
         return self._request(
@@ -57,6 +65,8 @@ class TransformersSeq2SeqReader(GeneratingReader):
             max_new_tokens,
             foil,
             changed_source,
+            explain,
+            hops,
         )
 
 
@@ -81,10 +91,7 @@ class TransformersSeq2Seq(GeneratingModel):
 
     def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
         """What the encoder reads, and what the decoder does."""
-        return [
-            replace(joined({name: fields[name]}, self.padding_id), types=None)
-            for name in ("source", "generated")
-        ]
+        return [self.sequence_of(fields, name) for name in ("source", "generated")]
 
     def before_writing(self) -> list[Token]:
         """The token that the decoder starts from."""
@@ -95,14 +102,16 @@ class TransformersSeq2Seq(GeneratingModel):
         self.check_length(so_far.ids.shape[1])
         return self.run(source, decoder_input_ids=so_far.ids).logits
 
-    def _log_probs(self, before: TokenSequence, after: list[int]) -> list[float]:
+    def logits_after(self, before: TokenSequence, after: list[int]) -> Tensor:
         labels = torch.tensor(after, device=before.ids.device)
         start = labels.new_tensor([decoder_start(self.transformer)])
         ids = torch.cat([start, labels[:-1]]).unsqueeze(0)
-        return log_probs_of(
-            labels,
+        return logits_of(
+            ids.shape[1] + 1,
+            len(after),
             lambda: self._logits(before, of_ids(ids))[0],
             lambda number: self._logits(before, of_ids(ids[:, : number + 1]))[0, -1:],
+            self._cache,
         )
 
     def windows_of(self, instance: Instance) -> Windows | None:
@@ -139,6 +148,8 @@ class TransformersSeq2SeqPredictor(GeneratingPredictor):
         "max_new_tokens": NUMBER,
         "foil": TEXT,
         "changed_source": TEXT,
+        "explain": EXPLAIN,
+        "hops": NUMBER,
     }
 
     _model: TransformersSeq2Seq

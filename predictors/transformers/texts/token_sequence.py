@@ -10,7 +10,7 @@ from allennlp.data import TextFieldTensors
 from torch import Tensor
 
 from allennlp_saliency.interpret.contracts import JoinedTexts
-from allennlp_saliency.interpret.positions import UNASSIGNED
+from allennlp_saliency.interpret.positions import HELD, UNASSIGNED
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,13 @@ class TokenSequence(JoinedTexts):
             for name in ("ids", "mask", "fields", "tokens")
         )
         return TokenSequence(self.names, ids, mask, fields, tokens, self.padding)
+
+    def held(self, name: str) -> TokenSequence:
+        """The same where the tokens of one text are part of what is explained; that text is the
+        last of the names."""
+        own = self.mask & (self.fields == self.names.index(name))
+        fields, tokens = self.fields.masked_fill(own, -1), self.tokens.masked_fill(own, HELD)
+        return replace(self, names=self.names[:-1], fields=fields, tokens=tokens)
 
     @property
     def padded(self) -> bool:
