@@ -92,12 +92,12 @@ def compare(
             new: dict[int, list[JsonDict]] = {number: [] for number in numbers}
             for removal, name in zip(removals, names, strict=True):
                 measured = _measured(predictor, found, some, chosen, removal, reasons, seed)
-                for number, own in zip(numbers, measured, strict=True):
-                    new[number] += [{"input": number, "removal": name, **one} for one in own]
-            for own in new.values():
-                own[-1]["last"] = True
-                records += own
-            store.write([record for own in new.values() for record in own], seconds)
+                for number, rows in zip(numbers, measured, strict=True):
+                    new[number] += [{"input": number, "removal": name, **one} for one in rows]
+            for of_input in new.values():
+                of_input[-1]["last"] = True
+                records += of_input
+            store.write([record for of_input in new.values() for record in of_input], seconds)
             bar.update(len(numbers))
     per_input = {name: total / max(len(inputs), 1) for name, total in seconds.items()}
     return Comparison(list(methods), list(chosen), names, records, per_input)
@@ -153,10 +153,13 @@ def _measured(
         records.append([{"error": f"{name}: {error}"} for name, error in errors.items()][:1])
         if not errors:
             good.append(number)
-    explanations = {name: [own[n] for n in good] for name, own in found.items()}
+    # Lists of explanations: the inputs with errors are left out.
+    explanations: dict[str, list[Any]] = {
+        name: [own[n] for n in good] for name, own in found.items()
+    }
     measuring = Measuring(
         predictor,
-        explanations,  # type: ignore[arg-type]  # those with errors are left out
+        explanations,
         metrics,
         removal if isinstance(removal, str) else dict(removal),
         [rationales[n] for n in good] if rationales else (),

@@ -101,18 +101,21 @@ class IntegratedHessians(BaselineMethod):
                 by_position += weight * first.double().cpu()
                 gamma += weight * torch.diag(owned @ first).double().cpu()
                 for number, mask in enumerate(owned):
-                    second = _gradient((products * mask).sum(), leaf, retain_graph=True)
+                    second = _gradient((products * mask).sum(), leaf)
                     found = layout.position_sums(direction * second)[0].detach()
                     by_position += weight * float(z) * found.double().cpu()
                     gamma[number] += weight * float(z) * (owned @ found).double().cpu()
         return gamma, by_position
 
 
-def _gradient(value: Tensor, leaf: Tensor, **graph: bool) -> Tensor:
+def _gradient(value: Tensor, leaf: Tensor, create_graph: bool = False) -> Tensor:
+    """∂value / ∂leaf; the graph stays."""
     if not value.requires_grad:
         return torch.zeros_like(leaf)
     try:
-        (found,) = torch.autograd.grad(value, leaf, allow_unused=True, **graph)
+        (found,) = torch.autograd.grad(
+            value, leaf, retain_graph=True, create_graph=create_graph, allow_unused=True
+        )
     except RuntimeError as error:
         raise InterpretationError(
             f"the model cannot be differentiated twice ({error}); use 'pair-interactions', which "

@@ -10,7 +10,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from ...contracts import HasDefaultBaseline
-from ...explanation import JsonDict
+from ...explanation import Interaction, JsonDict
 from ...interpreter.assembly import Attribution
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...registry import construct
@@ -81,11 +81,13 @@ class BaselineMethod(SaliencyInterpreter):
 
 def mean_attribution(attributions: Sequence[Attribution]) -> Attribution:
     """The mean over several baselines; of the details the least favourable, of those that are
-    neither numbers nor yes or no the first's; all remedies and warnings."""
+    neither numbers nor yes or no the first's; all remedies and warnings. The mean of the standard
+    errors is the most that the mean's can be, since the draws may be the same for all."""
     first = attributions[0]
     if len(attributions) == 1:
         return first
     values = [one.baseline_values for one in attributions if one.baseline_values is not None]
+    errors = [one.standard_errors for one in attributions if one.standard_errors is not None]
     return Attribution(
         torch.stack([one.scores.cpu() for one in attributions]).mean(0),
         torch.stack(values).mean(0) if len(values) == len(attributions) else None,
@@ -98,7 +100,22 @@ def mean_attribution(attributions: Sequence[Attribution]) -> Attribution:
             list(dict.fromkeys(warning for own in several for warning in own))
             for several in zip(*(one.warnings for one in attributions), strict=True)
         ],
+        standard_errors=(torch.stack(errors).mean(0) if len(errors) == len(attributions) else None),
+        interactions=[
+            _mean_interactions(several)
+            for several in zip(*(one.interactions for one in attributions), strict=True)
+        ],
     )
+
+
+def _mean_interactions(several: Sequence[Sequence[Interaction]]) -> list[Interaction]:
+    """The mean over baselines of the pairs that were found with all of them."""
+    by_pair = [{(one.first, one.second): one.value for one in own} for own in several]
+    return [
+        Interaction(*pair, sum(own[pair] for own in by_pair) / len(by_pair))
+        for pair in by_pair[0]
+        if all(pair in own for own in by_pair)
+    ]
 
 
 def _details(several: Sequence[JsonDict]) -> JsonDict:
