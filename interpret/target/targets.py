@@ -161,6 +161,21 @@ class LogLikelihood(LabelTarget):
         return "span" if outputs.has_span_logits else None
 
 
+@Target.register("log-odds")
+class LogOdds(LogLikelihood):
+    """log p - log(1 - p) of the label: the logarithm of its odds against all others.
+
+    Cohen-Wang et al. 2024, "ContextCite: Attributing Model Generation to Context", section 3, where a
+    text that was written has the probability of all its tokens.
+    """
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        log_p = outputs.log_likelihood
+        # As near to 1 as a probability in this precision may be.
+        others = -torch.expm1(log_p.clamp_max(-torch.finfo(log_p.dtype).eps))
+        return log_p - others.log()
+
+
 @Target.register("logit")
 class Logit(LabelTarget):
     """The label's logit: does not saturate where the probability is near 0 or 1. For a model with

@@ -16,7 +16,12 @@ from allennlp.predictors import Predictor
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from allennlp_saliency.interpret.explanation import AttentionMatrix, Explanation, InputAttribution
+from allennlp_saliency.interpret.explanation import (
+    AttentionMatrix,
+    Explanation,
+    InputAttribution,
+    Interaction,
+)
 from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
 
 ROOT = Path(__file__).parents[3]
@@ -59,13 +64,17 @@ def test_the_schema_names_what_is_written() -> None:
     """Every key that an explanation may have, and no other: `additionalProperties` is false."""
     matrix = AttentionMatrix("encoder", ["layer", "query", "key"], ["a"], ["a"], np.ones((1, 1, 1)))
     filed = replace(matrix, values=None, file="a.npz", array="a")
-    one = InputAttribution("tokens", "grad_input_1", ["a"], [(0, 1)], [0.5])
+    one = InputAttribution("tokens", "grad_input_1", ["a"], [(0, 1)], [0.5], 0.0, [0.1])
+    pair = Interaction(("tokens", 0), ("tokens", 1), 0.25)
     overlong = {"policy": "truncate", "limit": 1, "tokens": 2, "dropped": 1}
-    whole = Explanation({"type": "x"}, {"type": "y"}, [one], 0.0, {}, [], overlong, [matrix, filed])
+    whole = Explanation(
+        {"type": "x"}, {"type": "y"}, [one], 0.0, {}, [], overlong, [matrix, filed], [pair]
+    )
     definitions = SCHEMA["$defs"]
     for name, written in (
         ("explanation", whole.to_json()),
         ("attribution", one.to_json()),
+        ("interaction", pair.to_json()),
         ("matrix", {**matrix.to_json(), **filed.to_json()}),
     ):
         assert set(definitions[name]["properties"]) == set(written)
