@@ -61,6 +61,12 @@ class CompareInterpreters(Subcommand):
         subparser.add_argument(
             "--rationales", help="JSON lines with the known reasons: spans by field"
         )
+        subparser.add_argument(
+            "--target",
+            type=_one,
+            default="probability",
+            help="the number that metrics look at (default: probability)",
+        )
         subparser.add_argument("--output", help="a folder; the same command again goes on there")
         subparser.add_argument("--predictor", help="the predictor's registered name")
         subparser.add_argument("--overrides", "-o", default="", help="overrides of the config")
@@ -113,6 +119,7 @@ def _compared(options: argparse.Namespace) -> Comparison:
         options.removal or ("mask", "mean"),
         rationales=rationales,
         output=options.output,
+        target=options.target,
         seed=options.seed,
     )
 

@@ -8,6 +8,7 @@ from .interpreter.to_words import to_words
 from .methods.attention.attention import Attention, AttentionXGradient
 from .methods.attention.attention_rollout import AttentionRollout
 from .methods.attention.value_zeroing import ValueZeroing
+from .methods.explain_function import explain_function
 from .methods.gradient.gradient import Gradient, GradientNorm, InputXGradient, OneHotGradient
 from .methods.gradient.smooth_gradients import SmoothGradients, SquareGradients, VarGradients
 from .methods.interactions.integrated_hessians import IntegratedHessians
@@ -18,7 +19,6 @@ from .methods.path.gradient_shap import GradientShap
 from .methods.path.integrated_gradients import IntegratedGradients
 from .methods.path.sequential_integrated_gradients import SequentialIntegratedGradients
 from .methods.perturbation.context_cite import ContextCite
-from .methods.perturbation.explain_function import explain_function
 from .methods.perturbation.kernel_shap import KernelShap
 from .methods.perturbation.leave_one_out import LeaveOneOut
 from .methods.perturbation.lime import Lime
@@ -35,6 +35,7 @@ from .reduction import Aggregation, Normalization, Reduction
 from .space.baselines import Baseline
 from .space.embedding_space import EmbeddingSpace
 from .target.each_target import AllLabels, Arguments
+from .target.span_target import Span as SpanTarget
 from .target.targets import Target
 
 __all__ = [
@@ -85,6 +86,7 @@ __all__ = [
     "ShapleySampling",
     "SmoothGradients",
     "Sobol",
+    "SpanTarget",
     "SquareGradients",
     "Target",
     "ValueZeroing",

@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def compare(
     *,
     rationales: Sequence[Rationale] = (),
     output: Path | str | None = None,
+    target: Any = "probability",
     seed: int = 0,
     progress: bool | None = None,
 ) -> Comparison:
@@ -55,6 +57,8 @@ def compare(
         rationales: Per input the character spans `[start, end)` of the known reason, by field.
         output: A folder that what was measured is written to; a comparison with the same
             settings goes on where it was.
+        target: The number that metrics look at. Models without a probability (of an answer, say)
+            need another: "log-likelihood", "span".
         seed: Seed of what is random in metrics.
         progress: Whether to show a progress bar; None shows it on a terminal if it takes long.
 
@@ -67,15 +71,17 @@ def compare(
     names = [_name_of(one) for one in removals]
     if rationales and len(rationales) != len(inputs):
         raise ConfigurationError(f"{len(rationales)} rationales for {len(inputs)} inputs")
-    config = {
-        "interpreters": {name: method.config() for name, method in methods.items()},
-        "targets": {name: type(method.target).__name__ for name, method in methods.items()},
+    settings = {
         "metrics": [_params(one) for one in metrics],
         "removals": [_params(one) for one in removals],
+        "target": str(target),
         "seed": seed,
-        "inputs": hashlib.sha256(json.dumps(list(inputs), sort_keys=True).encode()).hexdigest(),
+        "inputs": _digest(inputs),
+        "rationales": _digest(rationales),
+        **_described(predictor, methods),
     }
-    store = RecordStore(None if output is None else Path(output), config)
+    store = RecordStore(None if output is None else Path(output), settings)
+    measured = partial(_measured, predictor, metrics=chosen, target=target, seed=seed)
     records = store.records
     done = {record["input"] for record in records}
     open_inputs = [number for number in range(len(inputs)) if number not in done]
@@ -87,12 +93,11 @@ def compare(
             some = [inputs[number] for number in numbers]
             reasons = [rationales[number] for number in numbers] if rationales else []
             found, spent = _explained(methods, some)
-            for name, own in spent.items():
-                seconds[name] += own
+            seconds = {name: seconds[name] + own for name, own in spent.items()}
             new: dict[int, list[JsonDict]] = {number: [] for number in numbers}
             for removal, name in zip(removals, names, strict=True):
-                measured = _measured(predictor, found, some, chosen, removal, reasons, seed)
-                for number, rows in zip(numbers, measured, strict=True):
+                every = measured(found=found, inputs=some, removal=removal, rationales=reasons)
+                for number, rows in zip(numbers, every, strict=True):
                     new[number] += [{"input": number, "removal": name, **one} for one in rows]
             for of_input in new.values():
                 of_input[-1]["last"] = True
@@ -101,6 +106,23 @@ def compare(
             bar.update(len(numbers))
     per_input = {name: total / max(len(inputs), 1) for name, total in seconds.items()}
     return Comparison(list(methods), list(chosen), names, records, per_input)
+
+
+def _digest(values: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(list(values), sort_keys=True).encode()).hexdigest()
+
+
+def _described(predictor: Predictor, methods: Mapping[str, SaliencyInterpreter]) -> JsonDict:
+    """What makes a comparison another one: the model with its weights, the methods."""
+    weights = [
+        (name, list(one.shape), float(one.detach().double().sum()))
+        for name, one in predictor._model.named_parameters()
+    ]
+    return {
+        "model": f"{type(predictor._model).__name__} {_digest(weights)}",
+        "interpreters": {name: method.config() for name, method in methods.items()},
+        "targets": {name: method.target.title for name, method in methods.items()},
+    }
 
 
 def _methods(
@@ -141,6 +163,7 @@ def _measured(
     metrics: Mapping[str, Metric],
     removal: str | Mapping[str, Any],
     rationales: Sequence[Rationale],
+    target: Any,
     seed: int,
 ) -> list[list[JsonDict]]:
     """Per input the records of its explanations, or one of an error."""
@@ -163,6 +186,7 @@ def _measured(
         metrics,
         removal if isinstance(removal, str) else dict(removal),
         [rationales[n] for n in good] if rationales else (),
+        target=target,
         seed=seed,
     )
     results = measuring.measurements([inputs[number] for number in good], progress=False)

@@ -73,7 +73,8 @@ class TracedCall:
     Attributes:
         names: The text fields.
         fields: The field of each position, a place in `names`, `(rows, positions)`.
-        tokens: The number of its token there, `UNASSIGNED`, `PADDING` or `HELD`, `(rows, positions)`.
+        tokens: The number of its token there, `UNASSIGNED`, `PADDING` or `HELD`,
+            `(rows, positions)`.
         transposed: Whether the call counts the positions first, `(positions, rows)`.
         text: The sequence that was traced, by its number; -1 for padding of no sequence.
     """

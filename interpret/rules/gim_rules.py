@@ -9,14 +9,13 @@ Edin et al. 2025, "GIM: Improved Interpretability for Large Language Models", se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from ..operations.calls import Call, depends
-from .rule_map import Rule, RuleMap
+from .rule_map import RuleMap
 from .surrogates import attach
 
 GIM_RULES = RuleMap("GIM")
@@ -32,23 +31,6 @@ class GimPass:
     """
 
     temperature: float = 2.0
-
-
-def gim_rules(
-    passed: GimPass, rules: Mapping[str, Rule] | None = None
-) -> dict[str, Callable[[Call], Any]]:
-    """The rules by operation, as `RuleMode` takes them.
-
-    Args:
-        passed: The pass.
-        rules: By operation; None for those that there are by default.
-    """
-
-    def of(rule: Rule) -> Callable[[Call], Any]:
-        return lambda call: rule(call, passed)
-
-    given = GIM_RULES.functions() if rules is None else rules
-    return {operation: of(rule) for operation, rule in given.items()}
 
 
 @GIM_RULES.register("temperature", {"softmax"})

@@ -14,7 +14,7 @@ spaces, Jafari et al. 2024, "MambaLRP: Explaining Selective State Space Sequence
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ from torch import Tensor
 from ..nested import mapped, tensors_in
 from ..operations.calls import Call, depends
 from ..operations.kinds import ELEMENTWISE
-from .rule_map import Rule, RuleMap
+from .rule_map import RuleMap
 from .surrogates import attach, attach_gate, is_gate
 
 LRP_RULES = RuleMap("LRP")
@@ -93,23 +93,6 @@ class LrpPass:
 
         watched.register_hook(note)
         return watched
-
-
-def lrp_rules(
-    passed: LrpPass, rules: Mapping[str, Rule] | None = None
-) -> dict[str, Callable[[Call], Any]]:
-    """The rules by operation, as `RuleMode` takes them.
-
-    Args:
-        passed: The pass.
-        rules: By operation; None for those that there are by default.
-    """
-
-    def of(rule: Rule) -> Callable[[Call], Any]:
-        return lambda call: rule(call, passed)
-
-    given = LRP_RULES.functions() if rules is None else rules
-    return {operation: of(rule) for operation, rule in given.items()}
 
 
 @LRP_RULES.register("epsilon", {"linear", "addmm", "conv1d", "conv2d"})

@@ -99,6 +99,22 @@ class RuleMap(Mapping[str, str]):
                 found[operation] = _verified(_name(rule), function)
         return found
 
+    def bound(
+        self, passed: Any, rules: Mapping[str, Rule] | None = None
+    ) -> dict[str, Callable[[Call], Any]]:
+        """The rules by operation for one pass, as `RuleMode` takes them.
+
+        Args:
+            passed: What the method knows of its pass; rules are given it.
+            rules: By operation; None for those that there are by default.
+        """
+
+        def of(rule: Rule) -> Callable[[Call], Any]:
+            return lambda call: rule(call, passed)
+
+        given = self.functions() if rules is None else rules
+        return {operation: of(rule) for operation, rule in given.items()}
+
     def described(self, changes: Mapping[str, str | Rule] | None) -> dict[str, str] | None:
         """Changes as they stand in a config; functions by their names. None where there are none.
 

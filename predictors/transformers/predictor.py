@@ -119,13 +119,7 @@ class TransformersPredictor(Predictor):
         if isinstance(model, nn.Module):
             model = uncompiled(model)
         task = find_task(model, task)
-        own: dict[str, Any] = {} if no_answer is None else {"no_answer": no_answer}
-        if own and task != "question-answering":
-            raise ConfigurationError(f"no_answer is for question answering, not for {task}")
-        for name, given in {"explain": explain, "hops": hops}.items():
-            if given is not None and task not in ("causal-lm", "seq2seq"):
-                raise ConfigurationError(f"{name} is for models that write, not for {task}")
-            own |= {} if given is None else {name: given}
+        own = _of_task(task, no_answer=no_answer, explain=explain, hops=hops)
         own_tokenizer = load_tokenizer(tokenizer, model)
         loaded = load_model(model, task, dtype, **loading)
         if device is not None:
@@ -168,3 +162,18 @@ def labelled(instance: Instance, label: int) -> Instance:
     copied = instance.duplicate()
     copied.add_field("label", LabelField(label, skip_indexing=True))
     return copied
+
+
+def _of_task(task: str, **given: Any) -> dict[str, Any]:
+    """The arguments that only predictors of some tasks take, those that are given.
+
+    Raises:
+        ConfigurationError: If one is given for another task.
+    """
+    own = {name: value for name, value in given.items() if value is not None}
+    for name in own:
+        if name == "no_answer" and task != "question-answering":
+            raise ConfigurationError(f"no_answer is for question answering, not for {task}")
+        if name != "no_answer" and task not in ("causal-lm", "seq2seq"):
+            raise ConfigurationError(f"{name} is for models that write, not for {task}")
+    return own

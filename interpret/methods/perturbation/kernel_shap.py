@@ -10,9 +10,9 @@ from allennlp.predictors import Predictor
 
 from ... import checks
 from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores, everything, nothing
+from ...coalitions.standard_errors import jackknife
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from .perturbation_method import PerturbationMethod
-from .standard_errors import jackknife
 
 
 def kernel(sizes: np.ndarray, units: int) -> Floats:

@@ -9,9 +9,9 @@ from allennlp.predictors import Predictor
 
 from ... import checks
 from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores, everything
+from ...coalitions.standard_errors import jackknife
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from .perturbation_method import PerturbationMethod
-from .standard_errors import jackknife
 
 
 def neighbours(units: int, count: int, generator: np.random.Generator) -> Coalitions:

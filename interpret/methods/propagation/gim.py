@@ -15,7 +15,7 @@ from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import Sum, reduce_coordinates
-from ...rules.gim_rules import GIM_RULES, GimPass, gim_rules
+from ...rules.gim_rules import GIM_RULES, GimPass
 from ...rules.rule_map import Rule
 from ...rules.rule_mode import RuleMode
 from ...space.embedding_space import EmbeddingSpace
@@ -63,7 +63,7 @@ class GradientInteractionModifications(BaselineMethod):
         for chunk in space.batches(torch.arange(len(x))):
             with chunk.guard():
                 rows = chunk.rows
-                rules = gim_rules(GimPass(self.temperature), self._rules)
+                rules = GIM_RULES.bound(GimPass(self.temperature), self._rules)
                 with RuleMode(rules):
                     try:
                         leaf, values = space.leaf_and_values(x[rows], rows)

@@ -15,7 +15,7 @@ from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import absorbed_more, saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import Sum, reduce_coordinates
-from ...rules.lrp_rules import LRP_RULES, LrpPass, lrp_rules
+from ...rules.lrp_rules import LRP_RULES, LrpPass
 from ...rules.rule_map import Rule
 from ...rules.rule_mode import RuleMode
 from ...space.embedding_space import EmbeddingSpace
@@ -67,7 +67,7 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
         # One by one: what is absorbed is noted for the batch as a whole.
         for row, own in zip(torch.arange(len(x)).split(1), saturated(space), strict=True):
             passed = LrpPass(self.epsilon)
-            with RuleMode(lrp_rules(passed, self._rules)) as mode:
+            with RuleMode(LRP_RULES.bound(passed, self._rules)) as mode:
                 try:
                     leaf, values = space.leaf_and_values(x[row], row)
                 except NotImplementedError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import torch
@@ -113,35 +113,27 @@ class TransformersCausalLMReader(GeneratingReader):
         # A chat template writes special tokens itself.
         special = messages is None
 
-        def before(text: str) -> list[Token]:
-            tokens = self._whole(text, special)
-            if not tokens:
-                raise InterpretationError(
-                    "the prompt has no tokens, and a language model has to start from one; give "
-                    f"it a text, or the tokenizer's {self.tokenizer.bos_token!r}"
-                )
-            return tokens
+        before = partial(self._prompt_tokens, special=special)
+        after = partial(self._tokens_after, text, special)
+        asked = continuation, max_new_tokens, foil, changed_prompt, explain, hops
+        return self._request("prompt", text, before, after, *asked)
 
-        def after(continuation: str) -> list[Token]:
-            """As they are in one text with the prompt, where its tokens stay what they are."""
-            own = self._whole(text, special)
-            whole = self._whole(text + continuation, special)
-            if [one.text_id for one in whole[: len(own)]] != [one.text_id for one in own]:
-                return self._tokenizer.tokenize(continuation)
-            return [_moved(token, len(text)) for token in whole[len(own) :]]
+    def _prompt_tokens(self, text: str, special: bool) -> list[Token]:
+        tokens = self._whole(text, special)
+        if not tokens:
+            raise InterpretationError(
+                "the prompt has no tokens, and a language model has to start from one; give "
+                f"it a text, or the tokenizer's {self.tokenizer.bos_token!r}"
+            )
+        return tokens
 
-        return self._request(
-            "prompt",
-            text,
-            before,
-            after,
-            continuation,
-            max_new_tokens,
-            foil,
-            changed_prompt,
-            explain,
-            hops,
-        )
+    def _tokens_after(self, text: str, special: bool, continuation: str) -> list[Token]:
+        """As they are in one text with the prompt, where its tokens stay what they are."""
+        own = self._whole(text, special)
+        whole = self._whole(text + continuation, special)
+        if [one.text_id for one in whole[: len(own)]] != [one.text_id for one in own]:
+            return self._tokenizer.tokenize(continuation)
+        return [_moved(token, len(text)) for token in whole[len(own) :]]
 
     def written_out(self, messages: Sequence[dict[str, Any]]) -> str:
         """A chat as the text that the model reads.

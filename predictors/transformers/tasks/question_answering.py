@@ -14,7 +14,7 @@ from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Windows
-from allennlp_saliency.interpret.target.targets import best_spans
+from allennlp_saliency.interpret.target.span_target import best_spans
 
 from ..model.model import TransformersModel
 from ..predictor import TransformersPredictor

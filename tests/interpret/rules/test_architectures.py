@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret.rules.deeplift.passes import every_expert, recording, replaying
-from allennlp_saliency.interpret.rules.lrp_rules import LrpPass, lrp_rules
+from allennlp_saliency.interpret.rules.lrp_rules import LRP_RULES, LrpPass
 from allennlp_saliency.interpret.rules.rule_mode import RuleMode
 from allennlp_saliency.interpret.rules.watch import Tape
 from tests.zoo.transformers import spread
@@ -114,7 +114,7 @@ def test_relevance_is_accounted_for_and_of_the_values_size(model_type: str) -> N
     model = model_of(model_type)
     x, _ = points(model, 1)
     leaf, passed = x.clone().requires_grad_(), LrpPass(1e-6)
-    with RuleMode(lrp_rules(passed)) as mode:
+    with RuleMode(LRP_RULES.bound(passed)) as mode:
         y = value(model, leaf * 1)
     (g,) = torch.autograd.grad(y, leaf)
     total = sum(_sizes(g * x))

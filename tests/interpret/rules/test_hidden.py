@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from allennlp_saliency.interpret.rules.lrp_rules import LrpPass, lrp_rules
+from allennlp_saliency.interpret.rules.lrp_rules import LRP_RULES, LrpPass
 from allennlp_saliency.interpret.rules.rule_mode import RuleMode
 from tests.interpret.rules.deeplift.passes import Passes, tensors
 
@@ -71,7 +71,7 @@ def test_changed_in_place() -> None:
 def test_relevance_goes_through() -> None:
     a, b = tensors((3, 4), (3, 4), seed=1)
     leaves = [one.clone().requires_grad_() for one in (a, b)]
-    with RuleMode(lrp_rules(LrpPass())):
+    with RuleMode(LRP_RULES.bound(LrpPass())):
         y = inside(*leaves)
     found = torch.autograd.grad(y.sum(), leaves)
     for x, g in zip((a, b), found, strict=True):

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from allennlp_saliency.interpret.rules.lrp_rules import LrpPass, lrp_rules
+from allennlp_saliency.interpret.rules.lrp_rules import LRP_RULES, LrpPass
 from allennlp_saliency.interpret.rules.rule_mode import RuleMode
 
 Array = Any
@@ -34,7 +34,7 @@ def relevance(
     """
     passed = LrpPass(epsilon)
     leaves = [operand.clone().requires_grad_() for operand in x]
-    with RuleMode(lrp_rules(passed)) as mode:
+    with RuleMode(LRP_RULES.bound(passed)) as mode:
         y = function(*leaves)
     assert mode.unsupported_ops == set()
     weights = torch.ones_like(y) if r is None else r / y.detach()

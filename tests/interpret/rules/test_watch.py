@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from allennlp_saliency.interpret.rules.deeplift.passes import recording, replaying
-from allennlp_saliency.interpret.rules.lrp_rules import LrpPass, lrp_rules
+from allennlp_saliency.interpret.rules.lrp_rules import LRP_RULES, LrpPass
 from allennlp_saliency.interpret.rules.rule_mode import RuleMode
 from allennlp_saliency.interpret.rules.watch import Losses, Tape, Values
 from tests.interpret.rules.deeplift.passes import tensors
@@ -41,7 +41,7 @@ def test_of_relevance() -> None:
     (x,) = tensors((3, 4), seed=1)
     losses, passed = Losses(), LrpPass()
     leaf = x.clone().requires_grad_()
-    with RuleMode(lrp_rules(passed), watch=losses):
+    with RuleMode(LRP_RULES.bound(passed), watch=losses):
         y = function(leaf)
     (g,) = torch.autograd.grad(y.sum(), leaf)
     assert sum(losses.of.values()) == pytest.approx(float(y.sum() - (g * x).sum()))

@@ -9,7 +9,7 @@ import torch
 from allennlp.common.checks import ConfigurationError
 
 from allennlp_saliency.interpret import InputXGradient, InterpretationError
-from allennlp_saliency.interpret.target.targets import best_spans
+from allennlp_saliency.interpret.target.span_target import best_spans
 from allennlp_saliency.predictors import TransformersPredictor
 from allennlp_saliency.predictors.transformers.tasks import question_answering
 from tests.zoo.task_models import KINDS, model, tokenizer

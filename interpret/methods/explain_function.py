@@ -10,11 +10,11 @@ from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 
-from ...errors import InterpretationError
-from ...explanation import Explanation, JsonDict, Span
-from ...inputs.given_units import KEY
-from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from .perturbation_method import PerturbationMethod
+from ..errors import InterpretationError
+from ..explanation import Explanation, JsonDict, Span
+from ..inputs.given_units import KEY
+from ..interpreter.saliency_interpreter import SaliencyInterpreter
+from .perturbation.perturbation_method import PerturbationMethod
 
 TextFunction = Callable[[list[str]], Any]
 """Of texts their numbers, `(texts,)` or `(texts, classes)`."""

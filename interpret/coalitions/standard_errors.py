@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...coalitions.game import Floats, Integers
+from .game import Floats, Integers
 
 _GROUPS = 20
 
