@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -82,30 +82,40 @@ def compare(
     }
     store = RecordStore(None if output is None else Path(output), settings)
     measured = partial(_measured, predictor, metrics=chosen, target=target, seed=seed)
-    records = store.records
-    done = {record["input"] for record in records}
-    open_inputs = [number for number in range(len(inputs)) if number not in done]
+    done = {record["input"] for record in store.records}
     seconds = {name: store.seconds.get(name, 0.0) for name in methods}
     hidden = None if progress is None else not progress
     with tqdm(total=len(inputs), initial=len(done), unit="input", delay=2, disable=hidden) as bar:
-        for start in range(0, len(open_inputs), _CHUNK):
-            numbers = open_inputs[start : start + _CHUNK]
+        for numbers in _chunks([number for number in range(len(inputs)) if number not in done]):
             some = [inputs[number] for number in numbers]
             reasons = [rationales[number] for number in numbers] if rationales else []
             found, spent = _explained(methods, some)
             seconds = {name: seconds[name] + own for name, own in spent.items()}
-            new: dict[int, list[JsonDict]] = {number: [] for number in numbers}
-            for removal, name in zip(removals, names, strict=True):
-                every = measured(found=found, inputs=some, removal=removal, rationales=reasons)
-                for number, rows in zip(numbers, every, strict=True):
-                    new[number] += [{"input": number, "removal": name, **one} for one in rows]
-            for of_input in new.values():
-                of_input[-1]["last"] = True
-                records += of_input
-            store.write([record for of_input in new.values() for record in of_input], seconds)
+            by_removal = [
+                measured(found=found, inputs=some, removal=removal, rationales=reasons)
+                for removal in removals
+            ]
+            store.write(_records(numbers, names, by_removal), seconds)
             bar.update(len(numbers))
     per_input = {name: total / max(len(inputs), 1) for name, total in seconds.items()}
-    return Comparison(list(methods), list(chosen), names, records, per_input)
+    return Comparison(list(methods), list(chosen), names, store.records, per_input)
+
+
+def _chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(numbers), _CHUNK):
+        yield numbers[start : start + _CHUNK]
+
+
+def _records(
+    numbers: Sequence[int], removals: Sequence[str], measured: Sequence[Sequence[list[JsonDict]]]
+) -> list[JsonDict]:
+    """The records of some inputs, input by input; the last of each says so."""
+    records: list[JsonDict] = []
+    for place, number in enumerate(numbers):
+        for removal, by_input in zip(removals, measured, strict=True):
+            records += [{"input": number, "removal": removal, **one} for one in by_input[place]]
+        records[-1]["last"] = True
+    return records
 
 
 def _digest(values: Sequence[Any]) -> str:

@@ -70,7 +70,8 @@ class RecordStore:
             path.write_bytes(b"".join(lines[:complete]))
 
     def write(self, records: Sequence[JsonDict], seconds: Mapping[str, float]) -> None:
-        """Adds records, and what the methods took until then."""
+        """Adds records of complete inputs, and what the methods took until then."""
+        self.records += records
         if self._folder is None or not records:
             return
         lines = [*records[:-1], {**records[-1], "seconds": dict(seconds)}]

@@ -104,10 +104,8 @@ class TransformersPredictor(Predictor):
             max_length: How many tokens the model is to take; None for as many as it has positions.
             no_answer: For question answering, whether a passage may have no answer, as for models
                 trained on SQuAD 2; a number is by how much that has to exceed the best answer.
-            explain: For models that write, which tokens are explained together, "span" or
-                "sentence"; see `GeneratingPredictor`. None for each by itself.
-            hops: For the same models, 1 to hand what falls on earlier generated tokens on through
-                them; see `GeneratingPredictor`. None for 0.
+            explain: For models that write, which tokens are explained together.
+            hops: For the same models, how often scores are handed on; see `GeneratingPredictor`.
             loading: What else transformers' `from_pretrained` takes (`revision`, `device_map`).
 
         Raises:
