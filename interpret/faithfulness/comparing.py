@@ -72,13 +72,11 @@ def compare(
     if rationales and len(rationales) != len(inputs):
         raise ConfigurationError(f"{len(rationales)} rationales for {len(inputs)} inputs")
     settings = {
-        "metrics": [_params(one) for one in metrics],
-        "removals": [_params(one) for one in removals],
+        **_described(predictor, methods, inputs, rationales),
+        "metrics": [*map(_params, metrics)],
+        "removals": [*map(_params, removals)],
         "target": str(target),
         "seed": seed,
-        "inputs": _digest(inputs),
-        "rationales": _digest(rationales),
-        **_described(predictor, methods),
     }
     store = RecordStore(None if output is None else Path(output), settings)
     measured = partial(_measured, predictor, metrics=chosen, target=target, seed=seed)
@@ -122,8 +120,13 @@ def _digest(values: Sequence[Any]) -> str:
     return hashlib.sha256(json.dumps(list(values), sort_keys=True).encode()).hexdigest()
 
 
-def _described(predictor: Predictor, methods: Mapping[str, SaliencyInterpreter]) -> JsonDict:
-    """What makes a comparison another one: the model with its weights, the methods."""
+def _described(
+    predictor: Predictor,
+    methods: Mapping[str, SaliencyInterpreter],
+    inputs: Sequence[JsonDict],
+    rationales: Sequence[Rationale],
+) -> JsonDict:
+    """What is compared: the model with its weights, the methods, the inputs."""
     weights = [
         (name, list(one.shape), float(one.detach().double().sum()))
         for name, one in predictor._model.named_parameters()
@@ -132,6 +135,8 @@ def _described(predictor: Predictor, methods: Mapping[str, SaliencyInterpreter])
         "model": f"{type(predictor._model).__name__} {_digest(weights)}",
         "interpreters": {name: method.config() for name, method in methods.items()},
         "targets": {name: method.target.title for name, method in methods.items()},
+        "inputs": _digest(inputs),
+        "rationales": _digest(rationales),
     }
 
 

@@ -163,7 +163,7 @@ def test_an_input_that_fails_ends_with_1_after_the_table(
     [
         (["--interpreters", "no-such"], "no-such"),
         (["--metrics", "no-such"], "there is no metric 'no-such'; there are completeness-error, "),
-        (["--removal", "no-such"], "there is no baseline 'no-such'; there are "),
+        (["--removal", "no-such"], "there is no 'no-such'; there are "),
         (["--removal", '{"type": "mean", "wrong": 1}'], "wrong"),
         (["--rationales", "absent.jsonl"], "absent.jsonl"),
     ],
