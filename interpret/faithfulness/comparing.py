@@ -52,13 +52,11 @@ def compare(
         inputs: What its `predict_json` takes.
         interpreters: Names, params dicts, or interpreters of this predictor.
         metrics: Names or params dicts.
-        removals: How units are removed: "delete", or baselines that take their place, by name or
-            params. A method that has a removal for its own is favoured by it, so give two.
+        removals: "delete", or baselines that take a unit's place. Methods that remove units in the
+            same way are favoured, so give two.
         rationales: Per input the character spans `[start, end)` of the known reason, by field.
-        output: A folder that what was measured is written to; a comparison with the same
-            settings goes on where it was.
-        target: The number that metrics look at. Models without a probability (of an answer, say)
-            need another: "log-likelihood", "span".
+        output: A folder to write to; a comparison with the same settings goes on where it was.
+        target: The number that metrics look at; a model without a probability needs another.
         seed: Seed of what is random in metrics.
         progress: Whether to show a progress bar; None shows it on a terminal if it takes long.
 
@@ -69,8 +67,6 @@ def compare(
     methods = _methods(predictor, interpreters)
     chosen = {_name_of(one): _metric(one) for one in metrics}
     names = [_name_of(one) for one in removals]
-    if rationales and len(rationales) != len(inputs):
-        raise ConfigurationError(f"{len(rationales)} rationales for {len(inputs)} inputs")
     settings = {
         **_described(predictor, methods, inputs, rationales),
         "metrics": [*map(_params, metrics)],
@@ -127,6 +123,8 @@ def _described(
     rationales: Sequence[Rationale],
 ) -> JsonDict:
     """What is compared: the model with its weights, the methods, the inputs."""
+    if rationales and len(rationales) != len(inputs):
+        raise ConfigurationError(f"{len(rationales)} rationales for {len(inputs)} inputs")
     weights = [
         (name, list(one.shape), float(one.detach().double().sum()))
         for name, one in predictor._model.named_parameters()

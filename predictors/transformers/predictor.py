@@ -97,9 +97,8 @@ class TransformersPredictor(Predictor):
             device: Where to run it, "cuda"; None where it is.
             dtype: The floating type of its weights, "bfloat16"; None as it is stored. Scores
                 are float32 or wider.
-            overlong: What to do with a text that is longer than the model takes: "error" refuses
-                it, "truncate" cuts what the tokenizer would cut, "window" reads overlapping
-                windows of it.
+            overlong: What to do with a text that is longer than the model takes: "error" refuses,
+                "truncate" cuts what the tokenizer would cut, "window" reads overlapping windows.
             stride: How many tokens a window shares with the next at least; None for half of them.
             max_length: How many tokens the model is to take; None for as many as it has positions.
             no_answer: For question answering, whether a passage may have no answer, as for models

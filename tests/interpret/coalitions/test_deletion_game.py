@@ -24,7 +24,7 @@ from allennlp_saliency.interpret import (
 )
 from allennlp_saliency.interpret.coalitions.removal import removal_of
 from allennlp_saliency.interpret.faithfulness import Comprehensiveness, Measuring, compare
-from allennlp_saliency.interpret.inputs.words import word_spans
+from allennlp_saliency.interpret.inputs.texts import word_spans
 from tests.zoo import task_models
 
 ROOT = Path(__file__).resolve().parents[3]
