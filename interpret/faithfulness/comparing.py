@@ -51,7 +51,7 @@ def compare(
         predictor: The predictor whose predictions are explained.
         inputs: What its `predict_json` takes.
         interpreters: Names, params dicts, or interpreters of this predictor.
-        metrics: Names or params dicts.
+        metrics: Likewise.
         removals: "delete", or baselines that take a unit's place. Methods that remove units in the
             same way are favoured, so give two.
         rationales: Per input the character spans `[start, end)` of the known reason, by field.
@@ -61,8 +61,7 @@ def compare(
         progress: Whether to show a progress bar; None shows it on a terminal if it takes long.
 
     Raises:
-        ConfigurationError: If an interpreter, a metric or a removal names nothing that there is, or
-            the folder holds a comparison with other settings.
+        ConfigurationError: If a name is none, or the folder holds another comparison.
     """
     methods = _methods(predictor, interpreters)
     chosen = {_name_of(one): _metric(one) for one in metrics}
