@@ -74,6 +74,8 @@ class PerturbationMethod(SaliencyInterpreter):
                 removal = predictor.default_baseline
         parameter = "removal" if baseline is None else "baseline"
         self.removal = removal_of(baseline if removal is None else removal, parameter)
+        # Another name of the removal, which a config has under that one.
+        self.baseline = None
         if black_box and not isinstance(self.removal, Deletion):
             raise ConfigurationError(
                 "the target 'output' knows no vectors that could be replaced: its removal is "
