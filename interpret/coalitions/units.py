@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..inputs.json_texts import Place, json_texts, trace_all
+from ..inputs.json_texts import Place, json_texts, texts_behind, trace_all
 from ..inputs.segments import LEVELS
 from ..inputs.texts import TextItem, text_items, token_spans
 from ..inputs.token_groups import group_by_spans, group_name, grouped
@@ -40,6 +40,8 @@ def units_of(space: EmbeddingSpace, row: int, level: str, removable: Tensor) -> 
     """
     instance = space.instances[row]
     given = _given_units(space, row)
+    origin = space.session.origins.get(id(instance))
+    texts = texts_behind(instance, None if origin is None else origin.json)
     names: list[str] = []
     positions: list[Tensor] = []
     blocks: list[tuple[int, ...]] = []
@@ -49,7 +51,8 @@ def units_of(space: EmbeddingSpace, row: int, level: str, removable: Tensor) -> 
         tokens = space.layout.tokens_of(field)[row]
         for item in text_items(instance.fields[field]):
             name = item.name(field)
-            for unit in _units_of_text(item, level) if given is None else given.get(name, ()):
+            by_level = _units_of_text(item, level, texts.get(name)) if given is None else []
+            for unit in by_level if given is None else given.get(name, ()):
                 own = torch.isin(tokens, torch.tensor(unit.tokens) + item.first_token) & removable
                 if own.any():
                     names.append(unit.name)
@@ -102,10 +105,9 @@ def _given_units(space: EmbeddingSpace, row: int) -> dict[str, list[_TextUnit]] 
     return found
 
 
-def _units_of_text(item: TextItem, level: str) -> list[_TextUnit]:
+def _units_of_text(item: TextItem, level: str, text: str | None) -> list[_TextUnit]:
     names = [token.text or "" for token in item.text.tokens]
     offsets = token_spans(item.text.tokens)
-    text: str | None = getattr(item.text, "source_text", None)
     blocks = [_block_numbers(names, offsets, text, one) for one in _larger(level)]
     if level == "token":
         units = [(name, [number]) for number, name in enumerate(names)]

@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import fsum
+from typing import Any
 
 from allennlp.data import Instance
 from allennlp.data.tokenizers import Token
 
 from ..contracts import Window, Windows
-from ..explanation import Explanation, JsonDict
+from ..explanation import Explanation, Interaction, JsonDict
 from ..inputs.texts import text_items, token_spans
 
 
@@ -32,10 +33,9 @@ def merge_windows(whole: Instance, cut: Windows, explained: Sequence[Explanation
     inputs = [
         replace(
             one,
-            attributions=[
-                _mean(scores)
-                for scores in zip(*(other.inputs[n].attributions for other in spread), strict=True)
-            ],
+            attributions=_means([other.inputs[n].attributions for other in spread]),
+            # No less than the error of the mean, however the windows' errors go together.
+            standard_errors=_means([other.inputs[n].standard_errors for other in spread]),
             unassigned=_mean([other.inputs[n].unassigned for other in spread]),
         )
         for n, one in enumerate(first.inputs)
@@ -56,7 +56,24 @@ def merge_windows(whole: Instance, cut: Windows, explained: Sequence[Explanation
         warnings=_warnings([one.warnings for one in spread], described),
         overlong=described,
         matrices=[matrix for one in spread for matrix in one.matrices],
+        interactions=_interactions([one.interactions for one in spread]),
     )
+
+
+def _means(several: Sequence[Any]) -> Any:
+    """The means of lists of numbers, number by number; None where a list is missing."""
+    if any(one is None for one in several):
+        return None
+    return [_mean(numbers) for numbers in zip(*several, strict=True)]
+
+
+def _interactions(each: Sequence[Sequence[Interaction]]) -> list[Interaction]:
+    """The mean over the windows of each pair of tokens, 0 in a window that has not both."""
+    sums: dict[tuple[tuple[str, int], tuple[str, int]], list[float]] = {}
+    for own in each:
+        for one in own:
+            sums.setdefault((one.first, one.second), []).append(one.value)
+    return [Interaction(*pair, fsum(values) / len(each)) for pair, values in sums.items()]
 
 
 def describe_windows(cut: Windows, whole: Instance) -> JsonDict:
@@ -90,12 +107,13 @@ def _spread(explanation: Explanation, window: Window, whole: Instance) -> Explan
     for one in explanation.inputs:
         if one.field in window.places:
             tokens = _tokens(whole, one.field)
-            scores = dict(zip(window.places[one.field], one.attributions, strict=True))
+            places, errors = window.places[one.field], one.standard_errors
             one = replace(
                 one,
                 tokens=[token.text or "" for token in tokens],
                 offsets=token_spans(tokens),
-                attributions=[scores.get(place, 0.0) for place in range(len(tokens))],
+                attributions=_placed(one.attributions, places, len(tokens)),
+                standard_errors=errors and _placed(errors, places, len(tokens)),
             )
         inputs.append(one)
     target = explanation.target
@@ -103,7 +121,23 @@ def _spread(explanation: Explanation, window: Window, whole: Instance) -> Explan
     places = window.places.get(target.get("field", only))
     if "positions" in target and places is not None:
         target = {**target, "positions": [places[place] for place in target["positions"]]}
-    return replace(explanation, inputs=inputs, target=target)
+    pairs = [
+        replace(one, first=_moved(one.first, window), second=_moved(one.second, window))
+        for one in explanation.interactions
+    ]
+    return replace(explanation, inputs=inputs, target=target, interactions=pairs)
+
+
+def _placed(numbers: Sequence[float], places: Sequence[int], count: int) -> list[float]:
+    """A window's numbers at their tokens of the complete text, and zeros for the others."""
+    known = dict(zip(places, numbers, strict=True))
+    return [known.get(place, 0.0) for place in range(count)]
+
+
+def _moved(token: tuple[str, int], window: Window) -> tuple[str, int]:
+    """A token of a window as one of the complete text."""
+    field, number = token
+    return field, window.places[field][number] if field in window.places else number
 
 
 def _tokens(whole: Instance, name: str) -> list[Token]:
