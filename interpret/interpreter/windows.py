@@ -107,13 +107,13 @@ def _spread(explanation: Explanation, window: Window, whole: Instance) -> Explan
     for one in explanation.inputs:
         if one.field in window.places:
             tokens = _tokens(whole, one.field)
-            places, errors = window.places[one.field], one.standard_errors
+            own, errors = window.places[one.field], one.standard_errors
             one = replace(
                 one,
                 tokens=[token.text or "" for token in tokens],
                 offsets=token_spans(tokens),
-                attributions=_placed(one.attributions, places, len(tokens)),
-                standard_errors=errors and _placed(errors, places, len(tokens)),
+                attributions=_placed(one.attributions, own, len(tokens)),
+                standard_errors=errors and _placed(errors, own, len(tokens)),
             )
         inputs.append(one)
     target = explanation.target
