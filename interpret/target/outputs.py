@@ -76,6 +76,11 @@ class ModelOutputs(Mapping[str, Any]):
         return any(key in self._outputs for key in LOGITS)
 
     @property
+    def has_probabilities(self) -> bool:
+        """Whether the model returns probabilities, or logits to compute them from."""
+        return self.has_logits or any(key in self._outputs for key in PROBABILITIES)
+
+    @property
     def has_span_logits(self) -> bool:
         """Whether the model returns logits under the names in `SPAN_LOGITS`."""
         return any(start in self and end in self for start, end in SPAN_LOGITS)

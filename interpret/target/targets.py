@@ -27,7 +27,7 @@ from allennlp.models import Model
 from torch import Tensor
 
 from ..explanation import JsonDict
-from ..inputs.explained import PROBABILITY
+from ..inputs.explained import LOG_LIKELIHOOD, PROBABILITY
 from ..inputs.labels import check_label, check_label_of, relabelled
 from .outputs import ModelOutputs
 
@@ -185,18 +185,23 @@ class Logit(LabelTarget):
 
 @Target.register("probability")
 class Probability(LabelTarget):
-    """The label's probability."""
+    """The label's probability; of an answer that no label names, such as a span of a passage, the
+    exponential of its log-likelihood."""
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
-        known = PROBABILITY in outputs
-        return outputs[PROBABILITY] if known else outputs.at(outputs.probabilities)
+        if PROBABILITY in outputs:
+            return outputs[PROBABILITY]
+        if LOG_LIKELIHOOD in outputs and not outputs.has_probabilities:
+            return outputs.log_likelihood.exp()
+        return outputs.at(outputs.probabilities)
 
     def saturated(self, value: float) -> bool:
         return not 1 - _SATURATED < value < _SATURATED
 
     def unsaturated(self, outputs: ModelOutputs) -> str | None:
-        otherwise = "log-likelihood" if PROBABILITY in outputs else None
-        return "logit" if outputs.has_logits else otherwise
+        if outputs.has_logits:
+            return "logit"
+        return "log-likelihood" if PROBABILITY in outputs or LOG_LIKELIHOOD in outputs else None
 
 
 @Target.register("logit-difference")

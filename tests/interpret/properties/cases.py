@@ -90,7 +90,12 @@ def make(method: str, predictor: Predictor, **settings: Any) -> SaliencyInterpre
 # The gradients along T5's path cancel: here float32 scores lie up to 1.6e-4 from those in float64,
 # whatever the batch. In one run of the suite a batch and its inputs alone were 8e-6 apart; run
 # by itself the test finds no difference, and why that run did is not known.
-ROUNDING = {("layer-integrated-gradients", "t5"): 5e-5}
+ROUNDING = {
+    ("layer-integrated-gradients", "t5"): 5e-5,
+    # An index is a share of the variance of the values, a difference of almost equal numbers here.
+    ("sobol", "pair-bert"): 1e-4,
+    ("sobol", "deberta-v2"): 1e-4,
+}
 _INTERPRETED: dict[tuple[int, str, str], list[list[Explanation]]] = {}
 
 
