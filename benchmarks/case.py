@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +24,8 @@ class Case:
         texts: The inputs.
         method: The method, by the name that it is registered under; in the rows on the start, the
             subcommand of `allennlp`.
-        steps: Gradients per input, where the accuracy does not decide.
+        steps: Gradients per input, where the accuracy does not decide; of methods that remove
+            units, masked copies of it.
         rule: The rule for the integral, by our name for it.
         accuracy: The largest completeness error, as a share of what the target differs from its
             value at the baseline, that an input may have; None leaves it at `steps`.
@@ -52,13 +52,13 @@ class Job:
         run: Does it, and returns the scores.
         share: The share of the case's texts that it explains: the time is divided by it.
         notes: What to say about it in the results.
-        clock: What its seconds are read from; the clock on the wall by default.
+        clock: What its seconds are read from; None for what the stage reads.
     """
 
     run: Callable[[], Scores]
     share: float = 1.0
     notes: dict[str, Any] = field(default_factory=dict)
-    clock: Callable[[], float] = time.perf_counter
+    clock: Callable[[], float] | None = None
 
 
 class NotReachedError(Exception):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
 from .case import NotReachedError, Scores
-from .rows import Goal, Row
-from .timing import Run, Stage
+from .row import Goal, Row
+from .timing import ContestantError, Run, Stage
 
 
 @dataclass(frozen=True)
@@ -55,31 +56,44 @@ class Measured:
         }
 
 
-def compare(row: Row, stage: Callable[[str], Stage], warm_up: bool = True) -> dict[str, Any]:
+def compare(
+    row: Row,
+    stage: Callable[[str], Stage],
+    warm_up: bool = True,
+    until: float | None = None,
+) -> dict[str, Any]:
     """Runs a row: everybody once, then everybody again, as many rounds as it has.
+
+    Who fails is in the row with the reason, and the others go on.
 
     Args:
         row: The row.
         stage: Where a contestant runs.
         warm_up: Whether to run everybody first without looking at the clock.
+        until: When no further round is to begin, by `time.monotonic`; None for never. The first
+            round always does.
 
     Returns:
         The row as it stands in the results.
     """
     measured: dict[str, Measured] = {}
     for entry in row.entries:
-        measured[entry.label] = Measured(entry.label, [], {})
-        on = stage(entry.contestant)
         try:
-            notes = on.prepare(entry.label, replace(row.case, **entry.changes), warm_up)
+            case = replace(row.case, **entry.changes)
+            notes = stage(entry.contestant).prepare(entry.label, case, warm_up)
             measured[entry.label] = Measured(entry.label, [], notes)
-        except NotReachedError as error:
-            measured[entry.label] = Measured(entry.label, [], {}, failure=str(error))
+        except (NotReachedError, ContestantError) as error:
+            measured[entry.label] = _failed(entry.label, error)
     for number in range(row.rounds):
+        if number and until is not None and time.monotonic() > until:
+            break
         for entry in row.entries:
             one = measured[entry.label]
             if one.failure is None and number < (entry.rounds or row.rounds):
-                one.runs.append(stage(entry.contestant).run(entry.label))
+                try:
+                    one.runs.append(stage(entry.contestant).run(entry.label))
+                except ContestantError as error:
+                    measured[entry.label] = _failed(entry.label, error)
     measured = _with_differences(row, measured)
     return {
         "name": row.name,
@@ -88,6 +102,11 @@ def compare(row: Row, stage: Callable[[str], Stage], warm_up: bool = True) -> di
         "entries": [one.to_json() for one in measured.values()],
         "goals": [_judged(goal, measured) for goal in row.goals],
     }
+
+
+def _failed(label: str, error: Exception) -> Measured:
+    reached = isinstance(error, NotReachedError)
+    return Measured(label, [], {}, failure=str(error) if reached else f"failed: {error}")
 
 
 def _with_differences(row: Row, measured: Mapping[str, Measured]) -> dict[str, Measured]:

@@ -3,84 +3,21 @@ with a function `prepare(case, predictor) -> Job`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from .case import Case
+from .row import Entry, Goal, Row
+from .rows_of_coalitions import rows_of_coalitions
 from .workloads import (
     BERT_BASE,
     GPT2_SMALL,
     SIZES,
     TINY_LANGUAGE_MODEL,
     continued,
-    fewer,
     fixture_texts,
     sentences,
     spread,
 )
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Somebody who takes part in a row.
-
-    Attributes:
-        label: Its name in the table.
-        contestant: Its module in `contestants/`.
-        changes: What is different in its case.
-        rounds: How often it runs at most; None for as often as the others.
-        comparable: Whether it computes the same numbers as the row's first.
-    """
-
-    label: str
-    contestant: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    rounds: int | None = None
-    comparable: bool = True
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What the ratio of the seconds of two entries ought to be."""
-
-    slower: str
-    faster: str
-    at_least: float | None = None
-    at_most: float | None = None
-
-    def met(self, ratio: float) -> bool:
-        """Whether it is."""
-        return (self.at_least is None or ratio >= self.at_least) and (
-            self.at_most is None or ratio <= self.at_most
-        )
-
-
-@dataclass(frozen=True)
-class Row:
-    """A comparison.
-
-    Attributes:
-        name: For `--only`.
-        title: For the table.
-        case: What everybody is asked to do.
-        entries: Who takes part, ours first.
-        goals: What ought to come out.
-        rounds: How often everybody runs.
-    """
-
-    name: str
-    title: str
-    case: Case
-    entries: tuple[Entry, ...]
-    goals: tuple[Goal, ...] = ()
-    rounds: int = 5
-
-    def quick(self) -> Row:
-        """The same with fewer rounds and texts, for a look."""
-        case = replace(self.case, texts=fewer(self.case.texts))
-        return replace(self, case=case, rounds=min(self.rounds, 2))
-
 
 OURS = Entry("ours", "ours")
 ALLENNLP = Entry("AllenNLP", "allennlp")
@@ -126,6 +63,7 @@ def rows(model: str = BERT_BASE, trained: str = "sentiment") -> tuple[Row, ...]:
         *_of_classifiers(one, many),
         *_beside_captum(model, one, some),
         *_of_language_models(model),
+        *rows_of_coalitions(model),
         _accuracy(trained),
         *_of_the_start(),
     )

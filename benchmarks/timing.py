@@ -1,22 +1,21 @@
-"""Seconds and peak memory, each contestant in a process of its own, all taking turns."""
+"""Seconds and peak memory of what a contestant does."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import gc
-import multiprocessing
 import os
 import resource
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
-from .case import Case, Job, NotReachedError, Scores
+from .case import Case, Job, Scores
 from .workloads import length
 
 _STATUS = Path("/proc/self/status")
@@ -39,6 +38,10 @@ class Run:
     scores: Scores
 
 
+class ContestantError(Exception):
+    """A contestant cannot do what it was asked, or ended."""
+
+
 class Stage(Protocol):
     """Where a contestant runs."""
 
@@ -55,7 +58,8 @@ class Stage(Protocol):
             Notes on it.
 
         Raises:
-            NotReachedError: If the contestant cannot do it.
+            NotReachedError: If the contestant does not become as accurate as the case asks.
+            ContestantError: If it cannot do it.
         """
 
     def run(self, name: str) -> Run:
@@ -70,9 +74,13 @@ class LocalStage:
         device: "cpu" or "cuda".
         threads: Threads that torch may use; None for as many as there are cores, whatever the
             environment says.
+        processor: Whether to count seconds of the processor, of all threads together, in the
+            place of those on the wall: on a machine that is busy with other things.
     """
 
-    def __init__(self, contestant: str, device: str, threads: int | None = None) -> None:
+    def __init__(
+        self, contestant: str, device: str, threads: int | None = None, processor: bool = False
+    ) -> None:
         import torch
 
         import allennlp_saliency  # noqa: F401  makes AllenNLP importable
@@ -83,6 +91,7 @@ class LocalStage:
         self._model: tuple[str, Any] | None = None
         self._jobs: dict[str, Job] = {}
         self._empty = 0
+        self._clock = time.process_time if processor else time.perf_counter
 
     def prepare(self, name: str, case: Case, warm_up: bool) -> dict[str, Any]:
         predictor = self._predictor(case.model)
@@ -99,10 +108,11 @@ class LocalStage:
         job = self._jobs[name]
         with _peak(self._device) as peak:
             _wait(self._device)
-            start = job.clock()
+            clock = job.clock or self._clock
+            start = clock()
             scores = job.run()
             _wait(self._device)
-            seconds = job.clock() - start
+            seconds = clock() - start
         used = None if peak.bytes is None else max(peak.bytes - self._empty, 0)
         return Run(seconds / job.share, used, scores)
 
@@ -117,79 +127,6 @@ class LocalStage:
                 pass
             self._empty = peak.bytes or 0
         return self._model[1]
-
-
-class ProcessStage:
-    """A contestant in a fresh process.
-
-    Args:
-        contestant: Name of a module in `contestants/`.
-        device: "cpu" or "cuda".
-        threads: As for `LocalStage`.
-    """
-
-    def __init__(self, contestant: str, device: str, threads: int | None = None) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(theirs, contestant, device, threads), daemon=True
-        )
-        self._process.start()
-        self._ready = False
-
-    def prepare(self, name: str, case: Case, warm_up: bool) -> dict[str, Any]:
-        return self._ask("prepare", name, case, warm_up)
-
-    def run(self, name: str) -> Run:
-        return self._ask("run", name)
-
-    def wait(self) -> None:
-        """Returns once everything is imported.
-
-        Raises:
-            RuntimeError: If something cannot be.
-        """
-        if not self._ready:
-            self._receive()
-            self._ready = True
-
-    def close(self) -> None:
-        """Ends the process."""
-        self._pipe.send(None)
-        self._process.join(10)
-
-    def _ask(self, what: str, *args: Any) -> Any:
-        self.wait()
-        self._pipe.send((what, args))
-        return self._receive()
-
-    def _receive(self) -> Any:
-        result = self._pipe.recv()
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-
-def _serve(pipe: Connection, contestant: str, device: str, threads: int | None) -> None:
-    try:
-        stage = LocalStage(contestant, device, threads)
-    except Exception as error:
-        pipe.send(_told(contestant, error))
-        return
-    pipe.send(None)
-    while (asked := pipe.recv()) is not None:
-        what, args = asked
-        try:
-            pipe.send(getattr(stage, what)(*args))
-        except NotReachedError as error:
-            pipe.send(error)
-        except Exception as error:
-            pipe.send(_told(contestant, error))
-
-
-def _told(contestant: str, error: Exception) -> RuntimeError:
-    # Not every exception survives the way to another process.
-    return RuntimeError(f"{contestant}: {type(error).__name__}: {error}")
 
 
 def cores() -> int:

@@ -23,13 +23,20 @@ from allennlp.predictors import Predictor, TextClassifierPredictor
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
-from transformers import BertConfig, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertForSequenceClassification,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
 
 from allennlp_saliency.predictors import TransformersPredictor
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 
-Texts = tuple[dict[str, str], ...]
+Texts = tuple[dict[str, Any], ...]
 """Inputs as for `predict_json`."""
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -63,7 +70,10 @@ BERT_BASE = "bert-base"
 TINY = "tiny"
 GPT2_SMALL = "gpt2-small"
 TINY_LANGUAGE_MODEL = "tiny-gpt2"
+CLASSIFIER = "bert-base of transformers"
+TINY_CLASSIFIER = "tiny of transformers"
 SIZES = {BERT_BASE: BertSize(), TINY: BertSize(16, 2, 2, 32, 100)}
+CLASSIFIERS = {CLASSIFIER: SIZES[BERT_BASE], TINY_CLASSIFIER: SIZES[TINY]}
 LANGUAGE_MODELS = {GPT2_SMALL: GPT2Size(), TINY_LANGUAGE_MODEL: GPT2Size(16, 2, 2, 100)}
 
 
@@ -79,6 +89,8 @@ def predictor(model: str, device: str) -> Predictor:
     """
     if model in SIZES:
         return random_classifier(SIZES[model], device)
+    if model in CLASSIFIERS:
+        return random_transformers_classifier(CLASSIFIERS[model], device)
     if model in LANGUAGE_MODELS:
         return random_language_model(LANGUAGE_MODELS[model], device)
     archive = FIXTURES / model / "model.tar.gz"
@@ -112,6 +124,18 @@ def random_classifier(size: BertSize, device: str) -> Predictor:
         reader.apply_token_indexers(instance)
         instance.index_fields(vocab)
     return TextClassifierPredictor(model.eval().to(device), reader)
+
+
+def random_transformers_classifier(size: BertSize, device: str) -> Predictor:
+    """transformers' own BERT for classifying texts, with random weights."""
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder:
+        _write_transformer(Path(folder), size)
+        tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=512)
+    model: Any = BertForSequenceClassification(BertConfig(**vars(size), num_labels=2))
+    return TransformersPredictor.from_pretrained(
+        model.eval().to(device), tokenizer, task="text-classification"
+    )
 
 
 def random_language_model(size: GPT2Size, device: str) -> Predictor:
@@ -164,6 +188,26 @@ def continued(before: int, after: int, words: int = 90) -> Texts:
     return ({"prompt": prompt, "continuation": f" {continuation}"},)
 
 
+def with_context(parts: int, part: int, question: int, after: int, words: int = 90) -> Texts:
+    """A prompt that begins with a context of parts, as units, and what comes after it, for the
+    random language models.
+
+    Args:
+        parts: Parts of the context.
+        part: Words of each, each of them a token.
+        question: Words behind the context.
+        after: Words after the prompt, which are explained together.
+        words: How many different words to draw from.
+    """
+    (text,) = continued(parts * part + question, after, words)
+    prompt, units, start = text["prompt"].split(), [], 0
+    for number in range(parts):
+        end = start + len(" ".join(prompt[number * part : (number + 1) * part]))
+        units.append([start, end])
+        start = end + 1
+    return ({**text, "units": {"prompt": units}, "explain": "span"},)
+
+
 def fewer(texts: Texts) -> Texts:
     """For a quick look: every fourth text, the shortest first, and of what comes after a prompt an
     eighth."""
@@ -171,14 +215,14 @@ def fewer(texts: Texts) -> Texts:
     return tuple(_with_less_after(text) if "continuation" in text else text for text in few)
 
 
-def _with_less_after(text: dict[str, str]) -> dict[str, str]:
+def _with_less_after(text: dict[str, Any]) -> dict[str, Any]:
     after = text["continuation"].split()
     return text | {"continuation": " " + " ".join(after[: -(-len(after) // 8)])}
 
 
-def length(text: dict[str, str]) -> int:
+def length(text: dict[str, Any]) -> int:
     """How long an input is, in characters."""
-    return sum(map(len, text.values()))
+    return sum(len(value) for value in text.values() if isinstance(value, str))
 
 
 def spread(count: int, shortest: int, longest: int) -> list[int]:

@@ -36,7 +36,8 @@ from benchmarks.contestants import (
 )
 from benchmarks.machine import machine, versions
 from benchmarks.plain_language_model import LanguageModel, best_rows
-from benchmarks.rows import Goal, Row, rows
+from benchmarks.row import Goal, Row
+from benchmarks.rows import rows
 from benchmarks.table import goals, markdown, table, write
 from benchmarks.timing import LocalStage
 from benchmarks.workloads import (

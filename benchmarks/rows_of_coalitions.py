@@ -1,0 +1,113 @@
+"""What is compared of methods that remove units, and of generated text that is explained as one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .case import Case
+from .row import Entry, Goal, Row
+from .workloads import (
+    BERT_BASE,
+    CLASSIFIER,
+    GPT2_SMALL,
+    TINY_CLASSIFIER,
+    TINY_LANGUAGE_MODEL,
+    continued,
+    sentences,
+    spread,
+    with_context,
+)
+
+OURS = Entry("ours", "ours_coalitions")
+CAPTUM = Entry("captum", "captum_coalitions", rounds=1)
+# What is removed becomes the mask, and not nothing.
+INTERPRETO = Entry("interpreto", "interpreto_coalitions", rounds=1, comparable=False)
+LOWER_BOUND = Entry("lower bound", "lower_bound_coalitions")
+SHAP = tuple(
+    Entry(f"SHAP, {name}", "shap_values", {"rule": name}, rounds=1, comparable=False)
+    for name in ("partition", "permutation")
+)
+_GOALS = (
+    Goal("captum", "ours", at_least=5),
+    Goal("interpreto", "ours", at_least=1),
+    Goal("ours", "lower bound", at_most=1.15),
+)
+_TEXTS = "32 sentences of 6 to 120 tokens"
+
+
+def rows_of_coalitions(model: str = BERT_BASE) -> tuple[Row, ...]:
+    """The rows.
+
+    Args:
+        model: A size with random weights.
+    """
+    base = model == BERT_BASE
+    return (
+        *_of_classifiers(CLASSIFIER if base else TINY_CLASSIFIER),
+        *_of_language_models(GPT2_SMALL if base else TINY_LANGUAGE_MODEL, base),
+    )
+
+
+def _of_classifiers(model: str) -> tuple[Row, ...]:
+    many = Case(model, sentences(spread(32, 6, 120)))
+    # Everybody draws samples of their own, and the lower bound makes nothing of them.
+    sampled = tuple(replace(entry, comparable=False) for entry in (LOWER_BOUND, CAPTUM))
+    return (
+        Row(
+            "leave-one-out-many",
+            f"Leave-one-out of tokens, {_TEXTS}",
+            replace(many, method="leave-one-out", steps=1),
+            (OURS, LOWER_BOUND, CAPTUM, INTERPRETO),
+            _GOALS,
+            rounds=2,
+        ),
+        Row(
+            "lime-many",
+            f"LIME, 256 samples, {_TEXTS}",
+            replace(many, method="lime", steps=256),
+            (OURS, *sampled, INTERPRETO),
+            _GOALS,
+            rounds=2,
+        ),
+        Row(
+            "kernel-shap-many",
+            f"KernelSHAP, 512 samples, {_TEXTS}",
+            replace(many, method="kernel-shap", steps=512),
+            (OURS, *sampled, INTERPRETO, *SHAP),
+            (*_GOALS, *(Goal(entry.label, "ours", at_least=1) for entry in SHAP)),
+            rounds=2,
+        ),
+    )
+
+
+def _of_language_models(model: str, base: bool) -> tuple[Row, ...]:
+    context = with_context(40, 24, 40, 24) if base else with_context(10, 3, 4, 4)
+    (text,) = continued(64, 32)
+    span = ({**text, "explain": "span"},)
+    return (
+        Row(
+            "context-cite",
+            "context-cite, 64 ablations of 40 parts of a prompt of 1,000 tokens, 24 tokens after "
+            "it",
+            Case(model, context, method="context-cite", steps=64),
+            (
+                OURS,
+                Entry("context-cite", "context_cite", rounds=1, comparable=False),
+                Entry("lower bound", "lower_bound_context", comparable=False),
+            ),
+            (Goal("context-cite", "ours", at_least=3), Goal("ours", "lower bound", at_most=1.15)),
+            rounds=2,
+        ),
+        Row(
+            "span-gradient",
+            "Input x gradient of a span of 32 generated tokens after a prompt of 64 tokens",
+            Case(model, span, method="input-x-gradient", steps=1, warm_up=span),
+            (
+                Entry("ours", "ours"),
+                Entry("one pass each", "span_passes", {"rule": "each"}),
+                Entry("lower bound", "span_passes", {"rule": "together"}),
+            ),
+            (Goal("one pass each", "ours", at_least=3), Goal("ours", "lower bound", at_most=1.15)),
+            rounds=5,
+        ),
+    )
