@@ -34,6 +34,8 @@ _HOLD_NO_MODULE = frozenset(
 _DATA_PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 _COMPILED = "_torchdynamo_orig_callable"
 _EMPTY_CELL = types.CellType()
+# What accelerate's hooks have that changes in a pass, or leads to modules and weights.
+_OF_HOOKS = frozenset(("hook", "hooks", "model", "prev_module_hook", "tied_params_map"))
 _MOST_ITEMS = 256
 _MOST_STEPS = 2000
 
@@ -148,11 +150,22 @@ class _Contents:
             return _held_by(value)
         elif isinstance(value, types.MethodType):
             return [value.__self__]
+        elif type(value).__module__ == "accelerate.hooks":
+            return self._hook_of_accelerate(value)
         else:
             self.shared.append(value)
             if not isinstance(value, Tensor) and _leads_to_module(value, of_objects=True):
                 self.unknown.append((owner, f"a {type(value).__name__}"))
         return []
+
+    def _hook_of_accelerate(self, hook: Any) -> list[Any]:
+        """Sorts in what loads the weights of a module that is kept elsewhere. Every pass changes
+        such a hook, and its map of the weights that modules share has the model's own; what it
+        loads them from is shared, for that may be gigabytes."""
+        self.wrappers[id(hook)] = hook
+        copied = [value for name, value in vars(hook).items() if name in _OF_HOOKS]
+        self.shared += [one for name, one in vars(hook).items() if name not in _OF_HOOKS]
+        return copied
 
 
 class _Memo(dict[int, Any]):

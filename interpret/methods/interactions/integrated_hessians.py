@@ -117,6 +117,11 @@ def _gradient(value: Tensor, leaf: Tensor, create_graph: bool = False) -> Tensor
             value, leaf, retain_graph=True, create_graph=create_graph, allow_unused=True
         )
     except RuntimeError as error:
+        if "cudnn_rnn" in str(error):
+            raise InterpretationError(
+                "cuDNN differentiates recurrent layers once only: move the model to the CPU, or "
+                "use 'pair-interactions', which needs values only"
+            ) from error
         raise InterpretationError(
             f"the model cannot be differentiated twice ({error}); use 'pair-interactions', which "
             "needs values only"

@@ -281,3 +281,26 @@ def test_tied_weights_stay_tied() -> None:
     module[1].weight = module[0].weight
     copied = private_copy(module).model
     assert copied[0].weight is copied[1].weight
+
+
+def test_accelerates_hooks_are_copied_and_share_what_they_load_from() -> None:
+    hooks = pytest.importorskip("accelerate.hooks")
+    first, tied = nn.Linear(2, 2), nn.Linear(2, 2)
+    tied.weight = first.weight
+    kept = {"weight": torch.zeros(2, 2)}
+    shared = {first.weight.data_ptr(): {"cpu": first.weight}}
+    hook = hooks.AlignDevicesHook(weights_map=kept, tied_params_map=shared)
+    # As accelerate puts it onto a module whose weights are kept elsewhere.
+    tied._hf_hook = hooks.SequentialHook(hook, hooks.ModelHook())
+    model = nn.Sequential(first, tied)
+    made: Any = private_copy(model).model
+    copied = made[1]._hf_hook.hooks[0]
+    assert copied is not hook
+    assert copied.weights_map is kept
+    assert copied.tied_params_map.keys() == shared.keys()
+    assert copied.tied_params_map[first.weight.data_ptr()]["cpu"] is made[0].weight
+    assert made[0].weight is made[1].weight
+    assert made[0].weight is not first.weight
+    # What one pass puts into its map stays there.
+    copied.tied_params_map.clear()
+    assert shared[first.weight.data_ptr()]["cpu"] is first.weight

@@ -10,6 +10,7 @@ import pytest
 import torch
 from allennlp.predictors import Predictor
 
+from allennlp_saliency.interpret import InterpretationError
 from tests.interpret.properties.cases import METHODS, applies, make, numbers
 from tests.zoo import Zoo
 
@@ -45,15 +46,27 @@ def moved(zoo: Zoo, family: str) -> Predictor:
     return _MOVED[family]
 
 
+def of_second_derivatives(method: str, family: str) -> bool:
+    """Whether a method differentiates a recurrent layer twice, which cuDNN does not."""
+    return method == "integrated-hessians" and family == "lstm"
+
+
 @each_case
 def test_scores_are_those_on_the_cpu(zoo: Zoo, method: str, family: str) -> None:
     inputs = zoo.inputs(family)
+    if of_second_derivatives(method, family):
+        with pytest.raises(InterpretationError, match="move the model to the CPU"):
+            make(method, moved(zoo, family)).interpret_batch_json(inputs)
+        return
     expected = make(method, zoo.predictor(family)).interpret_batch_json(inputs)
     found = make(method, moved(zoo, family)).interpret_batch_json(inputs)
     for ours, theirs in zip(found, expected, strict=True):
         assert [one.target["label"] for one in ours] == [one.target["label"] for one in theirs]
         scores, own = np.array(numbers(ours)), np.array(numbers(theirs))
         assert np.isfinite(scores).all()
+        if method == "minimal-sufficient-set":
+            # Which of a word's two places is taken out first is a matter of rounding.
+            scores, own = np.sort(scores), np.sort(own)
         # Sums in another order; the least relative error is that of the largest score.
         assert np.abs(scores - own).max() <= 2e-3 * max(np.abs(own).max(), 1e-6)
 
