@@ -6,7 +6,7 @@ import multiprocessing
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,8 @@ class ProcessStage:
     def close(self) -> None:
         """Ends the process."""
         if self._process.is_alive():
-            self._pipe.send(None)
+            with suppress(BrokenPipeError):
+                self._pipe.send(None)
             self._process.join(10)
         if self._folder is not None:
             self._folder.cleanup()
