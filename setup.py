@@ -114,9 +114,12 @@ setup(
             "captum>=0.8",
             "hypothesis>=6",
             "inseq>=0.7",
+            "ipykernel>=6.29",
             "jsonschema>=4",
             "matplotlib>=3.8",
             "mypy>=1.11",
+            "nbconvert>=7.16",
+            "pandas>=2.1",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff>=0.6",
@@ -131,6 +134,8 @@ setup(
         # `interpret.methods.interactions.shapiq_interactions`; LightGBM is for "ProxySPEX".
         "interactions": ["lightgbm>=4", "shapiq>=1.4"],
         "figures": ["matplotlib>=3.8"],
+        # `to_pandas()`, and running `docs/tour.ipynb`.
+        "notebook": ["ipykernel>=6.29", "nbconvert>=7.16", "pandas>=2.1"],
     },
     entry_points={
         "console_scripts": ["allennlp-saliency = allennlp_saliency.compat.console:main"],
