@@ -7,15 +7,24 @@ explanation can be stored, sent and shown without a model at hand.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from .display import data_frame, view
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 JsonDict = dict[str, Any]
 Span = tuple[int, int]
 
 FORMAT = 1
+
+COLUMNS = ("field", "position", "token", "start", "end", "score")
+"""What every row of `Explanation.rows` has."""
 
 
 class ExplanationFormatError(ValueError):
@@ -260,6 +269,37 @@ class Explanation:
             "warnings": list(self.warnings),
             **optional,
         }
+
+    def show(self, words: bool = False) -> None:
+        """Shows the heat map: in a notebook as HTML, elsewhere in the terminal.
+
+        Args:
+            words: Whether to add the scores of a word's tokens up.
+        """
+        view().show([[self]], words)
+
+    def rows(self) -> Iterator[JsonDict]:
+        """A mapping per token: `field`, `position` in it, `token`, `start` and `end` of its
+        characters (None where they are not known), `score`, and `standard_error` where there are
+        some."""
+        for one in self.inputs:
+            for position, (token, span) in enumerate(zip(one.tokens, one.offsets, strict=True)):
+                values = (one.field, position, token, *(span or (None, None)))
+                row = dict(zip(COLUMNS, (*values, one.attributions[position]), strict=True))
+                if one.standard_errors is not None:
+                    row["standard_error"] = one.standard_errors[position]
+                yield row
+
+    def to_pandas(self) -> DataFrame:
+        """`rows` as a table.
+
+        Raises:
+            ModuleNotFoundError: If pandas is not installed.
+        """
+        return data_frame(self.rows(), COLUMNS)
+
+    def _repr_html_(self) -> str:
+        return view().html([[self]])
 
     @classmethod
     def from_json(cls, json: JsonDict) -> Explanation:

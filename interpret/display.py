@@ -1,0 +1,53 @@
+"""What this folder asks of the views, which stand above it: to be shown.
+
+An explanation knows nothing of its views, and still a notebook asks the explanation how it looks.
+So the view is named here, in one place, and imported when somebody looks; without it everything
+else works. `tests/house` holds that there is no second place like this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+VIEW = "allennlp_saliency.views.notebook"
+"""The module that shows explanations."""
+
+
+class View(Protocol):
+    """What the module offers. `inputs` are the explanations of each input."""
+
+    def html(self, inputs: Sequence[Sequence[Any]]) -> str:
+        """A piece of a page, without scripts."""
+
+    def show(self, inputs: Sequence[Sequence[Any]], words: bool) -> None:
+        """Shows them where the caller is: in a notebook, or in a terminal."""
+
+
+def view() -> View:
+    """The view of explanations."""
+    return cast(View, import_module(VIEW))
+
+
+def data_frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> DataFrame:
+    """Rows as pandas' table.
+
+    Args:
+        rows: Mappings with the columns, or with more of them.
+        columns: The columns that there are even if there are no rows.
+
+    Raises:
+        ModuleNotFoundError: If pandas is not installed.
+    """
+    try:
+        import pandas
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "to_pandas() needs pandas: pip install 'allennlp-saliency[notebook]'"
+        ) from error
+    known = list(rows)
+    return pandas.DataFrame(known, columns=None if known else list(columns))
