@@ -1,0 +1,110 @@
+"""Explanations by word: the scores of a word's tokens added up, for views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import fsum
+
+import regex
+
+from allennlp_saliency.interpret.explanation import (
+    Explanation,
+    InputAttribution,
+    Interaction,
+    JsonDict,
+    Span,
+)
+from allennlp_saliency.views.tokens import readable
+
+# What stands between spaces, without the punctuation before and after it: as
+# `interpret.to_words` has it, which asks the model's own text where this has tokens alone.
+_PUNCTUATION = r"\p{P}\p{S}"
+_INSIDE = rf"[^\s{_PUNCTUATION}]"
+_WORD = regex.compile(rf"{_INSIDE}(?:\S*{_INSIDE})?|[{_PUNCTUATION}]")
+
+
+def in_words(explanation: Explanation) -> Explanation:
+    """An explanation whose tokens are words.
+
+    The sum over a field does not change. A token that reaches into two words makes them one; one
+    that stands nowhere in the text stays by itself. Standard errors are left out: those of a sum
+    are not known.
+    """
+    groups = {one.field: word_groups(one) for one in explanation.inputs}
+    place = {
+        (field, token): (field, number)
+        for field, own in groups.items()
+        for number, group in enumerate(own)
+        for token in group
+    }
+    pairs = [
+        Interaction(place[one.first], place[one.second], one.value)
+        for one in explanation.interactions
+    ]
+    return replace(
+        explanation,
+        inputs=[_merged(one, groups[one.field]) for one in explanation.inputs],
+        target=_target(explanation, groups),
+        interactions=[one for one in pairs if one.first != one.second],
+    )
+
+
+def word_groups(one: InputAttribution) -> list[list[int]]:
+    """The numbers of each word's tokens, in order."""
+    text, spans = _placed(one)
+    words = [found.span() for found in _WORD.finditer(text)]
+    first: dict[int, int] = {}  # of each word the first one that it is joined with
+    owners: list[int | None] = []
+    for span in spans:
+        own = []
+        if span is not None:
+            own = [n for n, (start, end) in enumerate(words) if start < span[1] and span[0] < end]
+        for word in own:
+            first[word] = min(first.get(word, word), first.get(own[0], own[0]))
+        owners.append(own[0] if own else None)
+    groups: dict[tuple[bool, int], list[int]] = {}
+    for token, owner in enumerate(owners):
+        key = (False, token) if owner is None else (True, first[owner])
+        groups.setdefault(key, []).append(token)
+    return list(groups.values())
+
+
+def _placed(one: InputAttribution) -> tuple[str, list[Span | None]]:
+    """A text, and the characters of each token in it; None for one that is no part of it."""
+    text, spans = "", list[Span | None]()
+    for piece in readable(one.tokens, one.offsets):
+        if text and not piece.glued:
+            text += " "
+        spans.append((len(text), len(text) + len(piece.text)))
+        text += piece.text
+    return text, spans
+
+
+def _merged(one: InputAttribution, groups: Sequence[Sequence[int]]) -> InputAttribution:
+    pieces = readable(one.tokens, one.offsets)
+    names = [
+        one.tokens[group[0]] if len(group) == 1 else "".join(pieces[n].text for n in group)
+        for group in groups
+    ]
+    offsets: list[Span | None] = []
+    for group in groups:
+        known = [span for span in (one.offsets[n] for n in group) if span is not None]
+        offsets.append((known[0][0], known[-1][1]) if known else None)
+    scores = [fsum(one.attributions[n] for n in group) for group in groups]
+    return replace(one, tokens=names, offsets=offsets, attributions=scores, standard_errors=None)
+
+
+def _target(explanation: Explanation, groups: dict[str, list[list[int]]]) -> JsonDict:
+    """The target, whose positions are those of words now."""
+    target = explanation.target
+    only = explanation.inputs[0].field if len(explanation.inputs) == 1 else ""
+    own = groups.get(str(target.get("field", only)))
+    if own is None:
+        return target
+    changed = {
+        key: [n for n, group in enumerate(own) if not {*positions}.isdisjoint(group)]
+        for key, positions in target.items()
+        if key == "positions" or key.endswith("_positions")
+    }
+    return {**target, **changed}
