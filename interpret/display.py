@@ -7,7 +7,7 @@ else works. `tests/house` holds that there is no second place like this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 VIEW = "allennlp_saliency.views.notebook"
 """The module that shows explanations."""
+
+COLUMNS = ("field", "position", "token", "start", "end", "score")
+"""What every row of `token_rows` has."""
 
 
 class View(Protocol):
@@ -31,6 +34,17 @@ class View(Protocol):
 def view() -> View:
     """The view of explanations."""
     return cast(View, import_module(VIEW))
+
+
+def token_rows(inputs: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """A mapping per token of the scores of fields (`InputAttribution`)."""
+    for one in inputs:
+        for position, (token, span) in enumerate(zip(one.tokens, one.offsets, strict=True)):
+            values = (one.field, position, token, *(span or (None, None)))
+            row = dict(zip(COLUMNS, (*values, one.attributions[position]), strict=True))
+            if one.standard_errors is not None:
+                row["standard_error"] = one.standard_errors[position]
+            yield row
 
 
 def data_frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> DataFrame:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .display import data_frame, view
-from .explanation import COLUMNS, Explanation, JsonDict
+from .display import COLUMNS, data_frame, view
+from .explanation import Explanation, JsonDict
 
 if TYPE_CHECKING:
     from pandas import DataFrame
