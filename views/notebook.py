@@ -13,11 +13,11 @@ from html import escape
 
 from allennlp_saliency.interpret.explanation import Explanation, InputAttribution
 from allennlp_saliency.views.colours import AGAINST, FAINTEST, FOR
+from allennlp_saliency.views.scored import ScoredPiece, scored_text, token_names
 from allennlp_saliency.views.terminal import render
 from allennlp_saliency.views.tokens import (
     delta_in_words,
     printable,
-    readable,
     short,
     signed,
     target_in_words,
@@ -114,7 +114,7 @@ def _map(explanation: Explanation, title: str, words: bool) -> str:
     by_word = in_words(explanation) if words else explanation
     scores = [abs(one) for field in by_word.inputs for one in field.attributions]
     scale = max(scores, default=0.0)
-    ranks = {score: rank for rank, score in reversed([*enumerate(sorted(scores)[::-1], start=1)])}
+    ranks = {score: rank for rank, score in enumerate(sorted(set(scores), reverse=True), start=1)}
     for one in by_word.inputs:
         name = ""
         if len(by_word.inputs) > 1:
@@ -129,20 +129,39 @@ def _map(explanation: Explanation, title: str, words: bool) -> str:
 
 def _text(one: InputAttribution, scale: float, ranks: dict[float, int]) -> str:
     """The running text of a field."""
+    names = token_names(one)
     parts = []
-    pieces = readable(one.tokens, one.offsets)
-    for number, (piece, score) in enumerate(zip(pieces, one.attributions, strict=True)):
-        told = f"{piece.text}: {signed(score, scale)}, rank {ranks[abs(score)]} of {len(ranks)}"
-        if one.standard_errors is not None:
-            told += f", standard error {short(one.standard_errors[number])}"
-        parts.append(" " if parts and not piece.glued else "")
-        parts.append(_mark(piece.text, told, score / scale if scale else 0.0))
+    for piece in scored_text(one):
+        if piece.score is None:
+            parts.append(_safe_space(piece.text))
+            continue
+        told = "; ".join(_told(one, n, names[n], scale, ranks) for n in piece.tokens)
+        parts.append(_mark(piece, told, piece.score / scale if scale else 0.0))
     return "".join(parts) or _small("(no tokens)")
 
 
-def _mark(text: str, told: str, ratio: float) -> str:
+def _told(
+    one: InputAttribution, number: int, name: str, scale: float, ranks: dict[float, int]
+) -> str:
+    score = one.attributions[number]
+    told = f"{name}: {signed(score, scale)}, rank {ranks[abs(score)]}"
+    if one.tokens[number] != name:
+        told += f", token {printable(one.tokens[number])}"
+    if one.standard_errors is not None:
+        told += f", standard error {short(one.standard_errors[number])}"
+    return told
+
+
+def _mark(piece: ScoredPiece, told: str, ratio: float) -> str:
     style = "border-radius:2px;padding:1px 0;unicode-bidi:isolate" + _colour(ratio)
-    return f'<span title="{_safe(told)}" style="{style}">{_safe(text)}</span>'
+    if piece.kind != "text":
+        # What the tokenizer has added or does not know.
+        style += ";opacity:.6;font-size:85%" if piece.kind == "special" else ";font-style:italic"
+    return f'<span title="{_safe(told)}" style="{style}">{_safe(piece.text)}</span>'
+
+
+def _safe_space(text: str) -> str:
+    return escape(text).replace("\n", "<br>")
 
 
 def _colour(ratio: float) -> str:

@@ -15,7 +15,7 @@ from allennlp_saliency.interpret.explanation import (
     JsonDict,
     Span,
 )
-from allennlp_saliency.views.tokens import readable
+from allennlp_saliency.views.tokens import unmarked
 
 # What stands between spaces, without the punctuation before and after it: as
 # `interpret.to_words` has it, which asks the model's own text where this has tokens alone.
@@ -72,8 +72,10 @@ def word_groups(one: InputAttribution) -> list[list[int]]:
 
 def _placed(one: InputAttribution) -> tuple[str, list[Span | None]]:
     """A text, and the characters of each token in it; None for one that is no part of it."""
+    if one.text is not None:
+        return one.text, list(one.offsets)
     text, spans = "", list[Span | None]()
-    for piece in readable(one.tokens, one.offsets):
+    for piece in unmarked(one.tokens, one.offsets):
         if text and not piece.glued:
             text += " "
         spans.append((len(text), len(text) + len(piece.text)))
@@ -82,15 +84,17 @@ def _placed(one: InputAttribution) -> tuple[str, list[Span | None]]:
 
 
 def _merged(one: InputAttribution, groups: Sequence[Sequence[int]]) -> InputAttribution:
-    pieces = readable(one.tokens, one.offsets)
-    names = [
-        one.tokens[group[0]] if len(group) == 1 else "".join(pieces[n].text for n in group)
-        for group in groups
-    ]
+    pieces = unmarked(one.tokens, one.offsets)
     offsets: list[Span | None] = []
     for group in groups:
         known = [span for span in (one.offsets[n] for n in group) if span is not None]
         offsets.append((known[0][0], known[-1][1]) if known else None)
+    names = []
+    for group, span in zip(groups, offsets, strict=True):
+        joined = "".join(pieces[n].text for n in group)
+        if one.text is not None and span is not None:
+            joined = one.text[slice(*span)].strip()
+        names.append(one.tokens[group[0]] if len(group) == 1 else joined)
     scores = [fsum(one.attributions[n] for n in group) for group in groups]
     return replace(one, tokens=names, offsets=offsets, attributions=scores, standard_errors=None)
 

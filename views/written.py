@@ -8,6 +8,7 @@ from math import fsum
 from typing import Any
 
 from allennlp_saliency.interpret.explanation import Explanation, InputAttribution
+from allennlp_saliency.views.scored import token_names
 from allennlp_saliency.views.tokens import readable
 from allennlp_saliency.views.words import word_groups
 
@@ -120,8 +121,7 @@ def _sum(scores: Sequence[float | None]) -> float | None:
 def _matrix(column: Sequence[InputAttribution], rows: list[str]) -> Matrix:
     last = column[-1]
     width = len(last.tokens)
-    names = [piece.text for piece in readable(last.tokens, last.offsets)]
     values: list[Numbers] = [
         [*one.attributions, *[None] * (width - len(one.tokens))] for one in column
     ]
-    return Matrix(last.field, list(rows), names, values)
+    return Matrix(last.field, list(rows), token_names(last), values)
