@@ -1,8 +1,8 @@
 """Explanations in a notebook: HTML without scripts or style sheets of its own.
 
-It works wherever a page is shown: JupyterLab, VS Code, Colab, nbconvert, without a network. Colours
-lie over the page's own background, whether light or dark, and text keeps the page's colour. Hovering
-gives a token's score and rank.
+It works wherever a page is shown, without a network: JupyterLab, VS Code, Colab, nbconvert. Colours
+lie over the page's own background, whether light or dark, and text keeps the page's colour.
+Hovering gives a token's score and rank.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from allennlp_saliency.interpret.explanation import (
     InputAttribution,
 )
 from allennlp_saliency.views.colours import FAINTEST, style_of
+from allennlp_saliency.views.lines import error_in_words, instances_of
 from allennlp_saliency.views.terminal_matrix import matrix_lines
 from allennlp_saliency.views.tokens import (
     delta_in_words,
@@ -112,7 +113,7 @@ def render_line(
         )
     prediction = content.get("prediction")
     prediction = prediction if isinstance(prediction, Mapping) else None
-    instances = _instances(content)
+    instances = instances_of(content)
     explained = [instance["explanation"] for instance in instances if "explanation" in instance]
     unreadable: ExplanationFormatError | None = None
     if "error" not in content and len(explained) == len(instances):
@@ -291,10 +292,8 @@ class _Page:
         self.row("legend", [scale, f"({strongest})"])
 
     def error(self, error: Any, given: Any) -> None:
-        details = error if isinstance(error, Mapping) else {"message": error}
-        kind = details.get("type")
-        message = f"{kind}: {details.get('message')}" if kind else str(details.get("message"))
-        line = details.get("line")
+        message = error_in_words({"error": error})
+        line = error.get("line") if isinstance(error, Mapping) else None
         where = f"line {line}: " if line is not None else ""
         self.row("error", _words(where + message), style=self._tint("bold red"))
         shown = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
@@ -331,16 +330,6 @@ class _Page:
         self._console.print(
             Text("\n").join(self._lines), soft_wrap=True, highlight=False, markup=False, emoji=False
         )
-
-
-def _instances(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The values of `instance_1`, `instance_2`, … by number: `instance_10` comes last of ten."""
-    names = [
-        name
-        for name in content
-        if name.startswith("instance_") and name[9:].isdecimal() and isinstance(content[name], dict)
-    ]
-    return [content[name] for name in sorted(names, key=lambda name: int(name[9:]))]
 
 
 def _listed(parts: Sequence[str]) -> list[str]:

@@ -37,9 +37,7 @@ def matrix_lines(
     first = max((cell_len(name) for name in names), default=0)
     cells = [["" if one is None else signed(one, scale) for one in row] for row in matrix.values]
     heads = [cut(name, _WIDEST_COLUMN) for name in matrix.columns]
-    wide = [
-        max(cell_len(head), *(len(row[n]) for row in cells), 1) for n, head in enumerate(heads)
-    ]
+    wide = [max(cell_len(head), *(len(row[n]) for row in cells), 1) for n, head in enumerate(heads)]
     for block in _blocks(wide, max(width - first - 1, 1)):
         line = Text(" " * first)
         for n in block:
