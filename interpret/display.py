@@ -2,7 +2,7 @@
 
 An explanation knows nothing of its views, and still a notebook asks the explanation how it looks.
 So the view is named here, in one place, and imported when somebody looks; without it everything
-else works. `tests/house` holds that there is no second place like this.
+else works. `tests/house` knows this door upwards.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from allennlp_saliency.views.lines import Line
 
 EXAMPLE = "allennlp render out.jsonl --html report.html --figure pictures --format svg"
+MODULE = "python -m allennlp_saliency.commands.render"
 _FORMATS = ("png", "svg", "pdf")
 
 
@@ -133,7 +134,10 @@ def _terminal(source: _Source, options: argparse.Namespace) -> None:
 
 
 def _html(source: _Source, options: argparse.Namespace) -> None:
-    raise NotImplementedError
+    from allennlp_saliency.views.notebook import save_page
+
+    count = save_page(source.lines("line"), options.html, words=options.words)
+    _written(count, "input", options.html)
 
 
 def _figures(source: _Source, options: argparse.Namespace) -> None:
@@ -166,14 +170,10 @@ def _positive(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """`python -m allennlp_saliency.commands.render`."""
     parser = argparse.ArgumentParser(
-        prog="python -m allennlp_saliency.commands.render",
+        prog=MODULE,
         description=DESCRIPTION,
-        epilog=f"example: {EXAMPLE.replace('allennlp', 'python -m allennlp_saliency.commands', 1)}",
+        epilog=f"example: {EXAMPLE.replace('allennlp render', MODULE, 1)}",
     )
     options = with_arguments(parser).parse_args(arguments)
     function: Callable[[argparse.Namespace], None] = options.func
     function(options)
-
-
-if __name__ == "__main__":
-    main()
