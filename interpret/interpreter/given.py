@@ -63,11 +63,9 @@ def given_input(predictor: Predictor, given: Any) -> JsonDict:
     """
     if isinstance(given, str):
         return _of_text(predictor, given)
-    if type(given) is dict:
-        return given
-    if isinstance(given, Mapping) and not any(map(_has_columns, given.values())):
+    if isinstance(given, Mapping):
         return cast(JsonDict, given)
-    if _has_columns(given) or isinstance(given, Mapping):
+    if _has_columns(given):
         raise _several("a table", "rows of a table", "interpret_batch_json(table)")
     if isinstance(given, (list, tuple)):
         raise _several("a list", "several inputs", "interpret_batch_json([…])")

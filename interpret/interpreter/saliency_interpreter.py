@@ -143,7 +143,9 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         Raises:
             InterpretationError: If the input cannot be explained.
         """
-        return self._interpreted([given_input(self.predictor, inputs)])[0]
+        if not isinstance(inputs, dict):
+            inputs = given_input(self.predictor, inputs)
+        return self._interpreted([inputs])[0]
 
     def interpret_batch_json(self, inputs: Iterable[JsonDict | str]) -> ExplainedInputs:
         """Explains many inputs; instances of different inputs share batches.
