@@ -70,7 +70,7 @@ def field(
     start = 0
     for token in tokens:
         bare = token.lstrip("Ġ▁").removeprefix("##")
-        place = -1 if token.startswith(("[", "<")) else text.find(bare, start)
+        place = -1 if token.startswith(("[", "<")) else text.lower().find(bare.lower(), start)
         spans.append(None if place < 0 else (place, place + len(bare)))
         start = start if place < 0 else place + len(bare)
     return InputAttribution(name, "grad_input_1", tokens, spans, scores, text=text)
