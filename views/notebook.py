@@ -8,19 +8,15 @@ Hovering gives a token's score and rank.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
-from os import PathLike
-from pathlib import Path
 
 from allennlp_saliency.interpret.explanation import Explanation, InputAttribution
 from allennlp_saliency.views.colours import AGAINST, FAINTEST, FOR
-from allennlp_saliency.views.lines import Line
 from allennlp_saliency.views.scored import ScoredPiece, scored_text, token_names
 from allennlp_saliency.views.terminal import render
 from allennlp_saliency.views.tokens import (
     delta_in_words,
-    predicted,
     printable,
     short,
     signed,
@@ -38,12 +34,6 @@ _STRONGEST = 0.62  # opacity: text stays legible on it, dark or light
 _BOX = "font-family:system-ui,sans-serif;font-size:14px;line-height:1.9;max-width:64em"
 _SMALL = "font-size:12px;opacity:.75;line-height:1.5"
 _CELL = "padding:1px 5px;text-align:center;border:0;font-variant-numeric:tabular-nums;opacity:1"
-_HEADING = "font:600 15px system-ui,sans-serif;margin:1.5em 0 .2em"
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Explanations</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"></head><body style="margin:1em">
-"""
 
 
 def html(inputs: Sequence[Sequence[Explanation]], words: bool = False) -> str:
@@ -81,36 +71,6 @@ def show(inputs: Sequence[Sequence[Explanation]], words: bool) -> None:
     for number, explanations in enumerate(inputs, start=1):
         title = f"input {number} of {len(inputs)}" if len(inputs) > 1 else None
         render(explanations, title=title, legend=number == len(inputs), words=words)
-
-
-def save_page(lines: Iterable[Line], path: str | PathLike[str], *, words: bool = False) -> int:
-    """Writes a page of many inputs, without scripts: the same as in a notebook, light or dark.
-
-    Args:
-        lines: The lines of a file.
-        path: Where to.
-        words: Whether to add the scores of a word's tokens up.
-
-    Returns:
-        How many inputs there were.
-    """
-    count = 0
-    with Path(path).open("w", encoding="utf-8") as file:
-        file.write(_PAGE)
-        for count, line in enumerate(lines, start=1):  # noqa: B007
-            heading = f"line {line.number}"
-            known = (
-                None if line.prediction is None else predicted(line.prediction, line.explanations)
-            )
-            heading += "" if known is None else f": {known}"
-            file.write(f'<section><h2 style="{_HEADING}">{_safe(heading)}</h2>')
-            if line.error is not None:
-                file.write(_small(f"error: {line.error}"))
-            else:
-                file.write(html([line.explanations], words))
-            file.write("</section>\n")
-        file.write("</body></html>\n")
-    return count
 
 
 def _in_notebook() -> bool:

@@ -86,6 +86,7 @@ class _Source:
     def __init__(self, options: argparse.Namespace) -> None:
         self._path = Path(options.file)
         self._limit: int | None = options.limit
+        self.name = self._path.name
         self.broken: set[str] = set()
 
     def lines(self, unit: str) -> Iterator[Line]:
@@ -134,10 +135,11 @@ def _terminal(source: _Source, options: argparse.Namespace) -> None:
 
 
 def _html(source: _Source, options: argparse.Namespace) -> None:
-    from allennlp_saliency.views.notebook import save_page
+    from allennlp_saliency.views.html import report
 
-    count = save_page(source.lines("line"), options.html, words=options.words)
-    _written(count, "input", options.html)
+    lines = [line.content for line in source.lines("line")]
+    report(lines, options.html, title=source.name)
+    _written(len(lines), "input", options.html)
 
 
 def _figures(source: _Source, options: argparse.Namespace) -> None:

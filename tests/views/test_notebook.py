@@ -6,7 +6,6 @@ import re
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -14,11 +13,10 @@ import pytest
 
 from allennlp_saliency.interpret import Explanations
 from allennlp_saliency.interpret.explanation import Explanation
-from allennlp_saliency.views import notebook, read_lines
+from allennlp_saliency.views import notebook
 from allennlp_saliency.views.colours import AGAINST, FOR
-from allennlp_saliency.views.notebook import html, save_page
+from allennlp_saliency.views.notebook import html
 from tests.views.explanations import GOOD, attribution, explanation, field, written_text
-from tests.views.test_lines import FAILED, WHOLE, written
 
 HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</style>", "\u202eabc"]
 HOSTILE += ["'", "&lt;b&gt;", "\x00\x1b[31m", "\u200bz", "x" * 10_000]
@@ -198,15 +196,3 @@ def test_in_the_terminal_of_ipython_it_is_text(
     monkeypatch.setitem(sys.modules, "IPython", fake)
     GOOD.show()
     assert "great +0.61" in capsys.readouterr().out
-
-
-def test_a_page_of_a_file(tmp_path: Path) -> None:
-    lines = read_lines(written(tmp_path / "x.jsonl", WHOLE, FAILED))
-    assert save_page(lines, tmp_path / "x.html") == 2
-    text = (tmp_path / "x.html").read_text("utf-8")
-    page = Parsed(text)
-    assert page.open == []
-    assert "line 1: x" in page.text
-    assert "error: InterpretationError: too long" in page.text
-    assert any(title.startswith("great: +0.61") for title in page.titles())
-    assert text.startswith("<!DOCTYPE html>")
