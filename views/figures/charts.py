@@ -78,7 +78,7 @@ def save_bars(
         axes.axvline(0, color="black", lw=0.8)
         axes.set_ylim(len(bars) - 0.5, -0.5)
         most = max(max(abs(s) + e for s, e in zip(scores, errors, strict=True)), 1e-300) * 1.25
-        axes.set_xlim(-most if min(scores) < 0 else 0, most if max(scores) > 0 else 0)
+        axes.set_xlim(-most if min(scores) < 0 else 0, most if max(scores) >= 0 else 0)
         canvas.labels(axes, "y", names, fontsize=8)
         axes.tick_params(axis="y", length=0)
         axes.tick_params(axis="x", labelsize=7)
