@@ -38,7 +38,7 @@ def test_each_explanation_says_which_output_it_is_of() -> None:
     page = printed(written_text())
     assert "\ntoken 1 of 3: 'a'\n" in page
     assert "\ntoken 3 of 3: 'film'\n" in page
-    assert "strongest   bon +2.0  film -0.5  a +0.1\n" in page
+    assert "strongest   bon +2.00  film -0.50  a +0.12\n" in page
     assert "\nsource  " not in page, "the matrix has the scores already"
 
 
