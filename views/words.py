@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import fsum
 
-import regex
-
 from allennlp_saliency.interpret.explanation import (
     Explanation,
     InputAttribution,
@@ -15,13 +13,8 @@ from allennlp_saliency.interpret.explanation import (
     JsonDict,
     Span,
 )
+from allennlp_saliency.interpret.inputs.token_groups import grouped
 from allennlp_saliency.views.tokens import unmarked
-
-# What stands between spaces, without the punctuation before and after it: as
-# `interpret.to_words` has it, which asks the model's own text where this has tokens alone.
-_PUNCTUATION = r"\p{P}\p{S}"
-_INSIDE = rf"[^\s{_PUNCTUATION}]"
-_WORD = regex.compile(rf"{_INSIDE}(?:\S*{_INSIDE})?|[{_PUNCTUATION}]")
 
 
 def in_words(explanation: Explanation) -> Explanation:
@@ -38,40 +31,28 @@ def in_words(explanation: Explanation) -> Explanation:
         for number, group in enumerate(own)
         for token in group
     }
-    pairs = [
-        Interaction(place[one.first], place[one.second], one.value)
-        for one in explanation.interactions
-    ]
+    pairs: dict[tuple[tuple[str, int], tuple[str, int]], list[float]] = {}
+    for one in explanation.interactions:
+        first, second = place[one.first], place[one.second]
+        if first != second:
+            pairs.setdefault((first, second), []).append(one.value)
     return replace(
         explanation,
         inputs=[_merged(one, groups[one.field]) for one in explanation.inputs],
         target=_target(explanation, groups),
-        interactions=[one for one in pairs if one.first != one.second],
+        interactions=[Interaction(*pair, fsum(values)) for pair, values in pairs.items()],
     )
 
 
 def word_groups(one: InputAttribution) -> list[list[int]]:
     """The numbers of each word's tokens, in order."""
     text, spans = _placed(one)
-    words = [found.span() for found in _WORD.finditer(text)]
-    first: dict[int, int] = {}  # of each word the first one that it is joined with
-    owners: list[int | None] = []
-    for span in spans:
-        own = []
-        if span is not None:
-            own = [n for n, (start, end) in enumerate(words) if start < span[1] and span[0] < end]
-        for word in own:
-            first[word] = min(first.get(word, word), first.get(own[0], own[0]))
-        owners.append(own[0] if own else None)
-    groups: dict[tuple[bool, int], list[int]] = {}
-    for token, owner in enumerate(owners):
-        key = (False, token) if owner is None else (True, first[owner])
-        groups.setdefault(key, []).append(token)
-    return list(groups.values())
+    return [group.tokens for group in grouped(one.tokens, spans, text, "word")]
 
 
 def _placed(one: InputAttribution) -> tuple[str, list[Span | None]]:
-    """A text, and the characters of each token in it; None for one that is no part of it."""
+    """The text of a field, rebuilt from its tokens where it is not known, and the characters of
+    each token in it; None for one that is no part of it."""
     if one.text is not None:
         return one.text, list(one.offsets)
     text, spans = "", list[Span | None]()

@@ -155,7 +155,7 @@ def _pieces(one: InputAttribution, scale: float, numbers: bool) -> Iterator[str]
         if numbers and scale and abs(piece.score) >= FAINTEST * scale:
             shown += rf"\textsubscript{{${signed(piece.score, scale)}$}}"
         # Without it LaTeX would not break a line between two boxes of one word.
-        yield shown + r"\allowbreak{}"
+        yield shown + (r"\allowbreak{}" if shown.startswith(r"\colorbox") else "")
 
 
 def _box(text: str, score: float, scale: float) -> str:
