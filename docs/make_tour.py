@@ -69,7 +69,7 @@ shows itself.
 
 --- code
 sentiment = load("sentiment")
-explanations = IntegratedGradients(sentiment, steps=64, target="logit").interpret_json(
+explanations = IntegratedGradients(sentiment, relative_tolerance=0.01, target="logit").interpret_json(
     "the music was not good, and we discussed the second half."
 )
 explanations

@@ -64,4 +64,6 @@ def data_frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Dat
             "to_pandas() needs pandas: pip install 'allennlp-saliency[notebook]'"
         ) from error
     known = list(rows)
-    return pandas.DataFrame(known, columns=None if known else list(columns))
+    frame = pandas.DataFrame(known, columns=None if known else list(columns))
+    # Whole numbers, also where some are missing.
+    return frame.astype({"start": "Int64", "end": "Int64"})

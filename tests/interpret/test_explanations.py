@@ -62,6 +62,9 @@ def test_tables() -> None:
     assert list(frame.columns) == columns
     assert frame.groupby("label")["score"].sum().to_dict() == {"bad": -0.5, "good": -0.5}
     assert list(ONE[0].to_pandas().columns) == columns[2:]
+    assert frame["start"].isna().tolist() == [False, True] * 2
+    assert frame["end"][0] == 1
+    assert str(frame["end"].dtype) == "Int64"
     assert list(ExplainedInputs([ONE]).to_pandas().columns) == ["input", *columns]
 
 
