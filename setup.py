@@ -104,6 +104,7 @@ setup(
         "torch>=2.6",
         "transformers>=4.57,<6",
         "numpy>=2",
+        "jinja2>=3.1",
         "packaging>=23",
         "rich>=13",
         *ALLENNLP_NEEDS,
@@ -111,12 +112,14 @@ setup(
     extras_require={
         "dev": [
             "accelerate>=1",
+            "axe-playwright-python>=0.1.4",
             "captum>=0.8",
             "hypothesis>=6",
             "inseq>=0.7",
             "jsonschema>=4",
             "matplotlib>=3.8",
             "mypy>=1.11",
+            "playwright>=1.45",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff>=0.6",
