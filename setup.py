@@ -104,6 +104,7 @@ setup(
         "torch>=2.6",
         "transformers>=4.57,<6",
         "numpy>=2",
+        "jinja2>=3.1",
         "packaging>=23",
         "rich>=13",
         *ALLENNLP_NEEDS,
@@ -111,6 +112,7 @@ setup(
     extras_require={
         "dev": [
             "accelerate>=1",
+            "axe-playwright-python>=0.1.4",
             "captum>=0.8",
             "hypothesis>=6",
             "inseq>=0.7",
@@ -120,6 +122,7 @@ setup(
             "mypy>=1.11",
             "nbconvert>=7.16",
             "pandas>=2.1",
+            "playwright>=1.45",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff>=0.6",
