@@ -66,7 +66,7 @@ def show(inputs: Sequence[Sequence[Explanation]], words: bool) -> None:
     if _in_notebook():
         from IPython.display import HTML, display
 
-        display(HTML(html(inputs, words)))  # type: ignore[no-untyped-call]
+        display(HTML(html(inputs, words)))
         return
     for number, explanations in enumerate(inputs, start=1):
         title = f"input {number} of {len(inputs)}" if len(inputs) > 1 else None
@@ -79,7 +79,7 @@ def _in_notebook() -> bool:
         return False
     from IPython import get_ipython
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell = get_ipython()
     return shell is not None and hasattr(shell, "kernel")
 
 

@@ -102,7 +102,7 @@ def draw(
     from matplotlib.figure import Figure
 
     ending = Path(path).suffix.lower()
-    settings: dict[str, Any] = {"svg.hashsalt": "allennlp-saliency", "svg.fonttype": "none"}
+    settings: Any = {"svg.hashsalt": "allennlp-saliency", "svg.fonttype": "none"}
     # TrueType, so that text in a PDF can be searched and copied.
     settings |= {"pdf.fonttype": 42}
     # No date and no random ids.

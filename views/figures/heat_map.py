@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 
@@ -159,7 +159,7 @@ def _draw(canvas: Canvas, axes: Axes, cell: _Cell, y: float, scale: float, numbe
             shown, place = signed(cell.score, scale), y + _ROW + 0.04
             canvas.text(axes, middle, place, shown, ha="center", va="center", fontsize=6.5)
     colour = "white" if abs(ratio) > 0.6 else "black"
-    style = {"ha": "center", "va": "center", "fontsize": 10, "color": colour}
+    style: Any = {"ha": "center", "va": "center", "fontsize": 10, "color": colour}
     canvas.text(axes, middle, y + _ROW / 2, cell.text, mono=True, **style)
 
 
@@ -168,7 +168,7 @@ def _draw_legend(canvas: Canvas, axes: Axes, y: float, strongest: float | None) 
 
     steps, wide, left = 40, 2.4, _MARGIN + 0.6
     y += 0.1
-    style = {"va": "center", "fontsize": 8}
+    style: Any = {"va": "center", "fontsize": 8}
     canvas.text(axes, left - 0.08, y + 0.07, "against", ha="right", **style)
     for step in range(steps):
         colour = canvas.colour(2 * step / (steps - 1) - 1)
