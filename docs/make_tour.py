@@ -69,9 +69,9 @@ shows itself.
 
 --- code
 sentiment = load("sentiment")
-explanations = IntegratedGradients(sentiment, relative_tolerance=0.01, target="logit").interpret_json(
-    "the music was not good, and we discussed the second half."
-)
+explanations = IntegratedGradients(
+    sentiment, relative_tolerance=0.01, target="logit"
+).interpret_json("the music was not good, and we discussed the second half.")
 explanations
 
 --- text
