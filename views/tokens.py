@@ -193,6 +193,8 @@ def target_in_words(explanation: Explanation) -> str:
     label = target.pop("label", None)
     if target.pop("no_answer", False):
         label = "no answer"
+    if isinstance(label, str) and label.startswith(SPACE_MARKS):
+        label = unmarked([label])[0].text or label  # a token that was written
     if label is not None:
         words += f" of {' '.join(map(str, label)) if isinstance(label, list) else label}"
     positions = target.pop("positions", None)

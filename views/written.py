@@ -9,7 +9,7 @@ from typing import Any
 
 from allennlp_saliency.interpret.explanation import Explanation, InputAttribution
 from allennlp_saliency.views.scored import token_names
-from allennlp_saliency.views.tokens import readable
+from allennlp_saliency.views.tokens import predicted, readable
 from allennlp_saliency.views.words import word_groups
 
 Numbers = list[float | None]
@@ -80,6 +80,15 @@ def output_of(explanation: Explanation) -> str:
     if isinstance(label, list):
         return " ".join(map(str, label))
     return "" if label is None else readable([str(label)])[0].text
+
+
+def output_in_words(explanation: Explanation) -> str:
+    """The same, with its probability where that is known: `positive 98.0 %`."""
+    name, label = output_of(explanation), explanation.target.get("label")
+    if not isinstance(label, (str, int)):
+        return name
+    known = predicted({"label": label}, [explanation]) or ""
+    return name + known.removeprefix(str(label))
 
 
 def titles_of(explanations: Sequence[Explanation]) -> list[str]:

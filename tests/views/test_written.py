@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from allennlp_saliency.views.written import matrices_of_text, output_of, titles_of
+from allennlp_saliency.views.written import (
+    matrices_of_text,
+    output_in_words,
+    output_of,
+    titles_of,
+)
 from tests.views.explanations import GOOD, attribution, explanation, field, written_text
 
 
@@ -57,3 +62,11 @@ def test_names_of_outputs() -> None:
     assert output_of(tags) == "B-PER L-PER"
     assert output_of(explanation(target={"type": "logit"})) == ""
     assert output_of(explanation(target={"label": 3})) == "3"
+
+
+def test_outputs_with_their_probability() -> None:
+    assert output_in_words(GOOD) == "positive 98.0 %"
+    assert output_in_words(written_text()[1]) == "good 60.7 %"
+    assert output_in_words(explanation(target={"type": "logit", "label": "x"})) == "x"
+    tags = explanation(target={"type": "logit", "label": ["B-PER", "L-PER"]})
+    assert output_in_words(tags) == "B-PER L-PER"

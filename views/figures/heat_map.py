@@ -16,8 +16,9 @@ from allennlp_saliency.views.colours import FAINTEST
 from allennlp_saliency.views.figures.canvas import Canvas, draw, fonts_for
 from allennlp_saliency.views.figures.fonts import Fonts
 from allennlp_saliency.views.scored import scored_text
-from allennlp_saliency.views.tokens import predicted, signed
+from allennlp_saliency.views.tokens import signed
 from allennlp_saliency.views.words import in_words
+from allennlp_saliency.views.written import output_in_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,11 +116,8 @@ def save_figure(
 
 
 def _title(explanation: Explanation) -> str:
-    label, method = explanation.target.get("label"), str(explanation.interpreter["type"])
-    if label is None:
-        return method
-    known = isinstance(label, (str, int)) and predicted({"label": label}, [explanation])
-    return f"{method}: {known or ' '.join(map(str, label)) if isinstance(label, list) else known}"
+    output, method = output_in_words(explanation), str(explanation.interpreter["type"])
+    return f"{method}: {output}" if output else method
 
 
 def _scales(explanations: Sequence[Explanation], one_scale: bool | None) -> list[float]:

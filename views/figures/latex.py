@@ -11,9 +11,9 @@ from typing import Any
 from allennlp_saliency.interpret.explanation import Explanation, InputAttribution
 from allennlp_saliency.views.colours import AGAINST, FAINTEST, FOR
 from allennlp_saliency.views.scored import scored_text
-from allennlp_saliency.views.tokens import predicted, printable, signed
+from allennlp_saliency.views.tokens import printable, signed
 from allennlp_saliency.views.words import in_words
-from allennlp_saliency.views.written import Matrix, matrices_of_text, output_of
+from allennlp_saliency.views.written import Matrix, matrices_of_text, output_in_words
 
 HEAD = r"""% Scores as colours: blue speaks for what is explained, red against it.
 % The preamble needs, once:
@@ -137,10 +137,9 @@ def _paragraphs(explanation: Explanation, numbers: bool) -> str:
 
 
 def _title(explanation: Explanation) -> str:
-    label = output_of(explanation)
-    known = predicted({"label": explanation.target.get("label")}, [explanation])
+    output = output_in_words(explanation)
     method = str(explanation.interpreter.get("type", "unnamed"))
-    return f"{method}: {known or label}" if label else method
+    return f"{method}: {output}" if output else method
 
 
 def _pieces(one: InputAttribution, scale: float, numbers: bool) -> Iterator[str]:
