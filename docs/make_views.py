@@ -1,7 +1,7 @@
 """Takes the pictures of the HTML report in `docs/pictures/`, with the fixtures' models.
 
-Run from a clone: `make docs`, or `python docs/make_views.py`. It needs Chromium (`make browser`); where
-there is none, the pictures stay as they are.
+Run from a clone: `make docs`, or `python docs/make_views.py`. It needs Chromium (`make browser`);
+where there is none, the pictures stay as they are.
 """
 
 from __future__ import annotations
