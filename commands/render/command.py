@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,15 +122,13 @@ def _terminal(source: _Source, options: argparse.Namespace) -> None:
     from allennlp_saliency.views import render_line
 
     console = Console()
-    with suppress(BrokenPipeError):  # `… | head`
-        for line in source.lines("line"):
-            if line.number > 1:
-                console.print()
-            title = f"line {line.number}"
-            content = line.content
-            if "interpreter" in content:
-                content = {"instance_1": {"explanation": content}}
-            render_line(content, console, title=title, words=options.words)
+    for line in source.lines("line"):
+        if line.number > 1:
+            console.print()
+        content = line.content
+        if "interpreter" in content:
+            content = {"instance_1": {"explanation": content}}
+        render_line(content, console, title=f"line {line.number}", words=options.words)
 
 
 def _html(source: _Source, options: argparse.Namespace) -> None:
