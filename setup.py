@@ -104,6 +104,7 @@ setup(
         "torch>=2.6",
         "transformers>=4.57,<6",
         "numpy>=2",
+        "jinja2>=3.1",
         "packaging>=23",
         "rich>=13",
         *ALLENNLP_NEEDS,
@@ -111,12 +112,17 @@ setup(
     extras_require={
         "dev": [
             "accelerate>=1",
+            "axe-playwright-python>=0.1.4",
             "captum>=0.8",
             "hypothesis>=6",
             "inseq>=0.7",
+            "ipykernel>=6.29",
             "jsonschema>=4",
             "matplotlib>=3.8",
             "mypy>=1.11",
+            "nbconvert>=7.16",
+            "pandas>=2.1",
+            "playwright>=1.45",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff>=0.6",
@@ -131,6 +137,8 @@ setup(
         # `interpret.methods.interactions.shapiq_interactions`; LightGBM is for "ProxySPEX".
         "interactions": ["lightgbm>=4", "shapiq>=1.4"],
         "figures": ["matplotlib>=3.8"],
+        # `to_pandas()`, and running `docs/tour.ipynb`.
+        "notebook": ["ipykernel>=6.29", "nbconvert>=7.16", "pandas>=2.1"],
     },
     entry_points={
         "console_scripts": ["allennlp-saliency = allennlp_saliency.compat.console:main"],

@@ -2,6 +2,7 @@
 
 from .errors import InterpretationError, NotApplicableError, SettingError
 from .explanation import AttentionMatrix, Explanation, InputAttribution, Interaction
+from .explanations import ExplainedInputs, Explanations
 from .interpreter.assembly import Attribution
 from .interpreter.saliency_interpreter import Interpretation, SaliencyInterpreter
 from .interpreter.to_words import to_words
@@ -52,7 +53,9 @@ __all__ = [
     "DeepLift",
     "DiscretizedIntegratedGradients",
     "EmbeddingSpace",
+    "ExplainedInputs",
     "Explanation",
+    "Explanations",
     "Gradient",
     "GradientInteractionModifications",
     "GradientNorm",

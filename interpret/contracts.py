@@ -220,6 +220,17 @@ class HasDefaultBaseline(Protocol):
     default_baseline: str | JsonDict
 
 
+@runtime_checkable
+class HasTextKeys(Protocol):
+    """A predictor that knows which texts an input must have.
+
+    Attributes:
+        text_keys: Their keys; where there is one, a plain string is an input, too.
+    """
+
+    text_keys: Sequence[str]
+
+
 def overrides(predictor: Predictor, method: Callable[..., Any]) -> bool:
     """Whether a predictor has another implementation of a method than the given one.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.cells import cell_len
@@ -17,6 +18,8 @@ from allennlp_saliency.interpret.explanation import (
     InputAttribution,
 )
 from allennlp_saliency.views.colours import FAINTEST, style_of
+from allennlp_saliency.views.lines import error_in_words, instances_of
+from allennlp_saliency.views.terminal_matrix import matrix_lines
 from allennlp_saliency.views.tokens import (
     delta_in_words,
     numbers_of,
@@ -27,6 +30,8 @@ from allennlp_saliency.views.tokens import (
     signed,
     target_in_words,
 )
+from allennlp_saliency.views.words import in_words
+from allennlp_saliency.views.written import Matrix, matrices_of_text, titles_of
 
 _STRONGEST = 5
 _INDENT = 12
@@ -40,8 +45,12 @@ def render(
     *,
     title: str | None = None,
     legend: bool = True,
+    words: bool = False,
 ) -> None:
     """Prints one heat map per explanation; colours where the console has them, else numbers.
+
+    Of a text that was explained token by token it prints a matrix for each field, with a row for
+    each token of the text.
 
     Args:
         explanations: What an interpreter returned for one input.
@@ -50,7 +59,12 @@ def render(
             has colours (a terminal, `NO_COLOR`, `FORCE_COLOR`, `TERM`) is rich's to say.
         title: A heading.
         legend: Whether to end with what the colours mean.
+        words: Whether to add the scores of a word's tokens up.
     """
+    matrices = matrices_of_text(explanations, words)
+    titles = titles_of(explanations)
+    if words:
+        explanations = [in_words(one) for one in explanations]
     fields = [attribution.field for e in explanations for attribution in e.inputs]
     page = _Page(console or Console(), fields)
     if title is not None:
@@ -58,10 +72,11 @@ def render(
     page.prediction(prediction, explanations)
     if not explanations:
         page.row("explained", ["nothing: the model predicted nothing that could be explained"])
+    page.matrices(matrices)
     for number, explanation in enumerate(explanations, start=1):
         if len(explanations) > 1:
-            page.heading(f"{number} of {len(explanations)}")
-        page.explanation(explanation)
+            page.heading(titles[number - 1] if matrices else f"{number} of {len(explanations)}")
+        page.explanation(explanation, fields=not matrices)
         following = explanations[number : number + 1]
         if not following or following[0].interpreter != explanation.interpreter:
             page.method(explanation)
@@ -76,6 +91,7 @@ def render_line(
     *,
     title: str | None = None,
     legend: bool = True,
+    words: bool = False,
 ) -> None:
     """Prints what one line of `allennlp predict --predictor saliency` holds, errors too.
 
@@ -84,6 +100,7 @@ def render_line(
         console: As for `render`.
         title: As for `render`.
         legend: As for `render`.
+        words: As for `render`.
 
     Raises:
         ValueError: If the line is not JSON, or not a JSON object.
@@ -96,7 +113,7 @@ def render_line(
         )
     prediction = content.get("prediction")
     prediction = prediction if isinstance(prediction, Mapping) else None
-    instances = _instances(content)
+    instances = instances_of(content)
     explained = [instance["explanation"] for instance in instances if "explanation" in instance]
     unreadable: ExplanationFormatError | None = None
     if "error" not in content and len(explained) == len(instances):
@@ -105,7 +122,7 @@ def render_line(
         except ExplanationFormatError as error:
             unreadable = error
         else:
-            render(explanations, prediction, console, title=title, legend=legend)
+            render(explanations, prediction, console, title=title, legend=legend, words=words)
             return
     page = _Page(console or Console(), [name for instance in instances for name in instance])
     if title is not None:
@@ -183,15 +200,28 @@ class _Page:
         if shown is not None:
             self.row("prediction", _words(shown), style="bold")
 
-    def explanation(self, explanation: Explanation) -> None:
+    def matrices(self, matrices: Sequence[Matrix]) -> None:
+        scale = max((one.strongest for one in matrices), default=0.0)
+        ellipsis = "\u2026" if self._encoding == "utf-8" else "..."
+        for matrix in matrices:
+            self.heading(f"{matrix.field}: a row for each token of the text")
+            safe = replace(
+                matrix,
+                rows=[self._safe(name) for name in matrix.rows],
+                columns=[self._safe(name) for name in matrix.columns],
+            )
+            width = self._console.width - 1
+            self._lines += matrix_lines(safe, scale, width, self._style, ellipsis)
+
+    def explanation(self, explanation: Explanation, fields: bool = True) -> None:
         self.row("explained", _words(target_in_words(explanation)))
         scores = [abs(score) for item in explanation.inputs for score in item.attributions]
         scale = max(scores, default=0.0)
         if not explanation.inputs:
             self.row("fields", _words("none: the model embedded no text field of this input"))
-        for attribution in explanation.inputs:
+        for attribution in explanation.inputs if fields else ():
             self._field(attribution, scale)
-        if self._colours and scale > 0:
+        if (self._colours or not fields) and scale > 0:
             self.row("strongest", self._strongest(explanation, scale), separator="  ")
         outcome = self._outcome(explanation)
         if outcome:
@@ -262,10 +292,8 @@ class _Page:
         self.row("legend", [scale, f"({strongest})"])
 
     def error(self, error: Any, given: Any) -> None:
-        details = error if isinstance(error, Mapping) else {"message": error}
-        kind = details.get("type")
-        message = f"{kind}: {details.get('message')}" if kind else str(details.get("message"))
-        line = details.get("line")
+        message = error_in_words({"error": error})
+        line = error.get("line") if isinstance(error, Mapping) else None
         where = f"line {line}: " if line is not None else ""
         self.row("error", _words(where + message), style=self._tint("bold red"))
         shown = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
@@ -302,16 +330,6 @@ class _Page:
         self._console.print(
             Text("\n").join(self._lines), soft_wrap=True, highlight=False, markup=False, emoji=False
         )
-
-
-def _instances(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The values of `instance_1`, `instance_2`, … by number: `instance_10` comes last of ten."""
-    names = [
-        name
-        for name in content
-        if name.startswith("instance_") and name[9:].isdecimal() and isinstance(content[name], dict)
-    ]
-    return [content[name] for name in sorted(names, key=lambda name: int(name[9:]))]
 
 
 def _listed(parts: Sequence[str]) -> list[str]:

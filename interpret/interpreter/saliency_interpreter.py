@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
 import allennlp.interpret.saliency_interpreters as allennlp_interpreters
@@ -14,6 +15,7 @@ from allennlp.predictors import Predictor
 from .. import checks
 from ..contracts import HasDefaultTarget
 from ..explanation import Explanation
+from ..explanations import ExplainedInputs, Explanations
 from ..inputs.segments import LEVELS
 from ..reduction import Aggregation, Normalization
 from ..registry import construct, describe
@@ -24,6 +26,7 @@ from ..target.row_loss import RowLoss
 from ..target.targets import Target
 from .assembly import Attribution
 from .batch_sharing import BatchSharing
+from .given import check_predictor, given_input, given_inputs
 from .labelling import label_instances, label_json
 from .run import Interpretation, Run
 
@@ -69,7 +72,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         token_budget: int | None = None,
         granularity: str = "token",
     ) -> None:
-        super().__init__(predictor)
+        super().__init__(check_predictor(predictor, type(self).__name__))
         if target is None:
             target = Target.default_implementation
             if isinstance(predictor, HasDefaultTarget):
@@ -100,11 +103,11 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement attribute()")
 
-    def saliency_interpret_from_json(self, inputs: JsonDict) -> JsonDict:
+    def saliency_interpret_from_json(self, inputs: JsonDict | str) -> JsonDict:
         """AllenNLP's contract: normalised scores per labelled instance and input.
 
         Args:
-            inputs: What the predictor's `predict_json` takes.
+            inputs: As for `interpret_json`.
 
         Returns:
             `{"instance_1": {"grad_input_1": [0.03, 0.91, 0.06]}}`: inputs are counted from the
@@ -126,25 +129,30 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             for attribution in explanation.inputs
         }
 
-    def interpret_json(self, inputs: JsonDict) -> list[Explanation]:
+    def interpret_json(self, inputs: JsonDict | str) -> Explanations:
         """Explains the model's predictions for one input.
 
         Args:
-            inputs: What the predictor's `predict_json` takes.
+            inputs: What the predictor's `predict_json` takes; of a predictor that reads one text,
+                the text alone will do.
 
         Returns:
-            One explanation per labelled instance: signed scores, with tokens.
+            One explanation per labelled instance: signed scores, with tokens. A notebook shows the
+            list as heat maps.
 
         Raises:
             InterpretationError: If the input cannot be explained.
         """
-        return self.interpret_batch_json([inputs])[0]
+        if not isinstance(inputs, dict):
+            inputs = given_input(self.predictor, inputs)
+        return self._interpreted([inputs])[0]
 
-    def interpret_batch_json(self, inputs: Sequence[JsonDict]) -> list[list[Explanation]]:
+    def interpret_batch_json(self, inputs: Iterable[JsonDict | str]) -> ExplainedInputs:
         """Explains many inputs; instances of different inputs share batches.
 
         Args:
-            inputs: A list of what the predictor's `predict_json` takes.
+            inputs: What `interpret_json` takes, several of it: a list, a generator, a data set of
+                `datasets`, a table of pandas or polars.
 
         Returns:
             Per input, in order, what `interpret_json` gives for it.
@@ -152,11 +160,32 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         Raises:
             InterpretationError: If one of them cannot be explained.
         """
+        return self._interpreted(list(given_inputs(self.predictor, inputs)))
+
+    def interpret_stream(
+        self, inputs: Iterable[JsonDict | str], at_once: int = 64
+    ) -> Iterator[Explanations]:
+        """Explains inputs as they come, and keeps none of them: for a generator of many.
+
+        Args:
+            inputs: As for `interpret_batch_json`.
+            at_once: How many are read, and may share batches, before the first is returned.
+
+        Raises:
+            ConfigurationError: If `at_once` is no positive number.
+            InterpretationError: If one of them cannot be explained, once it is reached.
+        """
+        at_once = checks.integer("at_once", at_once, least=1)
+        waiting = given_inputs(self.predictor, inputs)
+        batches = iter(lambda: list(islice(waiting, at_once)), [])
+        return (one for batch in batches for one in self._interpreted(batch))
+
+    def _interpreted(self, inputs: Sequence[JsonDict]) -> ExplainedInputs:
         interpretations = self.interpret_each(inputs)
         for interpretation in interpretations:
             if interpretation.error is not None:
                 raise interpretation.error
-        return [interpretation.explanations for interpretation in interpretations]
+        return ExplainedInputs(Explanations(one.explanations) for one in interpretations)
 
     def interpret_each(
         self, inputs: Sequence[JsonDict], predict: bool = False, progress: bool | None = None

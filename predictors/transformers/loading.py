@@ -74,6 +74,36 @@ def auto_class(task: str) -> Any:
     return getattr(transformers, TASKS[task].auto)
 
 
+# What transformers calls the tasks of its pipelines, where it is not the same.
+_OF_PIPELINES = {
+    "sentiment-analysis": "text-classification",
+    "ner": "token-classification",
+    "fill-mask": "masked-lm",
+    "text-generation": "causal-lm",
+    "text2text-generation": "seq2seq",
+    "summarization": "seq2seq",
+    "translation": "seq2seq",
+}
+
+
+def opened(model: Any, tokenizer: Any, task: str | None) -> tuple[Any, Any, str | None]:
+    """The model, the tokenizer and the task of a pipeline of transformers, as far as no others are
+    given; anything else as it is.
+
+    Raises:
+        InterpretationError: If the pipeline has a task that is not known here.
+    """
+    if not any(one.__name__ == "Pipeline" for one in type(model).__mro__):
+        return model, tokenizer, task
+    kind = str(model.task)
+    own = _OF_PIPELINES.get("translation" if kind.startswith("translation") else kind, kind)
+    if task is None and own not in TASKS:
+        raise InterpretationError(
+            f"a pipeline for {kind!r} is none that can be explained; these can: {', '.join(TASKS)}"
+        )
+    return model.model, tokenizer or model.tokenizer, task or own
+
+
 def find_task(model: Any, task: str | None = None, **loading: Any) -> str:
     """The task of a model: the one that is asked for, or that of the model's class or config.
 

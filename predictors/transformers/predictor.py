@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -20,7 +21,7 @@ from allennlp_saliency.interpret.model.private_copy import uncompiled
 from allennlp_saliency.interpret.model.twin import Twin
 
 from .generation.token_model import TokenModel
-from .loading import find_task, load_model, load_tokenizer
+from .loading import find_task, load_model, load_tokenizer, opened
 from .model.default_baseline import default_baseline
 from .model.model import TransformersModel
 from .texts.json_input import Kind, taken
@@ -89,7 +90,8 @@ class TransformersPredictor(Predictor):
         Args:
             model: A folder, a hub id or a model object, which is put in evaluation mode, as by
                 any predictor of AllenNLP. Of one that was compiled or spread by `DataParallel`
-                the model in it is run.
+                the model in it is run. Also a pipeline of transformers, for its model, its
+                tokenizer and its task.
             tokenizer: A folder, a hub id or a tokenizer object; None for the model's own.
             task: "text-classification", "token-classification", "question-answering",
                 "multiple-choice", "masked-lm", "causal-lm" or "seq2seq"; None for what the
@@ -113,6 +115,7 @@ class TransformersPredictor(Predictor):
             ConfigurationError: If there is no such `overlong`, a number is out of range, or
                 `no_answer`, `explain` or `hops` is given for another task.
         """
+        model, tokenizer, task = opened(model, tokenizer, task)
         if isinstance(model, nn.Module):
             model = uncompiled(model)
         task = find_task(model, task)
@@ -132,6 +135,14 @@ class TransformersPredictor(Predictor):
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
         return taken(json_dict, self.reads, self._dataset_reader.text_to_instance)
+
+    @property
+    def text_keys(self) -> list[str]:
+        """The keys of the texts that an input must have; where any of several will do, the first
+        that it may have."""
+        parameters = inspect.signature(self._dataset_reader.text_to_instance).parameters
+        needed = [key for key in self.reads if parameters[key].default is inspect.Parameter.empty]
+        return needed or [next(iter(self.reads))]
 
     @property
     def default_target(self) -> str:

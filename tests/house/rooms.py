@@ -12,7 +12,7 @@ PACKAGE = "allennlp_saliency"
 FOLDERS = ("compat", "interpret", "predictors", "views", "commands")
 
 _GROUND = {"errors", "explanation", "reduction", "registry", "contracts", "checks"}
-_GROUND |= {"positions", "nested"}
+_GROUND |= {"positions", "nested", "explanations", "display"}
 _MIDDLE = _GROUND | {"inputs", "operations", "model", "target", "space"}
 
 MAY_IMPORT: dict[str, set[str]] = {

@@ -63,7 +63,8 @@ def test_the_ground_floor_knows_no_room() -> None:
     ("folder", "allowed"),
     [
         ("interpret", ()),
-        ("views", ("interpret.explanation",)),
+        # A word in a view is a word in a score.
+        ("views", ("interpret.explanation", "interpret.inputs.token_groups")),
         ("predictors", ("interpret", "compat")),
     ],
 )
@@ -118,3 +119,22 @@ def test_every_room_says_what_it_knows() -> None:
         if not Path(path).read_text(encoding="utf-8").startswith('"""')
     ]
     assert not without
+
+
+def test_there_are_two_doors_upwards() -> None:
+    """Modules above that are named, and imported when somebody asks: the view of what is shown, and
+    the labels of other people's predictors. Nothing else imports by a name."""
+    by_name = re.compile(r"import_module\(|__import__\(")
+    above = re.compile(r"[\"']allennlp_saliency\.((?:views|commands|predictors)[\w.]*)")
+    texts = {
+        name: path.read_text(encoding="utf-8")
+        for name, path in MODULES.items()
+        if within("interpret", name)
+    }
+    doors = {name: above.findall(text) for name, text in texts.items() if above.search(text)}
+    assert doors == {
+        "interpret.display": ["views.notebook"],
+        "interpret.interpreter.predictor_labels": ["predictors.allennlp_models"],
+    }
+    assert all(found[0] in MODULES for found in doors.values())
+    assert {name for name, text in texts.items() if by_name.search(text)} == {*doors}

@@ -60,3 +60,31 @@ def styles(console: Console) -> dict[str, Style]:
     """The style of every piece of text that went to the console, where it first stood."""
     segments: list[Segment] = console._record_buffer
     return {segment.text: segment.style or Style() for segment in reversed(segments)}
+
+
+def field(
+    text: str, tokens: list[str], scores: list[float], name: str = "source"
+) -> InputAttribution:
+    """A field whose tokens stand in its text one after the other; `[…]` and `<…>` beside it."""
+    spans: list[tuple[int, int] | None] = []
+    start = 0
+    for token in tokens:
+        bare = token.lstrip("Ġ▁").removeprefix("##")
+        place = -1 if token.startswith(("[", "<")) else text.lower().find(bare.lower(), start)
+        spans.append(None if place < 0 else (place, place + len(bare)))
+        start = start if place < 0 else place + len(bare)
+    return InputAttribution(name, "grad_input_1", tokens, spans, scores, text=text)
+
+
+def written_text() -> list[Explanation]:
+    """A translation of "un bon film" that was explained token by token."""
+    rows = [("Ġa", [1.0, 0.25, 0.0]), ("Ġgood", [0.0, 2.0, -0.5]), ("Ġfilm", [0.0, 0.5, 1.5])]
+    before: list[str] = []
+    found = []
+    for label, scores in rows:
+        source = field("un bon film", ["un", "bon", "film"], scores)
+        earlier = field("a good", list(before), [0.125] * len(before), "generated")
+        target = {"type": "log-likelihood", "label": label, "value": -0.5}
+        found.append(explanation(earlier, source, target=target, convergence_delta=None))
+        before.append(label)
+    return found

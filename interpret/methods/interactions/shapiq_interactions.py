@@ -14,7 +14,8 @@ from allennlp.predictors import Predictor
 
 from ... import checks
 from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores
-from ...explanation import Explanation, JsonDict
+from ...explanation import JsonDict
+from ...explanations import ExplainedInputs
 from ..perturbation.perturbation_method import PerturbationMethod
 
 _EXACT_UNITS = 12
@@ -31,7 +32,7 @@ def interactions(
     budget: int = 512,
     seed: int = 0,
     **common: Any,
-) -> list[list[Explanation]]:
+) -> ExplainedInputs:
     """Interactions of units by one of shapiq's indices.
 
     Muschalik et al. 2024, "shapiq: Shapley Interactions for Machine Learning". It takes the extra

@@ -1,0 +1,5 @@
+"""`python -m allennlp_saliency.commands.render`."""
+
+from .command import main
+
+main()

@@ -1,0 +1,1 @@
+"""Explanations and comparisons as pictures, by matplotlib, and as LaTeX."""
