@@ -22,6 +22,7 @@ from ..inputs.json_texts import texts_behind
 from ..inputs.origin import Origin
 from ..inputs.texts import text_items
 from ..model.embedding_layers import find_embedding_layers
+from ..model.hooks import before_each_pass
 from ..model.prediction_cache import PredictionCache
 from ..model.twin import Twin, name_of
 from ..reduction import Aggregation
@@ -144,6 +145,7 @@ class Run:
         inputs: Sequence[Any],
         predict: bool,
         progress: bool | None,
+        watch: Callable[[], None] | None = None,
     ) -> list[Interpretation]:
         """Explains inputs, each with its own success or failure.
 
@@ -152,7 +154,18 @@ class Run:
             inputs: What it takes.
             predict: Whether the predictions are wanted too.
             progress: Whether to show a progress bar; None shows it on a terminal if it takes long.
+            watch: Called before each forward pass; see `SaliencyInterpreter.interpret_each`.
         """
+        with before_each_pass(self._twin.model, watch):
+            return self._interpretations(label, inputs, predict, progress)
+
+    def _interpretations(
+        self,
+        label: Callable[..., list[Labelled]],
+        inputs: Sequence[Any],
+        predict: bool,
+        progress: bool | None,
+    ) -> list[Interpretation]:
         twin, cache = self._twin, self._session.cache
         with ExitStack() as watching:
             if cache is not None:

@@ -159,7 +159,11 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         return [interpretation.explanations for interpretation in interpretations]
 
     def interpret_each(
-        self, inputs: Sequence[JsonDict], predict: bool = False, progress: bool | None = None
+        self,
+        inputs: Sequence[JsonDict],
+        predict: bool = False,
+        progress: bool | None = None,
+        watch: Callable[[], None] | None = None,
     ) -> list[Interpretation]:
         """Explains many inputs, each with its own success or failure.
 
@@ -167,12 +171,14 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             inputs: A list of what the predictor's `predict_json` takes.
             predict: Whether the predictions are wanted too; mostly they cost nothing more.
             progress: Whether to show a progress bar; None shows it on a terminal if it takes long.
+            watch: Called before each forward pass of the model. A `BaseException` that is no
+                `Exception` ends the interpretation of all inputs, and is raised here.
 
         Returns:
             One per input, in order.
         """
         run = Run(self, self._sharing, self._checked, len(inputs))
-        return run.interpretations(label_json, inputs, predict, progress)
+        return run.interpretations(label_json, inputs, predict, progress, watch)
 
     def interpret_each_instance(
         self, instances: Sequence[Instance], predict: bool = False, progress: bool | None = None
