@@ -7,6 +7,7 @@ explanation can be stored, sent and shown without a model at hand.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,7 +16,11 @@ import numpy as np
 JsonDict = dict[str, Any]
 Span = tuple[int, int]
 
-FORMAT = 1
+FORMAT = 2
+"""The format that is written."""
+
+READABLE = (1, 2)
+"""The formats that are read. Format 1 knows no text of a field."""
 
 
 class ExplanationFormatError(ValueError):
@@ -30,14 +35,20 @@ class InputAttribution:
         field: Name of the field, `"premise"`; an item of a list field is `"choices[1]"`.
         grad_input: The key of the same scores in AllenNLP's contract, `"grad_input_1"`.
         tokens: The field's tokens, as the tokenizer made them.
-        offsets: Per token its character span `(start, end)` in the text, or `None` where the
-            tokenizer gives none.
+        offsets: Per token its character span `(start, end)` in the text, or `None` for one that
+            stands nowhere in it, or of which that is not known.
         attributions: Per token its signed score, in units of the target: positive supports
             the explained prediction. Always as many as there are tokens, always finite.
         unassigned: What fell on positions that belong to no token of the field (special tokens
             that a mismatched indexer adds), in units of the target.
         standard_errors: Per token the standard error of its score, for a method that draws samples;
             None for one that does not.
+        text: The text of the field as it was written, which the offsets count the characters of;
+            None where it is not known.
+
+    Raises:
+        ValueError: If the lists differ in length, a number is not finite, or an offset is outside
+            of the text.
     """
 
     field: str
@@ -47,6 +58,7 @@ class InputAttribution:
     attributions: list[float]
     unassigned: float = 0.0
     standard_errors: list[float] | None = None
+    text: str | None = None
 
     def __post_init__(self) -> None:
         errors = self.attributions if self.standard_errors is None else self.standard_errors
@@ -59,6 +71,11 @@ class InputAttribution:
             )
         if not all(math.isfinite(score) for score in (*self.attributions, self.unassigned)):
             raise ValueError(f"field {self.field!r} has attributions that are not finite")
+        if self.text is not None and not fits(self.offsets, self.text):
+            raise ValueError(
+                f"field {self.field!r} has offsets outside of its text, which has "
+                f"{len(self.text)} characters; leave the text out"
+            )
 
     def to_json(self) -> JsonDict:
         """The value as a JSON object."""
@@ -85,9 +102,15 @@ class InputAttribution:
                 attributions=[float(score) for score in json["attributions"]],
                 unassigned=float(json.get("unassigned", 0.0)),
                 standard_errors=None if errors is None else [float(error) for error in errors],
+                text=None if json.get("text") is None else str(json["text"]),
             )
         except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
             raise ExplanationFormatError(f"not an input attribution: {error!r}") from error
+
+
+def fits(offsets: Sequence[Span | None], text: str) -> bool:
+    """Whether all character spans are within a text."""
+    return all(span is None or 0 <= span[0] <= span[1] <= len(text) for span in offsets)
 
 
 @dataclass(frozen=True)
@@ -244,7 +267,7 @@ class Explanation:
     interactions: list[Interaction] = field(default_factory=list)
 
     def to_json(self) -> JsonDict:
-        """The value as a JSON object of format 1; `docs/format.md` holds the schema."""
+        """The value as a JSON object of format 2; `docs/format.md` holds the schema."""
         optional: JsonDict = {} if self.overlong is None else {"overlong": dict(self.overlong)}
         if self.matrices:
             optional["matrices"] = [matrix.to_json() for matrix in self.matrices]
@@ -263,15 +286,16 @@ class Explanation:
 
     @classmethod
     def from_json(cls, json: JsonDict) -> Explanation:
-        """The value back from its JSON object.
+        """The value back from its JSON object, of this format or an older one.
 
         Raises:
             ExplanationFormatError: If the object is of another format, or a key is missing.
         """
-        if not isinstance(json, dict) or json.get("format") != FORMAT:
+        if not isinstance(json, dict) or json.get("format") not in READABLE:
             found = json.get("format") if isinstance(json, dict) else type(json).__name__
             raise ExplanationFormatError(
-                f"expected an explanation of format {FORMAT}, got {found!r}; "
+                f"expected an explanation of format {' or '.join(map(str, READABLE))}, "
+                f"got {found!r}; "
                 "pass the value of the key 'explanation'"
             )
         try:

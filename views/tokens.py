@@ -16,7 +16,7 @@ from allennlp_saliency.interpret.explanation import Explanation, InputAttributio
 
 WORDPIECE = "##"
 SPACE_MARKS = ("\u0120", "\u2581")  # byte-level BPE (GPT-2, RoBERTa) and SentencePiece
-_SPECIAL = re.compile(r"<[^<>\s]+>|\[[A-Z]+\d*\]")
+_SPECIAL = re.compile(r"<[^<>\s]+>|\[[A-Z]+\d*\]|@@?[A-Za-z]+@@?")
 
 # Joiners are part of how Persian, Hindi and emoji are written; other format characters reorder
 # or hide text, so a reader could not trust what the terminal shows.
@@ -29,7 +29,7 @@ class Piece:
     """One token to show.
 
     Attributes:
-        text: What to print: no control characters, never empty.
+        text: What to print; of `readable` without control characters and never empty.
         glued: Whether it follows the previous token without a space.
     """
 
@@ -65,11 +65,23 @@ def readable(
         offsets: Their character spans: tokens that touch in the text are glued too.
         encoding: The encoding of the stream that they will be written to.
     """
+    return [
+        Piece(_visible(piece.text, encoding), piece.glued) for piece in unmarked(tokens, offsets)
+    ]
+
+
+def unmarked(tokens: Sequence[str], offsets: Sequence[Span | None] | None = None) -> list[Piece]:
+    """As `readable`, but with nothing escaped: control characters stay, texts may be empty.
+
+    Args:
+        tokens: The tokens of one field.
+        offsets: Their character spans.
+    """
     mark = next((mark for mark in SPACE_MARKS if any(t.startswith(mark) for t in tokens)), None)
     pieces: list[Piece] = []
     previous_special = True  # nothing is glued to the beginning
     for index, token in enumerate(tokens):
-        special = _SPECIAL.fullmatch(token) is not None
+        special = is_special(token)
         text, glued = token, False
         if special:
             pass
@@ -81,9 +93,14 @@ def readable(
             text, glued = token[len(WORDPIECE) :], True
         if offsets is not None and index > 0 and not special:
             glued = glued or _touch(offsets[index - 1], offsets[index])
-        pieces.append(Piece(_visible(text, encoding), glued and not previous_special))
+        pieces.append(Piece(text, glued and not previous_special))
         previous_special = special
     return pieces
+
+
+def is_special(token: str) -> bool:
+    """Whether a token looks like one that a tokenizer adds: `[CLS]`, `</s>`, `@start@`."""
+    return _SPECIAL.fullmatch(token) is not None
 
 
 def _visible(text: str, encoding: str) -> str:

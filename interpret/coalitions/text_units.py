@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..explanation import JsonDict, Span
 from ..inputs.given_units import GivenUnits
@@ -24,6 +24,7 @@ class TextUnits:
         levels: What the blocks after the first two are: "paragraph", "sentence", "word".
         written: Where each stands in the input's JSON; empty where only its
             tokens are known.
+        texts: The text of each field, where it is known.
     """
 
     names: list[str]
@@ -31,6 +32,7 @@ class TextUnits:
     tokens: list[tuple[str, list[int]]]
     levels: tuple[str, ...] = ()
     written: tuple[Place, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -69,7 +71,8 @@ def units_of_json(json: JsonDict, level: str, keys: frozenset[str], given: Given
             blocks.append((number, 0, *(_block(span, one) for one in larger)))
             tokens.append((path_name(path), [place]))
             written.append((path, span))
-    return TextUnits(names, blocks, tokens, levels, tuple(written))
+    texts = {path_name(path): text for path, text in json_texts(json).items() if path[0] in keys}
+    return TextUnits(names, blocks, tokens, levels, tuple(written), texts)
 
 
 def _block(span: Span, spans: Sequence[Span]) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InterpretationError
-from ..explanation import Explanation, InputAttribution, JsonDict, Span
+from ..explanation import Explanation, InputAttribution, JsonDict, Span, fits
 
 # How tokenizers mark the beginning or the end of a word, or that it goes on.
 _MARKS = ("▁", "Ġ", "Ċ", "##", "</w>", "@@")
@@ -72,7 +72,7 @@ def from_scores(
         if field not in texts:
             raise InterpretationError(f"there are scores for {field!r}, but no text of it")
         offsets = _offsets([token for token, _ in pairs], texts[field], field)
-        inputs.append(_attribution(field, number, pairs, offsets))
+        inputs.append(_attribution(field, number, pairs, offsets, texts[field]))
     return _explanation(inputs, method, label)
 
 
@@ -139,26 +139,29 @@ def _of_sequence(
             None if span is None else (span[0] - len(text), span[1] - len(text))
             for span in spans[start:]
         ]
+        tail = generated[len(text) :]
     else:
         places = _offsets(source, text, first)
     found = []
     for step, position in enumerate(range(start, end)):
         if of_source is not None:
-            parts = [(first, source, places, of_source[:, step])]
+            parts = [(first, source, places, of_source[:, step], text)]
             if of_target is not None:
                 own = of_target[:position, step]
-                parts.insert(0, (last, target[:position], spans[:position], own))
+                parts.insert(0, (last, target[:position], spans[:position], own, generated))
         elif of_target is not None:
             own = of_target[:position, step]
             parts = [
-                (last, target[start:position], written[: position - start], own[start:]),
-                (first, target[:start], spans[:start], own[:start]),
+                (last, target[start:position], written[: position - start], own[start:], tail),
+                (first, target[:start], spans[:start], own[:start], text),
             ]
         else:
             raise ValueError("neither source nor target attributions")
         inputs = [
-            _attribution(name, number, list(zip(tokens, scores.tolist(), strict=True)), offsets)
-            for number, (name, tokens, offsets, scores) in enumerate(parts, start=1)
+            _attribution(
+                name, number, list(zip(tokens, scores.tolist(), strict=True)), offsets, raw
+            )
+            for number, (name, tokens, offsets, scores, raw) in enumerate(parts, start=1)
         ]
         found.append(_explanation(inputs, method, target[position]))
     return found
@@ -196,6 +199,7 @@ def _attribution(
     number: int,
     pairs: Sequence[tuple[str, float]],
     offsets: Sequence[Span | None],
+    text: str,
 ) -> InputAttribution:
     """The scores of a field; those of tokens that do not stand in the text are not assigned."""
     placed = [
@@ -203,15 +207,17 @@ def _attribution(
         for (token, score), span in zip(pairs, offsets, strict=True)
         if span is not None
     ]
+    spans = [span for _, _, span in placed]
     return InputAttribution(
         field,
         f"grad_input_{number}",
         [token for token, _, _ in placed],
-        [span for _, _, span in placed],
+        spans,
         [score for _, score, _ in placed],
         unassigned=sum(
             float(score) for (_, score), span in zip(pairs, offsets, strict=True) if span is None
         ),
+        text=text if fits(spans, text) else None,
     )
 
 

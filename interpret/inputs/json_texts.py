@@ -88,8 +88,16 @@ def trace_all(
 
 
 def texts_behind(instance: Instance, json: JsonDict | None) -> dict[str, str]:
-    """The text behind each text of an instance, by its name, as far as it is known: its field keeps
-    it as `source_text`, or the input has it.
+    """The text behind each text of an instance, by its name, as far as it is known; see
+    `spans_behind`."""
+    return {name: text for name, (text, _) in spans_behind(instance, json).items()}
+
+
+def spans_behind(
+    instance: Instance, json: JsonDict | None
+) -> dict[str, tuple[str, list[Span | None]]]:
+    """The text behind each text of an instance, by its name, and the characters of its tokens
+    there, as far as it is known: its field keeps it as `source_text`, or the input has it.
 
     Args:
         instance: The instance.
@@ -101,13 +109,17 @@ def texts_behind(instance: Instance, json: JsonDict | None) -> dict[str, str]:
         for item in text_items(field)
     }
     kept = {name: getattr(item.text, "source_text", None) for name, item in items.items()}
-    found = {name: text for name, text in kept.items() if text is not None}
+    found = {
+        name: (text, token_spans(items[name].text.tokens))
+        for name, text in kept.items()
+        if text is not None
+    }
     if json is None or len(found) == len(items):
         return found
     texts = json_texts(json)
     fields = [name for name, field in instance.fields.items() if text_items(field)]
     traced = trace_all(instance, fields, json)
-    return {name: texts[path] for name, (path, _) in traced.items()} | found
+    return {name: (texts[path], spans) for name, (path, spans) in traced.items()} | found
 
 
 def _leaves(path: Path, value: Any) -> Iterator[tuple[Path, str]]:

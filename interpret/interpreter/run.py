@@ -18,7 +18,6 @@ from ..contracts import Expected, ExplainedInstance, ReadsWindows, Windows
 from ..errors import InterpretationError
 from ..explanation import Explanation
 from ..inputs.given_units import GivenUnits, take_units, without_units
-from ..inputs.json_texts import texts_behind
 from ..inputs.origin import Origin
 from ..inputs.texts import text_items
 from ..model.embedding_layers import find_embedding_layers
@@ -40,6 +39,7 @@ from .labelling import Labelled, LabelledInstance, reading
 from .predictor_labels import labels_of
 from .to_words import to_given_units, to_segments
 from .windows import merge_windows
+from .written_texts import with_texts_behind
 
 
 @dataclass(frozen=True)
@@ -306,13 +306,15 @@ class Run:
         return explanation
 
     def _grouped(self, instance: Instance, explanation: Explanation, origin: Origin) -> Explanation:
-        """An explanation by what is to have a score."""
+        """An explanation by what is to have a score, with the texts as they were written."""
         level = self._method.granularity
+        explanation = with_texts_behind(explanation, instance, origin.json)
         if origin.units:
             return to_given_units(explanation, instance, origin, level)
         if level == "token":
             return explanation
-        return to_segments(explanation, level, texts_behind(instance, origin.json))
+        texts = {one.field: one.text for one in explanation.inputs if one.text is not None}
+        return to_segments(explanation, level, texts)
 
 
 def _length(instance: Instance) -> int:

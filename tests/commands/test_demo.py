@@ -18,7 +18,7 @@ LINE = {
     "instance_1": {
         "grad_input_1": [0.25, 0.75],
         "explanation": {
-            "format": 1,
+            "format": 2,
             "interpreter": {"type": "integrated-gradients"},
             "target": {"type": "logit", "label": "positive", "value": 1.0},
             "convergence_delta": None,

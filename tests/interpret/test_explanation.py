@@ -38,7 +38,7 @@ def explanation(**changes: Any) -> Explanation:
 
 def test_to_json() -> None:
     assert explanation().to_json() == {
-        "format": 1,
+        "format": 2,
         "interpreter": {"type": "integrated-gradients", "baseline": {"type": "zero"}},
         "target": {"type": "logit", "label": "good", "value": 1.0, "baseline_value": 0.5},
         "convergence_delta": 0.125,
@@ -50,6 +50,7 @@ def test_to_json() -> None:
                 "offsets": [[0, 1], None],
                 "attributions": [0.5, -0.25],
                 "unassigned": 0.125,
+                "text": None,
             }
         ],
         "details": {"steps": 3, "converged": True},
@@ -65,12 +66,20 @@ def test_to_json() -> None:
         {"inputs": []},
         {"inputs": [attribution(tokens=[], offsets=[], attributions=[])]},
         {"inputs": [attribution(), attribution(tokens=["<script>", "é😀\u2028"])]},
+        {"inputs": [attribution(text="a film")]},
     ],
 )
 def test_round_trip(changes: dict[str, Any]) -> None:
     made = explanation(**changes)
     text = json.dumps(made.to_json(), allow_nan=False)
     assert Explanation.from_json(json.loads(text)) == made
+
+
+def test_format_1_has_no_texts() -> None:
+    old = explanation().to_json()
+    old["format"] = 1
+    del old["inputs"][0]["text"]
+    assert Explanation.from_json(old) == explanation()
 
 
 def test_json_shares_nothing_with_the_value() -> None:
@@ -92,6 +101,9 @@ def test_json_shares_nothing_with_the_value() -> None:
         {"attributions": [0.5, math.nan]},
         {"attributions": [0.5, math.inf]},
         {"unassigned": -math.inf},
+        {"text": ""},
+        {"text": "a", "offsets": [(1, 0), None]},
+        {"text": "a", "offsets": [(-1, 1), None]},
     ],
 )
 def test_what_does_not_line_up_is_refused(changes: dict[str, Any]) -> None:
@@ -111,7 +123,7 @@ def test_lengths_are_named() -> None:
         ("text", "str"),
         (None, "NoneType"),
         ({}, "None"),
-        ({"format": FORMAT + 1}, str(FORMAT + 1)),
+        ({"format": FORMAT + 1}, f"1 or 2, got {FORMAT + 1}"),
         ({"format": FORMAT}, "interpreter"),
         ({**explanation().to_json(), "inputs": None}, "NoneType"),
         ({**explanation().to_json(), "inputs": [{}]}, "field"),

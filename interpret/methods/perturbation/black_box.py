@@ -207,4 +207,5 @@ def _inputs(units: TextUnits, found: UnitScores) -> Iterator[InputAttribution]:
             offsets=[units.written[n][1] for n in own],
             attributions=found.scores[own].tolist(),
             standard_errors=errors[own].tolist() if known and errors is not None else None,
+            text=units.texts.get(field),
         )

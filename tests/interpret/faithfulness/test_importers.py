@@ -52,6 +52,7 @@ def test_tokens_and_scores_of_elsewhere_have_the_numbers_of_our_own(zoo: Zoo) ->
     given = from_scores({one.field: pairs}, {one.field: text["sentence"]}, "theirs")
     assert given.inputs[0].offsets == [span for span in one.offsets if span is not None]
     assert given.inputs[0].unassigned >= 0.5
+    assert given.inputs[0].text == one.text is not None
     metrics = {"c": Comprehensiveness(), "s": Sufficiency()}
     measuring = Measuring(predictor, {"own": [[own]], "given": [[given]]}, metrics)
     ((measured,),) = measuring.measurements([text])
@@ -112,6 +113,7 @@ def test_a_file_of_inseq_of_an_encoder_and_decoder(tmp_path: Path, options: dict
     assert source.offsets == [(0, 3), (4, 7)]
     np.testing.assert_allclose(source.attributions, [2 / 8, 5 / 8])
     assert source.unassigned == 1.0
+    assert [one.text for one in third.inputs] == ["le chat", "the cat"]
     assert first.inputs[0].tokens == []
     assert first.inputs[0].unassigned == 0.0
 
@@ -126,6 +128,7 @@ def test_a_file_of_inseq_of_a_causal_model(tmp_path: Path) -> None:
     assert (generated.tokens, generated.offsets) == (["▁chat"], [(1, 5)])
     assert (prompt.tokens, prompt.offsets, prompt.attributions) == (["▁le"], [(0, 2)], [3.0])
     assert prompt.unassigned == 1.0
+    assert [one.text for one in second.inputs] == [" chat", "le"]
     assert first.inputs[0].tokens == []
     ((named, _),) = read_inseq(path, fields=("question", "answer"))
     assert [one.field for one in named.inputs] == ["answer", "question"]

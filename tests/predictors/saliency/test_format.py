@@ -23,6 +23,7 @@ from allennlp_saliency.interpret.explanation import (
     Interaction,
 )
 from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
+from allennlp_saliency.views.text import running_text
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "explanation.schema.json").read_text(encoding="utf-8"))
@@ -64,7 +65,7 @@ def test_the_schema_names_what_is_written() -> None:
     """Every key that an explanation may have, and no other: `additionalProperties` is false."""
     matrix = AttentionMatrix("encoder", ["layer", "query", "key"], ["a"], ["a"], np.ones((1, 1, 1)))
     filed = replace(matrix, values=None, file="a.npz", array="a")
-    one = InputAttribution("tokens", "grad_input_1", ["a"], [(0, 1)], [0.5], 0.0, [0.1])
+    one = InputAttribution("tokens", "grad_input_1", ["a"], [(0, 1)], [0.5], 0.0, [0.1], "a")
     pair = Interaction(("tokens", 0), ("tokens", 1), 0.25)
     overlong = {"policy": "truncate", "limit": 1, "tokens": 2, "dropped": 1}
     whole = Explanation(
@@ -87,7 +88,7 @@ def test_lines_of_every_fixture(fixture: str, interpreter: str) -> None:
     results = saliency.predict_batch_json(inputs(fixture))
     lines = [json.loads(saliency.dump_line(result)) for result in results]
     assert len(lines) == len(inputs(fixture))
-    for line in lines:
+    for given, line in zip(inputs(fixture), lines, strict=True):
         LINE.validate(line)
         assert "error" not in line
         assert list(line)[1:] == [f"instance_{number + 1}" for number in range(len(line) - 1)]
@@ -101,6 +102,11 @@ def test_lines_of_every_fixture(fixture: str, interpreter: str) -> None:
                 assert len(scores) == len(attribution.tokens)
                 assert min(scores) >= 0
                 assert sum(scores) == pytest.approx(1, abs=1e-6)
+                assert attribution.text in given.values()
+                assert (
+                    "".join(piece.text for piece in running_text(attribution) if piece.written)
+                    == attribution.text
+                )
     assert any(len(line) > 1 for line in lines)
 
 
@@ -152,7 +158,8 @@ class TestTheSchemaRefuses:
     @pytest.mark.parametrize(
         ("path", "value"),
         [
-            (("format",), 2),
+            (("format",), 1),
+            (("inputs", 0, "text"), 1),
             (("inputs", 0, "attributions"), [0.1, None, 0.2]),
             (("inputs", 0, "attributions"), ["0.1"]),
             (("inputs", 0, "offsets"), [[0, 1, 2]]),

@@ -65,6 +65,7 @@ def test_every_method_explains_a_function(method: str) -> None:
     (own,) = found.inputs
     assert own.tokens == ["a", "very", "good", "film", ",", "bad"]
     assert own.offsets == [(0, 1), (2, 6), (7, 11), (12, 16), (16, 17), (18, 21)]
+    assert own.text == "a very good film, bad"
     assert found.target["value"] == pytest.approx(-0.5)
     expected = [WEIGHTS.get(word, 0.0) for word in own.tokens]
     if method in UNSIGNED:

@@ -128,7 +128,11 @@ def test_instances_of_a_reader_are_explained_too(predictor: Any) -> None:
     interpreter = InputXGradient(own)
     found = interpreter.interpret_each_instance(instances)
     expected = interpreter.interpret_json(TEXT)
-    assert [one.explanations[0].inputs for one in found] == [one.inputs for one in expected]
+    for one, other in zip(found, expected, strict=True):
+        ((alone,), (text,)) = one.explanations[0].inputs, other.inputs
+        assert (alone.tokens, alone.attributions) == (text.tokens, text.attributions)
+        # An instance was made of no JSON.
+        assert (alone.text, text.text) == (None, TEXT["sentence"])
 
 
 def test_an_unknown_tag_is_named(predictor: Any) -> None:

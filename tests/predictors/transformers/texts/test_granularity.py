@@ -29,6 +29,7 @@ def test_words(name: str) -> None:
     (words,) = explain(name, "text-classification", given, "word")
     (tokens,) = explain(name, "text-classification", given, "token")
     one, other = words.inputs[0], tokens.inputs[0]
+    assert one.text == other.text == TEXT
     expected = [TEXT[slice(*span)] for span in word_spans(TEXT)]
     assert [t for t, span in zip(one.tokens, one.offsets, strict=True) if span] == expected
     assert len(other.tokens) > len(one.tokens)
@@ -51,6 +52,10 @@ def test_a_generated_word() -> None:
     explanations = explain("gpt2", "causal-lm", given, "word")
     assert explanations[-1].inputs[0].tokens == ["unbelievably"]
     assert explanations[-1].inputs[1].tokens == ["mary", "lives"]
+    assert {one.text for own in explanations for one in own.inputs} == {
+        " unbelievably",
+        "mary lives",
+    }
 
 
 def test_choices() -> None:
