@@ -112,11 +112,13 @@ setup(
         "dev": [
             "accelerate>=1",
             "captum>=0.8",
+            "httpx>=0.27",
             "hypothesis>=6",
             "inseq>=0.7",
             "jsonschema>=4",
             "matplotlib>=3.8",
             "mypy>=1.11",
+            "playwright>=1.45",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff>=0.6",
@@ -131,6 +133,8 @@ setup(
         # `interpret.methods.interactions.shapiq_interactions`; LightGBM is for "ProxySPEX".
         "interactions": ["lightgbm>=4", "shapiq>=1.4"],
         "figures": ["matplotlib>=3.8"],
+        # `allennlp explore`.
+        "explore": ["fastapi>=0.115", "jinja2>=3.1", "uvicorn>=0.30"],
     },
     entry_points={
         "console_scripts": ["allennlp-saliency = allennlp_saliency.compat.console:main"],

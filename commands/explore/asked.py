@@ -105,7 +105,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _walk(value: Any) -> Iterator[tuple[int, Any]]:
-    """All values in a value and their depths; no recursion, since who sends it chooses the depth."""
+    """All values in a value and their depths; who sends it chooses these, so no recursion."""
     pending = [(0, value)]
     while pending:
         depth, one = pending.pop()

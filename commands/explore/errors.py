@@ -1,4 +1,4 @@
-"""What a request is told when it cannot be answered: a sentence, and never a path or a traceback."""
+"""What a request is told when it cannot be answered: a sentence, never a path or a traceback."""
 
 from __future__ import annotations
 

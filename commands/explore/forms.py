@@ -209,7 +209,7 @@ def names_a_file(cls: type, name: str) -> bool:
 
 
 def _members(hint: Any) -> list[Any]:
-    """The members of a union but None, a type alone otherwise; generic types as what they are of."""
+    """The members of a union but None, else the type alone; of generic types the origin."""
     if hint is None:
         return []
     union = get_origin(hint) in (typing.Union, types.UnionType)

@@ -1,4 +1,4 @@
-"""Who may ask: hosts, origins, the token and the size of a body; and the headers of every answer."""
+"""Who may ask: hosts, origins, the token, the size of a body; and the headers of every answer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,6 +38,7 @@ HEADERS = {
 }
 _OPEN = ("/", "/page/")
 """The page itself, which knows nothing of any model; what lies below the second, too."""
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::\d{1,5})?")
 _PATIENCE = 15.0  # seconds for a body
 
 
@@ -129,10 +131,10 @@ class Guard:
                 raise Refused(401, "open the address with the token that the server has printed")
 
     def _is_ours(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
+        match = _HOST.fullmatch(host.lower())
+        if match is None:
             return False
+        name = match[1].strip("[]")
         try:
             address = ipaddress.ip_address(name)
         except ValueError:

@@ -80,10 +80,11 @@ class Job:
 
     def run(self) -> None:
         """Does the work; what comes of it is in `result`."""
+        if self.cancelled:
+            self.result.set_exception(Refused(499, "cancelled"))
+            return
         self._begun = time.monotonic()
         try:
-            if self.cancelled:
-                raise Stopped(Refused(499, "cancelled"))
             self.result.set_result(self._work(self.watch))
         except Stopped as stopped:
             self.result.set_exception(stopped.refused)

@@ -228,7 +228,7 @@ def _name(source: str, taken: dict[str, Any]) -> str:
     if parts and parts[-1] in ("model.tar.gz", "weights.tar.gz") and len(parts) > 1:
         parts.pop()
     last = parts[-1].removesuffix(".tar.gz") if parts else ""
-    name = re.sub(r"[^\w.-]+", "-", last).strip("-.") or "model"
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", last).strip("-.") or "model"
     number = 2
     unique = name
     while unique in taken:

@@ -55,8 +55,8 @@ def hooked(
 
 @contextmanager
 def before_each_pass(model: nn.Module, call: Callable[[], None] | None) -> Iterator[None]:
-    """Calls a function before each forward pass of a model, and before each of a transformer that it
-    writes text with.
+    """Calls a function before each forward pass of a model, and of a transformer that it has for
+    writing text.
 
     Args:
         model: The model.
