@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -138,6 +138,11 @@ class Run:
                     cache = PredictionCache(layers, layers.backbone, tokens)
         self._session = Session(twin, method.target, budget, cache)
 
+    def watched(self, watch: Callable[[], None]) -> AbstractContextManager[None]:
+        """Calls a function before each forward pass; what it raises ends the run, unless it is an
+        `Exception`, which is an input's error."""
+        return before_each_pass(self._twin.model, watch)
+
     @torch.inference_mode(False)
     def interpretations(
         self,
@@ -145,7 +150,6 @@ class Run:
         inputs: Sequence[Any],
         predict: bool,
         progress: bool | None,
-        watch: Callable[[], None] | None = None,
     ) -> list[Interpretation]:
         """Explains inputs, each with its own success or failure.
 
@@ -154,18 +158,7 @@ class Run:
             inputs: What it takes.
             predict: Whether the predictions are wanted too.
             progress: Whether to show a progress bar; None shows it on a terminal if it takes long.
-            watch: Called before each forward pass; see `SaliencyInterpreter.interpret_each`.
         """
-        with before_each_pass(self._twin.model, watch):
-            return self._interpretations(label, inputs, predict, progress)
-
-    def _interpretations(
-        self,
-        label: Callable[..., list[Labelled]],
-        inputs: Sequence[Any],
-        predict: bool,
-        progress: bool | None,
-    ) -> list[Interpretation]:
         twin, cache = self._twin, self._session.cache
         with ExitStack() as watching:
             if cache is not None:

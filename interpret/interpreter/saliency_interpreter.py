@@ -178,7 +178,10 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             One per input, in order.
         """
         run = Run(self, self._sharing, self._checked, len(inputs))
-        return run.interpretations(label_json, inputs, predict, progress, watch)
+        if watch is None:
+            return run.interpretations(label_json, inputs, predict, progress)
+        with run.watched(watch):
+            return run.interpretations(label_json, inputs, predict, progress)
 
     def interpret_each_instance(
         self, instances: Sequence[Instance], predict: bool = False, progress: bool | None = None
