@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,20 +73,26 @@ class Serving:
         return f"http://127.0.0.1:{self.port}/"
 
 
-@pytest.fixture
-def serving(models: Models) -> Iterator[Serving]:
-    """The application on a free port, until the test ends."""
+@contextmanager
+def served_at(app: Any) -> Iterator[int]:
+    """Serves an application; the port."""
     listening = socket.create_server(("127.0.0.1", 0))
-    guard = Guard(create(models, LIMITS), LIMITS)
-    config = uvicorn.Config(guard, log_level="warning", ws="none", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     until(lambda: server.started)
-    yield Serving(listening.getsockname()[1], models["topics"])
+    yield listening.getsockname()[1]
     server.should_exit = True
     thread.join(timeout=10)
     listening.close()
+
+
+@pytest.fixture
+def serving(models: Models) -> Iterator[Serving]:
+    """The application on a free port, until the test ends."""
+    with served_at(Guard(create(models, LIMITS), LIMITS)) as port:
+        yield Serving(port, models["topics"])
 
 
 class Endless(SaliencyInterpreter):

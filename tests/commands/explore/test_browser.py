@@ -1,0 +1,206 @@
+"""The page in a browser, from typing a text to its heat map."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from allennlp_saliency.commands.explore.app import create
+from allennlp_saliency.commands.explore.guard import Guard
+
+from .conftest import LIMITS, Models, Serving, served_at, until
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="there is no browser: apt-get install chromium"
+)
+TEXT = "yesterday our lender sold the bonds"
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, serving: Serving) -> Iterator[Open]:
+    """Opens the page in a window of its own, and makes sure that it asks for nothing from elsewhere
+    and that its console stays empty."""
+    contexts, wrong, asked, hosts = [], [], [], set()
+
+    def opened(url: str = serving.url, **settings: Any) -> Any:
+        hosts.add(urlsplit(url).netloc)
+        context = browser.new_context(**settings)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: wrong.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(url)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    expected = "Failed to load resource: the server responded with a status of 4"
+    assert not [one for one in wrong if expected not in one]
+    assert {urlsplit(one).netloc for one in asked if not one.startswith("data:")} == hosts
+
+
+def result_of(page: Any, side: str = "A") -> dict[str, Any]:
+    """What "Copy as JSON" gives."""
+    section = page.get_by_role("region", name=side, exact=True)
+    section.get_by_role("button", name="JSON").click()
+    return json.loads(section.locator(".copies pre").text_content())
+
+
+def test_from_a_text_to_its_heat_map(open_page: Open, models: Models) -> None:
+    page = open_page()
+    page.get_by_label("sentence").fill(TEXT)
+    page.get_by_label("Method").select_option("integrated-gradients")
+    page.get_by_text("Parameters", exact=True).click()
+    page.get_by_label("steps", exact=True).fill("16")
+    page.get_by_role("button", name="Explain").press("Enter")
+    page.locator(".explanation").wait_for()
+    assert page.locator(".said").text_content() == "finance"
+    assert "lender" in page.locator(".explanation").text_content()
+    found = result_of(page)["instances"][0]["explanation"]
+    parameters = {"type": "integrated-gradients", "steps": 16}
+    (wanted,) = (
+        models["topics"]
+        .interpreter("text_classifier", parameters)
+        .interpret_json({"sentence": TEXT})
+    )
+    assert found["inputs"] == json.loads(json.dumps(wanted.to_json()["inputs"]))
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("0", "steps is an integer of at least 1, not 0 of type int"),
+        ("many", "steps is a number, not many"),
+        ("1000000", "steps is at most 2,000 here, not 1e+06"),
+    ],
+)
+def test_a_wrong_parameter_gives_a_readable_error(open_page: Open, value: str, told: str) -> None:
+    page = open_page()
+    page.get_by_text("Parameters", exact=True).click()
+    page.get_by_label("steps", exact=True).fill(value)
+    page.get_by_role("button", name="Explain").click()
+    page.locator(".status.error").wait_for()
+    assert told in page.locator(".status").text_content()
+    # The page goes on.
+    page.get_by_label("steps", exact=True).fill("4")
+    page.get_by_role("button", name="Explain").click()
+    page.locator(".explanation").wait_for()
+
+
+def test_two_browsers_at_once(open_page: Open) -> None:
+    texts = {"our lender sold the bonds": "finance", "the verdict of the lawsuit": "law"}
+    pages = {text: open_page() for text in texts}
+    for text, page in pages.items():
+        page.get_by_label("sentence").fill(text)
+    for page in pages.values():
+        page.get_by_role("button", name="Explain").click()
+    for text, page in pages.items():
+        page.locator(".explanation").wait_for()
+        assert page.locator(".said").text_content() == texts[text]
+
+
+def test_who_leaves_or_cancels_ends_the_work(
+    serving: Serving, endless: str, open_page: Open
+) -> None:
+    queue = serving.model.queue
+    page = open_page()
+    page.get_by_label("Method").select_option(endless)
+    page.get_by_role("button", name="Explain").click()
+    until(lambda: queue._running is not None and queue._running.passes > 3)
+    page.get_by_text("passes of the model").wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("cancelled").wait_for()
+    until(lambda: queue._running is None, seconds=5)
+    page.get_by_role("button", name="Explain").click()
+    until(lambda: queue._running is not None)
+    page.close()
+    until(lambda: queue._running is None, seconds=5)
+
+
+def test_a_word_is_edited(open_page: Open) -> None:
+    page = open_page()
+    page.get_by_label("sentence").fill("our lender sold the bonds")
+    page.get_by_role("button", name="Explain").click()
+    page.get_by_text("Edit a word and see what changes").click()
+    for word, other in (("bonds", "verdict"), ("lender", "")):
+        page.locator(".word", has_text=word).click()
+        page.get_by_label(f"in place of {word}").fill(other)
+        page.keyboard.press("Enter")
+    row = page.locator(".changes tr", has_text="label")
+    row.get_by_text("law").wait_for()
+    page.get_by_role("button", name="Explain both, side by side").click()
+    page.locator(".explanation").nth(1).wait_for()
+    assert [one.input_value() for one in page.get_by_label("sentence").all()] == [
+        "our lender sold the bonds",
+        "our sold the verdict",
+    ]
+    assert page.locator(".said").all_text_contents() == ["finance", "law"]
+
+
+def test_two_methods_are_compared_and_the_address_is_a_link_to_it(open_page: Open) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Compare").click()
+    methods = page.get_by_label("Method")
+    methods.nth(1).select_option("leave-one-out")
+    page.get_by_label("target").nth(1).select_option("logit")
+    page.get_by_label("label", exact=True).nth(0).fill("law")
+    page.get_by_role("button", name="Explain both").click()
+    page.get_by_text("Agreement of A and B").wait_for()
+    agreement = page.locator("#agreement").text_content()
+    again = open_page(page.url)
+    again.get_by_text("Agreement of A and B").wait_for()
+    assert again.locator("#agreement").text_content() == agreement
+    assert result_of(again, "B") == result_of(page, "B")
+    target = result_of(again, "B")["instances"][0]["explanation"]["target"]
+    assert (target["type"], target["label"]) == ("logit", "law")
+
+
+@pytest.mark.parametrize(
+    "state",
+    ["{", "[1]", '[{"inputs": []}]', '[{"inputs": {}, "interpreter": {}, "model": 3}]', "[[]]"],
+)
+def test_a_broken_link_opens_the_page(open_page: Open, serving: Serving, state: str) -> None:
+    page = open_page(f"{serving.url}#state={state}")
+    page.get_by_role("button", name="Explain").wait_for()
+
+
+def test_hostile_text_stays_text(open_page: Open) -> None:
+    text = "<img src=x onerror=alert(1)> <script>alert(2)</script> \"'`> bonds"
+    page = open_page()
+    page.get_by_label("sentence").fill(text)
+    page.get_by_role("button", name="Explain").click()
+    page.locator(".explanation").wait_for()
+    assert page.locator("img, .outcome script").count() == 0
+    page.get_by_text("Edit a word and see what changes").click()
+    assert text in page.locator(".pieces").text_content()
+
+
+def test_the_token_leaves_the_address(browser: Any, models: Models, open_page: Open) -> None:
+    guard = Guard(create(models, LIMITS), LIMITS, "secret", loopback=False)
+    with served_at(guard) as port:
+        page = open_page(f"http://127.0.0.1:{port}/#token=wrong")
+        page.get_by_text("open the address with the token").wait_for()
+        page = open_page(f"http://127.0.0.1:{port}/#token=secret")
+        page.get_by_role("button", name="Explain").click()
+        page.locator(".explanation").wait_for()
+        assert "secret" not in page.url
+        page.reload()
+        page.locator(".explanation").wait_for()
