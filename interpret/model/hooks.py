@@ -54,16 +54,16 @@ def hooked(
 
 
 @contextmanager
-def before_each_pass(model: nn.Module, call: Callable[[], None] | None) -> Iterator[None]:
+def before_each_pass(model: nn.Module | None, call: Callable[[], None] | None) -> Iterator[None]:
     """Calls a function before each forward pass of a model, and of a transformer that it has for
     writing text.
 
     Args:
-        model: The model.
+        model: The model; None for none.
         call: The function; what it raises ends the pass. None for none.
     """
     with ExitStack() as hooks:
-        if call is not None:
+        if model is not None and call is not None:
             writers = [one for one in model.children() if isinstance(one, PreTrainedModel)]
             for module in (model, *writers):
                 hooks.enter_context(module.register_forward_pre_hook(lambda *_: call()))

@@ -106,7 +106,8 @@ class PerturbationMethod(SaliencyInterpreter):
             return super().interpret_each(inputs, predict, progress, watch)
         level = self.units or self.granularity
         box = BlackBox(self.predictor.predict_batch_json, self.target, level, self._estimator_of)
-        with before_each_pass(self.predictor._model, watch):
+        model = getattr(self.predictor, "_model", None)  # `explain_function` has none
+        with before_each_pass(model, watch):
             return box.interpretations(inputs, self.config(), self.complete, predict)
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
