@@ -173,8 +173,13 @@ def _probability(prediction: Mapping[str, Any]) -> float | None:
 
 
 def _target_probability(target: Mapping[str, Any], label: str | int) -> float | None:
+    return probability_of(target) if target.get("label") == label else None
+
+
+def probability_of(target: Mapping[str, Any]) -> float | None:
+    """The probability of what was explained, where the target says it."""
     value = target.get("value")
-    if target.get("label") != label or not isinstance(value, (int, float)):
+    if not isinstance(value, (int, float)):
         return None
     if target.get("type") == "probability":
         return float(value)
