@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,14 +20,12 @@ from allennlp_saliency.version import VERSION
 from . import demo, forms, page
 from .answers import JsonAnswer, events, waited
 from .asked import checked_inputs, checked_interpreter, read_json
+from .drawn import drawn, drawn_together
 from .errors import Refused
-from .jobs import Job
 from .limits import Limits
 from .served import ServedModel
 from .snippets import snippets
 from .work import interpreted, predicted
-
-_NOT_STRICT = "application/json"
 
 
 class Prediction(BaseModel):
@@ -41,6 +39,16 @@ class Prediction(BaseModel):
     )
     model: str | None = Field(None, description="a name of /models; the first one by default")
     predictor: str | None = Field(None, description="a registered name; the default one if none")
+
+
+class Results(BaseModel):
+    """Results to be shown together."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lines: list[dict[str, Any]] = Field(
+        description='lines of the output of `allennlp predict`: {"instance_1": {"explanation": …}}'
+    )
 
 
 class Interpretation(Prediction):
@@ -119,18 +127,19 @@ def create(models: Mapping[str, ServedModel], limits: Limits) -> FastAPI:
             found = interpreted(model, name, inputs, parameters, watch)
             seconds = round(time.perf_counter() - begun, 3)
             copies = snippets(model, name, inputs, parameters)
-            return {**found, "seconds": seconds, "snippets": copies}
+            return {**found, "seconds": seconds, "snippets": copies, "report": drawn(found)}
 
         job = model.queue.submit(work)
         if "text/event-stream" in request.headers.get("accept", ""):
-            return _streamed(events(job, model.queue, request), job)
+            stream = events(job, model.queue, request)
+            return StreamingResponse(stream, media_type="text/event-stream")
         return JsonAnswer(await waited(job, request))
 
+    @app.post("/report", summary="Results as the data that the page draws together")
+    def report(asked: Results) -> JsonAnswer:
+        return JsonAnswer(drawn_together(asked.lines))
+
     return app
-
-
-def _streamed(stream: AsyncIterator[bytes], job: Job) -> Response:
-    return StreamingResponse(stream, media_type="text/event-stream")
 
 
 def _strict(limits: Limits) -> type[APIRoute]:

@@ -28,7 +28,7 @@ export function labelled(text, control, hint = "") {
     control.setAttribute("aria-describedby", id);
     parts.push(el("small", { id }, hint));
   }
-  return el("div", { class: "field" }, parts);
+  return el("div", { class: "entry" }, parts);
 }
 
 export function select(options, value, onchange) {

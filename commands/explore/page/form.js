@@ -23,7 +23,7 @@ export class Form {
       if (!some.length) continue;
       const open = some.some((one) => values[one.name] !== undefined);
       this.element.append(
-        el("details", { open }, el("summary", {}, title), el("div", { class: "grid" }, some.map(shown))),
+        el("details", { open }, el("summary", {}, title), el("div", { class: "many" }, some.map(shown))),
       );
     }
   }

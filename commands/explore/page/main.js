@@ -1,9 +1,9 @@
 // The page: one side, or two beside each other.
 
 import { get, keepToken } from "./api.js";
-import { agreement } from "./agreement.js";
 import { Side } from "./side.js";
 import { readState, writeState } from "./state.js";
+import { shownTogether } from "./view.js";
 
 const at = (id) => document.getElementById(id);
 const [sides, compare, both, notice] = ["sides", "compare", "run-both", "notice"].map(at);
@@ -14,9 +14,7 @@ const page = {
   changed: () => {},
   done: () => {
     writeState(shown.map((side) => side.tryRead()));
-    const text = shown.length === 2 ? agreement(shown[0].result, shown[1].result) : "";
-    at("agreement").textContent = text;
-    at("agreement").hidden = !text;
+    together();
   },
   // A changed text stands beside the one that it was made of.
   takes: (side, inputs) => {
@@ -25,6 +23,24 @@ const page = {
     shown.forEach((one) => one.run());
   },
 };
+
+let latest = 0;
+
+async function together() {
+  const number = (latest += 1);
+  const place = at("together");
+  place.hidden = true;
+  if (shown.length !== 2) return;
+  let view = null;
+  try {
+    view = await shownTogether(shown);
+  } catch (error) {
+    view = [error.message];
+  }
+  if (number !== latest || !view) return;
+  place.replaceChildren(...view);
+  place.hidden = false;
+}
 
 function open(states) {
   shown.forEach((side) => side.stop());

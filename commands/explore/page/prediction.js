@@ -42,7 +42,7 @@ function bars(probabilities) {
     el("tr", {},
       el("th", { scope: "row" }, label),
       el("td", {}, el("meter", { min: 0, max: 1, value, "aria-label": `probability of ${label}` })),
-      el("td", { class: "number" }, number(value))),
+      el("td", { class: "figure" }, number(value))),
   );
   return el("table", { class: "bars" }, el("tbody", {}, rows));
 }
@@ -85,7 +85,7 @@ export function shownChanges(before, after, labels) {
       el("th", { scope: "row" }, named(place)),
       el("td", {}, was === undefined ? "–" : number(was)),
       el("td", {}, is === undefined ? "–" : number(is)),
-      el("td", { class: "number" }, difference(was, is))),
+      el("td", { class: "figure" }, difference(was, is))),
   );
   const head = ["", "before", "after", "difference"].map((text) => el("th", { scope: "col" }, text));
   const table = el("table", { class: "changes" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows));

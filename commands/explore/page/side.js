@@ -5,7 +5,7 @@ import { el, labelled, number, select } from "./dom.js";
 import { Form } from "./form.js";
 import { Inputs } from "./inputs.js";
 import { shownPrediction } from "./prediction.js";
-import { shownExplanations } from "./view.js";
+import { shownReport } from "./view.js";
 import { Words } from "./words.js";
 
 const FAMILIES = ["path", "gradient", "propagation", "perturbation", "attention", "interactions", "other"];
@@ -50,7 +50,7 @@ export class Side {
     this.explain = el("button", { type: "button", class: "primary", onclick: () => this.run() }, "Explain");
     this.cancel = el("button", { type: "button", hidden: true, onclick: () => this.stop() }, "Cancel");
     this.ask.replaceChildren(
-      el("div", { class: "row" },
+      el("div", { class: "line-up" },
         models.length > 1
           ? labelled("Model", select(models, model.name, (event) =>
             again({ model: event.target.value, predictor: null, inputs: undefined })))
@@ -181,14 +181,14 @@ export class Side {
       el("h2", {}, "Prediction"),
       shownPrediction(found.prediction, this.model.labels),
       el("h2", {}, "Why"),
-      shownExplanations(found.instances),
+      shownReport(found.report),
       ...(keys.length ? [words.element] : []),
       this.copies(found),
     );
   }
 
   copies(found) {
-    const { snippets, seconds, ...json } = found;
+    const { snippets, seconds, report, ...json } = found;
     const texts = [["JSON", JSON.stringify(json)], ["Python", snippets.python], ["command line", snippets.command]];
     const shown = el("pre", { hidden: true, tabIndex: 0 });
     const buttons = texts.map(([name, text]) =>

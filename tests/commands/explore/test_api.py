@@ -126,9 +126,27 @@ def test_what_is_wrong_is_said(
     assert "Traceback" not in found[1]
 
 
+def test_results_are_shown_together(client: TestClient) -> None:
+    lines = []
+    for method in ("gradient", "leave-one-out"):
+        found = post(client, "/interpret", inputs=SENTENCE, interpreter=method)
+        lines.append({"instance_1": found["instances"][0]})
+        explanation = found["instances"][0]["explanation"]
+        assert found["report"]["explanations"] == [explanation]
+    data = post(client, "/report", lines=lines)
+    (card,) = data["cards"]
+    assert [one["name"] for one in card["methods"]] == ["gradient", "leave-one-out"]
+
+
+def test_an_interpreter_without_explanations(client: TestClient) -> None:
+    found = post(client, "/interpret", inputs=SENTENCE, interpreter="simple-gradient")
+    assert found["report"] is None
+    assert len(found["instances"][0]["grad_input_1"]) == 5
+
+
 def test_addresses_are_described(client: TestClient) -> None:
     found = client.get("/openapi.json").json()["paths"]
-    ours = {"/models", "/methods", "/examples", "/predict", "/interpret"}
+    ours = {"/models", "/methods", "/examples", "/predict", "/interpret", "/report"}
     demo = {
         "/api/{model}/",
         "/api/{model}/predict",

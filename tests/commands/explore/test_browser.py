@@ -71,9 +71,9 @@ def test_from_a_text_to_its_heat_map(open_page: Open, models: Models) -> None:
     page.get_by_text("Parameters", exact=True).click()
     page.get_by_label("steps", exact=True).fill("16")
     page.get_by_role("button", name="Explain").press("Enter")
-    page.locator(".explanation").wait_for()
+    page.locator(".asal .card").wait_for()
     assert page.locator(".said").text_content() == "finance"
-    assert "lender" in page.locator(".explanation").text_content()
+    assert "lender" in page.locator(".asal .card").text_content()
     found = result_of(page)["instances"][0]["explanation"]
     parameters = {"type": "integrated-gradients", "steps": 16}
     (wanted,) = (
@@ -82,6 +82,10 @@ def test_from_a_text_to_its_heat_map(open_page: Open, models: Models) -> None:
         .interpret_json({"sentence": TEXT})
     )
     assert found["inputs"] == json.loads(json.dumps(wanted.to_json()["inputs"]))
+    # The view is the report's, with the numbers of the explanation.
+    page.locator(".asal details", has_text="all scores as a table").locator("summary").click()
+    raw = page.locator(".asal .scores tbody tr td:nth-child(4)").all_text_contents()
+    assert [float(one) for one in raw] == found["inputs"][0]["attributions"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +106,7 @@ def test_a_wrong_parameter_gives_a_readable_error(open_page: Open, value: str, t
     # The page goes on.
     page.get_by_label("steps", exact=True).fill("4")
     page.get_by_role("button", name="Explain").click()
-    page.locator(".explanation").wait_for()
+    page.locator(".asal .card").wait_for()
 
 
 def test_two_browsers_at_once(open_page: Open) -> None:
@@ -113,7 +117,7 @@ def test_two_browsers_at_once(open_page: Open) -> None:
     for page in pages.values():
         page.get_by_role("button", name="Explain").click()
     for text, page in pages.items():
-        page.locator(".explanation").wait_for()
+        page.locator(".asal .card").wait_for()
         assert page.locator(".said").text_content() == texts[text]
 
 
@@ -147,7 +151,7 @@ def test_a_word_is_edited(open_page: Open) -> None:
     row = page.locator(".changes tr", has_text="label")
     row.get_by_text("law").wait_for()
     page.get_by_role("button", name="Explain both, side by side").click()
-    page.locator(".explanation").nth(1).wait_for()
+    page.locator(".asal .card").nth(1).wait_for()
     assert [one.input_value() for one in page.get_by_label("sentence").all()] == [
         "our lender sold the bonds",
         "our sold the verdict",
@@ -163,11 +167,17 @@ def test_two_methods_are_compared_and_the_address_is_a_link_to_it(open_page: Ope
     page.get_by_label("target").nth(1).select_option("logit")
     page.get_by_label("label", exact=True).nth(0).fill("law")
     page.get_by_role("button", name="Explain both").click()
-    page.get_by_text("Agreement of A and B").wait_for()
-    agreement = page.locator("#agreement").text_content()
+    both = page.locator("#together")
+    both.locator(".card").scroll_into_view_if_needed()
+    both.get_by_text("agreement of the methods").wait_for()
+    names = both.locator(".method h3").all_text_contents()
+    assert names == ["integrated-gradients", "leave-one-out"]
     again = open_page(page.url)
-    again.get_by_text("Agreement of A and B").wait_for()
-    assert again.locator("#agreement").text_content() == agreement
+    again.locator("#together .card").scroll_into_view_if_needed()
+    again.locator("#together").get_by_text("agreement of the methods").wait_for()
+    assert again.locator("#together").text_content() == both.text_content()
+    ids = page.locator("[id]").evaluate_all("all => all.map((one) => one.id)")
+    assert len(ids) == len(set(ids))
     assert result_of(again, "B") == result_of(page, "B")
     target = result_of(again, "B")["instances"][0]["explanation"]["target"]
     assert (target["type"], target["label"]) == ("logit", "law")
@@ -187,7 +197,7 @@ def test_hostile_text_stays_text(open_page: Open) -> None:
     page = open_page()
     page.get_by_label("sentence").fill(text)
     page.get_by_role("button", name="Explain").click()
-    page.locator(".explanation").wait_for()
+    page.locator(".asal .card").wait_for()
     assert page.locator("img, .outcome script").count() == 0
     page.get_by_text("Edit a word and see what changes").click()
     assert text in page.locator(".pieces").text_content()
@@ -200,7 +210,7 @@ def test_the_token_leaves_the_address(browser: Any, models: Models, open_page: O
         page.get_by_text("open the address with the token").wait_for()
         page = open_page(f"http://127.0.0.1:{port}/#token=secret")
         page.get_by_role("button", name="Explain").click()
-        page.locator(".explanation").wait_for()
+        page.locator(".asal .card").wait_for()
         assert "secret" not in page.url
         page.reload()
-        page.locator(".explanation").wait_for()
+        page.locator(".asal .card").wait_for()

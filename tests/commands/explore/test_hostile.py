@@ -179,6 +179,25 @@ def test_hostile_bodies(client: TestClient, body: bytes, status: int) -> None:
     assert set(answer.json()) == {"error"}
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [{"matrices": [{"file": "/etc/passwd", "array": "a"}]}],
+        [{"instance_1": {"explanation": {"matrices": [{"file": "/etc/passwd"}]}}}],
+        [{"instance_1": {"explanation": {"format": 1}}}],
+        [{"instance_1": {"explanation": 3}}],
+        [{"interpreter": {}, "target": {}}],
+        [{}],
+        [{"a": "b"}] * 5,
+    ],
+    ids=range(7),
+)
+def test_hostile_results(client: TestClient, lines: Any) -> None:
+    answer = client.post("/report", json={"lines": lines})
+    assert answer.status_code == 422
+    assert "passwd" not in answer.text
+
+
 def test_size_and_length_have_limits(client: TestClient) -> None:
     long = {"sentence": "a " * 10_001}
     answer = client.post("/interpret", json={"inputs": long})
