@@ -104,7 +104,7 @@ def named() -> dict[str, list[Form]]:
     return {**found, "removal": own + found["baseline"]}
 
 
-def form(name: str, cls: type) -> Form:
+def form(name: str, cls: Any) -> Form:
     """The form of a registered class."""
     summary = inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0]
     parts = cls.__module__.split(".")
@@ -197,7 +197,7 @@ def kind_of(name: str, hint: Any) -> str:
     return "json"
 
 
-def names_a_file(cls: type, name: str) -> bool:
+def names_a_file(cls: Any, name: str) -> bool:
     """Whether a parameter may be a file, by its type hint, its name or its docstring."""
     for parent in cls.__mro__:
         hint = _hints(vars(parent)["__init__"]).get(name) if "__init__" in vars(parent) else None

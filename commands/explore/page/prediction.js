@@ -22,7 +22,7 @@ export function shownPrediction(prediction, labels) {
 function summary(prediction) {
   for (const key of ["label", "best_span_str", "answer", "text", "predicted_text"]) {
     const value = prediction?.[key];
-    if (typeof value === "string") return value;
+    if (typeof value === "string" || typeof value === "number") return String(value);
     if (Array.isArray(value) && value.length && value.every((one) => typeof one === "string")) {
       return value.join(", ");
     }

@@ -14,7 +14,7 @@ export class Side {
   // `served` has models, methods and named; `page` is told what happens: done(side), takes(side, inputs).
   constructor(name, served, state, page) {
     Object.assign(this, { name, served, page, result: null });
-    this.ask = el("div", { class: "ask" });
+    this.ask = el("div", { class: "ask", onkeydown: (event) => this.pressed(event) });
     this.status = el("p", { class: "status", role: "status" });
     this.outcome = el("div", { class: "outcome" });
     this.element = el("section", { class: "side", "aria-label": name }, this.ask, this.status, this.outcome);
@@ -111,6 +111,16 @@ export class Side {
       return this.read();
     } catch {
       return this.state;
+    }
+  }
+
+  // Enter in a line, Ctrl+Enter in a box of lines.
+  pressed(event) {
+    const line = event.target.tagName === "INPUT";
+    const box = event.target.tagName === "TEXTAREA" && (event.ctrlKey || event.metaKey);
+    if (event.key === "Enter" && (line || box) && !event.isComposing) {
+      event.preventDefault();
+      this.run();
     }
   }
 

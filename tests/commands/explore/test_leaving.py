@@ -20,15 +20,21 @@ def ask(serving: Serving, interpreter: Any, accept: str = "*/*") -> http.client.
     return connection
 
 
+def works(serving: Serving) -> bool:
+    """Whether the model has begun with a request."""
+    running = serving.model.queue._running
+    return running is not None and running.passes > 3
+
+
 def test_a_client_that_leaves_ends_the_work(serving: Serving, endless: str) -> None:
     queue = serving.model.queue
     for accept in ("text/event-stream", "application/json"):
         connection = ask(serving, endless, accept)
-        until(lambda: queue._running is not None and queue._running.passes > 3)
+        until(lambda: works(serving))
         running = queue._running
         assert running is not None
         connection.close()
-        until(lambda job=running: job.result.done(), seconds=5)
+        until(lambda job=running: job.result.done())
         assert running.cancelled
     answer = ask(serving, "gradient").getresponse()
     assert answer.status == 200
@@ -37,7 +43,7 @@ def test_a_client_that_leaves_ends_the_work(serving: Serving, endless: str) -> N
 def test_a_client_that_leaves_the_queue_is_dropped(serving: Serving, endless: str) -> None:
     queue = serving.model.queue
     first = ask(serving, endless)
-    until(lambda: queue._running is not None and queue._running.passes > 3)
+    until(lambda: works(serving))
     second = ask(serving, "gradient", "text/event-stream")
     answer = second.getresponse()
     assert answer.readline() == b"event: queued\n"
@@ -46,7 +52,7 @@ def test_a_client_that_leaves_the_queue_is_dropped(serving: Serving, endless: st
     second.sock.shutdown(socket.SHUT_RDWR) if second.sock else answer.close()
     second.close()
     answer.close()
-    until(lambda: waiting.cancelled, seconds=5)
+    until(lambda: waiting.cancelled)
     first.close()
     until(lambda: queue._running is None)
 
@@ -54,7 +60,7 @@ def test_a_client_that_leaves_the_queue_is_dropped(serving: Serving, endless: st
 def test_too_many_are_told_to_come_again(serving: Serving, endless: str) -> None:
     queue = serving.model.queue
     first = ask(serving, endless)
-    until(lambda: queue._running is not None)
+    until(lambda: works(serving))
     waiting = [ask(serving, endless) for _ in range(2)]
     until(lambda: len(queue._waiting) == 2)
     answer = ask(serving, "gradient").getresponse()
