@@ -119,7 +119,7 @@ def create(models: Mapping[str, ServedModel], limits: Limits) -> FastAPI:
     async def interpret(asked: Interpretation, request: Request) -> Response:
         model = model_of(asked.model)
         inputs = checked_inputs(asked.inputs, limits)
-        parameters = checked_interpreter(asked.interpreter, limits)
+        parameters = checked_interpreter(asked.interpreter, inputs, limits)
         name, _ = model.predictor(asked.predictor)
 
         def work(watch: Callable[[], None]) -> JsonDict:

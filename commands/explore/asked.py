@@ -51,22 +51,26 @@ def checked_inputs(inputs: Any, limits: Limits) -> JsonDict:
     """
     if not isinstance(inputs, dict) or not inputs:
         raise Refused(422, 'inputs is an object such as {"sentence": "…"}')
-    values = [value for _, value in _walk(inputs)]
-    characters = sum(len(value) for value in values if isinstance(value, str))
+    characters = _characters(inputs)
     if characters > limits.characters:
         raise Refused(
             413,
             f"the texts have {characters:,} characters together; here they may have "
             f"{limits.characters:,} (--max-characters of the server changes the limit)",
         )
-    for value in values:
+    for _, value in _walk(inputs):
         if _is_number(value) and abs(value) > limits.number:
             raise Refused(422, f"numbers of an input are at most {limits.number:,}, not {value:g}")
     return inputs
 
 
-def checked_interpreter(given: Any, limits: Limits) -> JsonDict:
+def checked_interpreter(given: Any, inputs: JsonDict, limits: Limits) -> JsonDict:
     """The parameters of an interpreter, its name as `type`.
+
+    Args:
+        given: What a request has for it.
+        inputs: The input that it is for.
+        limits: The limits.
 
     Raises:
         Refused: If there is no such interpreter, a name is none of a registered class, a parameter
@@ -86,6 +90,10 @@ def checked_interpreter(given: Any, limits: Limits) -> JsonDict:
     for key, value in given.items():
         if value is not None and not isinstance(value, (bool, int)) and names_a_file(cls, key):
             raise Refused(422, f"{key!r} names a file of the server: here it is true or false")
+    if given.get("matrices") and _characters(inputs) > limits.attention:
+        raise Refused(
+            413, f"matrices are given here for texts of at most {limits.attention:,} characters"
+        )
     for path, value in _named(given):
         if path[-1:] == ("type",) and not (isinstance(value, str) and _NAME.fullmatch(value)):
             raise Refused(422, f"{'.'.join(path)} is a registered name, not {value!r:.100}")
@@ -98,6 +106,11 @@ def checked_interpreter(given: Any, limits: Limits) -> JsonDict:
                 "of the server changes the limit)",
             )
     return given
+
+
+def _characters(inputs: JsonDict) -> int:
+    """The length of all texts of an input, its keys included."""
+    return sum(len(value) for _, value in _walk(inputs) if isinstance(value, str))
 
 
 def _is_number(value: Any) -> bool:

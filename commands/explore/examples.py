@@ -14,6 +14,7 @@ from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.predictors import TransformersPredictor
 
 _MOST = 50
+_MASK = "[MASK]"
 _SENTENCE = {"sentence": "a quiet film with a great heart"}
 _PAIR = {"premise": "two dogs run over a field", "hypothesis": "animals are outside"}
 _QUESTION = {
@@ -60,10 +61,21 @@ _EXAMPLES: dict[str, JsonDict] = {
 }
 
 
-def first_example(name: str) -> JsonDict:
-    """An input that the predictor of this registered name reads; of one that is not known, a
-    sentence."""
-    return dict(_EXAMPLES.get(name, _SENTENCE))
+def first_example(name: str, predictor: Predictor) -> JsonDict:
+    """An input that a predictor reads; of one that is not known, a sentence.
+
+    Args:
+        name: Its registered name.
+        predictor: The predictor.
+    """
+    example = dict(_EXAMPLES.get(name, _SENTENCE))
+    if isinstance(predictor, TransformersPredictor):
+        mask = getattr(predictor._dataset_reader.tokenizer, "mask_token", None) or _MASK
+        return {
+            key: value.replace(_MASK, mask) if isinstance(value, str) else value
+            for key, value in example.items()
+        }
+    return example
 
 
 def read_examples(path: Path) -> list[JsonDict]:
@@ -106,7 +118,7 @@ def needed(examples: Sequence[JsonDict], known: Sequence[JsonDict]) -> list[Json
 
 def readable_keys(name: str, predictor: Predictor) -> list[str]:
     """The keys that a predictor reads, as far as that is known: what must be given comes first."""
-    keys = list(first_example(name))
+    keys = list(first_example(name, predictor))
     reads: Mapping[str, Any] = {}
     if isinstance(predictor, TransformersPredictor):
         reads = predictor.reads

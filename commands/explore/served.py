@@ -102,7 +102,7 @@ class ServedModel:
                     "name": name,
                     "class": type(predictor).__name__,
                     "keys": readable_keys(name, predictor),
-                    "example": first_example(name),
+                    "example": first_example(name, predictor),
                 }
                 for name, predictor in self.predictors.items()
             ],
@@ -153,7 +153,8 @@ def load(sources: Sequence[str], loading: Loading, limits: Limits) -> dict[str, 
         for predictor in predictors.values():
             _refuse_images(predictor)
         name = _name(source, found)
-        examples = needed(_examples(source, loading), [first_example(one) for one in predictors])
+        known = [first_example(*one) for one in predictors.items()]
+        examples = needed(_examples(source, loading), known)
         queue = ModelQueue(name, limits)
         found[name] = ServedModel(name, source, archive, predictors, examples, queue)
     return found

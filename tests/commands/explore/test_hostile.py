@@ -206,6 +206,10 @@ def test_size_and_length_have_limits(client: TestClient) -> None:
     assert (answer.status_code, "larger than" in answer.json()["error"]) == (413, True)
     several = {"inputs": {f"k{number}": "a" * 1_000 for number in range(21)}}
     assert client.post("/predict", json=several).status_code == 413
+    asked = {"inputs": {"sentence": "a " * 600}, "interpreter": {"type": "attention"}}
+    asked["interpreter"]["matrices"] = True
+    answer = client.post("/interpret", json=asked)
+    assert (answer.status_code, "matrices" in answer.json()["error"]) == (413, True)
     writing = {"model": "copy-lm", "inputs": {"prompt": "cedar", "max_new_tokens": 10**6}}
     answer = client.post("/predict", json=writing)
     assert (answer.status_code, "at most 2,000" in answer.json()["error"]) == (422, True)
