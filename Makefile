@@ -20,7 +20,7 @@ WORKERS ?= 2
 PYTEST := $(SINGLE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all mutate lint typecheck benchmark real fixtures docs clean
+.PHONY: help install demo browser test test-all mutate lint typecheck benchmark real fixtures docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,10 +60,19 @@ $(MUTMUT): $(STAMP)
 demo: install ## interpret sentences with five trained models and show the heat maps
 	@$(SINGLE) $(BIN)/python -m allennlp_saliency.commands.demo
 
-test: install ## the tests, without the slow ones
+# The tests of the pages run in it. Only root may install it; the tests say what to do elsewhere.
+browser: ## install Chromium (Debian, Ubuntu; as root) for the tests of the pages, if there is none
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+		{ test "$$(id -u)" = 0 && command -v apt-get > /dev/null && \
+		echo "Installing Chromium for the tests of the pages ..." && \
+		apt-get -qq update && \
+		DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium > /dev/null; } || \
+		echo "No Chromium: the tests of the pages are skipped. Install it, e.g.: sudo apt-get install chromium"
+
+test: install browser ## the tests, without the slow ones
 	$(PYTEST) -m "not slow and not gpu"
 
-test-all: install ## all tests that this machine can run
+test-all: install browser ## all tests that this machine can run
 	$(PYTEST)
 
 mutate: install $(MUTMUT) ## change FILE in many ways, list the changes that no test notices (TESTS=… SAMPLE=…)

@@ -104,6 +104,7 @@ setup(
         "torch>=2.6",
         "transformers>=4.57,<6",
         "numpy>=2",
+        "jinja2>=3.1",
         "packaging>=23",
         "rich>=13",
         *ALLENNLP_NEEDS,
@@ -111,6 +112,7 @@ setup(
     extras_require={
         "dev": [
             "accelerate>=1",
+            "axe-playwright-python>=0.1.4",
             "captum>=0.8",
             "httpx>=0.27",
             "hypothesis>=6",

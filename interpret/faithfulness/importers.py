@@ -207,7 +207,7 @@ def _attribution(
         for (token, score), span in zip(pairs, offsets, strict=True)
         if span is not None
     ]
-    spans = [span for _, _, span in placed]
+    spans: list[Span | None] = [span for _, _, span in placed]
     return InputAttribution(
         field,
         f"grad_input_{number}",

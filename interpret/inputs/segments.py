@@ -15,6 +15,7 @@ LEVELS = ("paragraph", "sentence", "word")
 """The segments of a text, the largest first."""
 
 _BETWEEN_PARAGRAPHS = re.compile(r"\n[^\S\n]*\n\s*")
+_HALF = re.compile(r"[\ud800-\udfff]")
 # They end a sentence without a space behind them.
 _FULL_WIDTH_END = re.compile(r"(?<=[。！？])(?![。！？」』”])")
 
@@ -47,7 +48,8 @@ def _sentences(text: str, start: int, end: int) -> Iterator[Span]:
     """The sentences of a part of a text, by spaCy's rules, which know abbreviations."""
     places = [start, *(m.start() for m in _FULL_WIDTH_END.finditer(text, start, end)), end]
     for first, last in pairwise(places):
-        document = _splitter()(text[first:last])
+        # spaCy takes no halves of a character, which JSON may have.
+        document = _splitter()(_HALF.sub("\ufffd", text[first:last]))
         own = ((first + one.start_char, first + one.end_char) for one in document.sents)
         yield from _trimmed(text, own)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -110,11 +111,12 @@ def text_of_tokens(tokens: Sequence[Token]) -> str:
 
 def _grouped(offsets: Sequence[Span | None], text: str, level: str) -> list[TokenGroup]:
     segments = segment_spans(text, level)
+    ends = [end for _, end in segments]
     owners: dict[int, int] = {}
     # Each segment's number, or that of an earlier one that a token joins it with.
     same = list(range(len(segments)))
     for number, span in enumerate(offsets):
-        touched = [] if span is None else _touched(segments, span)
+        touched = [] if span is None else _touched(segments, ends, span)
         for segment in touched:
             same[segment] = min(same[touched[0]], same[segment])
         if touched:
@@ -124,28 +126,29 @@ def _grouped(offsets: Sequence[Span | None], text: str, level: str) -> list[Toke
         owner = owners.get(number)
         key = ("token", number) if owner is None else ("segment", same[owner])
         grouped.setdefault(key, []).append(number)
+    extents = _extents(segments, same)
     return [
-        TokenGroup(
-            tokens, _extent(segments, same, key[1]) if key[0] == "segment" else offsets[tokens[0]]
-        )
+        TokenGroup(tokens, extents[key[1]] if key[0] == "segment" else offsets[tokens[0]])
         for key, tokens in grouped.items()
     ]
 
 
-def _touched(segments: Sequence[Span], span: Span) -> list[int]:
+def _touched(segments: Sequence[Span], ends: Sequence[int], span: Span) -> list[int]:
     """The segments that a token has characters of; of one that has none, the next word."""
     start, end = span
-    own = [n for n, (first, last) in enumerate(segments) if first < end and start < last]
-    if own:
-        return own
-    around = [n for n, (first, last) in enumerate(segments) if first <= start < last]
-    after = [n for n, (first, _) in enumerate(segments) if first >= start]
-    return (around or after)[:1]
+    # Segments are in order: a text of 10,000 words is not searched for each of its tokens.
+    first = last = bisect_right(ends, start)
+    while last < len(segments) and segments[last][0] < end:
+        last += 1
+    return list(range(first, max(last, min(first + 1, len(segments)))))
 
 
-def _extent(segments: Sequence[Span], same: Sequence[int], first: int) -> Span:
-    together = [segments[number] for number, other in enumerate(same) if other == first]
-    return together[0][0], together[-1][1]
+def _extents(segments: Sequence[Span], same: Sequence[int]) -> dict[int, Span]:
+    """By the first of segments that tokens have joined where they begin and end."""
+    found: dict[int, Span] = {}
+    for segment, first in zip(segments, same, strict=True):
+        found[first] = (found.get(first, segment)[0], segment[1])
+    return found
 
 
 def _text_of(tokens: Sequence[str], offsets: Sequence[Span | None]) -> str:

@@ -63,7 +63,8 @@ def test_the_ground_floor_knows_no_room() -> None:
     ("folder", "allowed"),
     [
         ("interpret", ()),
-        ("views", ("interpret.explanation",)),
+        # A word in a view is a word in a score.
+        ("views", ("interpret.explanation", "interpret.inputs.token_groups")),
         ("predictors", ("interpret", "compat")),
     ],
 )

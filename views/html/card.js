@@ -181,7 +181,7 @@ class Card {
     const table = el(
       "table",
       { class: "grid" },
-      el("caption", {}, `Spearman's rank correlation of the scores · how many of the ${this.page.settings.k} strongest they share`),
+      el("caption", {}, `Spearman's rank correlation of the scores of the text's own ${level}s · how many of the ${this.page.settings.k} strongest they share`),
       el("thead", {}, el("tr", {}, el("td", {}), names.map((one) => el("th", { scope: "col" }, one)))),
       el("tbody", {}, names.map((one, n) => el("tr", {}, el("th", { scope: "row" }, one), cells[n]))),
     );

@@ -41,20 +41,19 @@ class Layouts:
 
 def _layout(one: InputAttribution, written: bool) -> JsonDict:
     pieces = []
+    apart: set[int] = set()
     for piece in running_text(one):
         kind = _KINDS.index(piece.kind)
         names = [one.tokens[number] for number in piece.tokens]
         if written and names == [piece.text] and is_special(piece.text):
             kind = SPECIAL
+            apart.update(piece.tokens)
         pieces.append([piece.text, list(piece.tokens), kind])
-    levels = {
-        level: [
-            group.tokens
-            for group in grouped(one.tokens, one.offsets, one.text, level)
-            if len(group.tokens) > 1
-        ]
-        for level in LEVELS
-    }
+    levels = {}
+    for level in LEVELS:
+        groups = grouped(one.tokens, one.offsets, one.text, level)
+        own = [[number for number in group.tokens if number not in apart] for group in groups]
+        levels[level] = [numbers for numbers in own if len(numbers) > 1]
     return {"pieces": pieces, "count": len(one.tokens), **levels}
 
 
