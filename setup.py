@@ -136,7 +136,7 @@ setup(
         "interactions": ["lightgbm>=4", "shapiq>=1.4"],
         "figures": ["matplotlib>=3.8"],
         # `allennlp explore`.
-        "explore": ["fastapi>=0.115", "jinja2>=3.1", "uvicorn>=0.30"],
+        "explore": ["fastapi>=0.115", "uvicorn>=0.30"],
     },
     entry_points={
         "console_scripts": ["allennlp-saliency = allennlp_saliency.compat.console:main"],
