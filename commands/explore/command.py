@@ -176,6 +176,7 @@ def _loading(options: argparse.Namespace) -> Any:
         options.cuda_device,
         options.task,
         options.examples,
+        hides_folders=not is_loopback(options.host),
     )
 
 

@@ -35,7 +35,7 @@ class ServedModel:
 
     Attributes:
         name: What it is called in addresses.
-        source: The archive, folder or hub id, as it was given.
+        source: The archive, folder or hub id, as clients see it.
         archive: Whether the source is an archive of AllenNLP.
         predictors: Its predictors by registered name, the default one first.
         examples: Inputs to begin with.
@@ -61,7 +61,7 @@ class ServedModel:
         if name not in self.predictors:
             raise Refused(
                 404,
-                f"the model has no predictor {name!r} here; there are: "
+                f"the model has no predictor {name!r:.100} here; there are: "
                 f"{', '.join(self.predictors)} (--predictor of the server adds one)",
             )
         return name, self.predictors[name]
@@ -120,6 +120,7 @@ class Loading:
         overrides: Overrides of an archive's config.
         cuda_device: The number of a GPU, -1 for the CPU.
         task: What a Hugging Face model is for, where its config does not say.
+        hides_folders: Whether clients see the last part alone of a source that is a path.
         examples: A file of JSON lines; None for `inputs.jsonl` beside an archive.
     """
 
@@ -128,6 +129,7 @@ class Loading:
     cuda_device: int = -1
     task: str | None = None
     examples: Path | None = None
+    hides_folders: bool = False
 
 
 def load(sources: Sequence[str], loading: Loading, limits: Limits) -> dict[str, ServedModel]:
@@ -156,7 +158,9 @@ def load(sources: Sequence[str], loading: Loading, limits: Limits) -> dict[str, 
         known = [first_example(*one) for one in predictors.items()]
         examples = needed(_examples(source, loading), known)
         queue = ModelQueue(name, limits)
-        found[name] = ServedModel(name, source, archive, predictors, examples, queue)
+        path = Path(source)
+        shown = path.name if loading.hides_folders and path.exists() else source
+        found[name] = ServedModel(name, shown, archive, predictors, examples, queue)
     return found
 
 

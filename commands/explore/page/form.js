@@ -61,13 +61,18 @@ function registered(parameter, named, labels, value, depth) {
   }
   show(given);
   return {
-    element: el("div", { class: "registered" }, labelled(parameter.name, chosen, parameter.doc.split(/[:.;]/)[0]), below),
+    element: el("div", { class: "registered" }, labelled(parameter.name, chosen, hintOf(parameter)), below),
     read: () => {
       if (!chosen.value) return undefined;
       const values = form.read();
       return Object.keys(values).length ? { type: chosen.value, ...values } : chosen.value;
     },
   };
+}
+
+function hintOf({ name, doc }) {
+  const said = doc.split(/[:.;]/)[0];
+  return name === "target" ? `${said}; choose one to name its label` : said;
 }
 
 function plain(parameter, labels, value) {

@@ -18,9 +18,8 @@ const page = {
   },
   // A changed text stands beside the one that it was made of.
   takes: (side, inputs) => {
-    const first = side.tryRead();
-    open([first, { ...first, inputs }]);
-    shown.forEach((one) => one.run());
+    open([side, { ...side.tryRead(), inputs }]);
+    shown[1].run();
   },
 };
 
@@ -42,28 +41,23 @@ async function together() {
   place.hidden = false;
 }
 
-function open(states) {
-  shown.forEach((side) => side.stop());
-  shown.splice(0, shown.length, ...states.map((state, index) => new Side("AB"[index], served, state, page)));
-  sides.replaceChildren(...shown.map((side) => side.element));
-  sides.classList.toggle("two", shown.length === 2);
-  compare.setAttribute("aria-pressed", String(shown.length === 2));
-  compare.textContent = shown.length === 2 ? "One side only" : "Compare";
-  both.hidden = shown.length !== 2;
+// Shows sides: those that are there already stay as they are, others are made of their states.
+function open(some) {
+  shown.filter((side) => !some.includes(side)).forEach((side) => side.stop());
+  const made = some.map((one) => (one instanceof Side ? one : new Side(served, one, page)));
+  shown.splice(0, shown.length, ...made);
+  sides.replaceChildren(...made.map((side) => side.element));
+  made.forEach((side, index) => side.named("AB"[index]));
+  sides.classList.toggle("two", made.length === 2);
+  compare.setAttribute("aria-pressed", String(made.length === 2));
+  compare.textContent = made.length === 2 ? "One side only" : "Compare";
+  both.hidden = made.length !== 2;
   page.done();
 }
 
 compare.addEventListener("click", () => {
-  if (shown.length === 2) {
-    const [first] = shown;
-    shown[1].stop();
-    const asked = first.tryRead();
-    open([asked]);
-    shown[0].run();
-  } else {
-    const first = shown[0].tryRead();
-    open([first, { ...first }]);
-  }
+  const [first] = shown;
+  open(shown.length === 2 ? [first] : [first, first.tryRead()]);
 });
 both.addEventListener("click", () => shown.forEach((side) => side.run()));
 

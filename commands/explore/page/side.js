@@ -12,13 +12,17 @@ const FAMILIES = ["path", "gradient", "propagation", "perturbation", "attention"
 
 export class Side {
   // `served` has models, methods and named; `page` is told what happens: done(side), takes(side, inputs).
-  constructor(name, served, state, page) {
-    Object.assign(this, { name, served, page, result: null });
+  constructor(served, state, page) {
+    Object.assign(this, { served, page, result: null });
     this.ask = el("div", { class: "ask", onkeydown: (event) => this.pressed(event) });
     this.status = el("p", { class: "status", role: "status" });
     this.outcome = el("div", { class: "outcome" });
-    this.element = el("section", { class: "side", "aria-label": name }, this.ask, this.status, this.outcome);
+    this.element = el("section", { class: "side" }, this.ask, this.status, this.outcome);
     this.draw(state ?? {});
+  }
+
+  named(name) {
+    this.element.setAttribute("aria-label", name);
   }
 
   get model() {

@@ -154,7 +154,10 @@ def test_a_word_is_edited(open_page: Open) -> None:
 
 def test_two_methods_are_compared_and_the_address_is_a_link_to_it(open_page: Open) -> None:
     page = open_page()
+    page.get_by_role("button", name="Explain").click()
+    page.locator(".asal .card").wait_for()
     page.get_by_role("button", name="Compare").click()
+    assert page.locator(".asal .card").count() == 1  # what is there stays
     methods = page.get_by_label("Method")
     methods.nth(1).select_option("leave-one-out")
     page.get_by_label("target").nth(1).select_option("logit")

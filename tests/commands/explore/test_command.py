@@ -64,6 +64,12 @@ def test_an_archive_is_served(run: Run, serving: list[Any], tmp_path: Path) -> N
     assert options.host == "127.0.0.1"
 
 
+def test_folders_are_hidden_beyond_this_machine(run: Run, serving: list[Any]) -> None:
+    run("explore", TOPICS, "--port", 0, "--host", "0.0.0.0")
+    ((models, *_),) = serving
+    assert models["topics"].to_json()["source"] == "model.tar.gz"
+
+
 def test_a_hugging_face_model_is_served(transformer: ServedModel) -> None:
     assert list(transformer.predictors) == ["transformers-causal-lm"]
     assert not transformer.archive
