@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from fastapi import Request
@@ -34,11 +35,12 @@ async def waited(job: Job, request: Request) -> Any:
     Raises:
         Refused: If it has none.
     """
+    ended = _end_of(job)
     try:
-        while not await _done(job):
+        while not await _done(job, ended):
             if await request.is_disconnected():
                 raise Refused(499, "the client has left")
-        return job.result.result()
+        return _result(job)
     finally:
         job.cancel()  # of a job that is done it changes nothing
 
@@ -46,6 +48,7 @@ async def waited(job: Job, request: Request) -> Any:
 async def events(job: Job, queue: ModelQueue, request: Request) -> AsyncIterator[bytes]:
     """A job as server-sent events: `queued`, `progress`, and at the end `result` or `error`."""
     shown: Any = None
+    ended = _end_of(job)
     try:
         while True:
             seconds = job.seconds
@@ -57,22 +60,46 @@ async def events(job: Job, queue: ModelQueue, request: Request) -> AsyncIterator
             if state != shown and not job.result.done():
                 yield _event(*state)
                 shown = state
-            if await _done(job):
+            if await _done(job, ended):
                 break
             if await request.is_disconnected():
                 return
         try:
-            yield _event("result", job.result.result())
+            yield _event("result", _result(job))
         except Refused as refused:
             yield _event("error", {"error": refused.message, "status": refused.status})
     finally:
         job.cancel()
 
 
-async def _done(job: Job) -> bool:
-    """Waits a little for a job; whether it is done."""
-    await asyncio.wait([asyncio.wrap_future(job.result)], timeout=_EVERY)
-    return job.result.done()
+def _end_of(job: Job) -> asyncio.Event:
+    """What is set when a job is done, in another thread."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell(_: Any) -> None:
+        with suppress(RuntimeError):  # the server has ended
+            loop.call_soon_threadsafe(ended.set)
+
+    job.result.add_done_callback(tell)
+    return ended
+
+
+async def _done(job: Job, ended: asyncio.Event) -> bool:
+    """Waits a little for a job; whether it is done, or cancelled by the server's end."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(ended.wait(), _EVERY)
+    return job.result.done() or job.cancelled
+
+
+def _result(job: Job) -> Any:
+    """The result of a job that is done; one that is cancelled may end its pass later.
+
+    Raises:
+        Refused: If it has none.
+    """
+    if not job.result.done():
+        raise Refused(503, "the server ends")
+    return job.result.result()
 
 
 def _event(name: str, data: Any) -> bytes:

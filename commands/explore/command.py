@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import logging
+import os
 import secrets
 import socket
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -135,13 +137,19 @@ def serve(models: Any, options: argparse.Namespace, listening: socket.socket) ->
         host = socket.gethostname()
     fragment = "" if token is None else f"#token={token}"
     print(f"{', '.join(models)}: http://{host}:{port}/{fragment} (Ctrl-C ends it)", flush=True)
-    try:
-        uvicorn.Server(config).run(sockets=[listening])
-    except KeyboardInterrupt:
-        pass
-    finally:
-        for model in models.values():
-            model.queue.close()
+    queues = [model.queue for model in models.values()]
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: Any = None) -> None:
+            for queue in queues:
+                queue.stop()  # so that no request is waited for
+            await super().shutdown(sockets)
+
+    with suppress(KeyboardInterrupt):
+        Server(config).run(sockets=[listening])
+    if not all(queue.close(seconds=1) for queue in queues):
+        # A thread in the middle of a pass makes Python's own end an abort.
+        os._exit(130)
 
 
 def is_loopback(host: str) -> bool:

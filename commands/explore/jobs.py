@@ -135,15 +135,27 @@ class ModelQueue:
                 return 0
             return before.index(job) + (self._running is not None)
 
-    def close(self) -> None:
-        """Stops what runs, drops what waits, and ends the thread."""
+    def stop(self) -> None:
+        """Stops what runs, drops what waits, and takes nothing more."""
         with self._changed:
             self._closed = True
             for job in (*self._waiting, *((self._running,) if self._running else ())):
                 job.cancel()
             self._drop_cancelled()
             self._changed.notify()
-        self._thread.join(timeout=5)
+
+    def close(self, seconds: float = 5) -> bool:
+        """As `stop`, and waits for the end.
+
+        Args:
+            seconds: How long to wait at most: a pass of the model is not interrupted.
+
+        Returns:
+            Whether the thread has ended.
+        """
+        self.stop()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _drop_cancelled(self) -> None:
         for job in [job for job in self._waiting if job.cancelled]:

@@ -18,6 +18,7 @@ from allennlp.commands import main
 from allennlp.common.checks import ConfigurationError
 
 from allennlp_saliency.commands.explore import command, served
+from allennlp_saliency.commands.explore.jobs import ModelQueue
 from allennlp_saliency.commands.explore.limits import Limits
 from allennlp_saliency.commands.explore.served import Loading, ServedModel, load
 from allennlp_saliency.commands.explore.snippets import snippets
@@ -157,7 +158,7 @@ def test_a_token_is_asked_for_beyond_this_machine(
 
     apps = []
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: apps.append(self.config.app))
-    monkeypatch.setattr("allennlp_saliency.commands.explore.jobs.ModelQueue.close", lambda self: 0)
+    monkeypatch.setattr(ModelQueue, "close", lambda self, seconds: True)
     options = argparse.Namespace(
         host=host,
         allow_host=[],

@@ -108,7 +108,7 @@ def test_a_closed_queue_takes_nothing() -> None:
     running = queue.submit(endless)
     begun(running)
     waiting = queue.submit(endless)
-    queue.close()
+    assert queue.close()
     for job in (running, waiting):
         with pytest.raises(Refused, match="cancelled"):
             job.result.result(10)

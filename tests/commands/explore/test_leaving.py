@@ -6,9 +6,14 @@ import http.client
 import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
-from .conftest import SENTENCE, Serving, until
+from allennlp_saliency.commands.explore.app import create
+from allennlp_saliency.commands.explore.guard import Guard
+from allennlp_saliency.commands.explore.jobs import ModelQueue
+
+from .conftest import LIMITS, SENTENCE, Serving, served_at, until
 
 
 def ask(serving: Serving, interpreter: Any, accept: str = "*/*") -> http.client.HTTPConnection:
@@ -55,6 +60,20 @@ def test_a_client_that_leaves_the_queue_is_dropped(serving: Serving, endless: st
     until(lambda: waiting.cancelled)
     first.close()
     until(lambda: queue._running is None)
+
+
+def test_the_end_of_the_server_is_told(serving: Serving, endless: str) -> None:
+    queue = ModelQueue("another", LIMITS)
+    model = replace(serving.model, queue=queue)
+    with served_at(Guard(create({"another": model}, LIMITS), LIMITS)) as port:
+        other = Serving(port, model)
+        connections = [ask(other, endless), ask(other, endless)]
+        until(lambda: works(other))
+        assert queue.close()
+        for connection in connections:
+            answer = connection.getresponse()
+            assert answer.status in (499, 503)
+            assert json.loads(answer.read())["error"] in ("cancelled", "the server ends")
 
 
 def test_too_many_are_told_to_come_again(serving: Serving, endless: str) -> None:
