@@ -25,8 +25,11 @@ class Card {
     const parts = [];
     if (page.data.cards.length > 1) parts.push(el("span", { class: "number" }, `${this.number + 1}`));
     if (data.title) parts.push(brief(data.title, 120));
-    else if (data.error) parts.push("not interpreted");
-    else parts.push(brief(data.prediction ?? data.label ?? (data.written !== null ? "written text" : `${data.outputs.length} outputs`), 120));
+    const count = data.outputs.length;
+    const about = count ? `${count} ${count > 1 ? "outputs" : "output"}` : "nothing to explain";
+    const shown = data.error ? "not interpreted" : data.prediction ?? data.label ?? (data.title ? "" : about);
+    if (data.title && shown) parts.push("·");
+    if (shown) parts.push(brief(shown, 120));
     return parts.flatMap((one, n) => (n ? [" ", one] : [one]));
   }
 

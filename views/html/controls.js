@@ -20,11 +20,6 @@ function viewControls(page) {
     return el("span", { class: "control" }, made, el("label", { for: id }, text));
   };
   const levels = [["token", "tokens"], ["word", "words"], ["sentence", "sentences"]];
-  const theme = select([["", "system"], ["light", "light"], ["dark", "dark"]], "", (value) => {
-    if (value) document.documentElement.dataset.theme = value;
-    else delete document.documentElement.dataset.theme;
-    page.change({});
-  });
   return el(
     "div",
     { class: "row", role: "group", "aria-label": "how the scores are shown" },
@@ -34,8 +29,16 @@ function viewControls(page) {
     labelled("contrast", slider("contrast", { min: -2, max: 2, step: 0.25, value: 0, id: "contrast" }, null, (value) => 2 ** Number(value)), "How much colour weak scores get"),
     labelled("numbers", Object.assign(select([["raw", "raw"], ["share", "normalised"]], settings.numbers, (numbers) => page.change({ numbers })), { id: "numbers" }), "Raw: in units of the target. Normalised: in % of the sum of all scores without their signs"),
     check("special", "special tokens", "special"),
-    labelled("theme", theme),
   );
+}
+
+function themeControl(page) {
+  const theme = select([["", "system"], ["light", "light"], ["dark", "dark"]], "", (value) => {
+    if (value) document.documentElement.dataset.theme = value;
+    else delete document.documentElement.dataset.theme;
+    page.change({});
+  });
+  return labelled("theme", theme);
 }
 
 function legend() {

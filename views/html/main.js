@@ -11,10 +11,13 @@ class Page {
     this.cards = data.cards.map((one, n) => new Card(this, one, n));
     this.list = el("main", { id: "cards", tabindex: "-1" }, this.cards.map((one) => one.element));
     this.legend = legend();
-    const bar = el("div", { class: "bar", role: "region", "aria-label": "controls" }, viewControls(this));
+    // A telephone has no room for the controls; where there is room, they are simply there.
+    const controls = el("details", { class: "controls", open: innerWidth > 700 });
+    controls.append(el("summary", {}, "controls"), viewControls(this));
+    const bar = el("div", { class: "bar", role: "region", "aria-label": "controls" }, controls);
     const count = el("p", { class: "count", role: "status" });
-    if (this.cards.length > 1) bar.append(filterControls(this, count));
-    bar.append(el("div", { class: "row last" }, this.legend, count));
+    if (this.cards.length > 1) controls.append(filterControls(this, count));
+    bar.append(el("div", { class: "row last" }, this.legend, count, themeControl(this)));
     const title = root.dataset.title;
     root.append(...(title ? [el("h1", {}, visible(title))] : []), bar, this.list);
     if (!this.cards.length) this.list.append(el("p", {}, "There are no explanations."));

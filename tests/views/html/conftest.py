@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,31 @@ from allennlp_saliency.views.html import report
 Open = Callable[..., Any]
 
 
+@pytest.fixture(scope="session")
+def context(browser: Any) -> Callable[[int, str], Any]:
+    """A context per kind of screen; making one takes longer than opening a page."""
+
+    @cache
+    def made(width: int, scheme: str) -> Any:
+        return browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
+        )
+
+    return made
+
+
 @pytest.fixture
-def open_page(browser: Any, tmp_path: Path) -> Iterator[Open]:
+def open_page(context: Callable[[int, str], Any], tmp_path: Path) -> Iterator[Open]:
     """Opens a report; afterwards nothing must have been complained about, or asked for."""
     complaints: list[str] = []
     asked: list[str] = []
-    contexts = []
+    pages = []
 
     def opened(shown: Iterable[Any], width: int = 1280, scheme: str = "light") -> Any:
-        path = tmp_path / f"{len(contexts)}.html"
+        path = tmp_path / f"{len(pages)}.html"
         report(shown, path)
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
-        )
-        contexts.append(context)
-        page = context.new_page()
+        page = context(width, scheme).new_page()
+        pages.append(page)
         page.set_default_timeout(10_000)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -37,8 +48,8 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Open]:
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert complaints == []
     assert [url for url in asked if not url.startswith(tmp_path.as_uri())] == []
 

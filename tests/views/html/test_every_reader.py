@@ -50,9 +50,8 @@ def opened_parts(page: Any) -> None:
     page.wait_for_function("[...document.querySelectorAll('.body')].every(b => b.hasChildNodes())")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_axe_finds_nothing_serious(open_page: Open, scheme: str, width: int) -> None:
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_axe_finds_nothing_serious(open_page: Open, width: int, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = open_page(everything(), width=width, scheme=scheme)
     drawn(page)
