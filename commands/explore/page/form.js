@@ -71,7 +71,7 @@ function registered(parameter, named, labels, value, depth) {
 }
 
 function hintOf({ name, doc }) {
-  const said = doc.split(/[:.;]/)[0];
+  const said = doc.replaceAll("`", "").split(/[:.;]/)[0];
   return name === "target" ? `${said}; choose one to name its label` : said;
 }
 
@@ -122,6 +122,6 @@ function parsed(name, kind, text) {
 }
 
 function shortened(doc) {
-  const first = doc.replaceAll("`", "").split(/(?<=[.;])\s/)[0] ?? "";
+  const first = (doc.replaceAll("`", "").split(/(?<=[.;])\s/)[0] ?? "").replace(/;$/, ".");
   return first.length > 160 ? `${first.slice(0, 157)} …` : first;
 }
