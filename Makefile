@@ -34,7 +34,7 @@ $(STAMP): setup.py pyproject.toml constraints.txt Makefile
 		{ echo "Python 3.11 or newer is needed; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@echo "Setting up $(VENV): about two minutes, and a download of the libraries ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,models]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,explore,models]'
 	@$(BIN)/python -m pip install --quiet --no-deps $(ALLENNLP)
 	@$(BIN)/allennlp-saliency enable --no-plugins-file
 	@touch $@

@@ -114,6 +114,7 @@ setup(
             "accelerate>=1",
             "axe-playwright-python>=0.1.4",
             "captum>=0.8",
+            "httpx>=0.27",
             "hypothesis>=6",
             "inseq>=0.7",
             "ipykernel>=6.29",
@@ -139,6 +140,8 @@ setup(
         "figures": ["matplotlib>=3.8"],
         # `to_pandas()`, and running `docs/tour.ipynb`.
         "notebook": ["ipykernel>=6.29", "nbconvert>=7.16", "pandas>=2.1"],
+        # `allennlp explore`.
+        "explore": ["fastapi>=0.115", "uvicorn>=0.30"],
     },
     entry_points={
         "console_scripts": ["allennlp-saliency = allennlp_saliency.compat.console:main"],

@@ -1,10 +1,15 @@
-"""What every test needs: no network, one thread, quiet logs."""
+"""What every test needs: no network, one thread, quiet logs; and the browser of those of pages."""
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
 import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -20,3 +25,24 @@ for name in ("allennlp", "transformers", "cached_path", "filelock", "matplotlib"
     logging.getLogger(name).setLevel(logging.ERROR)
 # Both come from libraries that AllenNLP needs and that this project does not call.
 warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(spacy|weasel|fairscale)")
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium: one, since a process runs Playwright once."""
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="pip install playwright axe-playwright-python"
+    )
+    path = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    if path is None:
+        pytest.skip(
+            "no Chromium on the PATH: `make browser` as root, or `apt-get install chromium` "
+            "(macOS: `brew install chromium`), runs the tests of the pages"
+        )
+    with api.sync_playwright() as playwright:
+        # Containers run as root, where Chromium has no sandbox.
+        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield found
+        found.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from ..inputs.given_units import GivenUnits, take_units, without_units
 from ..inputs.origin import Origin
 from ..inputs.texts import text_items
 from ..model.embedding_layers import find_embedding_layers
+from ..model.hooks import before_each_pass
 from ..model.prediction_cache import PredictionCache
 from ..model.twin import Twin, name_of
 from ..reduction import Aggregation
@@ -136,6 +137,11 @@ class Run:
                 if layers.backbone is not None:
                     cache = PredictionCache(layers, layers.backbone, tokens)
         self._session = Session(twin, method.target, budget, cache)
+
+    def watched(self, watch: Callable[[], None]) -> AbstractContextManager[None]:
+        """Calls a function before each forward pass; what it raises ends the run, unless it is an
+        `Exception`, which is an input's error."""
+        return before_each_pass(self._twin.model, watch)
 
     @torch.inference_mode(False)
     def interpretations(

@@ -188,7 +188,11 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         return ExplainedInputs(Explanations(one.explanations) for one in interpretations)
 
     def interpret_each(
-        self, inputs: Sequence[JsonDict], predict: bool = False, progress: bool | None = None
+        self,
+        inputs: Sequence[JsonDict],
+        predict: bool = False,
+        progress: bool | None = None,
+        watch: Callable[[], None] | None = None,
     ) -> list[Interpretation]:
         """Explains many inputs, each with its own success or failure.
 
@@ -196,12 +200,17 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             inputs: A list of what the predictor's `predict_json` takes.
             predict: Whether the predictions are wanted too; mostly they cost nothing more.
             progress: Whether to show a progress bar; None shows it on a terminal if it takes long.
+            watch: Called before each forward pass of the model. A `BaseException` that is no
+                `Exception` ends the interpretation of all inputs, and is raised here.
 
         Returns:
             One per input, in order.
         """
         run = Run(self, self._sharing, self._checked, len(inputs))
-        return run.interpretations(label_json, inputs, predict, progress)
+        if watch is None:
+            return run.interpretations(label_json, inputs, predict, progress)
+        with run.watched(watch):
+            return run.interpretations(label_json, inputs, predict, progress)
 
     def interpret_each_instance(
         self, instances: Sequence[Instance], predict: bool = False, progress: bool | None = None

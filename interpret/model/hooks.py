@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 from torch import Tensor, nn
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from .embedding_layers import EmbeddingLayer
@@ -50,6 +50,23 @@ def hooked(
 
             for embedder in {id(one): one for one in embedders}.values():
                 hooks.enter_context(embedder.register_forward_pre_hook(entered, with_kwargs=True))
+        yield
+
+
+@contextmanager
+def before_each_pass(model: nn.Module | None, call: Callable[[], None] | None) -> Iterator[None]:
+    """Calls a function before each forward pass of a model, and of a transformer that it has for
+    writing text.
+
+    Args:
+        model: The model; None for none.
+        call: The function; what it raises ends the pass. None for none.
+    """
+    with ExitStack() as hooks:
+        if model is not None and call is not None:
+            writers = [one for one in model.children() if isinstance(one, PreTrainedModel)]
+            for module in (model, *writers):
+                hooks.enter_context(module.register_forward_pre_hook(lambda *_: call()))
         yield
 
 

@@ -152,7 +152,12 @@ class Explains(Protocol):
     """An interpreter that gives explanations, and takes many inputs at once."""
 
     def interpret_each(
-        self, inputs: Sequence[JsonDict], *, predict: bool = False, progress: bool = False
+        self,
+        inputs: Sequence[JsonDict],
+        *,
+        predict: bool = False,
+        progress: bool = False,
+        watch: Callable[[], None] | None = None,
     ) -> list[Interpretation]:
         """One interpretation per input, in order; an input's error is in its interpretation."""
 
@@ -231,7 +236,7 @@ def bare_scores(
     Raises:
         InterpretationError: If scores are not finite.
     """
-    with _left_as_it_was(predictor._model, predictor):
+    with left_as_it_was(predictor._model, predictor):
         scores = interpreter.saliency_interpret_from_json(deepcopy(inputs))
     # Other keys than `instance_K` have no place in a line.
     names = [name for name in scores if name.startswith("instance_") and name[9:].isdecimal()]
@@ -252,7 +257,7 @@ def _holds_none(values: Any) -> bool:
 
 
 @contextmanager
-def _left_as_it_was(model: Model, predictor: Predictor) -> Iterator[None]:
+def left_as_it_was(model: Model, predictor: Predictor) -> Iterator[None]:
     """Takes back what interpreters of AllenNLP leave behind when they fail: hooks and offsets that
     would spoil the scores of every later input."""
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,13 @@ from pathlib import Path
 import pytest
 from allennlp.common import Registrable
 
+from allennlp_saliency.commands.explore import command as explore
 from allennlp_saliency.interpret import SaliencyInterpreter
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # What sets up environments is run by CI, by `make` itself and by the slow packaging tests.
-ELSEWHERE = ("make ", "pip install", "git ", "allennlp-saliency ", "python docs/")
+ELSEWHERE = ("curl ", "make ", "pip install", "git ", "allennlp-saliency ", "python docs/")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _SHELL = ("", "bash", "sh", "console")
 
@@ -75,6 +77,9 @@ def _commands(text: str) -> Iterator[str]:
 def _run(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from allennlp.commands import main
 
+    # A server would wait for the end of the test.
+    monkeypatch.setattr(explore, "serve", lambda *given: None)
+    monkeypatch.setattr(explore, "_listen", lambda host, port: socket.create_server((host, 0)))
     program, *words = shlex.split(line, comments=True)
     assert program.removeprefix(".venv/bin/") == "allennlp", f"no test runs {line!r}"
     monkeypatch.setattr(sys, "argv", ["allennlp", *words])

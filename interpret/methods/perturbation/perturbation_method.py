@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from ...inputs.segments import LEVELS
 from ...interpreter.assembly import Attribution
 from ...interpreter.run import Interpretation
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
+from ...model.hooks import before_each_pass
 from ...space.baselines import Baseline
 from ...space.embedding_space import EmbeddingSpace
 from ...target.predicted_output import PredictedOutput
@@ -95,13 +96,19 @@ class PerturbationMethod(SaliencyInterpreter):
         return np.random.default_rng(seed % 2**64)
 
     def interpret_each(
-        self, inputs: Sequence[JsonDict], predict: bool = False, progress: bool | None = None
+        self,
+        inputs: Sequence[JsonDict],
+        predict: bool = False,
+        progress: bool | None = None,
+        watch: Callable[[], None] | None = None,
     ) -> list[Interpretation]:
         if not isinstance(self.target, PredictedOutput):
-            return super().interpret_each(inputs, predict, progress)
+            return super().interpret_each(inputs, predict, progress, watch)
         level = self.units or self.granularity
         box = BlackBox(self.predictor.predict_batch_json, self.target, level, self._estimator_of)
-        return box.interpretations(inputs, self.config(), self.complete, predict)
+        model = getattr(self.predictor, "_model", None)  # `explain_function` has none
+        with before_each_pass(model, watch):
+            return box.interpretations(inputs, self.config(), self.complete, predict)
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         return mean_attribution([self._removing(space, one) for one in self.removal.members()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,7 +91,9 @@ def test_instances_of_a_reader_are_labelled_too(zoo: Zoo, registered: None) -> N
     (found,) = interpreter.interpret_each_instance([instance])
     assert found.error is None
     expected = interpreter.interpret_json(TEXT)
-    assert [one.inputs for one in found.explanations] == [one.inputs for one in expected]
+    for one, other in zip(found.explanations, expected, strict=True):
+        # An instance does not have the text as it was written.
+        assert one.inputs == [replace(text, text=None) for text in other.inputs]
 
 
 def test_a_subclass_that_labels_keeps_its_way(zoo: Zoo, registered: None) -> None:

@@ -1,8 +1,7 @@
-"""A headless Chromium, and pages in it that may neither complain nor ask for anything."""
+"""Pages of reports, which may neither complain nor ask for anything."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -12,26 +11,7 @@ import pytest
 
 from allennlp_saliency.views.html import report
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip(
-        "playwright.sync_api", reason="pip install playwright axe-playwright-python"
-    )
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        pytest.skip(
-            "no Chromium on the PATH: `make browser` as root, or `apt-get install chromium` "
-            "(macOS: `brew install chromium`), runs the tests of the pages"
-        )
-    with api.sync_playwright() as playwright:
-        # Containers run as root, where Chromium has no sandbox.
-        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="session")
