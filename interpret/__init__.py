@@ -14,6 +14,7 @@ from .methods.gradient.smooth_gradients import SmoothGradients, SquareGradients,
 from .methods.interactions.integrated_hessians import IntegratedHessians
 from .methods.interactions.pair_interactions import PairInteractions
 from .methods.layer_methods import LayerGradientXActivation, LayerIntegratedGradients
+from .methods.noise_tunnel import NoiseTunnel
 from .methods.path.discretized_integrated_gradients import DiscretizedIntegratedGradients
 from .methods.path.gradient_shap import GradientShap
 from .methods.path.integrated_gradients import IntegratedGradients
@@ -72,6 +73,7 @@ __all__ = [
     "LeaveOneOut",
     "Lime",
     "MinimalSufficientSet",
+    "NoiseTunnel",
     "Normalization",
     "NotApplicableError",
     "OneHotGradient",

@@ -53,7 +53,11 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     complete: ClassVar[bool] = False
     """Whether the attributions add up to what the target differs from its value at a baseline."""
 
-    mixes_lengths: ClassVar[bool] = True
+    bound_to_text: str | None = None
+    """Why the method says nothing of embeddings that are no text's own, such as those with noise;
+    None where it takes any."""
+
+    mixes_lengths: bool = True
     """Whether instances of different lengths may share a batch. Padding changes no value and no
     gradient, but it may change what a method with its own backward rules computes."""
 

@@ -49,6 +49,11 @@ class NoisyMethod(SaliencyInterpreter):
     def n_evaluations(self) -> int:
         return self.num_samples
 
+    def noise(self, space: EmbeddingSpace) -> Tensor:
+        """ε of every copy of every instance, `(instances, samples, size)`."""
+        sigma = self.stdev * value_range(space)
+        return sigma.view(-1, 1, 1) * standard_normal(space, self.num_samples, self.seed)
+
 
 class NoisyGradients(NoisyMethod):
     """A method that averages over the gradients at the noisy copies; see `NoisyMethod`."""
@@ -65,13 +70,11 @@ class NoisyGradients(NoisyMethod):
             `(instances, …)`, float64.
         """
         x = space.embeddings
-        sigma = self.stdev * value_range(space)
-        noise = standard_normal(space, self.num_samples, self.seed).flatten(0, 1)
+        noise = self.noise(space).flatten(0, 1)
         rows = torch.arange(len(x)).repeat_interleave(self.num_samples)
 
         def noisy(numbers: Tensor) -> Tensor:
-            of = rows[numbers]
-            return x[of] + sigma[of].unsqueeze(-1) * noise[numbers]
+            return x[rows[numbers]] + noise[numbers]
 
         total: Tensor | None = None
         for numbers, some in space.gradients(noisy, rows, lambda of, g: made(rows[of], g)):

@@ -82,6 +82,14 @@ class PerturbationMethod(SaliencyInterpreter):
                 "'delete'"
             )
 
+    @property
+    def bound_to_text(self) -> str | None:
+        if isinstance(self.target, PredictedOutput):
+            return "it is given the predictor's answers alone"
+        if any(isinstance(one, Deletion) for one in self.removal.members()):
+            return "it reads the text again without some units (removal 'delete')"
+        return None
+
     def estimator(self, units: int) -> Estimator:
         """The method for an input with so many units, at least one."""
         raise NotImplementedError(f"{type(self).__name__} does not implement estimator()")

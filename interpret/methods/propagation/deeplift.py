@@ -55,7 +55,7 @@ class DeepLift(BaselineMethod):
     """
 
     complete: ClassVar[bool] = True
-    mixes_lengths: ClassVar[bool] = False
+    mixes_lengths = False
 
     def __init__(
         self,

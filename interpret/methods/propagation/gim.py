@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from allennlp.predictors import Predictor
@@ -43,7 +43,7 @@ class GradientInteractionModifications(BaselineMethod):
             or rule.
     """
 
-    mixes_lengths: ClassVar[bool] = False
+    mixes_lengths = False
 
     def __init__(
         self,

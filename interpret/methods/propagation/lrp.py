@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from allennlp.predictors import Predictor
@@ -44,7 +44,7 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
             operation or rule.
     """
 
-    mixes_lengths: ClassVar[bool] = False
+    mixes_lengths = False
 
     def __init__(
         self,

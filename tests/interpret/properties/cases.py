@@ -31,6 +31,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "integrated-hessians": {"steps": 6},
     "kernel-shap": {"num_samples": 32, "exact_units": 3},
     "lime": {"num_samples": 16},
+    "noise-tunnel": {"num_samples": 3},
     "minimal-sufficient-set": {"stride": 8},
     "owen": {"max_evaluations": 24},
     "pair-interactions": {"best": 3},

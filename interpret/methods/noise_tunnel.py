@@ -1,0 +1,165 @@
+"""Any method at noisy copies of the input: the mean, the second moment or the variance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+import torch
+from allennlp.common import Params
+from allennlp.common.checks import ConfigurationError
+from allennlp.data import Instance
+from allennlp.predictors import Predictor
+from torch import Tensor
+
+from .. import checks
+from ..explanation import JsonDict
+from ..interpreter.assembly import Attribution
+from ..interpreter.saliency_interpreter import SaliencyInterpreter
+from ..space.embedding_space import EmbeddingSpace
+from ..space.moved_space import MovedSpace
+from ..space.session import Session
+from ..target.row_loss import RowLoss
+from .gradient.smooth_gradients import NoisyMethod
+
+STATISTICS = ("smoothgrad", "smoothgrad-squared", "vargrad")
+_OUTER = frozenset({"target", "aggregation", "normalization", "token_budget", "granularity"})
+_ROWS = 64
+
+
+@SaliencyInterpreter.register("noise-tunnel")
+class NoiseTunnel(NoisyMethod):
+    """score_t = 1/n Σ s_t(x + ε_k), ε_k ~ N(0, σ²), s the scores of another method.
+
+    With "smoothgrad-squared" it is 1/n Σ s_t(x + ε_k)², with "vargrad" 1/n Σ (s_t(x + ε_k) - s̄_t)².
+    Squares and variances are those of a position's score, not of each of its coordinates.
+
+    Smilkov et al. 2017, "SmoothGrad: removing noise by adding noise", section 3; Hooker et al.
+    2019, "A Benchmark for Interpretability Methods in Deep Neural Networks", section 3; Adebayo et
+    al. 2018, "Local Explanation Methods for Deep Neural Networks Lack Sensitivity to Parameter
+    Values", section 2.2. captum's NoiseTunnel has the idea of one tunnel for every method.
+
+    Args:
+        predictor: The predictor whose predictions are explained.
+        method: The other method: a name or a params dict with its own parameters. What every
+            interpreter takes (the target and so on) is a parameter of the tunnel.
+        statistic: "smoothgrad", "smoothgrad-squared" or "vargrad".
+        common: The noise, and what every interpreter takes; see `NoisyMethod`.
+
+    Raises:
+        ConfigurationError: If there is no such method or statistic, or the method says nothing of
+            embeddings with noise.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        method: str | dict[str, Any] = "input-x-gradient",
+        statistic: str = "smoothgrad",
+        **common: Any,
+    ) -> None:
+        super().__init__(predictor, **common)
+        self.statistic = checks.choice("statistic", statistic, STATISTICS)
+        self._method = self._inner(method)
+        config = self._method.config()
+        self.method = {key: value for key, value in config.items() if key not in _OUTER}
+        self.mixes_lengths = self._method.mixes_lengths
+        self.shares_prefixes = self._method.shares_prefixes
+
+    @property
+    def n_evaluations(self) -> int:
+        return self.num_samples * self._method.n_evaluations
+
+    def check_settings(self) -> None:
+        super().check_settings()
+        self._method.check_settings()
+
+    def space(
+        self, session: Session, instances: Sequence[Instance], row_loss: RowLoss
+    ) -> EmbeddingSpace:
+        return self._method.space(session, instances, row_loss)
+
+    def attribute(self, space: EmbeddingSpace) -> Attribution:
+        first = space.at_input_embeddings()
+        x, noise = first.embeddings, self.noise(first).transpose(0, 1)
+        found = [
+            self._method.attribute(MovedSpace(space, x + some))
+            for some in noise.split(max(_ROWS // len(x), 1))
+        ]
+        shape = (-1, *space.layout.tokens.shape)
+        scores = torch.cat([one.scores.detach().double().cpu().view(shape) for one in found])
+        warnings = [own for one in found for own in one.warnings or [[]] * len(one.scores)]
+        mean, errors = moment(scores, self.statistic)
+        return Attribution(
+            mean,
+            standard_errors=errors,
+            warnings=[self._warned(warnings[row :: len(x)]) for row in range(len(x))],
+        )
+
+    def _warned(self, warnings: Sequence[Sequence[str]]) -> list[str]:
+        """What the method warned of at the copies of an instance, as one warning."""
+        some = [own[0] for own in warnings if own]
+        if not some:
+            return []
+        return [
+            f"at {len(some)} of {len(warnings)} noisy copies {self.method['type']!r} warned, as: "
+            f"{some[0]}"
+        ]
+
+    def _inner(self, given: Any) -> SaliencyInterpreter:
+        """The method that is wrapped, with the tunnel's target."""
+        if isinstance(given, Params):
+            given = given.as_dict(quiet=True)
+        if not isinstance(given, (str, Mapping)):
+            raise ConfigurationError(
+                f"method is the name of a method or a dict of its parameters, not {given!r:.100}"
+            )
+        # A copy: from_params consumes what it is given.
+        params: JsonDict = {"type": given} if isinstance(given, str) else deepcopy(dict(given))
+        outer = sorted(_OUTER & params.keys())
+        if outer:
+            raise ConfigurationError(
+                f"{', '.join(map(repr, outer))} of the method {params.get('type')!r} belongs to "
+                "'noise-tunnel' itself: name it beside 'method', not in it"
+            )
+        known = sorted(filter(_is_own, SaliencyInterpreter.list_available()))
+        name = checks.choice("method", params.get("type"), known)
+        common = {"target": self.target, "granularity": self.granularity}
+        try:
+            made = SaliencyInterpreter.from_params(
+                Params(params), predictor=self.predictor, **common
+            )
+        except TypeError as error:
+            raise ConfigurationError(f"the method {name!r} of 'noise-tunnel': {error}") from error
+        if made.bound_to_text is not None:
+            raise ConfigurationError(
+                f"'noise-tunnel' adds noise to the embeddings, of which {name!r} says nothing: "
+                f"{made.bound_to_text}; name another method, such as 'integrated-gradients'"
+            )
+        return made
+
+
+def moment(scores: Tensor, statistic: str) -> tuple[Tensor, Tensor | None]:
+    """A statistic of scores at noisy copies, and its standard error.
+
+    Args:
+        scores: `(samples, …)`.
+        statistic: One of `STATISTICS`.
+
+    Returns:
+        `(…)` both. The standard error is that of a mean, of a variance √((μ₄ - σ⁴)/n); None of one
+        sample.
+    """
+    n = len(scores)
+    if statistic == "vargrad":
+        squares = (scores - scores.mean(0)) ** 2
+        variance = squares.mean(0)
+        fourth = (squares**2).mean(0) - variance**2
+        return variance, None if n < 2 else (fourth.clamp_min(0) / n).sqrt()
+    samples = scores**2 if statistic == "smoothgrad-squared" else scores
+    return samples.mean(0), None if n < 2 else samples.std(0) / n**0.5
+
+
+def _is_own(name: str) -> bool:
+    return issubclass(SaliencyInterpreter.by_name(name), SaliencyInterpreter)
