@@ -22,7 +22,7 @@ from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..registry import construct
 from .comparison import Comparison
 from .measuring import Measuring
-from .metric import Metric
+from .metric import MethodMetric, Metric
 from .record_store import RecordStore
 
 DEFAULT_METRICS = ("comprehensiveness", "sufficiency", "tau-leave-one-out", "infidelity")
@@ -74,7 +74,9 @@ def compare(
         "seed": seed,
     }
     store = RecordStore(None if output is None else Path(output), settings)
-    measured = partial(_measured, predictor, metrics=chosen, target=target, seed=seed)
+    of_methods = {k: one for k, one in chosen.items() if isinstance(one, MethodMetric)}
+    of_scores = {k: one for k, one in chosen.items() if k not in of_methods}
+    measured = partial(_measured, predictor, metrics=of_scores, target=target, seed=seed)
     done = {record["input"] for record in store.records}
     seconds = {name: store.seconds.get(name, 0.0) for name in methods}
     hidden = None if progress is None else not progress
@@ -88,6 +90,9 @@ def compare(
                 measured(found=found, inputs=some, removal=removal, rationales=reasons)
                 for removal in removals
             ]
+            for name, metric in of_methods.items():
+                for method, one in methods.items():
+                    _add(by_removal, method, name, metric.of_method(one, some, seed))
             store.write(_records(numbers, names, by_removal), seconds)
             bar.update(len(numbers))
     per_input = {name: total / max(len(inputs), 1) for name, total in seconds.items()}
@@ -215,6 +220,24 @@ def _measured(
             for k, own in enumerate(result)
         ] or [{"error": "the model predicts nothing that can be explained"}]
     return records
+
+
+def _add(
+    by_removal: Sequence[list[list[JsonDict]]],
+    method: str,
+    name: str,
+    found: Sequence[list[float] | Exception],
+) -> None:
+    """Adds to the records of each input what a metric found for a method, whatever the removal."""
+    for by_input in by_removal:
+        for number, own in enumerate(found):
+            if "error" in by_input[number][0]:
+                continue
+            if isinstance(own, Exception):
+                by_input[number] = [{"error": f"{method}: {own}"}]
+                continue
+            for record, value in zip(by_input[number], own, strict=True):
+                record["measured"][method][name] = value
 
 
 def _agreement(explanations: Mapping[str, Any]) -> JsonDict:

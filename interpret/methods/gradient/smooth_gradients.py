@@ -16,6 +16,7 @@ from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import MeanAbsolute, Reduction, Sum, reduce_coordinates
 from ...registry import construct
 from ...space.embedding_space import EmbeddingSpace, Made
+from ...space.noise import standard_normal, value_range
 
 
 class NoisyMethod(SaliencyInterpreter):
@@ -83,39 +84,6 @@ class NoisyGradients(NoisyMethod):
             total.index_add_(0, rows[numbers].to(total.device), some)
         assert total is not None
         return total / self.num_samples
-
-
-def standard_normal(space: EmbeddingSpace, samples: int, seed: int) -> Tensor:
-    """Standard normal noise, drawn for each instance as if it were alone.
-
-    Args:
-        space: The instances.
-        samples: Noisy copies per instance.
-        seed: Seed of the generator; nobody else's random state changes.
-
-    Returns:
-        `(instances, samples, size)`; zero at padding.
-    """
-    layout = space.layout
-    noise = torch.zeros(len(space.embeddings), samples, space.embeddings.shape[1])
-    parts = layout.split(noise)
-    for row in range(len(noise)):
-        generator = torch.Generator().manual_seed(seed)
-        for number, call in enumerate(layout.calls):
-            present = layout.present[row, layout.positions_of(number)]
-            drawn = torch.randn(samples, int(present.sum()), call.dim, generator=generator)
-            parts[number][row][:, present] = drawn
-    return noise.to(space.device)
-
-
-def value_range(space: EmbeddingSpace) -> Tensor:
-    """max - min of each instance's embeddings, padding left out, `(instances,)`; 0 without any."""
-    if space.embeddings.shape[1] == 0:
-        return space.embeddings.sum(1)
-    present = space.layout.expand(space.layout.present.to(space.device))
-    highest = space.embeddings.masked_fill(~present, -torch.inf).amax(1)
-    lowest = space.embeddings.masked_fill(~present, torch.inf).amin(1)
-    return (highest - lowest).clamp_min(0).nan_to_num(0, 0, 0)
 
 
 @SaliencyInterpreter.register("smooth-gradients")
