@@ -15,7 +15,7 @@ from ..interpreter.assembly import Attribution
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..reduction import drop_padding
 from ..space.embedding_space import EmbeddingSpace
-from ..space.moved_space import MovedSpace
+from ..space.moved_space import moved
 from ..space.noise import drawn, value_range
 from ..space.session import Session
 from ..target.row_loss import RowLoss
@@ -105,7 +105,7 @@ class _Moving(SaliencyInterpreter):
         shifts = width.view(-1, 1, 1) * drawn(first, self._metric.num_samples, self._seed, _uniform)
         own = self._scores(space, 1)[0]
         moved = [
-            self._scores(MovedSpace(space, x + some), len(some))
+            self._scores(moved(space, x + some), len(some))
             for some in shifts.transpose(0, 1).split(max(_ROWS // len(x), 1))
         ]
         changes = (torch.cat(moved) - own).norm(dim=-1).amax(0)

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from torch import Tensor
 
 from .. import checks
-from ..explanation import JsonDict
 from ..interpreter.assembly import Attribution
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..space.embedding_space import EmbeddingSpace
-from ..space.moved_space import MovedSpace
+from ..space.moved_space import moved
 from ..space.session import Session
 from ..target.row_loss import RowLoss
 from .gradient.smooth_gradients import NoisyMethod
+from .inner_method import described, inner_method
 
 STATISTICS = ("smoothgrad", "smoothgrad-squared", "vargrad")
-_OUTER = frozenset({"target", "aggregation", "normalization", "token_budget", "granularity"})
 _ROWS = 64
 
 
@@ -61,9 +58,14 @@ class NoiseTunnel(NoisyMethod):
     ) -> None:
         super().__init__(predictor, **common)
         self.statistic = checks.choice("statistic", statistic, STATISTICS)
-        self._method = self._inner(method)
-        config = self._method.config()
-        self.method = {key: value for key, value in config.items() if key not in _OUTER}
+        self._method = inner_method(self, "noise-tunnel", method)
+        self.method = described(self._method)
+        if self._method.bound_to_text is not None:
+            raise ConfigurationError(
+                f"'noise-tunnel' adds noise to the embeddings, of which {self.method['type']!r} "
+                f"says nothing: {self._method.bound_to_text}; name another method, such as "
+                "'integrated-gradients'"
+            )
         self.mixes_lengths = self._method.mixes_lengths
         self.shares_prefixes = self._method.shares_prefixes
 
@@ -84,7 +86,7 @@ class NoiseTunnel(NoisyMethod):
         first = space.at_input_embeddings()
         x, noise = first.embeddings, self.noise(first).transpose(0, 1)
         found = [
-            self._method.attribute(MovedSpace(space, x + some))
+            self._method.attribute(moved(space, x + some))
             for some in noise.split(max(_ROWS // len(x), 1))
         ]
         shape = (-1, *space.layout.tokens.shape)
@@ -107,38 +109,6 @@ class NoiseTunnel(NoisyMethod):
             f"{some[0]}"
         ]
 
-    def _inner(self, given: Any) -> SaliencyInterpreter:
-        """The method that is wrapped, with the tunnel's target."""
-        if isinstance(given, Params):
-            given = given.as_dict(quiet=True)
-        if not isinstance(given, (str, Mapping)):
-            raise ConfigurationError(
-                f"method is the name of a method or a dict of its parameters, not {given!r:.100}"
-            )
-        # A copy: from_params consumes what it is given.
-        params: JsonDict = {"type": given} if isinstance(given, str) else deepcopy(dict(given))
-        outer = sorted(_OUTER & params.keys())
-        if outer:
-            raise ConfigurationError(
-                f"{', '.join(map(repr, outer))} of the method {params.get('type')!r} belongs to "
-                "'noise-tunnel' itself: name it beside 'method', not in it"
-            )
-        known = sorted(filter(_is_own, SaliencyInterpreter.list_available()))
-        name = checks.choice("method", params.get("type"), known)
-        common = {"target": self.target, "granularity": self.granularity}
-        try:
-            made = SaliencyInterpreter.from_params(
-                Params(params), predictor=self.predictor, **common
-            )
-        except TypeError as error:
-            raise ConfigurationError(f"the method {name!r} of 'noise-tunnel': {error}") from error
-        if made.bound_to_text is not None:
-            raise ConfigurationError(
-                f"'noise-tunnel' adds noise to the embeddings, of which {name!r} says nothing: "
-                f"{made.bound_to_text}; name another method, such as 'integrated-gradients'"
-            )
-        return made
-
 
 def moment(scores: Tensor, statistic: str) -> tuple[Tensor, Tensor | None]:
     """A statistic of scores at noisy copies, and its standard error.
@@ -159,7 +129,3 @@ def moment(scores: Tensor, statistic: str) -> tuple[Tensor, Tensor | None]:
         return variance, None if n < 2 else (fourth.clamp_min(0) / n).sqrt()
     samples = scores**2 if statistic == "smoothgrad-squared" else scores
     return samples.mean(0), None if n < 2 else samples.std(0) / n**0.5
-
-
-def _is_own(name: str) -> bool:
-    return issubclass(SaliencyInterpreter.by_name(name), SaliencyInterpreter)

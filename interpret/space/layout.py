@@ -83,13 +83,12 @@ class EmbeddingCall:
         output = part.reshape(lead, width, *self.shape[2:])
         return output.transpose(0, 1) if self.transposed else output
 
-    def copies(self, count: int) -> EmbeddingCall:
-        """The call as it would be for so many copies of all instances, one after the other."""
+    def of_rows(self, rows: Tensor) -> EmbeddingCall:
+        """The call as it would be for copies of some of the instances, by their numbers."""
         batch = 1 if self.transposed else 0
-        shape = tuple(n * count if place == batch else n for place, n in enumerate(self.shape))
-        fields, tokens, special = (
-            one.repeat(count, 1) for one in (self.fields, self.tokens, self.special)
-        )
+        each = self.shape[batch] // max(len(self.tokens), 1)
+        shape = tuple(each * len(rows) if at == batch else n for at, n in enumerate(self.shape))
+        fields, tokens, special = (one[rows] for one in (self.fields, self.tokens, self.special))
         return replace(self, shape=shape, fields=fields, tokens=tokens, special=special)
 
     def word_vectors(self) -> Tensor:

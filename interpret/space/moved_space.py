@@ -14,32 +14,31 @@ from .packing import Chunk
 
 
 class MovedSpace(EmbeddingSpace):
-    """Copies of a space's instances whose own points are others than those of their texts.
+    """Copies of some of a space's instances, at points of their own.
 
-    What a method does at an instance's embeddings it does here at the moved ones. The model is that
-    of the given space, which computes everything.
+    What a method does at an instance's embeddings it does here at the point of each copy. The model
+    is that of the given space, which computes everything.
 
     Args:
         space: The space.
-        points: Where the copies are, points of its `at_input_embeddings()`, `(copies, instances,
-            size)`.
+        rows: The instance that each copy is of, `(copies,)`.
+        points: Where the copies are, points of its `at_input_embeddings()`, `(copies, size)`.
     """
 
     # Not the base class's, which runs the model on the texts.
-    def __init__(self, space: EmbeddingSpace, points: Tensor) -> None:
+    def __init__(self, space: EmbeddingSpace, rows: Tensor, points: Tensor) -> None:
         self._space = space
+        self._sources = rows
         self._inputs = points
-        count = len(points)
-        self._sources = torch.arange(len(space.instances)).repeat(count)
-        self._own_rows = torch.arange(len(self._sources))
-        self.instances = [*space.instances] * count
+        self._own_rows = torch.arange(len(rows))
+        self.instances = [space.instances[row] for row in rows.tolist()]
         self.session, self.target = space.session, space.target
         self.unsaturated_target = space.unsaturated_target
         self.model, self.vocab, self.device = space.model, space.vocab, space.device
         self.rounding, self.tokens_per_row = space.rounding, space.tokens_per_row
         self.mixes_rows = space.mixes_rows
-        self.layout = Layout(tuple(call.copies(count) for call in space.layout.calls))
-        self.embeddings = self.states_at(points.flatten(0, 1))
+        self.layout = Layout(tuple(call.of_rows(rows) for call in space.layout.calls))
+        self.embeddings = self.states_at(points)
 
     def evaluate(self, points: Points, rows: Tensor) -> Tensor:
         return self._space.evaluate(points, self._sources[rows])
@@ -75,12 +74,42 @@ class MovedSpace(EmbeddingSpace):
 
     def at_input_embeddings(self) -> EmbeddingSpace:
         first = self._space.at_input_embeddings()
-        return self if first is self._space else MovedSpace(first, self._inputs)
+        same = first is self._space
+        return self if same else MovedSpace(first, self._sources, self._inputs)
 
     def states_at(self, embeddings: Tensor) -> Tensor:
-        parts = embeddings.split(len(self._space.instances))
-        return torch.cat([self._space.states_at(part) for part in parts])
+        own = self._space.at_input_embeddings().embeddings
+        found = []
+        for numbers in self._rounds:
+            # One copy of an instance at a time.
+            rows = self._sources[numbers].to(own.device)
+            whole = own.index_copy(0, rows, embeddings[numbers.to(own.device)])
+            found.append(self._space.states_at(whole)[rows])
+        places = torch.cat(self._rounds).argsort().to(own.device)
+        return torch.cat(found)[places]
+
+    @cached_property
+    def _rounds(self) -> list[Tensor]:
+        """The copies by number, no two of one instance together."""
+        seen: dict[int, int] = {}
+        rounds: list[list[int]] = []
+        for number, row in enumerate(self._sources.tolist()):
+            count = seen[row] = seen.get(row, -1) + 1
+            rounds += [[]] * (count == len(rounds))
+            rounds[count] = [*rounds[count], number]
+        return [torch.tensor(numbers) for numbers in rounds]
 
     @property
     def random(self) -> bool:
         return self._space.random
+
+
+def moved(space: EmbeddingSpace, points: Tensor) -> MovedSpace:
+    """Copies of all instances of a space at other points.
+
+    Args:
+        space: The space.
+        points: Points of its `at_input_embeddings()`, `(copies, instances, size)`.
+    """
+    rows = torch.arange(points.shape[1]).repeat(len(points))
+    return MovedSpace(space, rows, points.flatten(0, 1))
