@@ -104,11 +104,11 @@ class _Moving(SaliencyInterpreter):
         width = self._metric.radius * value_range(first)
         shifts = width.view(-1, 1, 1) * drawn(first, self._metric.num_samples, self._seed, _uniform)
         own = self._scores(space, 1)[0]
-        moved = [
+        found = [
             self._scores(moved(space, x + some), len(some))
             for some in shifts.transpose(0, 1).split(max(_ROWS // len(x), 1))
         ]
-        changes = (torch.cat(moved) - own).norm(dim=-1).amax(0)
+        changes = (torch.cat(found) - own).norm(dim=-1).amax(0)
         # 0 / 0 is NaN; what becomes of a score of nothing is no share of it.
         norms = own.norm(dim=-1)
         return torch.where(norms > 0, changes / norms, torch.nan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -91,13 +92,12 @@ class MovedSpace(EmbeddingSpace):
     @cached_property
     def _rounds(self) -> list[Tensor]:
         """The copies by number, no two of one instance together."""
-        seen: dict[int, int] = {}
-        rounds: list[list[int]] = []
+        seen: Counter[int] = Counter()
+        rounds: dict[int, list[int]] = {}
         for number, row in enumerate(self._sources.tolist()):
-            count = seen[row] = seen.get(row, -1) + 1
-            rounds += [[]] * (count == len(rounds))
-            rounds[count] = [*rounds[count], number]
-        return [torch.tensor(numbers) for numbers in rounds]
+            rounds.setdefault(seen[row], []).append(number)
+            seen[row] += 1
+        return [torch.tensor(numbers) for numbers in rounds.values()]
 
     @property
     def random(self) -> bool:
