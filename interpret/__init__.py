@@ -8,6 +8,7 @@ from .interpreter.to_words import to_words
 from .methods.attention.attention import Attention, AttentionXGradient
 from .methods.attention.attention_rollout import AttentionRollout
 from .methods.attention.value_zeroing import ValueZeroing
+from .methods.attribute_context import AttributeContext
 from .methods.explain_function import explain_function
 from .methods.gradient.gradient import Gradient, GradientNorm, InputXGradient, OneHotGradient
 from .methods.gradient.smooth_gradients import SmoothGradients, SquareGradients, VarGradients
@@ -47,6 +48,7 @@ __all__ = [
     "AttentionMatrix",
     "AttentionRollout",
     "AttentionXGradient",
+    "AttributeContext",
     "Attribution",
     "Baseline",
     "ContextCite",
