@@ -28,6 +28,7 @@ from .record_store import RecordStore
 DEFAULT_METRICS = ("comprehensiveness", "sufficiency", "tau-leave-one-out", "infidelity")
 _CHUNK = 16
 _TOP = 3
+_MOST_TOLD = 60
 
 Rationale = Mapping[str, Sequence[tuple[int, int]]]
 
@@ -272,5 +273,12 @@ def _params(one: str | Mapping[str, Any]) -> JsonDict:
 
 def _name_of(one: str | Mapping[str, Any]) -> str:
     params = _params(one)
-    rest = ", ".join(f"{key} {value}" for key, value in params.items() if key != "type")
+    rest = ", ".join(_told(key, value) for key, value in params.items() if key != "type")
     return f"{params.get('type')} ({rest})" if rest else str(params.get("type"))
+
+
+def _told(key: str, value: Any) -> str:
+    """A parameter in a name; of many texts it tells how many, and which by their digest."""
+    if isinstance(value, list) and len(str(value)) > _MOST_TOLD:
+        return f"{len(value)} {key} {_digest(value)[:6]}"
+    return f"{key} {value}"
