@@ -7,79 +7,16 @@ model changes its mind within a hair's breadth needs its many points there alone
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ...reduction import Sum, reduce_coordinates
 from ...space.embedding_space import EmbeddingSpace
+from .panels import Floats, Quadrature, coarse_panels, cut_panels, missing, rounded
 
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Quadrature:
-    """A rule for one panel, and how [0, 1] is cut into panels.
-
-    Attributes:
-        nodes: Points of a panel, as shares of its width, `(nodes,)`.
-        weights: Their weights, of sum 1, `(nodes,)`.
-        panels: Panels of equal width to begin with.
-        parts: How many panels a panel is cut into where it is too coarse: so many that as many
-            points as possible serve again.
-    """
-
-    nodes: Floats
-    weights: Floats
-    panels: int
-    parts: int = 2
-
-    def edges(self) -> Floats:
-        """The first panels, `(panels, 2)`."""
-        cuts = np.linspace(0, 1, self.panels + 1)
-        return np.stack([cuts[:-1], cuts[1:]], axis=1)
-
-    def points(self, edges: Floats) -> Floats:
-        """The points of some panels, `(panels, nodes)`."""
-        return edges[:, :1] + (edges[:, 1:] - edges[:, :1]) * self.nodes
-
-    def cut(self, edges: Floats) -> Floats:
-        """Panels, `(panels, 2)`, each cut into parts, `(panels · parts, 2)`."""
-        shares = np.linspace(0, 1, self.parts + 1)
-        cuts = edges[:, :1] + (edges[:, 1:] - edges[:, :1]) * shares
-        return np.stack([cuts[:, :-1], cuts[:, 1:]], axis=2).reshape(-1, 2)
-
-
-def gauss_legendre(steps: int) -> Quadrature:
-    """One panel, exact for polynomials of degree 2 · steps - 1."""
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
-    return Quadrature((nodes + 1) / 2, weights / 2, panels=1)
-
-
-def boole(steps: int) -> Quadrature:
-    """Five evenly spaced points a panel, the ends shared: cut in two, a panel loses none."""
-    weights = np.array([7, 32, 12, 32, 7]) / 90
-    return Quadrature(np.linspace(0, 1, 5), weights, panels=max((steps - 1) // 4, 1))
-
-
-RULES: dict[str, Callable[[int], Quadrature]] = {
-    "gauss-legendre": gauss_legendre,
-    "boole": boole,
-    # The middle of the middle third of a panel is the middle of the panel.
-    "midpoint": lambda steps: Quadrature(np.array([0.5]), np.ones(1), steps, parts=3),
-    "trapezoid": lambda steps: Quadrature(np.arange(2.0), np.full(2, 0.5), max(steps - 1, 1)),
-    # AllenNLP's rule.
-    "left": lambda steps: Quadrature(np.zeros(1), np.ones(1), steps),
-    "right": lambda steps: Quadrature(np.ones(1), np.ones(1), steps),
-}
-
-
-_BITS = 45
-_NARROWEST = 1e-12
 # As wide as a point in single precision, and where the path starts as wide as the narrowest panels.
 _POINT = 1e-6
 _NARROW_AT_START = 2e-12
@@ -101,7 +38,7 @@ class StraightPath:
 
     def integrals(self, rule: Quadrature) -> Tensor:
         """What each panel contributes, by position, `(panels, positions)`."""
-        points = _rounded(rule.points(self.edges))
+        points = rounded(rule.points(self.edges))
         scores = torch.stack([self.scores[alpha] for alpha in points.ravel().tolist()])
         widths = torch.from_numpy(self.edges[:, 1] - self.edges[:, 0])
         weights = torch.from_numpy(rule.weights)[None] * widths[:, None]
@@ -109,7 +46,7 @@ class StraightPath:
 
     def errors(self, rule: Quadrature) -> Floats:
         """What each panel lacks of the difference of the target at its ends, `(panels,)`."""
-        ends = np.vectorize(self.values.__getitem__)(_rounded(self.edges))
+        ends = np.vectorize(self.values.__getitem__)(rounded(self.edges))
         return ends[:, 1] - ends[:, 0] - self.integrals(rule).sum(1).numpy()
 
 
@@ -171,27 +108,16 @@ class StraightPaths:
             left = []
             for row, path in paths:
                 errors = path.errors(self._rule)
-                coarse = _coarse(path, errors, float(tolerances[row]))
+                coarse = coarse_panels(path.edges, errors, float(tolerances[row]))
                 reached[row] = coarse is None
-                if coarse is not None and self._cut(path, errors, coarse, max_steps):
+                if coarse is None:
+                    continue
+                edges = cut_panels(self._rule, path.edges, errors, coarse, path.scores, max_steps)
+                if edges is not None:
+                    path.edges = edges
                     left.append(row)
             self._walk(left)
         return reached
-
-    def _cut(
-        self, path: StraightPath, errors: Floats, coarse: NDArray[np.bool_], max_steps: int
-    ) -> bool:
-        """Cuts the panels of a path that are too coarse, or as many of the worst as there are steps
-        left for; whether there were any."""
-        left = max_steps - len(path.scores)
-        cut = self._rule.cut(path.edges[coarse])
-        wanted = len(missing(self._rule.points(cut), path.scores))
-        if wanted > left:
-            coarse = _worst(errors, coarse, int(coarse.sum()) * max(left, 0) // wanted)
-        if not coarse.any():
-            return False
-        path.edges = np.concatenate([path.edges[~coarse], self._rule.cut(path.edges[coarse])])
-        return True
 
     def lacking(self) -> list[float]:
         """Per instance what the panels of its path lack, added up without regard to sign."""
@@ -243,35 +169,6 @@ class StraightPaths:
             self._paths[row].values[alpha] = value
 
 
-def missing(points: Floats, known: Container[float]) -> list[float]:
-    """Those of some points of a path, of any shape, that are not known, each once."""
-    rounded = dict.fromkeys(_rounded(points).ravel().tolist())
-    return [alpha for alpha in rounded if alpha not in known]
-
-
-def _coarse(path: StraightPath, errors: Floats, tolerance: float) -> NDArray[np.bool_] | None:
-    """The panels to cut: the fewest without which the rest lack at most half of the tolerance.
-    None where there is nothing to improve."""
-    sizes = np.abs(errors)
-    if sizes.sum() <= tolerance:
-        return None
-    coarse = path.edges[:, 1] - path.edges[:, 0] > _NARROWEST
-    if not np.isfinite(sizes).all():
-        # No cut makes up for a gradient that overflows.
-        return np.zeros_like(coarse)
-    smallest_first = np.argsort(sizes)
-    coarse[smallest_first[np.cumsum(sizes[smallest_first]) <= tolerance / 2]] = False
-    return coarse
-
-
-def _worst(errors: Floats, coarse: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
-    """Of the panels to cut those that lack most."""
-    chosen = np.zeros_like(coarse)
-    sizes = np.where(coarse, np.abs(errors), -1.0)
-    chosen[np.argsort(-sizes)[: min(count, int(coarse.sum()))]] = True
-    return chosen
-
-
 def _jump(path: StraightPath, errors: Floats) -> tuple[float, float, float] | None:
     worst = int(np.abs(errors).argmax())
     start, end = path.edges[worst]
@@ -280,12 +177,6 @@ def _jump(path: StraightPath, errors: Floats) -> tuple[float, float, float] | No
     if not narrow or not abs(errors[worst]) >= np.abs(errors).sum() / 2:
         return None
     return float(errors[worst]), float(start), width
-
-
-def _rounded(alphas: Floats) -> Floats:
-    """The same points by the same numbers, also where they were come by differently."""
-    mantissas, exponents = np.frexp(alphas)
-    return np.ldexp(np.round(np.ldexp(mantissas, _BITS)), exponents - _BITS)
 
 
 def _columns(pairs: list[tuple[int, float]]) -> tuple[Tensor, Tensor]:
