@@ -147,6 +147,40 @@ class RuleMap(Mapping[str, str]):
         return found
 
 
+def check_finite(found: Tensor, rules: Mapping[str, str] | None, way_out: str = "") -> None:
+    """Makes sure that what a pass under a user's rules hands back is finite.
+
+    Args:
+        found: What it hands back.
+        rules: The user's rules; None where there are none.
+        way_out: What else may help.
+
+    Raises:
+        InterpretationError: If it is not.
+    """
+    if rules and not found.isfinite().all():
+        raise InterpretationError(
+            f"with the rules {dict(rules)} the relevance is not finite: a rule divides by nothing, "
+            f"or by next to nothing; guard its division{way_out}"
+        )
+
+
+def unused_rules(rules: Mapping[str, str] | None, called: Collection[str]) -> list[str]:
+    """The warning that a model does not call some operations that have a user's rule.
+
+    Args:
+        rules: The user's rules; None where there are none.
+        called: The operations that it called, see `RuleMode`.
+    """
+    unused = sorted((rules or {}).keys() - set(called))
+    if not unused:
+        return []
+    return [
+        f"rules: the model calls no {' and no '.join(map(repr, unused))} on what depends on the "
+        f"text, so that rule changes nothing; it calls {', '.join(sorted(called))}"
+    ]
+
+
 def _meant(name: str, known: Sequence[str]) -> str:
     """The names that may be meant, or all."""
     close = close_names(name, known)

@@ -16,7 +16,7 @@ from ...interpreter.explanation_warnings import saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import Sum, reduce_coordinates
 from ...rules.gim_rules import GIM_RULES, GimPass
-from ...rules.rule_map import Rule
+from ...rules.rule_map import Rule, check_finite, unused_rules
 from ...rules.rule_mode import RuleMode
 from ...space.embedding_space import EmbeddingSpace
 from ..path.baseline_method import BaselineMethod
@@ -60,15 +60,18 @@ class GradientInteractionModifications(BaselineMethod):
     def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
         x = space.embeddings
         products = torch.zeros_like(x)
+        unused: list[str] = []
         for chunk in space.batches(torch.arange(len(x))):
             with chunk.guard():
                 rows = chunk.rows
                 rules = GIM_RULES.bound(GimPass(self.temperature), self._rules)
-                with RuleMode(rules):
+                with RuleMode(rules) as mode:
                     try:
                         leaf, values = space.leaf_and_values(x[rows], rows)
                     except NotImplementedError as error:
                         raise InterpretationError(f"GIM has no rule for this: {error}") from error
                 products[rows] = (x[rows] - baseline[rows]) * space.gradient(values, leaf)
+                unused = unused_rules(self.rules, mode.called)
+        check_finite(products, self.rules, ", or name another baseline")
         scores = reduce_coordinates(products, space.layout, Sum())
-        return Attribution(scores, warnings=saturated(space))
+        return Attribution(scores, warnings=[[*unused, *own] for own in saturated(space)])

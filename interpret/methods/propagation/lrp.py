@@ -16,7 +16,7 @@ from ...interpreter.explanation_warnings import absorbed_more, saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import Sum, reduce_coordinates
 from ...rules.lrp_rules import LRP_RULES, LrpPass
-from ...rules.rule_map import Rule
+from ...rules.rule_map import Rule, check_finite, unused_rules
 from ...rules.rule_mode import RuleMode
 from ...space.embedding_space import EmbeddingSpace
 
@@ -76,18 +76,15 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
                         "(`rules`, such as 'otherwise'), or use 'integrated-gradients'"
                     ) from error
             relevance[row] = x[row] * space.gradient(values, leaf)
-            if self.rules and not relevance[row].isfinite().all():
-                raise InterpretationError(
-                    f"with the rules {self.rules} the relevance is not finite: a rule divides by "
-                    "nothing, or by next to nothing; guard its division"
-                )
+            check_finite(relevance[row], self.rules)
             kept = reduce_coordinates(relevance[row], space.layout, Sum())[space.layout.held[row]]
             if len(kept):
                 passed.absorbed["the explained tokens"] = float(kept.sum())
             absorbed, value = dict(sorted(passed.absorbed.items())), float(space.values[row])
             totals[row] = sum(absorbed.values())
             more = absorbed_more(value, absorbed, mode.unsupported_ops, space.unsaturated_target)
-            warnings.append([*own, more] if more else own)
+            unused = unused_rules(self.rules, mode.called)
+            warnings.append([*unused, *own, *([more] if more else [])])
             without = {"without_rule": sorted(mode.unsupported_ops)} if mode.unsupported_ops else {}
             details.append({"absorbed": absorbed, **without})
         return Attribution(
