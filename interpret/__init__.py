@@ -36,6 +36,7 @@ from .methods.random_attribution import Random
 from .reduction import Aggregation, Normalization, Reduction
 from .space.baselines import Baseline
 from .space.embedding_space import EmbeddingSpace
+from .space.sample_baseline import SampleBaseline
 from .target.each_target import AllLabels, Arguments
 from .target.span_target import Span as SpanTarget
 from .target.targets import Target
@@ -85,6 +86,7 @@ __all__ = [
     "ReAGent",
     "Reduction",
     "SaliencyInterpreter",
+    "SampleBaseline",
     "SequentialIntegratedGradients",
     "SettingError",
     "ShapleySampling",

@@ -13,7 +13,6 @@ from torch import Tensor
 from ..registry import construct
 from ..space.baselines import Baseline
 from ..space.embedding_space import EmbeddingSpace
-from ..space.sample_baseline import SampleBaseline
 from .deletion_game import DeletionGame, WrittenInstance
 from .embedding_game import EmbeddingGame
 from .game import Game
@@ -65,50 +64,13 @@ class BaselineRemoval(Removal):
     def game(
         self, space: EmbeddingSpace, units: Sequence[Units], instances: Sequence[int] | None = None
     ) -> Game:
-        return EmbeddingGame(space, units, self.baseline(space), instances)
+        games = [
+            EmbeddingGame(space, units, one(space), instances) for one in self.baseline.draws()
+        ]
+        return games[0] if len(games) == 1 else MeanGame(games)
 
     def members(self) -> Sequence[Removal]:
-        return [BaselineRemoval(one) for one in self.baseline.members()]
-
-
-@Removal.register("samples")
-class SampleRemoval(BaselineRemoval):
-    """A removed unit has words of texts that the user gives, and the target is its mean over them.
-
-    Args:
-        texts: The texts.
-        file: A file of texts in their place, one a line.
-        num_samples: How many passages are drawn; see `SampleBaseline`.
-        seed: Seed of the draws.
-        keep_special_tokens: As in `Baseline`.
-
-    Raises:
-        ConfigurationError: If there are no texts, or a parameter has the wrong type.
-    """
-
-    baseline: SampleBaseline
-
-    def __init__(
-        self,
-        texts: list[str] | None = None,
-        file: str | None = None,
-        num_samples: int = 8,
-        seed: int = 0,
-        keep_special_tokens: bool = True,
-    ) -> None:
-        super().__init__(SampleBaseline(texts, file, num_samples, seed, keep_special_tokens))
-        self.texts, self.file = self.baseline.texts, self.baseline.file
-        self.num_samples, self.seed = self.baseline.num_samples, self.baseline.seed
-        self.keep_special_tokens = self.baseline.keep_special_tokens
-
-    def game(
-        self, space: EmbeddingSpace, units: Sequence[Units], instances: Sequence[int] | None = None
-    ) -> Game:
-        samples = self.baseline.members()
-        return MeanGame([EmbeddingGame(space, units, one(space), instances) for one in samples])
-
-    def members(self) -> Sequence[Removal]:
-        return [self]
+        return [BaselineRemoval(one) for one in self.baseline.replacements()]
 
 
 @Removal.register("delete")

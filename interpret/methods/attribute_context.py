@@ -25,17 +25,15 @@ from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..registry import registered_name
 from ..space.embedding_space import EmbeddingSpace
 from ..space.moved_space import MovedSpace
-from ..space.session import Session
-from ..target.row_loss import RowLoss
 from ..target.targets import Target
-from .inner_method import described, inner_method
+from .inner_method import OuterMethod
 
 TARGETS = ("p-cxmi", "kl-divergence")
 _TOKEN = "token"
 
 
 @SaliencyInterpreter.register("attribute-context")
-class AttributeContext(SaliencyInterpreter):
+class AttributeContext(OuterMethod):
     """score_t = s_t(F), F = log p(y_k | x, y_<k) - log p(y_k | x without the context, y_<k).
 
     Two steps: which generated tokens y_k depend on the context, those with |F| ≥ threshold; and
@@ -85,23 +83,11 @@ class AttributeContext(SaliencyInterpreter):
         self._compares = predictor
         checks.choice("target", name, TARGETS)
         self.threshold = checks.number("threshold", threshold, least=0)
-        self._method = inner_method(self, "attribute-context", method)
-        self.method = described(self._method)
-        self.mixes_lengths = self._method.mixes_lengths
-        self.shares_prefixes = self._method.shares_prefixes
+        self.wrap("attribute-context", method)
 
     @property
     def n_evaluations(self) -> int:
         return self._method.n_evaluations
-
-    def check_settings(self) -> None:
-        super().check_settings()
-        self._method.check_settings()
-
-    def space(
-        self, session: Session, instances: Sequence[Instance], row_loss: RowLoss
-    ) -> EmbeddingSpace:
-        return self._method.space(session, instances, row_loss)
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         found = self._attributed(space)

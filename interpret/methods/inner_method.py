@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
+from allennlp.data import Instance
 
 from .. import checks
 from ..explanation import JsonDict
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
+from ..space.embedding_space import EmbeddingSpace
+from ..space.session import Session
+from ..target.row_loss import RowLoss
 
 _OUTER = frozenset({"target", "aggregation", "normalization", "token_budget", "granularity"})
+
+
+class OuterMethod(SaliencyInterpreter):
+    """A method that runs another one, from a config within its config.
+
+    Attributes:
+        method: The other one's config, without what both have.
+    """
+
+    _method: SaliencyInterpreter
+
+    def wrap(self, name: str, given: Any) -> None:
+        """Makes the other method; its constructor's last line.
+
+        Args:
+            name: The registered name of this one.
+            given: The name of the other one, or its params dict.
+
+        Raises:
+            ConfigurationError: If there is no such method, or a parameter is not one of its own.
+        """
+        self._method = inner_method(self, name, given)
+        self.method = {k: v for k, v in self._method.config().items() if k not in _OUTER}
+        self.mixes_lengths = self._method.mixes_lengths
+        self.shares_prefixes = self._method.shares_prefixes
+
+    def check_settings(self) -> None:
+        super().check_settings()
+        self._method.check_settings()
+
+    def space(
+        self, session: Session, instances: Sequence[Instance], row_loss: RowLoss
+    ) -> EmbeddingSpace:
+        return self._method.space(session, instances, row_loss)
 
 
 def inner_method(outer: SaliencyInterpreter, name: str, given: Any) -> SaliencyInterpreter:
@@ -52,11 +90,6 @@ def inner_method(outer: SaliencyInterpreter, name: str, given: Any) -> SaliencyI
         )
     except TypeError as error:
         raise ConfigurationError(f"the method {own!r} of {name!r}: {error}") from error
-
-
-def described(inner: SaliencyInterpreter) -> JsonDict:
-    """The config of a method within another's: what the other has is left out."""
-    return {key: value for key, value in inner.config().items() if key not in _OUTER}
 
 
 def _is_own(name: str) -> bool:

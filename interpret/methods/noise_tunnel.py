@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from allennlp.common.checks import ConfigurationError
-from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from torch import Tensor
 
@@ -16,17 +15,15 @@ from ..interpreter.assembly import Attribution
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..space.embedding_space import EmbeddingSpace
 from ..space.moved_space import moved
-from ..space.session import Session
-from ..target.row_loss import RowLoss
 from .gradient.smooth_gradients import NoisyMethod
-from .inner_method import described, inner_method
+from .inner_method import OuterMethod
 
 STATISTICS = ("smoothgrad", "smoothgrad-squared", "vargrad")
 _ROWS = 64
 
 
 @SaliencyInterpreter.register("noise-tunnel")
-class NoiseTunnel(NoisyMethod):
+class NoiseTunnel(OuterMethod, NoisyMethod):
     """score_t = 1/n Σ s_t(x + ε_k), ε_k ~ N(0, σ²), s the scores of another method.
 
     With "smoothgrad-squared" it is 1/n Σ s_t(x + ε_k)², with "vargrad" 1/n Σ (s_t(x + ε_k) - s̄_t)².
@@ -58,29 +55,17 @@ class NoiseTunnel(NoisyMethod):
     ) -> None:
         super().__init__(predictor, **common)
         self.statistic = checks.choice("statistic", statistic, STATISTICS)
-        self._method = inner_method(self, "noise-tunnel", method)
-        self.method = described(self._method)
+        self.wrap("noise-tunnel", method)
         if self._method.bound_to_text is not None:
             raise ConfigurationError(
                 f"'noise-tunnel' adds noise to the embeddings, of which {self.method['type']!r} "
                 f"says nothing: {self._method.bound_to_text}; name another method, such as "
                 "'integrated-gradients'"
             )
-        self.mixes_lengths = self._method.mixes_lengths
-        self.shares_prefixes = self._method.shares_prefixes
 
     @property
     def n_evaluations(self) -> int:
         return self.num_samples * self._method.n_evaluations
-
-    def check_settings(self) -> None:
-        super().check_settings()
-        self._method.check_settings()
-
-    def space(
-        self, session: Session, instances: Sequence[Instance], row_loss: RowLoss
-    ) -> EmbeddingSpace:
-        return self._method.space(session, instances, row_loss)
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         first = space.at_input_embeddings()

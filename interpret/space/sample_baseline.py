@@ -60,6 +60,12 @@ class SampleBaseline(AverageBaseline):
         )
         self.keep_special_tokens = checks.boolean("keep_special_tokens", keep_special_tokens)
 
+    def replacements(self) -> Sequence[Baseline]:
+        return [self]
+
+    def draws(self) -> Sequence[Baseline]:
+        return self.members()
+
 
 class _Passage(TextBaseline):
     """A text from somewhere in it on, and then from its beginning.

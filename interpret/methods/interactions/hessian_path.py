@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ...coalitions.units import Units
 from ...errors import InterpretationError
 from ...space.embedding_space import EmbeddingSpace
-from ..path.panels import Floats, Quadrature, coarse_panels, cut_panels, missing, rounded
+from ..path.path_integral import Floats, Quadrature, coarse_panels, cut_panels, missing, rounded
 
 _POWER = 3
 

@@ -17,7 +17,7 @@ from ...interpreter.explanation_warnings import unconverged
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...space.embedding_space import EmbeddingSpace
 from ..path.baseline_method import BaselineMethod
-from ..path.panels import gauss_legendre
+from ..path.path_integral import gauss_legendre
 from .hessian_path import HessianPath
 
 _RELATIVE_TOLERANCE = 0.01

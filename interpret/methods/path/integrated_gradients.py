@@ -14,8 +14,7 @@ from ...interpreter.explanation_warnings import LARGE_DELTA, jump, unconverged
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...space.embedding_space import EmbeddingSpace
 from .baseline_method import BaselineMethod
-from .panels import RULES
-from .path_integral import StraightPaths
+from .path_integral import RULES, StraightPaths
 
 _RELATIVE_TOLERANCE = 0.01
 

@@ -15,7 +15,7 @@ from ...interpreter.explanation_warnings import token_incomplete
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...space.embedding_space import EmbeddingSpace
 from .baseline_method import BaselineMethod
-from .panels import RULES
+from .path_integral import RULES
 
 _STEPS = 16
 

@@ -98,10 +98,6 @@ class PerturbationMethod(SaliencyInterpreter):
         """The method for the units of an input; override it where more than their number counts."""
         return self.estimator(len(units))
 
-    def generator(self, seed: int) -> np.random.Generator:
-        """A source of randomness that is the same for every input, in any batch."""
-        return np.random.default_rng(seed % 2**64)
-
     def interpret_each(
         self, inputs: Sequence[JsonDict], predict: bool = False, progress: bool | None = None
     ) -> list[Interpretation]:

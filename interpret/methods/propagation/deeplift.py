@@ -17,7 +17,7 @@ from ...interpreter.explanation_warnings import lacks, lost_by
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import Sum, reduce_coordinates
 from ...rules.deeplift.passes import DEEPLIFT_RULES, every_expert, recording, replaying
-from ...rules.rule_map import Rule, check_finite, unused_rules
+from ...rules.rule_map import Rule, check_finite
 from ...rules.watch import Losses, OtherPathError, Tape, Values
 from ...space.embedding_space import EmbeddingSpace
 from ..layer_methods import LayerBaselineMethod
@@ -104,7 +104,9 @@ class DeepLift(BaselineMethod):
         named = {"without_rule": sorted(unsupported_ops)} if unsupported_ops else {}
         details = [{**named, **({"lost": one} if one else {})} for one in lost]
         remedies = [lost_by(one, unsupported_ops) for one in lost]
-        warnings = [[*unused_rules(self.rules, called), *self.zero_warning(space)]] * len(x)
+        warnings = [[*DEEPLIFT_RULES.unused(self.rules, called), *self.zero_warning(space)]] * len(
+            x
+        )
         return Attribution(scores, baseline_values, details, remedies=remedies, warnings=warnings)
 
     def _segment(self, space: EmbeddingSpace, baseline: Tensor, number: int) -> _Passes:

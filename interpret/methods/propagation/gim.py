@@ -16,7 +16,7 @@ from ...interpreter.explanation_warnings import saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import Sum, reduce_coordinates
 from ...rules.gim_rules import GIM_RULES, GimPass
-from ...rules.rule_map import Rule, check_finite, unused_rules
+from ...rules.rule_map import Rule, check_finite
 from ...rules.rule_mode import RuleMode
 from ...space.embedding_space import EmbeddingSpace
 from ..path.baseline_method import BaselineMethod
@@ -71,7 +71,7 @@ class GradientInteractionModifications(BaselineMethod):
                     except NotImplementedError as error:
                         raise InterpretationError(f"GIM has no rule for this: {error}") from error
                 products[rows] = (x[rows] - baseline[rows]) * space.gradient(values, leaf)
-                unused = unused_rules(self.rules, mode.called)
+                unused = GIM_RULES.unused(self.rules, mode.called)
         check_finite(products, self.rules, ", or name another baseline")
         scores = reduce_coordinates(products, space.layout, Sum())
         return Attribution(scores, warnings=[[*unused, *own] for own in saturated(space)])

@@ -16,7 +16,7 @@ from ...interpreter.explanation_warnings import absorbed_more, saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import Sum, reduce_coordinates
 from ...rules.lrp_rules import LRP_RULES, LrpPass
-from ...rules.rule_map import Rule, check_finite, unused_rules
+from ...rules.rule_map import Rule, check_finite
 from ...rules.rule_mode import RuleMode
 from ...space.embedding_space import EmbeddingSpace
 
@@ -83,7 +83,7 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
             absorbed, value = dict(sorted(passed.absorbed.items())), float(space.values[row])
             totals[row] = sum(absorbed.values())
             more = absorbed_more(value, absorbed, mode.unsupported_ops, space.unsaturated_target)
-            unused = unused_rules(self.rules, mode.called)
+            unused = LRP_RULES.unused(self.rules, mode.called)
             warnings.append([*unused, *own, *([more] if more else [])])
             without = {"without_rule": sorted(mode.unsupported_ops)} if mode.unsupported_ops else {}
             details.append({"absorbed": absorbed, **without})

@@ -20,7 +20,7 @@ from allennlp_saliency.interpret import (
 )
 from allennlp_saliency.interpret.coalitions.game import SetGame
 from allennlp_saliency.interpret.coalitions.mean_game import MeanGame
-from allennlp_saliency.interpret.coalitions.removal import SampleRemoval, removal_of
+from allennlp_saliency.interpret.coalitions.removal import BaselineRemoval, removal_of
 from allennlp_saliency.interpret.faithfulness import compare
 from allennlp_saliency.interpret.space.sample_baseline import SampleBaseline
 from tests.zoo import Zoo
@@ -128,8 +128,14 @@ class TestSettings:
         predictor = predictor_of(additive, VECTORS)
         given = {"type": "samples", "texts": ["far"], "num_samples": 2, "seed": 4}
         (explanation,) = LeaveOneOut(predictor, removal=given).interpret_json({"sentence": TEXT})
-        assert explanation.interpreter["removal"] == {**given, "keep_special_tokens": True}
-        assert isinstance(removal_of(explanation.interpreter["removal"]), SampleRemoval)
+        own = {**given, "keep_special_tokens": True}
+        told = explanation.interpreter["removal"]
+        assert told == {"type": "baseline", "baseline": own}
+        again = removal_of(told)
+        assert isinstance(again, BaselineRemoval)
+        assert len(again.baseline.draws()) == 2
+        assert len(again.members()) == 1
+        assert len(removal_of([given, "zero"]).members()) == 2
 
     def test_in_a_batch_and_on_a_transformer(self, zoo: Zoo) -> None:
         predictor = zoo.predictor("bert")

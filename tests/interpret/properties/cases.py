@@ -127,8 +127,18 @@ def close(left: list[float], right: list[float], tolerance: float = 1e-5) -> boo
     return same_length and bool(np.allclose(left, right, rtol=0, atol=tolerance * scale))
 
 
+def parameters_of(cls: type) -> list[str]:
+    """The constructor's parameters, those that it hands on to its base classes included."""
+    found: list[str] = []
+    for parent in cls.__mro__:
+        if "__init__" in vars(parent):
+            own = inspect.signature(vars(parent)["__init__"]).parameters
+            found += [name for name in own if name not in ("self", "common", *found)]
+    return found
+
+
 def is_seeded(method: str) -> bool:
-    return "seed" in inspect.signature(SaliencyInterpreter.by_name(method).__init__).parameters
+    return "seed" in parameters_of(SaliencyInterpreter.by_name(method))
 
 
 def same(left: Any, right: Any) -> bool:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from allennlp_saliency.interpret import IntegratedGradients, Target
-from allennlp_saliency.interpret.methods.path.panels import RULES, Quadrature, coarse_panels
+from allennlp_saliency.interpret.methods.path.path_integral import RULES, Quadrature, coarse_panels
 from tests.zoo import Zoo
 
 TEXT = "we never ever had a scene at"
