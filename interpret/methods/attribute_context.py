@@ -124,10 +124,10 @@ class AttributeContext(OuterMethod):
             own = {name: value for name, value in one.items() if name != KEY}
             changed.append({**own, changed_key: without(one[key], spans[number])})
         done = super().interpret_each(changed, predict, progress)
-        for number, one in zip(spans, done, strict=True):
+        for number, interpretation in zip(spans, done, strict=True):
             text = inputs[number][key]
-            explanations = self._sensitive(one.explanations, text, spans[number])
-            found[number] = replace(one, explanations=explanations)
+            explanations = self._sensitive(interpretation.explanations, text, spans[number])
+            found[number] = replace(interpretation, explanations=explanations)
         return [found[number] for number in range(len(inputs))]
 
     def interpret_each_instance(

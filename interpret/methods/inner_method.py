@@ -93,4 +93,5 @@ def inner_method(outer: SaliencyInterpreter, name: str, given: Any) -> SaliencyI
 
 
 def _is_own(name: str) -> bool:
-    return issubclass(SaliencyInterpreter.by_name(name), SaliencyInterpreter)
+    kind: Any = SaliencyInterpreter.by_name(name)
+    return issubclass(kind, SaliencyInterpreter)
