@@ -31,7 +31,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "sequential-integrated-gradients": {"steps": 6},
     "smooth-gradients": {"num_samples": 3},
     "context-cite": {"num_ablations": 8, "resamples": 4},
-    "integrated-hessians": {"steps": 6},
+    "integrated-hessians": {"relative_tolerance": 0.05},
     "kernel-shap": {"num_samples": 32, "exact_units": 3},
     "lime": {"num_samples": 16},
     "noise-tunnel": {"num_samples": 3},
