@@ -127,6 +127,9 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff>=0.6",
+            # Parity tests of Owen values and of interactions.
+            "shap>=0.48",
+            "shapiq>=1.4",
         ],
         # `make benchmark` installs it on top of "dev" when it is first asked for.
         "benchmark": ["captum>=0.8", "inseq>=0.7", "interpreto>=0.5"],

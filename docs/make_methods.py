@@ -49,6 +49,11 @@ def own_methods() -> list[str]:
     )
 
 
+def methods_of_texts() -> list[str]:
+    """Those that any text has an explanation by, and not only one that names a context."""
+    return [name for name in own_methods() if name != "attribute-context"]
+
+
 def interpreter(predictor: Predictor, name: str, **params: Any) -> Any:
     """A method by name."""
     return SaliencyInterpreter.from_params(Params({"type": name, **params}), predictor=predictor)
@@ -76,9 +81,14 @@ def pictures() -> None:
     PICTURES.mkdir(exist_ok=True)
     predictor, _ = fixture("sentiment")
     sentence = {"sentence": "the music was not good, and we discussed the second half."}
-    for name in own_methods():
+    for name in methods_of_texts():
         explanations = interpreter(predictor, name).interpret_json(sentence)
         save_figure(explanations, PICTURES / f"{name}.svg", width=7)
+    predictor, _ = fixture("copy-lm")
+    listed = "beacon violet cedar engine bronze falcon cherry ivory"
+    given = {"prompt": f"{listed} violet", "context": listed, "max_new_tokens": 1}
+    explanations = interpreter(predictor, "attribute-context").interpret_json(given)
+    save_figure(explanations, PICTURES / "attribute-context.svg", width=7)
 
 
 def completeness() -> None:
@@ -171,7 +181,7 @@ def rationales() -> None:
     """How often each method's top token is a rationale token, with every baseline."""
     rows = []
     loaded = {name: fixture(name) for name in ("sentiment", "topics")}
-    for name in own_methods():
+    for name in methods_of_texts():
         # Minutes for each baseline.
         baselines = BASELINES[:1] if name == "integrated-hessians" else BASELINES
         for baseline in baselines if takes_baseline(name) else (None,):

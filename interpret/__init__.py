@@ -9,12 +9,14 @@ from .interpreter.to_words import to_words
 from .methods.attention.attention import Attention, AttentionXGradient
 from .methods.attention.attention_rollout import AttentionRollout
 from .methods.attention.value_zeroing import ValueZeroing
+from .methods.attribute_context import AttributeContext
 from .methods.explain_function import explain_function
 from .methods.gradient.gradient import Gradient, GradientNorm, InputXGradient, OneHotGradient
 from .methods.gradient.smooth_gradients import SmoothGradients, SquareGradients, VarGradients
 from .methods.interactions.integrated_hessians import IntegratedHessians
 from .methods.interactions.pair_interactions import PairInteractions
 from .methods.layer_methods import LayerGradientXActivation, LayerIntegratedGradients
+from .methods.noise_tunnel import NoiseTunnel
 from .methods.path.discretized_integrated_gradients import DiscretizedIntegratedGradients
 from .methods.path.gradient_shap import GradientShap
 from .methods.path.integrated_gradients import IntegratedGradients
@@ -35,6 +37,7 @@ from .methods.random_attribution import Random
 from .reduction import Aggregation, Normalization, Reduction
 from .space.baselines import Baseline
 from .space.embedding_space import EmbeddingSpace
+from .space.sample_baseline import SampleBaseline
 from .target.each_target import AllLabels, Arguments
 from .target.span_target import Span as SpanTarget
 from .target.targets import Target
@@ -47,6 +50,7 @@ __all__ = [
     "AttentionMatrix",
     "AttentionRollout",
     "AttentionXGradient",
+    "AttributeContext",
     "Attribution",
     "Baseline",
     "ContextCite",
@@ -75,6 +79,7 @@ __all__ = [
     "LeaveOneOut",
     "Lime",
     "MinimalSufficientSet",
+    "NoiseTunnel",
     "Normalization",
     "NotApplicableError",
     "OneHotGradient",
@@ -84,6 +89,7 @@ __all__ = [
     "ReAGent",
     "Reduction",
     "SaliencyInterpreter",
+    "SampleBaseline",
     "SequentialIntegratedGradients",
     "SettingError",
     "ShapleySampling",

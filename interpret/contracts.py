@@ -231,6 +231,20 @@ class HasTextKeys(Protocol):
     text_keys: Sequence[str]
 
 
+@runtime_checkable
+class ComparesTexts(Protocol):
+    """A predictor of a model that writes, which can compare what the model expects with what it
+    would expect after another text.
+
+    Attributes:
+        text_key: The key, and the field, of the text that the model reads.
+        changed_key: The key of the other text; targets such as "kl-divergence" compare with it.
+    """
+
+    text_key: str
+    changed_key: str
+
+
 def overrides(predictor: Predictor, method: Callable[..., Any]) -> bool:
     """Whether a predictor has another implementation of a method than the given one.
 

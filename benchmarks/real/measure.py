@@ -81,7 +81,12 @@ class Measured:
 def own_methods() -> list[str]:
     """The registered names of this project's methods."""
     names = SaliencyInterpreter.list_available()
-    return [name for name in names if issubclass(_class(name), SaliencyInterpreter)]
+    # Inputs here name no context.
+    return [
+        name
+        for name in names
+        if issubclass(_class(name), SaliencyInterpreter) and name != "attribute-context"
+    ]
 
 
 def _class(name: str) -> Any:

@@ -69,8 +69,12 @@ class Measured:
 def methods() -> list[str]:
     """The registered names of this project's interpreters."""
     names = SaliencyInterpreter.list_available()
+    # Inputs here name no context.
     return sorted(
-        n for n in names if issubclass(SaliencyInterpreter.by_name(n), SaliencyInterpreter)
+        n
+        for n in names
+        if issubclass(SaliencyInterpreter.by_name(n), SaliencyInterpreter)
+        and n != "attribute-context"
     )
 
 

@@ -16,6 +16,7 @@ from ..space.embedding_space import EmbeddingSpace
 from .deletion_game import DeletionGame, WrittenInstance
 from .embedding_game import EmbeddingGame
 from .game import Game
+from .mean_game import MeanGame
 from .units import Units
 
 
@@ -63,10 +64,13 @@ class BaselineRemoval(Removal):
     def game(
         self, space: EmbeddingSpace, units: Sequence[Units], instances: Sequence[int] | None = None
     ) -> Game:
-        return EmbeddingGame(space, units, self.baseline(space), instances)
+        games = [
+            EmbeddingGame(space, units, one(space), instances) for one in self.baseline.draws()
+        ]
+        return games[0] if len(games) == 1 else MeanGame(games)
 
     def members(self) -> Sequence[Removal]:
-        return [BaselineRemoval(one) for one in self.baseline.members()]
+        return [BaselineRemoval(one) for one in self.baseline.replacements()]
 
 
 @Removal.register("delete")

@@ -16,9 +16,10 @@ from .erasure import (
 )
 from .importers import from_scores, read_inseq
 from .measuring import Measuring
-from .metric import Measured, Metric, Scored
+from .metric import Measured, MethodMetric, Metric, Scored
 from .randomization import parameter_randomization
 from .rationale import RationaleAuprc, RationaleF1, RationaleIou
+from .sensitivity import MaxSensitivity
 
 __all__ = [
     "Comparison",
@@ -29,8 +30,10 @@ __all__ = [
     "Insertion",
     "Interval",
     "LogOdds",
+    "MaxSensitivity",
     "Measured",
     "Measuring",
+    "MethodMetric",
     "Metric",
     "Monotonicity",
     "RationaleAuprc",

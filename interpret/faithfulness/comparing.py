@@ -22,12 +22,13 @@ from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..registry import construct
 from .comparison import Comparison
 from .measuring import Measuring
-from .metric import Metric
+from .metric import MethodMetric, Metric
 from .record_store import RecordStore
 
 DEFAULT_METRICS = ("comprehensiveness", "sufficiency", "tau-leave-one-out", "infidelity")
 _CHUNK = 16
 _TOP = 3
+_MOST_TOLD = 60
 
 Rationale = Mapping[str, Sequence[tuple[int, int]]]
 
@@ -74,7 +75,9 @@ def compare(
         "seed": seed,
     }
     store = RecordStore(None if output is None else Path(output), settings)
-    measured = partial(_measured, predictor, metrics=chosen, target=target, seed=seed)
+    of_methods = {k: one for k, one in chosen.items() if isinstance(one, MethodMetric)}
+    of_scores = {k: one for k, one in chosen.items() if k not in of_methods}
+    measured = partial(_measured, predictor, metrics=of_scores, target=target, seed=seed)
     done = {record["input"] for record in store.records}
     seconds = {name: store.seconds.get(name, 0.0) for name in methods}
     hidden = None if progress is None else not progress
@@ -88,6 +91,9 @@ def compare(
                 measured(found=found, inputs=some, removal=removal, rationales=reasons)
                 for removal in removals
             ]
+            for name, metric in of_methods.items():
+                for method, one in methods.items():
+                    _add(by_removal, method, name, metric.of_method(one, some, seed))
             store.write(_records(numbers, names, by_removal), seconds)
             bar.update(len(numbers))
     per_input = {name: total / max(len(inputs), 1) for name, total in seconds.items()}
@@ -217,6 +223,24 @@ def _measured(
     return records
 
 
+def _add(
+    by_removal: Sequence[list[list[JsonDict]]],
+    method: str,
+    name: str,
+    found: Sequence[list[float] | Exception],
+) -> None:
+    """Adds to the records of each input what a metric found for a method, whatever the removal."""
+    for by_input in by_removal:
+        for number, own in enumerate(found):
+            if "error" in by_input[number][0]:
+                continue
+            if isinstance(own, Exception):
+                by_input[number] = [{"error": f"{method}: {own}"}]
+                continue
+            for record, value in zip(by_input[number], own, strict=True):
+                record["measured"][method][name] = value
+
+
 def _agreement(explanations: Mapping[str, Any]) -> JsonDict:
     """Spearman's correlation of the scores, and the share of the best units that both have, by pair
     of methods whose explanations have the same tokens."""
@@ -249,5 +273,12 @@ def _params(one: str | Mapping[str, Any]) -> JsonDict:
 
 def _name_of(one: str | Mapping[str, Any]) -> str:
     params = _params(one)
-    rest = ", ".join(f"{key} {value}" for key, value in params.items() if key != "type")
+    rest = ", ".join(_told(key, value) for key, value in params.items() if key != "type")
     return f"{params.get('type')} ({rest})" if rest else str(params.get("type"))
+
+
+def _told(key: str, value: Any) -> str:
+    """A parameter in a name; of many texts it tells how many, and which by their digest."""
+    if isinstance(value, list) and len(str(value)) > _MOST_TOLD:
+        return f"{len(value)} {key} {_digest(value)[:6]}"
+    return f"{key} {value}"

@@ -106,10 +106,13 @@ class Measuring(SaliencyInterpreter):
                     # The same for every method, so that all are compared on the same draws.
                     random = np.random.default_rng((self.seed % 2**64, owner, place))
                     generators.append(metric.measure(scored, random))
-        known = Remembered(self.removal.game(space, units, rows), _numbered(rows, units))
-        measured: list[Measurements] = [{} for _ in space.instances]
-        for (row, method, name), found in zip(players, play(known, generators), strict=True):
-            measured[row].setdefault(method, {})[name] = found.value
+        measured: list[Measurements] = [
+            {method: {} for method in self._explanations} for _ in space.instances
+        ]
+        if players:
+            known = Remembered(self.removal.game(space, units, rows), _numbered(rows, units))
+            for (row, method, name), found in zip(players, play(known, generators), strict=True):
+                measured[row][method][name] = found.value
         details = [{"measured": one} for one in measured]
         return Attribution(torch.zeros(space.layout.tokens.shape), details=details)
 

@@ -9,6 +9,9 @@ import numpy as np
 from allennlp.common import Registrable
 
 from ..coalitions.game import Coalitions, Floats
+from ..errors import InterpretationError
+from ..explanation import JsonDict
+from ..interpreter.saliency_interpreter import SaliencyInterpreter
 
 
 @dataclass(frozen=True)
@@ -62,3 +65,34 @@ class Metric(Registrable):
             generator: The source of randomness, the same for every method that is compared.
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement measure()")
+
+
+class MethodMetric(Metric):
+    """A number for what a method does at an input, which one explanation of it does not tell."""
+
+    def of_method(
+        self, method: SaliencyInterpreter, inputs: Sequence[JsonDict], seed: int = 0
+    ) -> list[list[float] | Exception]:
+        """Measures a method at inputs.
+
+        Args:
+            method: The method.
+            inputs: What its predictor's `predict_json` takes.
+            seed: The source of randomness.
+
+        Returns:
+            Per input a number for each of its explanations, NaN where it is not defined, or why
+            there are none.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement of_method()")
+
+    def measure(self, scored: Scored, generator: np.random.Generator) -> Measurement:
+        """Not of scores alone.
+
+        Raises:
+            InterpretationError: Always.
+        """
+        raise InterpretationError(
+            f"{type(self).__name__} asks the method again, so scores alone have no such number; "
+            "use its of_method(), or `compare`"
+        )

@@ -66,10 +66,8 @@ class Method(Protocol):
     aggregation: Aggregation
     token_budget: int | None
     granularity: str
+    mixes_lengths: bool
     shares_prefixes: bool
-
-    @property
-    def mixes_lengths(self) -> bool: ...
 
     @property
     def n_evaluations(self) -> int: ...

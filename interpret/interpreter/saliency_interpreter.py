@@ -56,7 +56,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     complete: ClassVar[bool] = False
     """Whether the attributions add up to what the target differs from its value at a baseline."""
 
-    mixes_lengths: ClassVar[bool] = True
+    mixes_lengths: bool = True
     """Whether instances of different lengths may share a batch. Padding changes no value and no
     gradient, but it may change what a method with its own backward rules computes."""
 
@@ -90,6 +90,12 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         """About how many points the method evaluates per instance; it decides how instances are
         packed into batches and does not change the scores."""
         return 1
+
+    @property
+    def bound_to_text(self) -> str | None:
+        """Why the method says nothing of embeddings that are no text's own, such as those with
+        noise; None where it takes any."""
+        return None
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         """Scores the positions of every instance in a space.

@@ -27,6 +27,8 @@ class Random(SaliencyInterpreter):
         ConfigurationError: If the seed is no integer of 64 bits.
     """
 
+    bound_to_text = "it does not look at the embeddings"
+
     def __init__(self, predictor: Predictor, seed: int = 0, **common: Any) -> None:
         super().__init__(predictor, **common)
         self.seed = checks.seed("seed", seed)

@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from ..operations.calls import Call, depends
+from .lrp_rules import constant, scaled
 from .rule_map import RuleMap
 from .surrogates import attach
 
@@ -47,13 +48,8 @@ def temperature(call: Call, passed: GimPass) -> Tensor:
 @GIM_RULES.register("layer-norm", {"layer_norm"})
 def layer_norm(call: Call, passed: GimPass) -> Tensor:
     """y = (x - mean x) r w + b with r a constant. Section 4.2, layer norm freeze."""
-    named = call.named("x", "shape", "weight", "bias", "eps")
-    x = call.operands[0]
-    dims = tuple(range(-len(named["shape"]), 0))
-    centred = x - x.mean(dims, keepdim=True)
-    r = (centred.detach().square().mean(dims, keepdim=True) + named.get("eps", 1e-5)).rsqrt()
-    y = centred * r if named.get("weight") is None else centred * r * named["weight"]
-    return y if named.get("bias") is None else y + named["bias"]
+    y, bias = scaled(call)
+    return y if bias is None else y + bias
 
 
 @GIM_RULES.register("rms-norm", {"rms_norm"})
@@ -66,10 +62,8 @@ def rms_norm(call: Call, passed: GimPass) -> Tensor:
     return x * r if named.get("weight") is None else x * r * named["weight"]
 
 
-@GIM_RULES.register("constant", {"rsqrt"})
-def constant(call: Call, passed: GimPass) -> Tensor:
-    """The size by which a norm divides is a constant. Section 4.2, layer norm freeze."""
-    return call.of(*(operand.detach() for operand in call.operands))
+# The size by which a norm divides is a constant. Section 4.2, layer norm freeze.
+GIM_RULES.register("constant", {"rsqrt"})(constant)
 
 
 @GIM_RULES.register("quotient", {"div"})

@@ -154,18 +154,22 @@ def taylor(call: Call, passed: LrpPass) -> Tensor:
     return result(call.of(masked))
 
 
-@LRP_RULES.register("layer-norm", {"layer_norm"})
-def layer_norm(call: Call, passed: LrpPass) -> Tensor:
-    """y = (x - mean x) r w + b with r a constant; b takes its own share."""
+def scaled(call: Call) -> tuple[Tensor, Tensor | None]:
+    """y = (x - mean x) r w of a layer norm, with r a constant, and its bias."""
     named = call.named("x", "shape", "weight", "bias", "eps")
     x = call.operands[0]
     dims = tuple(range(-len(named["shape"]), 0))
     centred = x - x.mean(dims, keepdim=True)
     r = (centred.detach().square().mean(dims, keepdim=True) + named.get("eps", 1e-5)).rsqrt()
     y = centred * r if named.get("weight") is None else centred * r * named["weight"]
-    if named.get("bias") is None:
-        return y
-    return passed.constant(y + named["bias"], named["bias"])
+    return y, named.get("bias")
+
+
+@LRP_RULES.register("layer-norm", {"layer_norm"})
+def layer_norm(call: Call, passed: LrpPass) -> Tensor:
+    """y = (x - mean x) r w + b with r a constant; b takes its own share."""
+    y, bias = scaled(call)
+    return y if bias is None else passed.constant(y + bias, bias)
 
 
 @LRP_RULES.register("rms-norm", {"rms_norm"})

@@ -123,6 +123,22 @@ class RuleMap(Mapping[str, str]):
         """
         return {one: _name(rule) for one, rule in self._checked(changes).items()} or None
 
+    def unused(self, rules: Mapping[str, str] | None, called: Collection[str]) -> list[str]:
+        """The warning that a model does not call some operations that have a user's rule.
+
+        Args:
+            rules: The user's rules; None where there are none.
+            called: The operations that it called, see `RuleMode`.
+        """
+        missing = sorted((rules or {}).keys() - set(called))
+        if not missing:
+            return []
+        return [
+            f"rules: the model calls no {' and no '.join(map(repr, missing))} on what depends on "
+            "the text, so that rule changes nothing; of the operations that take one it calls "
+            f"{', '.join(sorted(set(called) & set(self.operations))) or 'none'}"
+        ]
+
     def _checked(self, changes: Any) -> dict[str, str | Rule]:
         changes = changes.as_dict(quiet=True) if isinstance(changes, Params) else changes
         if changes is not None and not isinstance(changes, Mapping):
@@ -145,6 +161,24 @@ class RuleMap(Mapping[str, str]):
                 )
             found[operation] = rule
         return found
+
+
+def check_finite(found: Tensor, rules: Mapping[str, str] | None, way_out: str = "") -> None:
+    """Makes sure that what a pass under a user's rules hands back is finite.
+
+    Args:
+        found: What it hands back.
+        rules: The user's rules; None where there are none.
+        way_out: What else may help.
+
+    Raises:
+        InterpretationError: If it is not.
+    """
+    if rules and not found.isfinite().all():
+        raise InterpretationError(
+            f"with the rules {dict(rules)} the relevance is not finite: a rule divides by nothing, "
+            f"or by next to nothing; guard its division{way_out}"
+        )
 
 
 def _meant(name: str, known: Sequence[str]) -> str:

@@ -46,6 +46,8 @@ class RuleMode(CallMode):
     Attributes:
         unsupported_ops: Names of operations that are neither linear nor have a rule, or run inside
             an `autograd.Function` that has a backward pass; their gradient is kept.
+        called: Names of the operations on what depends on the embeddings, "product" and "otherwise"
+            among them where their rules were asked for.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class RuleMode(CallMode):
         self._hidden = Hidden()
         self._origins = Origins()
         self._unsupported: set[str] = set()
+        self.called: set[str] = set()
         self._fresh: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
     @property
@@ -153,6 +156,9 @@ class RuleMode(CallMode):
         if depends(dict(call.kwargs)) and (call.name in self._rules or call.name in PRODUCTS):
             call = _positional(call)
         rule = self._rule_for(call)
+        own = rule is not None and call.name not in self._rules
+        product = call.name in PRODUCTS and len(call.operands) > 1
+        self.called |= {call.name, *(["product" if product else "otherwise"] if own else [])}
         if rule is None:
             result = self._linear(call)
         else:

@@ -67,6 +67,14 @@ class Baseline(Registrable):
         """The baselines to attribute against one by one."""
         return [self]
 
+    def replacements(self) -> Sequence[Baseline]:
+        """The baselines to remove units by, one by one."""
+        return self.members()
+
+    def draws(self) -> Sequence[Baseline]:
+        """The baselines over which the target itself is averaged where units are removed."""
+        return [self]
+
     def replaceable(self, space: EmbeddingSpace) -> Tensor:
         """The positions that the baseline replaces, `(instances, positions)`."""
         present = space.layout.present
@@ -257,6 +265,9 @@ class AverageBaseline(Baseline):
 
     def members(self) -> Sequence[Baseline]:
         return [member for baseline in self.baselines for member in baseline.members()]
+
+    def replacements(self) -> Sequence[Baseline]:
+        return [one for baseline in self.baselines for one in baseline.replacements()]
 
     def __call__(self, space: EmbeddingSpace) -> Tensor:
         return torch.stack([member(space) for member in self.members()]).mean(0)

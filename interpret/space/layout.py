@@ -7,7 +7,7 @@ coordinates to positions, positions to tokens, and tokens to fields.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -82,6 +82,14 @@ class EmbeddingCall:
         lead = len(part) * (batch // len(self.tokens))
         output = part.reshape(lead, width, *self.shape[2:])
         return output.transpose(0, 1) if self.transposed else output
+
+    def of_rows(self, rows: Tensor) -> EmbeddingCall:
+        """The call as it would be for copies of some of the instances, by their numbers."""
+        batch = 1 if self.transposed else 0
+        each = self.shape[batch] // max(len(self.tokens), 1)
+        shape = tuple(each * len(rows) if at == batch else n for at, n in enumerate(self.shape))
+        fields, tokens, special = (one[rows] for one in (self.fields, self.tokens, self.special))
+        return replace(self, shape=shape, fields=fields, tokens=tokens, special=special)
 
     def word_vectors(self) -> Tensor:
         """The layer's vector of each word, `(words, dim)`.

@@ -36,6 +36,7 @@ _ELSEWHERE = {
     "n_steps": "steps",
     "n_samples": "num_samples",
     "nt_samples": "num_samples",
+    "nt_type": "statistic",
     "internal_batch_size": "token_budget",
 }
 """The names that other libraries (captum, inseq) use, with ours."""

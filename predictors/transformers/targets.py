@@ -80,6 +80,20 @@ class KLDivergence(Target):
         return (own.exp() * (own - other)).sum(-1)
 
 
+@Target.register("p-cxmi")
+class PointwiseCrossMutualInformation(LabelTarget):
+    """How much more the model expects a generated token than it would after another text:
+    log p(y) - log q(y) in nats, q after the other text and the same generated tokens.
+
+    Fernandes et al. 2023, "When Does Translation Require Context? A Data-driven, Multilingual
+    Exploration", section 3.1 (P-CXMI). The other text is in the input, as for "kl-divergence".
+    """
+
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        other = _given(outputs, "reference_log_probs", "changed_prompt' or 'changed_source")
+        return outputs.at(outputs.logits.log_softmax(-1) - other)
+
+
 def _given(outputs: ModelOutputs, name: str, key: str) -> Tensor:
     if name not in outputs:
         raise InterpretationError(f"the input has no '{key}', which this target compares with")

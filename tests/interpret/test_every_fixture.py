@@ -14,17 +14,12 @@ from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret import IntegratedGradients, SaliencyInterpreter
 from allennlp_saliency.interpret.methods.attention.attention_interpreter import AttentionInterpreter
+from tests.interpret.properties.cases import METHODS, flat
 from tests.interpret.properties.cases import SETTINGS as FEW
-from tests.interpret.properties.cases import flat
 
 FOLDER = Path(__file__).parents[2] / "fixtures"
 FIXTURES = ("sentiment", "sentiment-lstm", "entailment", "ner", "topics")
 HUGGING_FACE = ("question-answering", "multi-label", "choices", "translate", "copy-lm")
-METHODS = sorted(
-    name
-    for name in SaliencyInterpreter.list_available()
-    if issubclass(SaliencyInterpreter.by_name(name), SaliencyInterpreter)
-)
 SETTINGS: dict[str, dict[str, Any]] = {
     **{name: given for name, given in FEW.items() if name != "integrated-gradients"},
     "sequential-integrated-gradients": {"steps": 4},

@@ -70,6 +70,8 @@ class AttentionInterpreter(SaliencyInterpreter):
             token.
     """
 
+    bound_to_text = "it reads attention where the text itself is read"
+
     default_query: ClassVar[str | None] = None
     """The query where none is named."""
 

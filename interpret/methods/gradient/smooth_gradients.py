@@ -16,6 +16,7 @@ from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import MeanAbsolute, Reduction, Sum, reduce_coordinates
 from ...registry import construct
 from ...space.embedding_space import EmbeddingSpace, Made
+from ...space.noise import standard_normal, value_range
 
 
 class NoisyMethod(SaliencyInterpreter):
@@ -49,6 +50,11 @@ class NoisyMethod(SaliencyInterpreter):
     def n_evaluations(self) -> int:
         return self.num_samples
 
+    def noise(self, space: EmbeddingSpace) -> Tensor:
+        """ε of every copy of every instance, `(instances, samples, size)`."""
+        sigma = self.stdev * value_range(space)
+        return sigma.view(-1, 1, 1) * standard_normal(space, self.num_samples, self.seed)
+
 
 class NoisyGradients(NoisyMethod):
     """A method that averages over the gradients at the noisy copies; see `NoisyMethod`."""
@@ -65,13 +71,11 @@ class NoisyGradients(NoisyMethod):
             `(instances, …)`, float64.
         """
         x = space.embeddings
-        sigma = self.stdev * value_range(space)
-        noise = standard_normal(space, self.num_samples, self.seed).flatten(0, 1)
+        noise = self.noise(space).flatten(0, 1)
         rows = torch.arange(len(x)).repeat_interleave(self.num_samples)
 
         def noisy(numbers: Tensor) -> Tensor:
-            of = rows[numbers]
-            return x[of] + sigma[of].unsqueeze(-1) * noise[numbers]
+            return x[rows[numbers]] + noise[numbers]
 
         total: Tensor | None = None
         for numbers, some in space.gradients(noisy, rows, lambda of, g: made(rows[of], g)):
@@ -80,39 +84,6 @@ class NoisyGradients(NoisyMethod):
             total.index_add_(0, rows[numbers].to(total.device), some)
         assert total is not None
         return total / self.num_samples
-
-
-def standard_normal(space: EmbeddingSpace, samples: int, seed: int) -> Tensor:
-    """Standard normal noise, drawn for each instance as if it were alone.
-
-    Args:
-        space: The instances.
-        samples: Noisy copies per instance.
-        seed: Seed of the generator; nobody else's random state changes.
-
-    Returns:
-        `(instances, samples, size)`; zero at padding.
-    """
-    layout = space.layout
-    noise = torch.zeros(len(space.embeddings), samples, space.embeddings.shape[1])
-    parts = layout.split(noise)
-    for row in range(len(noise)):
-        generator = torch.Generator().manual_seed(seed)
-        for number, call in enumerate(layout.calls):
-            present = layout.present[row, layout.positions_of(number)]
-            drawn = torch.randn(samples, int(present.sum()), call.dim, generator=generator)
-            parts[number][row][:, present] = drawn
-    return noise.to(space.device)
-
-
-def value_range(space: EmbeddingSpace) -> Tensor:
-    """max - min of each instance's embeddings, padding left out, `(instances,)`; 0 without any."""
-    if space.embeddings.shape[1] == 0:
-        return space.embeddings.sum(1)
-    present = space.layout.expand(space.layout.present.to(space.device))
-    highest = space.embeddings.masked_fill(~present, -torch.inf).amax(1)
-    lowest = space.embeddings.masked_fill(~present, torch.inf).amin(1)
-    return (highest - lowest).clamp_min(0).nan_to_num(0, 0, 0)
 
 
 @SaliencyInterpreter.register("smooth-gradients")

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
+from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ... import checks
-from ...coalitions.units import Units, units_of
-from ...errors import InterpretationError
-from ...explanation import Interaction
+from ...coalitions.units import units_of
+from ...explanation import Interaction, JsonDict
 from ...interpreter.assembly import Attribution
+from ...interpreter.explanation_warnings import unconverged
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...space.embedding_space import EmbeddingSpace
 from ..path.baseline_method import BaselineMethod
+from ..path.path_integral import gauss_legendre
+from .hessian_path import HessianPath
+
+_RELATIVE_TOLERANCE = 0.01
+# Points of a panel, and panels to begin with.
+_NODES, _PANELS = 6, 3
 
 
 @SaliencyInterpreter.register("integrated-hessians")
@@ -35,95 +40,91 @@ class IntegratedHessians(BaselineMethod):
 
     Args:
         predictor: The predictor whose predictions are explained.
-        steps: Points of the Gauss-Legendre rule, in √z. Each takes as many backward passes as
-            there are tokens.
+        steps: Points of the Gauss-Legendre rule, in ∛z, each with as many backward passes as there
+            are tokens. None for as many as the tolerance asks for: panels of the path are cut where
+            they lack something, which takes two backward passes a point to see.
+        relative_tolerance: Without steps, what the panels may lack, added up without regard to
+            sign, as a share of F(x) - F(x'); None for 1 %.
+        max_steps: Points per input at which refining stops in any case.
         common: The baseline, and what every interpreter takes; see `BaselineMethod`.
 
     Raises:
-        ConfigurationError: If the number of steps is no positive integer.
+        ConfigurationError: If a number is none, or out of range, or there are both steps and a
+            tolerance.
     """
 
     complete: ClassVar[bool] = True
 
-    def __init__(self, predictor: Predictor, steps: int = 32, **common: Any) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        steps: int | None = None,
+        relative_tolerance: float | None = None,
+        max_steps: int = 512,
+        **common: Any,
+    ) -> None:
         super().__init__(predictor, **common)
-        self.steps = checks.integer("steps", steps, least=1)
+        if steps is None and relative_tolerance is None:
+            relative_tolerance = _RELATIVE_TOLERANCE
+        elif steps is not None and relative_tolerance is not None:
+            raise ConfigurationError("give 'steps', or a 'relative_tolerance' that decides on them")
+        self.steps = checks.optional_integer("steps", steps, least=1)
+        self.relative_tolerance = checks.optional_number(
+            "relative_tolerance", relative_tolerance, above=0
+        )
+        self.max_steps = checks.integer("max_steps", max_steps, least=_NODES * _PANELS)
 
     @property
     def n_evaluations(self) -> int:
         # Times the number of tokens.
-        return self.steps * 8
+        return (self.steps or 4 * _NODES * _PANELS) * 8
 
     def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
-        units = [units_of(space, row, "token", own) for row, own in enumerate(space.layout.present)]
         scores = torch.zeros(space.layout.tokens.shape, dtype=torch.float64)
-        interactions = []
-        for row, own in enumerate(units):
-            gamma, by_position = self._instance(space, row, baseline[row], own)
+        baseline_values = space.evaluate(baseline, torch.arange(len(space.instances)))
+        changes = (space.values - baseline_values).tolist()
+        interactions, details, warnings = [], [], []
+        for row, own in enumerate(space.layout.present):
+            units = units_of(space, row, "token", own)
+            detail, warning, path = self._path(space, row, baseline[row], changes[row])
+            gamma, by_position = path.gamma(units)
             scores[row] = by_position
+            details.append(detail)
+            warnings.append(warning)
             interactions.append(
                 [
-                    Interaction(own.places[i], own.places[j], float(2 * gamma[i, j]))
-                    for i in range(len(own))
-                    for j in range(i + 1, len(own))
+                    Interaction(units.places[i], units.places[j], float(2 * gamma[i, j]))
+                    for i in range(len(units))
+                    for j in range(i + 1, len(units))
                 ]
             )
-        rows = torch.arange(len(units))
         return Attribution(
             scores,
-            space.evaluate(baseline, rows),
-            remedies=["take more steps"] * len(units),
+            baseline_values,
+            details,
+            remedies=["" if own else self._remedy() for own in warnings],
+            warnings=warnings,
             interactions=interactions,
         )
 
-    def _instance(
-        self, space: EmbeddingSpace, row: int, baseline: Tensor, units: Units
-    ) -> tuple[Tensor, Tensor]:
-        """Γ by pairs of tokens, `(units, units)`, and Σ_j Γ_ij by position, `(positions,)`."""
-        x, layout = space.embeddings, space.layout
-        direction = x[row] - baseline
-        owned = units.positions.to(x)
-        roots, weights = np.polynomial.legendre.leggauss(self.steps)
-        roots = (roots + 1) / 2
-        # z = t², dz = 2 t dt, and -ln z = -2 ln t; the rule's weights are for [-1, 1].
-        measure = weights / 2 * 2 * roots * -2 * np.log(roots)
-        gamma = torch.zeros(len(units), len(units), dtype=torch.float64)
-        by_position = torch.zeros(len(layout.tokens[row]), dtype=torch.float64)
-        points = torch.from_numpy(roots**2).to(x)
-        own_row = torch.tensor([row])
-        for z, weight in zip(points, measure.tolist(), strict=True):
-            # The fused kernels have no second derivative.
-            with sdpa_kernel(SDPBackend.MATH):
-                leaf, values = space.leaf_and_values((baseline + z * direction)[None], own_row)
-                gradient = _gradient(values.sum(), leaf, create_graph=True)
-                products = layout.position_sums(direction * gradient)[0]
-                first = products.detach()
-                by_position += weight * first.double().cpu()
-                gamma += weight * torch.diag(owned @ first).double().cpu()
-                for number, mask in enumerate(owned):
-                    second = _gradient((products * mask).sum(), leaf)
-                    found = layout.position_sums(direction * second)[0].detach()
-                    by_position += weight * float(z) * found.double().cpu()
-                    gamma[number] += weight * float(z) * (owned @ found).double().cpu()
-        return gamma, by_position
+    def _path(
+        self, space: EmbeddingSpace, row: int, baseline: Tensor, change: float
+    ) -> tuple[JsonDict, list[str], HessianPath]:
+        """The path of an instance with its points, its details and what to warn of."""
+        if self.steps is not None:
+            path = HessianPath(space, row, baseline, gauss_legendre(self.steps))
+            return {"steps": self.steps}, [], path
+        path = HessianPath(space, row, baseline, gauss_legendre(_NODES, _PANELS))
+        largest = max(abs(float(space.values[row])), abs(float(space.values[row]) - change))
+        # In half precision what is rounded at the ends of panels may be more.
+        asked = max((self.relative_tolerance or 0.0) * abs(change), 4 * space.rounding * largest)
+        converged = path.refine(asked, self.max_steps)
+        warnings = [] if converged else self.zero_warning(space)
+        if not converged and not warnings:
+            warnings = [unconverged(path.lacking(), asked, path.steps, self.max_steps)]
+        return {"converged": converged, "steps": path.steps}, warnings, path
 
-
-def _gradient(value: Tensor, leaf: Tensor, create_graph: bool = False) -> Tensor:
-    """∂value / ∂leaf; the graph stays."""
-    if not value.requires_grad:
-        return torch.zeros_like(leaf)
-    try:
-        (found,) = torch.autograd.grad(
-            value, leaf, retain_graph=True, create_graph=create_graph, allow_unused=True
-        )
-    except RuntimeError as error:
-        if "cudnn_rnn" in str(error):
-            raise InterpretationError(
-                "cuDNN differentiates recurrent layers once only: move the model to the CPU, or "
-                "use 'pair-interactions', which needs values only"
-            ) from error
-        raise InterpretationError(
-            f"the model cannot be differentiated twice ({error}); use 'pair-interactions', which "
-            "needs values only"
-        ) from error
-    return torch.zeros_like(leaf) if found is None else found
+    def _remedy(self) -> str:
+        if self.relative_tolerance is None:
+            return f"take more steps (now {self.steps}), or name a relative_tolerance"
+        return "name a smaller relative_tolerance"

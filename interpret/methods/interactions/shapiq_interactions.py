@@ -158,7 +158,7 @@ class ShapiqInteractions(PerturbationMethod):
             known = ", ".join(ALL_AVAILABLE_CONCEPTS)
             raise ConfigurationError(f"there is no index {self.index!r}; there are {known}")
         if self.approximator is None and units <= _EXACT_UNITS:
-            exact = shapiq.ExactComputer(n_players=units, game=values)
+            exact: Any = shapiq.ExactComputer(n_players=units, game=values)
             return lambda: exact(self.index, order=min(self.order, units))
         name = self.approximator or "ProxySPEX"
         kind: Any = getattr(shapiq, name, None)

@@ -177,6 +177,8 @@ class DiscretizedIntegratedGradients(BaselineMethod):
         ConfigurationError: If the strategy is unknown or a number no positive integer.
     """
 
+    bound_to_text = "its path leads from word to word"
+
     def __init__(
         self,
         predictor: Predictor,

@@ -14,7 +14,8 @@ from ...interpreter.explanation_warnings import noisy
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import Sum, reduce_coordinates
 from ...space.embedding_space import EmbeddingSpace
-from ..gradient.smooth_gradients import NoisyMethod, standard_normal, value_range
+from ...space.noise import standard_normal, value_range
+from ..gradient.smooth_gradients import NoisyMethod
 from .baseline_method import BaselineMethod
 
 _OTHER_STREAM = 0x5EED

@@ -7,7 +7,7 @@ model changes its mind within a hair's breadth needs its many points there alone
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,10 +54,10 @@ class Quadrature:
         return np.stack([cuts[:, :-1], cuts[:, 1:]], axis=2).reshape(-1, 2)
 
 
-def gauss_legendre(steps: int) -> Quadrature:
-    """One panel, exact for polynomials of degree 2 · steps - 1."""
+def gauss_legendre(steps: int, panels: int = 1) -> Quadrature:
+    """So many points a panel, exact for polynomials of degree 2 · steps - 1."""
     nodes, weights = np.polynomial.legendre.leggauss(steps)
-    return Quadrature((nodes + 1) / 2, weights / 2, panels=1)
+    return Quadrature((nodes + 1) / 2, weights / 2, panels)
 
 
 def boole(steps: int) -> Quadrature:
@@ -101,7 +101,7 @@ class StraightPath:
 
     def integrals(self, rule: Quadrature) -> Tensor:
         """What each panel contributes, by position, `(panels, positions)`."""
-        points = _rounded(rule.points(self.edges))
+        points = rounded(rule.points(self.edges))
         scores = torch.stack([self.scores[alpha] for alpha in points.ravel().tolist()])
         widths = torch.from_numpy(self.edges[:, 1] - self.edges[:, 0])
         weights = torch.from_numpy(rule.weights)[None] * widths[:, None]
@@ -109,7 +109,7 @@ class StraightPath:
 
     def errors(self, rule: Quadrature) -> Floats:
         """What each panel lacks of the difference of the target at its ends, `(panels,)`."""
-        ends = np.vectorize(self.values.__getitem__)(_rounded(self.edges))
+        ends = np.vectorize(self.values.__getitem__)(rounded(self.edges))
         return ends[:, 1] - ends[:, 0] - self.integrals(rule).sum(1).numpy()
 
 
@@ -171,27 +171,16 @@ class StraightPaths:
             left = []
             for row, path in paths:
                 errors = path.errors(self._rule)
-                coarse = _coarse(path, errors, float(tolerances[row]))
+                coarse = coarse_panels(path.edges, errors, float(tolerances[row]))
                 reached[row] = coarse is None
-                if coarse is not None and self._cut(path, errors, coarse, max_steps):
+                if coarse is None:
+                    continue
+                edges = cut_panels(self._rule, path.edges, errors, coarse, path.scores, max_steps)
+                if edges is not None:
+                    path.edges = edges
                     left.append(row)
             self._walk(left)
         return reached
-
-    def _cut(
-        self, path: StraightPath, errors: Floats, coarse: NDArray[np.bool_], max_steps: int
-    ) -> bool:
-        """Cuts the panels of a path that are too coarse, or as many of the worst as there are steps
-        left for; whether there were any."""
-        left = max_steps - len(path.scores)
-        cut = self._rule.cut(path.edges[coarse])
-        wanted = len(missing(self._rule.points(cut), path.scores))
-        if wanted > left:
-            coarse = _worst(errors, coarse, int(coarse.sum()) * max(left, 0) // wanted)
-        if not coarse.any():
-            return False
-        path.edges = np.concatenate([path.edges[~coarse], self._rule.cut(path.edges[coarse])])
-        return True
 
     def lacking(self) -> list[float]:
         """Per instance what the panels of its path lack, added up without regard to sign."""
@@ -243,25 +232,62 @@ class StraightPaths:
             self._paths[row].values[alpha] = value
 
 
+def rounded(alphas: Floats) -> Floats:
+    """The same points by the same numbers, also where they were come by differently."""
+    mantissas, exponents = np.frexp(alphas)
+    return np.ldexp(np.round(np.ldexp(mantissas, _BITS)), exponents - _BITS)
+
+
 def missing(points: Floats, known: Container[float]) -> list[float]:
     """Those of some points of a path, of any shape, that are not known, each once."""
-    rounded = dict.fromkeys(_rounded(points).ravel().tolist())
-    return [alpha for alpha in rounded if alpha not in known]
+    each = dict.fromkeys(rounded(points).ravel().tolist())
+    return [alpha for alpha in each if alpha not in known]
 
 
-def _coarse(path: StraightPath, errors: Floats, tolerance: float) -> NDArray[np.bool_] | None:
+def coarse_panels(edges: Floats, errors: Floats, tolerance: float) -> NDArray[np.bool_] | None:
     """The panels to cut: the fewest without which the rest lack at most half of the tolerance.
     None where there is nothing to improve."""
     sizes = np.abs(errors)
     if sizes.sum() <= tolerance:
         return None
-    coarse = path.edges[:, 1] - path.edges[:, 0] > _NARROWEST
+    coarse = edges[:, 1] - edges[:, 0] > _NARROWEST
     if not np.isfinite(sizes).all():
         # No cut makes up for a gradient that overflows.
         return np.zeros_like(coarse)
     smallest_first = np.argsort(sizes)
     coarse[smallest_first[np.cumsum(sizes[smallest_first]) <= tolerance / 2]] = False
     return coarse
+
+
+def cut_panels(
+    rule: Quadrature,
+    edges: Floats,
+    errors: Floats,
+    coarse: NDArray[np.bool_],
+    known: Collection[float],
+    max_steps: int,
+) -> Floats | None:
+    """The panels of a path with those cut that are too coarse, or as many of the worst as there are
+    steps left for.
+
+    Args:
+        rule: The rule.
+        edges: The panels, `(panels, 2)`.
+        errors: What each lacks, `(panels,)`.
+        coarse: Those to cut, `(panels,)`.
+        known: The points that were evaluated.
+        max_steps: How many there may be.
+
+    Returns:
+        None where none was cut.
+    """
+    left = max_steps - len(known)
+    wanted = len(missing(rule.points(rule.cut(edges[coarse])), known))
+    if wanted > left:
+        coarse = _worst(errors, coarse, int(coarse.sum()) * max(left, 0) // wanted)
+    if not coarse.any():
+        return None
+    return np.concatenate([edges[~coarse], rule.cut(edges[coarse])])
 
 
 def _worst(errors: Floats, coarse: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
@@ -280,12 +306,6 @@ def _jump(path: StraightPath, errors: Floats) -> tuple[float, float, float] | No
     if not narrow or not abs(errors[worst]) >= np.abs(errors).sum() / 2:
         return None
     return float(errors[worst]), float(start), width
-
-
-def _rounded(alphas: Floats) -> Floats:
-    """The same points by the same numbers, also where they were come by differently."""
-    mantissas, exponents = np.frexp(alphas)
-    return np.ldexp(np.round(np.ldexp(mantissas, _BITS)), exponents - _BITS)
 
 
 def _columns(pairs: list[tuple[int, float]]) -> tuple[Tensor, Tensor]:

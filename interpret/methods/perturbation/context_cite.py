@@ -11,7 +11,7 @@ from ... import checks
 from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores
 from ...coalitions.standard_errors import bootstrap
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from .perturbation_method import PerturbationMethod
+from .sampled_method import SampledMethod
 
 
 def ablations(units: int, count: int, generator: np.random.Generator) -> Coalitions:
@@ -56,7 +56,7 @@ def context_cite(
 
 
 @SaliencyInterpreter.register("context-cite")
-class ContextCite(PerturbationMethod):
+class ContextCite(SampledMethod):
     """score = argmin_w 1/2n Σ_k (F(x ⊙ m_k) - w · m_k - b)² + λ ‖w‖₁, m_k ~ Bernoulli(½).
 
     Cohen-Wang et al. 2024, "ContextCite: Attributing Model Generation to Context", equation 2. The
@@ -71,9 +71,8 @@ class ContextCite(PerturbationMethod):
         num_ablations: Ablated copies of the input, whatever its length.
         penalty: λ, for columns of unit variance.
         resamples: Bootstrap samples for the standard errors.
-        seed: Seed of the ablations; the same seed gives the same scores in any batch.
-        common: What is removed and how, and what every interpreter takes; see
-            `PerturbationMethod`.
+        common: The seed, what is removed and how, and what every interpreter takes; see
+            `SampledMethod`.
 
     Raises:
         ConfigurationError: If a parameter has the wrong type, or is out of range.
@@ -85,19 +84,17 @@ class ContextCite(PerturbationMethod):
         num_ablations: int = 64,
         penalty: float = 0.01,
         resamples: int = 100,
-        seed: int = 0,
         **common: Any,
     ) -> None:
         super().__init__(predictor, **common)
         self.num_ablations = checks.integer("num_ablations", num_ablations, least=2)
         self.penalty = checks.number("penalty", penalty, above=0)
         self.resamples = checks.integer("resamples", resamples, least=2)
-        self.seed = checks.seed("seed", seed)
 
     @property
     def n_evaluations(self) -> int:
         return self.num_ablations
 
     def estimator(self, units: int) -> Estimator:
-        generator = self.generator(self.seed)
+        generator = self.generator()
         return context_cite(units, self.num_ablations, self.penalty, self.resamples, generator)

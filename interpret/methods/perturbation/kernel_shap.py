@@ -12,7 +12,7 @@ from ... import checks
 from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores, everything, nothing
 from ...coalitions.standard_errors import jackknife
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from .perturbation_method import PerturbationMethod
+from .sampled_method import SampledMethod
 
 
 def kernel(sizes: np.ndarray, units: int) -> Floats:
@@ -83,7 +83,7 @@ def kernel_shap(
 
 
 @SaliencyInterpreter.register("kernel-shap")
-class KernelShap(PerturbationMethod):
+class KernelShap(SampledMethod):
     """score = argmin_φ Σ_k π(m_k) (F(x ⊙ m_k) - F(∅) - φ · m_k)², Σ φ = F(x) - F(∅).
 
     π(m) = (n - 1) / (C(n, |m|) |m| (n - |m|)) of n units. Over all coalitions the solution is the
@@ -98,12 +98,11 @@ class KernelShap(PerturbationMethod):
         predictor: The predictor whose predictions are explained.
         num_samples: Coalitions that are drawn where there are more units than `exact_units`.
         exact_units: Up to so many units all 2^n coalitions are computed.
-        seed: Seed of the coalitions; the same seed gives the same scores in any batch.
-        common: What is removed and how, and what every interpreter takes; see
-            `PerturbationMethod`.
+        common: The seed, what is removed and how, and what every interpreter takes; see
+            `SampledMethod`.
 
     Raises:
-        ConfigurationError: If a parameter has the wrong type, or is out of range.
+        ConfigurationError: If one of the numbers is none, or `exact_units` is above 16.
     """
 
     complete = True
@@ -113,17 +112,15 @@ class KernelShap(PerturbationMethod):
         predictor: Predictor,
         num_samples: int = 512,
         exact_units: int = 12,
-        seed: int = 0,
         **common: Any,
     ) -> None:
         super().__init__(predictor, **common)
         self.num_samples = checks.integer("num_samples", num_samples, least=2)
         self.exact_units = checks.integer("exact_units", exact_units, least=1, most=16)
-        self.seed = checks.seed("seed", seed)
 
     @property
     def n_evaluations(self) -> int:
         return self.num_samples
 
     def estimator(self, units: int) -> Estimator:
-        return kernel_shap(units, self.num_samples, self.exact_units, self.generator(self.seed))
+        return kernel_shap(units, self.num_samples, self.exact_units, self.generator())

@@ -11,7 +11,7 @@ from ... import checks
 from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores, everything
 from ...coalitions.standard_errors import jackknife
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from .perturbation_method import PerturbationMethod
+from .sampled_method import SampledMethod
 
 
 def neighbours(units: int, count: int, generator: np.random.Generator) -> Coalitions:
@@ -56,7 +56,7 @@ def lime(
 
 
 @SaliencyInterpreter.register("lime")
-class Lime(PerturbationMethod):
+class Lime(SampledMethod):
     """score = argmin_w Σ_k π(m_k) (F(x ⊙ m_k) - w · m_k - b)² + λ ‖w‖².
 
     m_k are the input and copies without a random number of random units; π(m) = exp(-D(m, 1)² / σ²)
@@ -70,12 +70,11 @@ class Lime(PerturbationMethod):
         num_samples: Copies of the input, itself included.
         kernel_width: σ.
         penalty: λ.
-        seed: Seed of the copies; the same seed gives the same scores in any batch.
-        common: What is removed and how, and what every interpreter takes; see
-            `PerturbationMethod`.
+        common: The seed, what is removed and how, and what every interpreter takes; see
+            `SampledMethod`.
 
     Raises:
-        ConfigurationError: If a parameter has the wrong type, or is out of range.
+        ConfigurationError: If one of the numbers is none, or is out of its range.
     """
 
     def __init__(
@@ -84,19 +83,17 @@ class Lime(PerturbationMethod):
         num_samples: int = 256,
         kernel_width: float = 0.25,
         penalty: float = 1.0,
-        seed: int = 0,
         **common: Any,
     ) -> None:
         super().__init__(predictor, **common)
         self.num_samples = checks.integer("num_samples", num_samples, least=2)
         self.kernel_width = checks.number("kernel_width", kernel_width, above=0)
         self.penalty = checks.number("penalty", penalty, least=0)
-        self.seed = checks.seed("seed", seed)
 
     @property
     def n_evaluations(self) -> int:
         return self.num_samples
 
     def estimator(self, units: int) -> Estimator:
-        generator = self.generator(self.seed)
+        generator = self.generator()
         return lime(units, self.num_samples, self.kernel_width, self.penalty, generator)

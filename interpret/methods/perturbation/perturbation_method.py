@@ -83,6 +83,14 @@ class PerturbationMethod(SaliencyInterpreter):
                 "'delete'"
             )
 
+    @property
+    def bound_to_text(self) -> str | None:
+        if isinstance(self.target, PredictedOutput):
+            return "it is given the predictor's answers alone"
+        if any(isinstance(one, Deletion) for one in self.removal.members()):
+            return "it reads the text again without some units (removal 'delete')"
+        return None
+
     def estimator(self, units: int) -> Estimator:
         """The method for an input with so many units, at least one."""
         raise NotImplementedError(f"{type(self).__name__} does not implement estimator()")
@@ -90,10 +98,6 @@ class PerturbationMethod(SaliencyInterpreter):
     def estimator_of(self, units: TextUnits) -> Estimator:
         """The method for the units of an input; override it where more than their number counts."""
         return self.estimator(len(units))
-
-    def generator(self, seed: int) -> np.random.Generator:
-        """A source of randomness that is the same for every input, in any batch."""
-        return np.random.default_rng(seed % 2**64)
 
     def interpret_each(
         self,

@@ -10,7 +10,7 @@ from allennlp.predictors import Predictor
 from ... import checks
 from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores, everything
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from .perturbation_method import PerturbationMethod
+from .sampled_method import SampledMethod
 
 _LARGEST = 1 - 1e-6
 
@@ -45,7 +45,7 @@ def reagent(units: int, share: float, steps: int, generator: np.random.Generator
 
 
 @SaliencyInterpreter.register("reagent")
-class ReAGent(PerturbationMethod):
+class ReAGent(SampledMethod):
     """score = softmax_i Σ_k logit((1 ± Δ_k) / 2), Δ_k = p(x) - p(x without some random units).
 
     `+` for the units that step k replaced, `-` for the others.
@@ -60,7 +60,6 @@ class ReAGent(PerturbationMethod):
         predictor: The predictor whose predictions are explained.
         steps: Random replacements.
         share: Share of the units that each replaces.
-        seed: Seed of the replacements; the same seed gives the same scores in any batch.
         common: What is removed and how, and what every interpreter takes; see
             `PerturbationMethod`. The default target is "probability" here.
 
@@ -73,18 +72,16 @@ class ReAGent(PerturbationMethod):
         predictor: Predictor,
         steps: int = 128,
         share: float = 0.3,
-        seed: int = 0,
         target: Any = "probability",
         **common: Any,
     ) -> None:
         super().__init__(predictor, target=target, **common)
         self.steps = checks.integer("steps", steps, least=1)
         self.share = checks.number("share", share, above=0, most=1)
-        self.seed = checks.seed("seed", seed)
 
     @property
     def n_evaluations(self) -> int:
         return self.steps
 
     def estimator(self, units: int) -> Estimator:
-        return reagent(units, self.share, self.steps, self.generator(self.seed))
+        return reagent(units, self.share, self.steps, self.generator())

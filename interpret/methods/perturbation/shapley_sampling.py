@@ -12,7 +12,7 @@ from allennlp.predictors import Predictor
 from ... import checks
 from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores, everything, nothing
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from .perturbation_method import PerturbationMethod
+from .sampled_method import SampledMethod
 
 _ROUND = 8
 # The orders of more units are too many to list, whatever the number of pairs.
@@ -81,7 +81,7 @@ def shapley_sampling(
 
 
 @SaliencyInterpreter.register("shapley-sampling")
-class ShapleySampling(PerturbationMethod):
+class ShapleySampling(SampledMethod):
     """score_i = mean over random orders π of F(π before i, and i) - F(π before i).
 
     Castro et al. 2009, "Polynomial calculation of the Shapley value based on sampling". Each order
@@ -95,9 +95,8 @@ class ShapleySampling(PerturbationMethod):
             units.
         tolerance: Stop where the largest standard error is at most this share of |F(x) - F(∅)|;
             None to go through all pairs.
-        seed: Seed of the orders; the same seed gives the same scores in any batch.
-        common: What is removed and how, and what every interpreter takes; see
-            `PerturbationMethod`.
+        common: The seed, what is removed and how, and what every interpreter takes; see
+            `SampledMethod`.
 
     Raises:
         ConfigurationError: If a parameter has the wrong type, or is out of range.
@@ -110,13 +109,11 @@ class ShapleySampling(PerturbationMethod):
         predictor: Predictor,
         num_pairs: int = 16,
         tolerance: float | None = None,
-        seed: int = 0,
         **common: Any,
     ) -> None:
         super().__init__(predictor, **common)
         self.num_pairs = checks.integer("num_pairs", num_pairs, least=2)
         self.tolerance = checks.optional_number("tolerance", tolerance, above=0)
-        self.seed = checks.seed("seed", seed)
 
     @property
     def n_evaluations(self) -> int:
@@ -124,4 +121,4 @@ class ShapleySampling(PerturbationMethod):
         return 2 * self.num_pairs * 16
 
     def estimator(self, units: int) -> Estimator:
-        return shapley_sampling(units, self.num_pairs, self.tolerance, self.generator(self.seed))
+        return shapley_sampling(units, self.num_pairs, self.tolerance, self.generator())

@@ -12,7 +12,7 @@ from ... import checks
 from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores
 from ...coalitions.standard_errors import jackknife
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
-from .perturbation_method import PerturbationMethod
+from .sampled_method import SampledMethod
 
 
 def designs(units: int, count: int, seed: int) -> Coalitions:
@@ -52,7 +52,7 @@ def sobol(units: int, num_designs: int, seed: int) -> Estimator:
 
 
 @SaliencyInterpreter.register("sobol")
-class Sobol(PerturbationMethod):
+class Sobol(SampledMethod):
     """score_i = E[Var(F | all units but i)] / Var(F), the total Sobol index, of random coalitions.
 
     Fel et al. 2021, "Look at the Variance! Efficient Black-box Explanations with Sobol-based
@@ -64,22 +64,18 @@ class Sobol(PerturbationMethod):
     Args:
         predictor: The predictor whose predictions are explained.
         num_designs: Coalitions per design, a power of 2; (n + 1) times as many values of n units.
-        seed: Seed of the sequence; the same seed gives the same scores in any batch.
-        common: What is removed and how, and what every interpreter takes; see
-            `PerturbationMethod`.
+        common: The seed, what is removed and how, and what every interpreter takes; see
+            `SampledMethod`.
 
     Raises:
         ConfigurationError: If a parameter has the wrong type, or is out of range.
     """
 
-    def __init__(
-        self, predictor: Predictor, num_designs: int = 32, seed: int = 0, **common: Any
-    ) -> None:
+    def __init__(self, predictor: Predictor, num_designs: int = 32, **common: Any) -> None:
         super().__init__(predictor, **common)
         self.num_designs = checks.integer("num_designs", num_designs, least=2)
         if self.num_designs & (self.num_designs - 1):
             raise ConfigurationError(f"num_designs is a power of 2, not {self.num_designs}")
-        self.seed = checks.seed("seed", seed)
 
     @property
     def n_evaluations(self) -> int:

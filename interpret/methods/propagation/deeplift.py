@@ -17,7 +17,7 @@ from ...interpreter.explanation_warnings import lacks, lost_by
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import Sum, reduce_coordinates
 from ...rules.deeplift.passes import DEEPLIFT_RULES, every_expert, recording, replaying
-from ...rules.rule_map import Rule
+from ...rules.rule_map import Rule, check_finite
 from ...rules.watch import Losses, OtherPathError, Tape, Values
 from ...space.embedding_space import EmbeddingSpace
 from ..layer_methods import LayerBaselineMethod
@@ -55,7 +55,7 @@ class DeepLift(BaselineMethod):
     """
 
     complete: ClassVar[bool] = True
-    mixes_lengths: ClassVar[bool] = False
+    mixes_lengths = False
 
     def __init__(
         self,
@@ -77,6 +77,7 @@ class DeepLift(BaselineMethod):
         x = space.embeddings
         total = torch.zeros_like(x)
         unsupported_ops: set[str] = set()
+        called: set[str] = set()
         baseline_values = torch.zeros(len(x), dtype=torch.float64)
         rows = torch.arange(len(x))
         with every_expert(space.model):
@@ -86,10 +87,12 @@ class DeepLift(BaselineMethod):
                     some = found.rows
                     total[some] += (passes.end[some] - passes.start[some]) * found.multipliers
                     unsupported_ops |= found.unsupported_ops
+                    called |= found.called
                     if number == 0:
                         baseline_values[some] = found.start_values
             if space.mixes_rows:
                 baseline_values = space.evaluate(baseline, rows)
+            check_finite(total, self.rules, ", or name another baseline")
             scores = reduce_coordinates(total, space.layout, Sum())
             change = space.values.double().cpu() - baseline_values
             delta = change - scores.double().sum(1).cpu()
@@ -101,7 +104,9 @@ class DeepLift(BaselineMethod):
         named = {"without_rule": sorted(unsupported_ops)} if unsupported_ops else {}
         details = [{**named, **({"lost": one} if one else {})} for one in lost]
         remedies = [lost_by(one, unsupported_ops) for one in lost]
-        warnings = [self.zero_warning(space)] * len(x)
+        warnings = [[*DEEPLIFT_RULES.unused(self.rules, called), *self.zero_warning(space)]] * len(
+            x
+        )
         return Attribution(scores, baseline_values, details, remedies=remedies, warnings=warnings)
 
     def _segment(self, space: EmbeddingSpace, baseline: Tensor, number: int) -> _Passes:
@@ -143,7 +148,8 @@ class _Passes:
             tape.close()
         except (OtherPathError, NotImplementedError) as error:
             raise InterpretationError(f"DeepLIFT has no rule for this: {error}") from error
-        return _Found(rows, space.gradient(values, leaf), start_values, mode.unsupported_ops, tape)
+        multipliers = space.gradient(values, leaf)
+        return _Found(rows, multipliers, start_values, mode.unsupported_ops, mode.called, tape)
 
     def lost(self, row: Tensor) -> dict[str, float]:
         """Which operations lost what for a row, the three that lost most.
@@ -168,12 +174,14 @@ class _Passes:
 @dataclass(frozen=True)
 class _Found:
     """What the two passes of some rows give: the multipliers, `(rows, size)`, the target where
-    they start, the operations without a rule, and what was noted of the first pass."""
+    they start, the operations without a rule, those that were called, and what was noted of the
+    first pass."""
 
     rows: Tensor
     multipliers: Tensor
     start_values: Tensor
     unsupported_ops: set[str]
+    called: set[str]
     tape: Tape
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from allennlp.predictors import Predictor
@@ -16,7 +16,7 @@ from ...interpreter.explanation_warnings import saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import Sum, reduce_coordinates
 from ...rules.gim_rules import GIM_RULES, GimPass
-from ...rules.rule_map import Rule
+from ...rules.rule_map import Rule, check_finite
 from ...rules.rule_mode import RuleMode
 from ...space.embedding_space import EmbeddingSpace
 from ..path.baseline_method import BaselineMethod
@@ -43,7 +43,7 @@ class GradientInteractionModifications(BaselineMethod):
             or rule.
     """
 
-    mixes_lengths: ClassVar[bool] = False
+    mixes_lengths = False
 
     def __init__(
         self,
@@ -60,15 +60,18 @@ class GradientInteractionModifications(BaselineMethod):
     def attribute_against(self, space: EmbeddingSpace, baseline: Tensor) -> Attribution:
         x = space.embeddings
         products = torch.zeros_like(x)
+        unused: list[str] = []
         for chunk in space.batches(torch.arange(len(x))):
             with chunk.guard():
                 rows = chunk.rows
                 rules = GIM_RULES.bound(GimPass(self.temperature), self._rules)
-                with RuleMode(rules):
+                with RuleMode(rules) as mode:
                     try:
                         leaf, values = space.leaf_and_values(x[rows], rows)
                     except NotImplementedError as error:
                         raise InterpretationError(f"GIM has no rule for this: {error}") from error
                 products[rows] = (x[rows] - baseline[rows]) * space.gradient(values, leaf)
+                unused = GIM_RULES.unused(self.rules, mode.called)
+        check_finite(products, self.rules, ", or name another baseline")
         scores = reduce_coordinates(products, space.layout, Sum())
-        return Attribution(scores, warnings=saturated(space))
+        return Attribution(scores, warnings=[[*unused, *own] for own in saturated(space)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from allennlp.predictors import Predictor
@@ -16,7 +16,7 @@ from ...interpreter.explanation_warnings import absorbed_more, saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import Sum, reduce_coordinates
 from ...rules.lrp_rules import LRP_RULES, LrpPass
-from ...rules.rule_map import Rule
+from ...rules.rule_map import Rule, check_finite
 from ...rules.rule_mode import RuleMode
 from ...space.embedding_space import EmbeddingSpace
 
@@ -44,7 +44,7 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
             operation or rule.
     """
 
-    mixes_lengths: ClassVar[bool] = False
+    mixes_lengths = False
 
     def __init__(
         self,
@@ -76,18 +76,15 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
                         "(`rules`, such as 'otherwise'), or use 'integrated-gradients'"
                     ) from error
             relevance[row] = x[row] * space.gradient(values, leaf)
-            if self.rules and not relevance[row].isfinite().all():
-                raise InterpretationError(
-                    f"with the rules {self.rules} the relevance is not finite: a rule divides by "
-                    "nothing, or by next to nothing; guard its division"
-                )
+            check_finite(relevance[row], self.rules)
             kept = reduce_coordinates(relevance[row], space.layout, Sum())[space.layout.held[row]]
             if len(kept):
                 passed.absorbed["the explained tokens"] = float(kept.sum())
             absorbed, value = dict(sorted(passed.absorbed.items())), float(space.values[row])
             totals[row] = sum(absorbed.values())
             more = absorbed_more(value, absorbed, mode.unsupported_ops, space.unsaturated_target)
-            warnings.append([*own, more] if more else own)
+            unused = LRP_RULES.unused(self.rules, mode.called)
+            warnings.append([*unused, *own, *([more] if more else [])])
             without = {"without_rule": sorted(mode.unsupported_ops)} if mode.unsupported_ops else {}
             details.append({"absorbed": absorbed, **without})
         return Attribution(

@@ -329,6 +329,8 @@ class TransformersCausalLMPredictor(GeneratingPredictor):
     continuation, `changed_prompt` another prompt to compare with.
     """
 
+    text_key = "prompt"
+    changed_key = "changed_prompt"
     reads: ClassVar = {
         "prompt": TEXT,
         "messages": replace(CHAT, unless="prompt"),

@@ -142,6 +142,8 @@ class TransformersSeq2SeqPredictor(GeneratingPredictor):
     target, `changed_source` another source to compare with.
     """
 
+    text_key = "source"
+    changed_key = "changed_source"
     reads: ClassVar = {
         "source": TEXT,
         "target": replace(TEXT, elsewhere="continuation"),

@@ -16,14 +16,10 @@ from allennlp.data import Vocabulary
 from allennlp.data.dataset_readers import TextClassificationJsonReader
 
 from allennlp_saliency.interpret import Explanation, NotApplicableError, SaliencyInterpreter
+from tests.interpret.properties.cases import METHODS
 
 TEXTS = ("a very great film and good", "bad film it was a very", "the plot was bad and long")
 GIVEN = [{"sentence": text} for text in TEXTS]
-METHODS = sorted(
-    name
-    for name in SaliencyInterpreter.list_available()
-    if issubclass(SaliencyInterpreter.by_name(name), SaliencyInterpreter)
-)
 ATTENTION = {"attention", "attention-rollout", "attention-x-gradient", "value-zeroing"}
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from allennlp_saliency.interpret import (
     DeepLift,
+    GradientInteractionModifications,
     InterpretationError,
     LayerDeepLift,
     LayerwiseRelevancePropagation,
@@ -267,3 +268,55 @@ class TestErrors:
         made = DeepLift(predictor_of(NETWORK, VECTORS), rules={"tanh": "layer-norm"})
         with pytest.raises(InterpretationError, match="the rule 'layer-norm' for 'tanh' fails"):
             made.interpret_json(GIVEN)
+
+
+class TestRulesThatAreNotCalled:
+    """A rule for an operation that the model has not is a slip, or there for other models."""
+
+    @pytest.mark.parametrize("method", [Lrp, DeepLift, GradientInteractionModifications])
+    def test_a_warning_names_what_is_called(self, method: Any) -> None:
+        def model(x: Tensor) -> Tensor:
+            return F.linear(x.sum(1), torch.eye(2)).softmax(-1)
+
+        of_softmax = {Lrp: "taylor", DeepLift: "softmax"}.get(method, "temperature")
+        rules = {"rms_norm": "rms-norm", "softmax": of_softmax}
+        made = method(predictor_of(model, VECTORS), target="logit", rules=rules)
+        (explanation,) = made.interpret_json(GIVEN)
+        (warning,) = [one for one in explanation.warnings if one.startswith("rules: ")]
+        assert warning.startswith("rules: the model calls no 'rms_norm' on what depends on the")
+        assert "softmax" in warning.split("it calls ")[1].split(", ")
+
+    @pytest.mark.parametrize("method", [Lrp, DeepLift, GradientInteractionModifications])
+    def test_none_without_rules(self, method: Any) -> None:
+        made = method(predictor_of(NETWORK, VECTORS))
+        (explanation,) = made.interpret_json(GIVEN)
+        assert not any(one.startswith("rules: ") for one in explanation.warnings)
+
+    def test_products_and_the_rest_count_as_called(self) -> None:
+        def model(x: Tensor) -> Tensor:
+            first = x.sum(1)
+            return torch.logcumsumexp(first * first.flip(-1), -1)
+
+        rules = {"product": "halves", "otherwise": "otherwise", "matmul": "halves"}
+        made = Lrp(predictor_of(model, VECTORS), target="logit", rules=rules)
+        (explanation,) = made.interpret_json(GIVEN)
+        (warning,) = [one for one in explanation.warnings if one.startswith("rules: ")]
+        assert "calls no 'matmul' on" in warning
+        assert "otherwise" in warning
+        assert "product" in warning
+
+
+@pytest.mark.parametrize("method", [Lrp, DeepLift, GradientInteractionModifications])
+def test_relevance_that_is_not_finite_names_the_rules(method: Any) -> None:
+    def dividing(call: Call, passed: Any) -> Tensor:
+        x = call.args[0]
+        y = call.plain().detach()
+        return attach(y, x * torch.full_like(y, torch.inf))
+
+    made = method(
+        predictor_of(lambda x: F.linear(x.sum(1), torch.eye(2)), VECTORS),
+        target="logit",
+        rules={"linear": dividing},
+    )
+    with pytest.raises(InterpretationError, match=r"with the rules \{'linear': .*is not finite"):
+        made.interpret_json(GIVEN)

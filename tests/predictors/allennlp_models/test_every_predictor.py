@@ -15,19 +15,14 @@ from allennlp.commands import main
 from allennlp.predictors import Predictor
 from jsonschema import Draft202012Validator
 
-from allennlp_saliency.interpret import SaliencyInterpreter
 from allennlp_saliency.interpret.explanation import Explanation
 from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
+from tests.interpret.properties.cases import METHODS
 from tests.zoo.allennlp_models import ARCHIVES, Archives
 from tests.zoo.allennlp_models.gold import with_gold
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "explanation.schema.json"
 NAMES = sorted(ARCHIVES)
-METHODS = sorted(
-    name
-    for name in SaliencyInterpreter.list_available()
-    if issubclass(SaliencyInterpreter.by_name(name), SaliencyInterpreter)
-)
 # One of each kind; the others are slow.
 QUICK = ("gradient", "input-x-gradient", "deeplift", "lrp")
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from allennlp.common.checks import ConfigurationError
+from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import IntegratedGradients, IntegratedHessians
@@ -58,3 +62,59 @@ def test_a_transformer_with_fused_attention(zoo: Zoo) -> None:
     (expected,) = IntegratedGradients(predictor, steps=64, **target).interpret_json(text)
     assert max(map(abs, pairs(found).values())) > 1e-5
     assert found.inputs[0].attributions == pytest.approx(expected.inputs[0].attributions, abs=1e-4)
+
+
+def steep(x: Tensor) -> Tensor:
+    """F changes within a hair's breadth of the path."""
+    total = torch.sigmoid(200 * (x.sum((1, 2)) / STEEP_SUM - 0.7))
+    return torch.stack([total, 0 * total], dim=-1)
+
+
+STEEP_SUM = sum(map(sum, (VECTORS[word] for word in TEXT["sentence"].split())))
+
+
+def test_a_steep_path_is_refined_where_it_is_steep() -> None:
+    """F is a function of the sum, so Γ_ij is a share s_i s_j of one number for i ≠ j, and rows are
+    shares s_i of F(x) - F(x')."""
+    predictor = predictor_of(steep, VECTORS)
+    (found,) = IntegratedHessians(predictor, **COMMON).interpret_json(TEXT)
+    (coarse,) = IntegratedHessians(predictor, steps=18, **COMMON).interpret_json(TEXT)
+    assert found.details["converged"] is True
+    assert 18 < found.details["steps"] < 300
+    change = found.target["value"] - found.target["baseline_value"]
+    assert change == pytest.approx(1, abs=1e-3)
+    assert abs(found.convergence_delta or 0) < 0.01
+    assert abs(coarse.convergence_delta or 0) > 0.5
+    s = [sum(VECTORS[word]) / STEEP_SUM for word in TEXT["sentence"].split()]
+    assert found.inputs[0].attributions == pytest.approx([change * one for one in s], abs=0.02)
+    by_pair = pairs(found)
+    assert by_pair[0, 1] / by_pair[1, 2] == pytest.approx(s[0] / s[2], rel=0.01)
+
+
+def test_what_is_not_reached_is_told() -> None:
+    predictor = predictor_of(steep, VECTORS)
+    (found,) = IntegratedHessians(predictor, max_steps=24, **COMMON).interpret_json(TEXT)
+    assert found.details["converged"] is False
+    assert any("not converged after" in one and "max_steps" in one for one in found.warnings)
+
+
+def test_steps_or_a_tolerance() -> None:
+    predictor = predictor_of(smooth, VECTORS)
+    for wrong in ({"steps": 8, "relative_tolerance": 0.1}, {"steps": 0}, {"max_steps": 3}):
+        with pytest.raises(ConfigurationError):
+            IntegratedHessians(predictor, **wrong)
+    assert "steps" not in IntegratedHessians(predictor).config()
+    assert "relative_tolerance" not in IntegratedHessians(predictor, steps=8).config()
+
+
+def test_the_tolerance_holds_on_a_steep_model() -> None:
+    """The fixture on which 32 points of one rule lack more than the difference."""
+    folder = Path(__file__).parents[4] / "fixtures" / "sentiment"
+    predictor = Predictor.from_path(folder / "model.tar.gz", import_plugins=False)
+    lines = (folder / "inputs.jsonl").read_text("utf-8").splitlines()[:3]
+    texts = [{"sentence": json.loads(line)["sentence"]} for line in lines]
+    for (found,) in IntegratedHessians(predictor).interpret_batch_json(texts):
+        assert found.details["converged"] is True
+        change = found.target["value"] - found.target["baseline_value"]
+        assert abs(found.convergence_delta or 0) <= 0.01 * abs(change)
+        assert found.details["steps"] < 150

@@ -10,12 +10,7 @@ import torch
 from torch import Tensor
 
 from allennlp_saliency.interpret import IntegratedGradients, Target
-from allennlp_saliency.interpret.methods.path.path_integral import (
-    RULES,
-    Quadrature,
-    StraightPath,
-    _coarse,
-)
+from allennlp_saliency.interpret.methods.path.path_integral import RULES, Quadrature, coarse_panels
 from tests.zoo import Zoo
 
 TEXT = "we never ever had a scene at"
@@ -97,16 +92,16 @@ class TestRules:
 
 def test_panels_are_cut_until_the_rest_lack_half_of_the_tolerance() -> None:
     """Half, as what is cut lacks something too."""
-    path = StraightPath(RULES["midpoint"](4).edges())
+    edges = RULES["midpoint"](4).edges()
     errors = np.array([-0.4, 0.1, 0.35, -0.2])
-    cut = {tolerance: _coarse(path, errors, tolerance) for tolerance in (0.9, 0.7, 0.4, 0.1)}
+    cut = {tolerance: coarse_panels(edges, errors, tolerance) for tolerance in (0.9, 0.7, 0.4, 0.1)}
     assert {tolerance: list(map(bool, panels)) for tolerance, panels in cut.items()} == {
         0.9: [True, False, True, False],
         0.7: [True, False, True, False],
         0.4: [True, False, True, True],
         0.1: [True, True, True, True],
     }
-    assert _coarse(path, errors, 1.1) is None
+    assert coarse_panels(edges, errors, 1.1) is None
 
 
 class Seen(Target):
