@@ -132,7 +132,13 @@ setup(
             "shapiq>=1.4",
         ],
         # `make benchmark` installs it on top of "dev" when it is first asked for.
-        "benchmark": ["captum>=0.8", "inseq>=0.7", "interpreto>=0.5"],
+        "benchmark": [
+            "captum>=0.8",
+            "context-cite>=0.0.4",
+            "inseq>=0.7",
+            "interpreto>=0.5",
+            "shap>=0.51",
+        ],
         # `make real` installs it on top of "dev" when it is first asked for.
         "real": ["captum>=0.8", "gguf>=0.10", "inseq>=0.7", "matplotlib>=3.8"],
         # `make mutate` installs it on top of "dev" when it is first asked for.

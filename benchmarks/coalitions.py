@@ -27,7 +27,7 @@ def coalitions(method: str, units: int, samples: int) -> Tensor:
     """
     generator = np.random.default_rng(0)
     whole, empty = np.ones((1, units), dtype=bool), np.zeros((1, units), dtype=bool)
-    if method == "leave-one-out":
+    if method in ("leave-one-out", "leave-one-out-parts"):
         return torch.from_numpy(np.concatenate([whole, ~np.eye(units, dtype=bool)]))
     if method == "lime":
         masks = neighbours(units, samples, generator)

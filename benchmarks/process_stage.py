@@ -40,7 +40,8 @@ class ProcessStage:
         limit: float | None = None,
         code: Path | None = None,
     ) -> None:
-        self._contestant = contestant
+        self._ready = False
+        self._failure: str | None = None
         self._limit = limit
         self._folder = None if code is None else tempfile.TemporaryDirectory()
         if self._folder is not None and code is not None:
@@ -86,7 +87,7 @@ class ProcessStage:
             self._process.start()
         theirs.close()
         self._ready = False
-        self._failure: str | None = None
+        self._failure = None
 
     def _ask(self, what: str, *args: Any) -> Any:
         failure = self.wait()

@@ -99,6 +99,18 @@ def _of_language_models(model: str, base: bool) -> tuple[Row, ...]:
             rounds=2,
         ),
         Row(
+            "leave-one-out-context",
+            "Leave-one-out of 40 parts of a prompt of 1,000 tokens, 24 tokens after it",
+            Case(model, context, method="leave-one-out-parts"),
+            (
+                OURS,
+                # What stands before a part that is left out goes through the model again.
+                Entry("whole texts", "lower_bound_context", comparable=False),
+            ),
+            (Goal("whole texts", "ours", at_least=1.3),),
+            rounds=1,
+        ),
+        Row(
             "span-gradient",
             "Input x gradient of a span of 32 generated tokens after a prompt of 64 tokens",
             Case(model, span, method="input-x-gradient", steps=1, warm_up=span),

@@ -43,12 +43,28 @@ brackets. Memory is the peak during a run beyond what the process took once its 
   generated token, its steps in one batch, the logits of the last position only, parameters need no
   gradient, tokens given. Where that would take minutes it explains every so-many-th token and the
   time is multiplied.
+- Of methods that remove units, one unit a token: **captum**, `FeatureAblation`, `Lime` and
+  `KernelShap` at their defaults, which run one masked copy in each pass, given wordpieces and
+  labels; of many samples every so-many-th text, and the time is multiplied. **interpreto**,
+  `Occlusion`, `Lime` and `KernelShap` with the label given. **SHAP**, its `partition` or
+  `permutation` explainer over its masker of texts, with as many evaluations, on a function that
+  runs a batch. **lower bound**: plain torch, one forward pass for the rows needed, none twice;
+  rows of texts of equal length share a batch; wordpieces, labels and masks given, and nothing is
+  made of the values.
+- **context-cite**: `ContextCiter` at its defaults, with the parts of the context and the answer
+  given, so that it neither splits nor writes text. On an accelerator it computes in half precision
+  (`autocast` is in its code), all others in single precision.
+- **whole texts**: as the lower bound, where every text without a part runs as a whole. Ours runs
+  what stands before the part once.
+- **one pass each**: plain torch, one forward and one backward pass for each token of a span;
+  **lower bound** beside it: one for all.
 - **ours** and **without lazy imports** in the rows on the start: the command in a process of its
   own, with and without the mends that import libraries when they are used. Seconds are those of the
   processor, in the process and in the system, so that a busy machine counts less.
 
 The base model is a BERT of bert-base's size (12 layers, 768 wide, 30522 words) with random weights,
-inside AllenNLP's `BasicClassifier`. The baseline is zero everywhere, as in AllenNLP's code, so that
+inside AllenNLP's `BasicClassifier`, or of methods that remove units
+`BertForSequenceClassification`. The baseline is zero everywhere, as in AllenNLP's code, so that
 all of a row compute the same scores; the last column says how far they are apart from ours at most.
 It is empty where they do not: AllenNLP's simple gradient multiplies all gradients by the first
 token's embedding, and noise is everybody's own.
@@ -150,6 +166,8 @@ def _about(results: dict[str, Any]) -> str:
     titles = {row["name"]: row["title"] for row in results["rows"]}
     again = "".join(f"\n- {titles[name]}" for name in results.get("again", ()))
     again = again and f"\nMeasured again by themselves, after the others:\n{again}\n"
+    clock = "Seconds are those of the processor, of all threads. "
+    quick += clock if results.get("clock") == "processor" else ""
     return f"{quick}{results['date']}, {where}. {load} {packages}.\n{again}"
 
 

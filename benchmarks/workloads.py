@@ -132,7 +132,8 @@ def random_transformers_classifier(size: BertSize, device: str) -> Predictor:
     with tempfile.TemporaryDirectory() as folder:
         _write_transformer(Path(folder), size)
         tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=512)
-    model: Any = BertForSequenceClassification(BertConfig(**vars(size), num_labels=2))
+    two_labels: Any = {"num_labels": 2}
+    model: Any = BertForSequenceClassification(BertConfig(**vars(size), **two_labels))
     return TransformersPredictor.from_pretrained(
         model.eval().to(device), tokenizer, task="text-classification"
     )

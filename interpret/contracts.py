@@ -6,6 +6,7 @@ All of it is optional: each has a default where it is missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -149,6 +150,20 @@ class SupportsPrefixes(Protocol):
     def whole_text(self, instance: Instance) -> Hashable:
         """What identifies the text that an instance is a prefix of, the same for all its prefixes;
         None where the model cannot read them in one row."""
+
+
+@runtime_checkable
+class SharesPrefixes(Protocol):
+    """A model that need not run the beginning of a text again that it has run."""
+
+    def sharing_prefixes(self) -> AbstractContextManager[None]:
+        """While it is open, a beginning that a text has in common with the first or the last that
+        was run is not run again, where no gradient is asked for. It may be opened again."""
+
+
+def sharing_prefixes(model: Any) -> AbstractContextManager[None]:
+    """`SharesPrefixes.sharing_prefixes` of a model that has it, else nothing."""
+    return model.sharing_prefixes() if isinstance(model, SharesPrefixes) else nullcontext()
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ def prepare(case: Case, predictor: Predictor) -> Job:
             values.update(zip(numbers, found.split(sizes), strict=True))
         if case.method != "leave-one-out":
             return []
-        found = [values[number] for number in range(len(ids))]
-        return [normalized((own[0] - own[1:]).tolist()) for own in found]
+        in_order = [values[number] for number in range(len(ids))]
+        return [normalized((own[0] - own[1:]).tolist()) for own in in_order]
 
     return Job(run, notes={"rows": sum(map(len, masks))})
 

@@ -35,7 +35,7 @@ def prepare(case: Case, predictor: Predictor) -> Job:
 
     def run() -> Scores:
         with torch.inference_mode():
-            values = [_log_odds(parts, ids, after) for ids, after in batches]
+            values = [_log_probability(parts, ids, after) for ids, after in batches]
             torch.cat(values).cpu()
         return []
 
@@ -62,10 +62,9 @@ def _rows(parts: LanguageModel, case: Case, text: dict[str, Any]) -> list[tuple[
     ]
 
 
-def _log_odds(parts: LanguageModel, ids: Tensor, after: int) -> Tensor:
+def _log_probability(parts: LanguageModel, ids: Tensor, after: int) -> Tensor:
     """Of the last tokens of texts of equal length, `(rows,)`."""
     places = torch.arange(ids.shape[1] - after - 1, ids.shape[1] - 1, device=ids.device)
     logits = parts.model(input_ids=ids, logits_to_keep=places, use_cache=False).logits
     own = logits.log_softmax(-1).gather(2, ids[:, -after:, None])
-    log_probability = own.double().sum((1, 2))
-    return log_probability - torch.log1p(-log_probability.exp())
+    return own.double().sum((1, 2))

@@ -17,6 +17,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "leave-one-out": {"removal": ZERO},
     "lime": {"removal": ZERO},
     "kernel-shap": {"removal": ZERO, "exact_units": EXACT_UNITS},
+    "leave-one-out-parts": {"removal": "delete"},
     "context-cite": {"removal": "delete", "target": "log-odds"},
 }
 _SAMPLES = {
@@ -31,7 +32,8 @@ def prepare(case: Case, predictor: Predictor) -> Job:
     parameters = dict(_PARAMETERS[case.method])
     if case.method in _SAMPLES:
         parameters[_SAMPLES[case.method]] = case.steps
-    interpreter = SaliencyInterpreter.by_name(case.method)(predictor, **parameters)
+    name = case.method.removesuffix("-parts")
+    interpreter = SaliencyInterpreter.by_name(name)(predictor, **parameters)
 
     def run() -> Scores:
         results = interpreter.interpret_batch_json(case.texts)

@@ -13,6 +13,7 @@ from allennlp.data.fields import LabelField, ListField, TextField
 from allennlp.data.fields.field import Field
 from torch import Tensor
 
+from ..contracts import sharing_prefixes
 from ..errors import InterpretationError, NotApplicableError
 from ..explanation import JsonDict, Span
 from ..inputs.deletion import without
@@ -51,6 +52,7 @@ class DeletionGame:
         instances: Sequence[int] | None = None,
     ) -> None:
         self._space = space
+        self._sharing = sharing_prefixes(space.model)
         self._units = units
         self._instances = np.asarray(range(len(units)) if instances is None else instances)
         self._written = {row: WrittenInstance(space, row) for row in self._instances.tolist()}
@@ -92,7 +94,8 @@ class DeletionGame:
                 filled.append(number)
                 instances.append(instance)
         if filled:
-            values[filled] = values_of(self._space, instances, owners[filled])
+            with self._sharing:
+                values[filled] = values_of(self._space, instances, owners[filled])
         found: Floats = values.numpy()
         return found
 
@@ -109,7 +112,8 @@ class DeletionGame:
     def _check_whole(self) -> None:
         rows = sorted(self._written)
         wholes = [self._written[row].labelled(self._written[row].read_without(())) for row in rows]
-        found = values_of(self._space, wholes, torch.tensor(rows))
+        with self._sharing:
+            found = values_of(self._space, wholes, torch.tensor(rows))
         for value, row in zip(found.tolist(), rows, strict=True):
             expected = float(self._space.values[row])
             if abs(value - expected) > _SAME * max(abs(expected), 1.0):

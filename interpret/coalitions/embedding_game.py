@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from ..contracts import sharing_prefixes
 from ..space.embedding_space import EmbeddingSpace
 from .game import Coalitions, Floats, Integers
 from .units import Units
@@ -32,6 +33,7 @@ class EmbeddingGame:
     ) -> None:
         self._space = space
         self._baseline = baseline
+        self._sharing = sharing_prefixes(space.model)
         self._units = units
         self._instances = torch.tensor(range(len(units)) if instances is None else instances)
         # Whether a position is one of a unit's, (instances, units, positions).
@@ -55,5 +57,6 @@ class EmbeddingGame:
             removed = torch.einsum("ru,rup->rp", gone, owned) > 0
             return torch.where(self._space.layout.expand(removed), self._baseline[row], x[row])
 
-        values: Floats = self._space.evaluate(points, owners).numpy()
+        with self._sharing:
+            values: Floats = self._space.evaluate(points, owners).numpy()
         return values

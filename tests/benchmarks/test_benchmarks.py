@@ -51,7 +51,13 @@ from benchmarks.workloads import (
 )
 
 # `make benchmark` installs it, `make install` does not.
-MISSING = {name for name in ("interpreto",) if find_spec(name) is None}
+PEERS = {
+    "interpreto": "interpreto",
+    "interpreto_coalitions": "interpreto",
+    "shap_values": "shap",
+    "context_cite": "context_cite",
+}
+MISSING = {name for name, package in PEERS.items() if find_spec(package) is None}
 
 
 def with_who_is_there(row: Row) -> Row:

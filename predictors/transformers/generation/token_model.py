@@ -25,10 +25,12 @@ class CacheCheck:
         same: Whether they predict the same with a cache; None if not known yet.
         causal: The number of tokens of the longest text whose tokens were seen not to be predicted
             by those behind them.
+        shares: Whether the beginning of a text need not be run again; None if not known yet.
     """
 
     same: bool | None = None
     causal: int = 0
+    shares: bool | None = None
 
 
 class TokenModel(TransformersModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, ClassVar
@@ -20,6 +21,7 @@ from allennlp_saliency.interpret.model.embedding_layers import position_tables
 
 from ..generation.generation import GeneratingModel, request_of
 from ..generation.predictor import GeneratingPredictor, GeneratingReader
+from ..generation.shared_prefix import SharedPrefix, Sharing, shares_prefixes
 from ..generation.spans import EXPLAIN
 from ..generation.token_model import logits_of
 from ..model.model import at_places
@@ -187,6 +189,9 @@ class TransformersCausalLM(GeneratingModel):
     default_predictor = "transformers-causal-lm"
     prompt_field = "prompt"
 
+    #: What texts that are run share with others, while `sharing_prefixes` is open.
+    shared_prefix: SharedPrefix | None = None
+
     def at_targets(
         self, fields: Mapping[str, Any], targets: PrefixTargets
     ) -> tuple[Callable[[], Tensor], Tensor]:
@@ -256,7 +261,18 @@ class TransformersCausalLM(GeneratingModel):
             return lambda: self.run(sequence).logits, places
         # As an index, not as a number: of a slice the head would be multiplied row by row.
         kept, at = places.unique(return_inverse=True)
+        shared = self.shared_prefix
+        if shared is not None and not torch.is_grad_enabled():
+            return lambda: shared.logits(self.inputs(sequence), kept), at
         return lambda: self.run(sequence, logits_to_keep=kept).logits, at
+
+    def sharing_prefixes(self) -> AbstractContextManager[None]:
+        """See `SharesPrefixes`; nothing is shared by a model that keeps no keys and values."""
+        check = self._cache
+        if check.shares is None:
+            possible = not self._adds_tokens
+            check.shares = possible and shares_prefixes(self.transformer, self._takes, self.call)
+        return Sharing(self, SharedPrefix(self.transformer, self.call) if check.shares else None)
 
     def logits_after(self, before: TokenSequence, after: list[int]) -> Tensor:
         labels = torch.tensor(after, device=before.ids.device)
