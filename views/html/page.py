@@ -6,15 +6,15 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from allennlp_saliency.interpret.explanation import JsonDict
+from allennlp_saliency.interpret.explanation import Explanation, JsonDict
 
-from .cases import Shown, cases_of
+from .cases import Case, Shown, cases_of
 from .data import page_data
 
 _SCRIPTS = (
@@ -33,7 +33,7 @@ _SCRIPTS = (
 
 
 def report(
-    explanations: Iterable[Shown],
+    explanations: Shown | Iterable[Shown],
     path: str | PathLike[str] | None = None,
     *,
     title: str = "Explanations",
@@ -45,7 +45,7 @@ def report(
 
     Args:
         explanations: Explanations; the explanations of each input, as `interpret_batch_json`
-            returns them; or parsed lines of the output of `allennlp predict`.
+            returns them; or parsed lines of the output of `allennlp predict`. One alone will do.
         path: Where to write the page too, as UTF-8.
         title: The page's title.
 
@@ -56,7 +56,9 @@ def report(
         ExplanationFormatError: If a line has an explanation that cannot be read.
         TypeError: If something else is given.
     """
-    page = render_page(page_data(cases_of(explanations)), title)
+    alone = isinstance(explanations, (Case, Explanation, Mapping))
+    cases = cases_of([explanations] if alone else explanations)  # type: ignore[list-item,arg-type]
+    page = render_page(page_data(cases), title)
     if path is not None:
         Path(path).write_text(page, encoding="utf-8")
     return page

@@ -60,6 +60,7 @@ def test_the_page_is_returned_and_written(tmp_path: Path) -> None:
 )
 def test_what_is_taken(shown: Any) -> None:
     assert data_of(report([shown]))["explanations"] == [explanation().to_json()]
+    assert data_of(report(shown))["explanations"] == [explanation().to_json()]
 
 
 @pytest.mark.parametrize("shown", ["text", 3, [3], [line(explanation())]])
@@ -154,6 +155,24 @@ def test_outputs_have_names() -> None:
     assert data["cards"][1]["prediction"] == "le chat"
     prefixes = [view["prefix"] for view in data["views"][2:]]
     assert prefixes == [[], [0], [0, 1]]
+
+
+def test_a_written_text_that_is_not_known() -> None:
+    """As AllenNLP's generators have it: tokens alone, the first of which begins the text."""
+    explanations = []
+    for one in translation():
+        generated = one.inputs[0]
+        begun = replace(
+            generated,
+            tokens=["@start@", *generated.tokens],
+            offsets=[None] * (len(generated.tokens) + 1),
+            attributions=[0.0, *generated.attributions],
+            text=None,
+        )
+        explanations.append(replace(one, inputs=[begun, one.inputs[1]]))
+    data = page_data(cases_of([explanations]))
+    assert [view["prefix"] for view in data["views"]] == [[None], [None, 0], [None, 0, 1]]
+    assert data["cards"][0]["prediction"] == "le chat"
 
 
 def test_names_of_other_outputs() -> None:
