@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -109,7 +109,11 @@ class AttributeContext(OuterMethod):
         return spread_over(found, rows, space)
 
     def interpret_each(
-        self, inputs: Sequence[JsonDict], predict: bool = False, progress: bool | None = None
+        self,
+        inputs: Sequence[JsonDict],
+        predict: bool = False,
+        progress: bool | None = None,
+        watch: Callable[[], None] | None = None,
     ) -> list[Interpretation]:
         key, changed_key = self._compares.text_key, self._compares.changed_key
         found: dict[int, Interpretation] = {}
@@ -123,7 +127,7 @@ class AttributeContext(OuterMethod):
                 continue
             own = {name: value for name, value in one.items() if name != KEY}
             changed.append({**own, changed_key: without(one[key], spans[number])})
-        done = super().interpret_each(changed, predict, progress)
+        done = super().interpret_each(changed, predict, progress, watch)
         for number, interpretation in zip(spans, done, strict=True):
             text = inputs[number][key]
             explanations = self._sensitive(interpretation.explanations, text, spans[number])

@@ -105,8 +105,8 @@ def check_predicted(
     """
     # From the device once, and not row by row.
     names = {name for one in expected for name in one or ()}
-    found_of = {name: _on_cpu(outputs[name]) for name in names if name in outputs}
-    tolerances = {name: _tolerance(outputs[name], dtype) for name in found_of}
+    tensors = {name: outputs[name] for name in names if isinstance(outputs.get(name), Tensor)}
+    found_of = {name: one.detach().cpu() for name, one in tensors.items()}
     for row, one in enumerate(expected):
         for name, value in (one or {}).items():
             pair = _comparable(found_of.get(name), row, value)
@@ -124,7 +124,8 @@ def check_predicted(
             apart = (found - predicted).abs().nan_to_num(nan=torch.inf)
             apart = torch.where(found.isnan() & predicted.isnan(), 0.0, apart)
             worst = int(apart.argmax())
-            if float(apart[worst]) > tolerances[name] * max(float(scale), least):
+            share = float(apart[worst]) / max(float(scale), least)
+            if share > _SAME_OTHERWISE and share > _tolerance(tensors[name], dtype):
                 raise Mismatch(row, name, float(predicted[worst]), float(found[worst]))
 
 
@@ -135,22 +136,18 @@ def alike(one: Tensor, other: Tensor) -> bool:
     return bool(((one - other).abs() <= tolerance * max(scale, 1e-6)).all())
 
 
-def _tolerance(output: Any, dtype: torch.dtype) -> float:
+def _tolerance(output: Tensor, dtype: torch.dtype) -> float:
     """How far two outputs may differ by rounding, as a share of the largest number.
 
     Args:
         output: One of the two.
         dtype: The floating type that the model computes in.
     """
-    on_gpu = isinstance(output, Tensor) and output.device.type == "cuda"
+    on_gpu = output.device.type == "cuda"
     single = _SAME_ON_A_GPU if on_gpu else _SAME_OTHERWISE
     if on_gpu and torch.get_float32_matmul_precision() != "highest":
         single = _SAME_IN_TF32
     return _SAME.get(dtype, single)
-
-
-def _on_cpu(output: Any) -> Any:
-    return output.detach().cpu() if isinstance(output, Tensor) else output
 
 
 def _comparable(output: Any, row: int, value: Any) -> tuple[Tensor, Tensor] | None:
