@@ -40,7 +40,7 @@ class _Inseq:
             parts.model,
             name,
             tokenizer=parts.tokenizer,
-            device=str(parts.model.device),
+            device=parts.model.device.type,
         )
         if name.startswith("discretized"):
             # It keeps the neighbours of all words by the model's name, whoever had that before.
