@@ -342,4 +342,4 @@ class EmbeddingSpace:
     def _run(self, rows: Tensor, points: Tensor) -> Mapping[str, Any]:
         """The model's outputs for copies of instances at points; see `run_at`."""
         collated = select_rows(self._collated, rows, len(self.instances))
-        return run_at(self._twin, self.layout, collated, points)
+        return run_at(self._twin, self.layout, collated, points, rows)

@@ -14,7 +14,8 @@ from ..errors import InterpretationError
 from ..model.embedding_layers import EmbeddingLayer
 from ..model.hooks import hooked
 from ..model.twin import Twin, name_of
-from .layout import Layout
+from ..positions import PADDING
+from .layout import EmbeddingCall, Layout
 from .packing import out_of_memory
 
 
@@ -23,6 +24,7 @@ def run_at(
     layout: Layout,
     collated: Mapping[str, Any],
     points: Tensor,
+    rows: Tensor | None = None,
 ) -> Mapping[str, Any]:
     """The model's outputs for copies of instances with other embeddings.
 
@@ -31,11 +33,13 @@ def run_at(
         layout: The calls of the embedding layers.
         collated: The arguments of the model's `forward`.
         points: The embeddings, `(rows, size)`.
+        rows: The instance of each row, `(rows,)`; a model may leave out padding that none of them
+            needs. None where it may not.
 
     Raises:
         InterpretationError: If the model calls its layers otherwise than for the instances.
     """
-    replacing = _Replacement(layout, points)
+    replacing = _Replacement(layout, points, rows)
     watching = twin.gradient_paths.watching() if points.requires_grad else nullcontext()
     layers = [call.layer for call in layout.calls]
     with watching, hooked(layers, replacing.layer):
@@ -65,7 +69,8 @@ def differentiate(values: Tensor, leaves: Sequence[Tensor], model: Model) -> lis
 class _Replacement:
     """Replaces the embeddings by given points, call by call as recorded."""
 
-    def __init__(self, layout: Layout, points: Tensor) -> None:
+    def __init__(self, layout: Layout, points: Tensor, rows: Tensor | None) -> None:
+        self._rows = rows
         self._calls = layout.calls
         self._parts = layout.split(points)
         self._next = 0
@@ -76,6 +81,8 @@ class _Replacement:
         call, part = self._calls[self._next], self._parts[self._next]
         self._next += 1
         point = call.from_rows(part)
+        if self._rows is not None and point.shape != output.shape:
+            point = _without_padding(call, point, self._rows, output)
         if call.layer.module is not layer.module or point.shape != output.shape:
             raise InterpretationError(
                 f"the embedding layer of {call.what} returned shape "
@@ -94,3 +101,24 @@ class _Replacement:
             f"the model called its embedding layers {which} than {len(self._calls)} times, as it "
             "did for the input itself; its use of them must not depend on the embeddings"
         )
+
+
+def _without_padding(call: EmbeddingCall, point: Tensor, rows: Tensor, output: Tensor) -> Tensor:
+    """Points without the positions that the model leaves out for rows none of which needs them; as
+    they are where these are no padding, or more than positions is missing.
+
+    Args:
+        call: The call for the instances.
+        point: Points as that call returned them, `(rows, positions, dim)`.
+        rows: The instance of each row.
+        output: What the layer returned for the rows.
+    """
+    missing = point.shape[1] - output.shape[1] if output.dim() == point.dim() == 3 else 0
+    if call.transposed or missing <= 0:
+        return point
+    padding = call.tokens[rows.cpu()].reshape(len(point), -1) == PADDING
+    if padding.shape[1] != point.shape[1]:
+        return point
+    if bool(padding[:, -missing:].all()):
+        return point[:, :-missing]
+    return point[:, missing:] if bool(padding[:, :missing].all()) else point

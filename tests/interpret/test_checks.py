@@ -52,6 +52,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "token": {"token": "a"},
     "text": {"text": "a"},
     "average": {"baselines": ["zero"]},
+    "samples": {"texts": ["a text"]},
 }
 BASES = (SaliencyInterpreter, Target, Baseline, Aggregation, Normalization, Reduction)
 
@@ -97,7 +98,8 @@ def wrong_values(cls: type, parameter: str) -> list[Any]:
 
 def make(base: type[Registrable], settings: dict[str, Any]) -> object:
     if base is SaliencyInterpreter:
-        predictor = SimpleNamespace()
+        # As a predictor of a model that writes; no other is asked for anything before it is used.
+        predictor = SimpleNamespace(text_key="prompt", changed_key="changed")
         return AnyInterpreter.from_params(Params(dict(settings)), predictor=predictor)
     return construct(base, settings)
 

@@ -33,7 +33,6 @@ class Family:
         config: Its `dataset_reader`, `model` and `predictor`, given transformers' folders.
         labels: What it tells apart.
         fields: Its text fields, the last-embedded first, each with the key of its text.
-        offsets: Whether its tokenizer says where in the text a token stands.
         seed: Seed of its own weights.
         scale: How large these are.
         sentences: Its texts, of very different lengths.
@@ -42,7 +41,6 @@ class Family:
     config: Callable[[Folders], JsonDict]
     labels: Sequence[str] = LABELS
     fields: tuple[tuple[str, str], ...] = (("tokens", "sentence"),)
-    offsets: bool = True
     seed: int = 0
     scale: float = 1.0
     sentences: tuple[str, ...] = SENTENCES
@@ -289,7 +287,7 @@ FAMILIES: dict[str, Family] = {
     "pair-bert": Family(pair("bert"), fields=_PAIR, scale=0.5),
     "bert-and-words": Family(beside_words("bert"), seed=1, scale=2),
     "bert-mismatched": Family(mismatched("bert"), scale=2),
-    "roberta-mismatched": Family(mismatched("roberta", "whitespace"), offsets=False, scale=2),
+    "roberta-mismatched": Family(mismatched("roberta", "whitespace"), scale=2),
     "lstm-tagger": Family(tagger("lstm"), labels=TAGS, sentences=TAGGED, scale=2),
     "bert-tagger": Family(tagger("bert"), labels=TAGS, sentences=TAGGED, seed=2),
     "roberta-tagger": Family(tagger("roberta"), labels=TAGS, sentences=TAGGED),
