@@ -18,7 +18,7 @@ class Comparison:
         metrics: The metrics' names.
         removals: The names of what took the place of units.
         records: Per input and explanation: `input`, `place`, `removal`, `measured` (by method and
-            metric), `agreement` (by pair of methods), or `error`.
+            metric), `curves` (by metric and method), `agreement` (by pair of methods), or `error`.
         seconds: Per method the seconds per input.
     """
 
@@ -51,6 +51,15 @@ class Comparison:
                 if key in record["agreement"]
             ]
         )
+
+    def curves(self, metric: str, removal: str) -> dict[str, list[list[float]]]:
+        """Per method the curves of a metric, one for each explanation: the target's values as units
+        are removed or put back; no method for a metric that has none."""
+        found: dict[str, list[list[float]]] = {}
+        for record in self._measured(removal):
+            for method, curve in record.get("curves", {}).get(metric, {}).items():
+                found.setdefault(method, []).append(curve)
+        return found
 
     def _measured(self, removal: str) -> Iterator[JsonDict]:
         for record in self.records:
