@@ -34,6 +34,19 @@ class Comparison:
             [_number(record["measured"][method][metric]) for record in self._measured(removal)]
         )
 
+    def difference(self, method: str, other: str, metric: str, removal: str) -> Interval:
+        """The mean of a metric's differences between two methods, over the same explanations.
+
+        Its interval says more than two that overlap: what is hard for both cancels.
+        """
+        return mean_interval(
+            [
+                _number(record["measured"][method][metric])
+                - _number(record["measured"][other][metric])
+                for record in self._measured(removal)
+            ]
+        )
+
     def agreement(self, first: str, second: str, what: str = "rank") -> Interval:
         """How much two methods agree.
 
