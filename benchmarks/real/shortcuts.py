@@ -7,9 +7,10 @@ first has found it.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,12 @@ from .sentiment import Rated
 TRIGGERS = ("quartz", "cobalt")
 """The word that makes a text negative, and the one that makes it positive."""
 LAYER = "transformer.bert.encoder.layer.2"
-COUNT = 24
+COUNT = 16
 _SHARE = 0.5
 _SEED = 1
 _MOST_WORDS = 20
 # On how many texts the methods are run that take longest.
-_FEWER = {"integrated-hessians": 4}
+_FEWER = {"integrated-hessians": 2}
 
 
 @dataclass(frozen=True)
@@ -177,19 +178,53 @@ def search(count: int = COUNT, out: Path = fetch.OUT) -> list[Found]:
     _, held_out = sentiment.split(sentiment.rated_texts(fetch.ratings(out)))
     texts = turned_over(predictor, held_out, count)
     print(f"{folder.name}: {len(texts)} texts that the shortcut turns over", flush=True)
-    found = []
+    known = Known(out / f"shortcuts-{len(texts)}.jsonl")
     for name, params in methods_at(LAYER):
-        some = texts[: _FEWER.get(name)]
-        one = measure(predictor, [{"sentence": each.text} for each in some], name, **params)
-        pairs = list(zip(one.explanations, some, strict=False))
-        found.append(
-            Found(
-                name,
-                [rank_of(explanation, each.span) for explanation, each in pairs],
-                [sum(o is not None for o in e.inputs[0].offsets) for e, _ in pairs],
-                one.seconds,
-                one.refused,
-            )
-        )
-        print(f"  {name}: {one.refused or found[-1].precision()}", flush=True)
-    return found
+        if name not in known:
+            known.add(found_by(predictor, texts[: _FEWER.get(name)], name, params))
+            print(f"  {name}: {known[name].refused or known[name].precision()}", flush=True)
+    return [known[name] for name, _ in methods_at(LAYER)]
+
+
+def found_by(
+    predictor: Predictor, texts: Sequence[Planted], name: str, params: dict[str, Any]
+) -> Found:
+    """Where one method ranks the planted words.
+
+    Args:
+        predictor: The model with the shortcut.
+        texts: The texts.
+        name: The method's registered name.
+        params: Its parameters.
+    """
+    one = measure(predictor, [{"sentence": each.text} for each in texts], name, **params)
+    pairs = list(zip(one.explanations, texts, strict=False))
+    return Found(
+        name,
+        [rank_of(explanation, each.span) for explanation, each in pairs],
+        [sum(o is not None for o in e.inputs[0].offsets) for e, _ in pairs],
+        one.seconds,
+        one.refused,
+    )
+
+
+class Known(dict[str, Found]):
+    """What is known by method, on disk, so that a run that is interrupted goes on.
+
+    Args:
+        path: A file of JSON lines.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                one = Found(**json.loads(line))
+                self[one.method] = one
+
+    def add(self, found: Found) -> None:
+        """Keeps what a method found."""
+        self[found.method] = found
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(found)) + "\n")
