@@ -21,7 +21,7 @@ warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)
 
 from allennlp.common import Params  # noqa: E402
-from comparison_page import page  # noqa: E402
+from comparison_page import LEFT_OUT, page  # noqa: E402
 from tasks import Task, task  # noqa: E402
 
 import allennlp_saliency.plugin  # noqa: E402, F401
@@ -38,8 +38,6 @@ METRICS = ("comprehensiveness", "sufficiency", "rationale-f1", "rationale-auprc"
 EXPLANATIONS = 16
 # Its standard errors are not looked at, and cost more than its scores.
 SETTINGS: dict[str, dict[str, Any]] = {"context-cite": {"resamples": 2}}
-# A token's score is the one that integrated gradients give it, at n + 1 times the cost.
-LEFT_OUT = ("integrated-hessians",)
 RESULTS = ROOT / "docs" / "comparison.json"
 PAGE = ROOT / "docs" / "comparison.md"
 

@@ -27,8 +27,8 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "sobol": {"num_designs": 8},
     "integrated-gradients": {"steps": 32},
 }
-# With the scores of integrated gradients, or those of another where no layer is named.
-_LEFT_OUT = ("integrated-hessians",)
+# Methods with the scores of another.
+_LEFT_OUT = ("integrated-hessians", "noise-tunnel")
 _HEAD = """\
 ## Methods compared on {title}
 

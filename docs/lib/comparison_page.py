@@ -26,9 +26,9 @@ stand in [faithfulness.md](faithfulness.md).
 - **F1** and **AUPRC** of the known reason, higher is better.
 - A number in *italics* is no better than chance: the interval of its difference from `random`,
   over the same explanations, does not lie above 0.
-- Not listed: methods at a layer, which are the others where no layer is named, and
-  `integrated-hessians`, whose tokens have the scores of `integrated-gradients`. What a model has
-  no use for (attention, in one without) is left out of its table.
+- Not listed: methods at a layer, which are the others where no layer is named,
+  {left_out}.
+  What a model has no use for (attention, in one without) is left out of its table.
 """
 
 USE = """\
@@ -52,11 +52,21 @@ So, as far as these tasks go:
   your inputs: `allennlp compare-interpreters` says whether it does.
 """
 
+# Methods with the scores of another: no row of their own.
+LEFT_OUT = {
+    "integrated-hessians": "whose tokens have the scores of `integrated-gradients`",
+    "noise-tunnel": "which has the method that it is given",
+}
 UNSIGNED = (
-    *("attention", "attention-rollout", "attention-x-gradient", "value-zeroing", "sobol"),
+    *("attention", "attention-rollout", "value-zeroing", "sobol"),
     *("gradient", "gradient-norm", "one-hot-gradient", "square-gradients", "var-gradients"),
 )
+FIRST_ORDER = ("attention-x-gradient", "input-x-gradient")
 WHY = {
+    "first-order": (
+        "A derivative at the input, where the model is sure: what little of it is left need not "
+        "point to where the evidence is."
+    ),
     "unsigned": (
         "Its scores have no sign: what speaks against the prediction ranks with what speaks for "
         "it, and goes as early."
@@ -88,7 +98,12 @@ def page(results: Results) -> str:
     Args:
         results: What was measured, by fixture.
     """
-    parts = [HEAD, USE.format(facts=_facts(results)), *map(_summary, _removals(results))]
+    left_out = ", and ".join(f"`{name}`, {why}" for name, why in LEFT_OUT.items())
+    parts = [
+        HEAD.format(left_out=left_out),
+        USE.format(facts=_facts(results)),
+        *map(_summary, _removals(results)),
+    ]
     parts += [_chance(results), _hard(results)]
     parts += [_fixture(name, one) for name, one in results.items()]
     return "\n".join(parts).rstrip() + "\n"
@@ -105,6 +120,8 @@ def reason_why_not(result: Mapping[str, Any], method: str, removal: str) -> str:
         return "set"
     if method in UNSIGNED:
         return "unsigned"
+    if method in FIRST_ORDER:
+        return "first-order"
     above = result["comprehensiveness_above_random"][removal][method]["mean"]
     return "few" if above > 0 else "worse"
 

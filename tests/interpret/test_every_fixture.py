@@ -19,7 +19,10 @@ from tests.interpret.properties.cases import flat
 
 FOLDER = Path(__file__).parents[2] / "fixtures"
 FIXTURES = ("sentiment", "sentiment-lstm", "entailment", "ner", "topics")
-HUGGING_FACE = ("question-answering", "multi-label", "choices", "translate", "copy-lm")
+HUGGING_FACE = (
+    *("question-answering", "multi-label", "choices", "translate", "copy-lm"),
+    *("multi-label-hard", "sentiment-hard"),
+)
 METHODS = sorted(
     name
     for name in SaliencyInterpreter.list_available()
@@ -49,6 +52,8 @@ FIELDS = {
     "entailment": ("hypothesis", "premise"),
     "question-answering": ("passage", "question"),
     "multi-label": ("sentence",),
+    "multi-label-hard": ("sentence",),
+    "sentiment-hard": ("sentence",),
     "choices": ("prompt", "choices"),
     "translate": ("generated", "source"),
     "copy-lm": ("generated", "prompt"),
