@@ -20,7 +20,8 @@ stand in [faithfulness.md](faithfulness.md).
 
 - Units are removed in two ways, neither of which is the default baseline (`zero`) of a method: by
   the token `mask` (`unk` where a vocabulary has no mask) in their place, and by deleting them
-  from the text (`delete`).
+  from the text (`delete`); where what is predicted belongs to tokens of the text (`ner`,
+  `question-answering`) by the mean embedding in their place (`mean`).
 - **comprehensiveness**, higher is better, and **sufficiency**, lower is better, of the
   probability of what is explained (of the answer's log-likelihood for `question-answering`).
 - **F1** and **AUPRC** of the known reason, higher is better.
@@ -158,7 +159,11 @@ def _summary(given: tuple[Results, int]) -> str:
             if found and not beats_random(one, method, removal):
                 cells[-1] = f"*{cells[-1]}*"
         rows.append([f"`{method}`", *cells])
-    how = "deleted" if number else "replaced by `mask` or `unk`"
+    how = (
+        "deleted (`ner`, `question-answering`: replaced by `mean`)"
+        if number
+        else "replaced by `mask` or `unk`"
+    )
     title = f"## Comprehensiveness, units {how}\n"
     return f"{title}\n{_table(['method', *results], rows)}\n"
 

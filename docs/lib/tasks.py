@@ -15,6 +15,8 @@ from fixtures.measure import entities, predict
 from fixtures.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[2]
+# What these predict belongs to tokens of the text, which are others once a part of it is deleted.
+_OF_TOKENS = ("ner", "question-answering")
 # No word-level vocabulary has a mask.
 _WITHOUT_MASK = ("sentiment-lstm", "entailment", "topics")
 _ONE_TEXT = {"copy-lm": "prompt", "translate": "source"}
@@ -29,7 +31,8 @@ class Task:
         predictor: Its predictor.
         inputs: Inputs that it predicts right.
         rationales: Per input a reason for each explanation, by field.
-        removals: How units are removed: in place, and from the text.
+        removals: How units are removed: by a token in their place, and from the text where that
+            can be.
         target: The number that metrics look at.
     """
 
@@ -64,7 +67,7 @@ def task(name: str, explanations: int) -> Task:
         predictor,
         inputs,
         rationales,
-        ("unk" if name in _WITHOUT_MASK else "mask", "delete"),
+        ("unk" if name in _WITHOUT_MASK else "mask", "mean" if name in _OF_TOKENS else "delete"),
         "span" if name == "question-answering" else "probability",
     )
 

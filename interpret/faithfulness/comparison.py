@@ -81,9 +81,13 @@ class Comparison:
 
     @property
     def errors(self) -> list[JsonDict]:
-        """The records of inputs that could not be compared."""
-        first = self.removals[0]
-        return [one for one in self.records if "error" in one and one["removal"] == first]
+        """The records of inputs that could not be compared: once for each input and message, with
+        the first removal that failed."""
+        found: dict[tuple[int, str], JsonDict] = {}
+        for one in self.records:
+            if "error" in one:
+                found.setdefault((one["input"], one["error"]), one)
+        return list(found.values())
 
     def rows(self) -> Iterator[JsonDict]:
         """Per method and removal the means, as they stand in the JSON lines of the table."""
