@@ -15,8 +15,9 @@ from fixtures.measure import entities, predict
 from fixtures.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[2]
-# What these predict belongs to tokens of the text, which are others once a part of it is deleted.
-_OF_TOKENS = ("ner", "question-answering")
+# What the first two predict belongs to tokens of the text, which are others once a part of it is
+# deleted; and of a choice without a word nothing is left to choose.
+_WITHOUT_DELETE = ("ner", "question-answering", "choices")
 # No word-level vocabulary has a mask.
 _WITHOUT_MASK = ("sentiment-lstm", "entailment", "topics")
 _ONE_TEXT = {"copy-lm": "prompt", "translate": "source"}
@@ -67,7 +68,10 @@ def task(name: str, explanations: int) -> Task:
         predictor,
         inputs,
         rationales,
-        ("unk" if name in _WITHOUT_MASK else "mask", "mean" if name in _OF_TOKENS else "delete"),
+        (
+            "unk" if name in _WITHOUT_MASK else "mask",
+            "mean" if name in _WITHOUT_DELETE else "delete",
+        ),
         "span" if name == "question-answering" else "probability",
     )
 
