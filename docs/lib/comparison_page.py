@@ -20,9 +20,9 @@ stand in [faithfulness.md](faithfulness.md).
 
 - Units are removed in two ways, neither of which is the default baseline (`zero`) of a method: by
   the token `mask` (`unk` where a vocabulary has no mask) in their place, and by deleting them
-  from the text (`delete`); where that cannot be (what is predicted belongs to tokens of the text in `ner` and
-  `question-answering`, and a text of `choices` would be empty) by the mean embedding in their
-  place (`mean`).
+  from the text (`delete`); where that cannot be (what is predicted belongs to tokens of the text
+  in `ner` and `question-answering`, and a text of `choices` would be empty) by the mean embedding
+  in their place (`mean`).
 - **comprehensiveness**, higher is better, and **sufficiency**, lower is better, of the
   probability of what is explained (of the answer's log-likelihood for `question-answering`).
 - **F1** and **AUPRC** of the known reason, higher is better.
