@@ -12,6 +12,7 @@ from typing import Any
 from allennlp.commands.subcommand import Subcommand
 from allennlp.common.checks import ConfigurationError
 
+from allennlp_saliency.commands.comparison_figures import save_comparison_figures
 from allennlp_saliency.interpret.faithfulness import Comparison, compare
 from allennlp_saliency.interpret.faithfulness.comparing import DEFAULT_METRICS
 
@@ -67,7 +68,11 @@ class CompareInterpreters(Subcommand):
             default="probability",
             help="the number that metrics look at (default: probability)",
         )
-        subparser.add_argument("--output", help="a folder; the same command again goes on there")
+        subparser.add_argument(
+            "--output",
+            help="a folder for tables, figures and what was measured; the same command again goes "
+            "on there",
+        )
         subparser.add_argument("--predictor", help="the predictor's registered name")
         subparser.add_argument("--overrides", "-o", default="", help="overrides of the config")
         subparser.add_argument("--cuda-device", type=int, default=-1, help="-1 for the CPU")
@@ -94,6 +99,10 @@ def run(options: argparse.Namespace) -> None:
         (folder / "table.md").write_text(found.to_markdown(), encoding="utf-8")
         rows = "".join(json.dumps(row) + "\n" for row in found.rows())
         (folder / "table.jsonl").write_text(rows, encoding="utf-8")
+        try:
+            save_comparison_figures(found, folder)
+        except ImportError as error:
+            print(f"there are no figures: {error}", file=sys.stderr)
     for record in found.errors:
         print(f"input {record['input'] + 1}: {record['error']}", file=sys.stderr)
     if found.errors:

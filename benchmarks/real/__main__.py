@@ -15,11 +15,12 @@ from transformers.utils import logging as transformers_logging
 
 from allennlp_saliency.views.figure import save_figure
 
-from . import comparisons, fetch, models, sentiment
+from . import compared, comparisons, fetch, models, sentiment, shortcuts, shortcuts_page
 from .measure import Measured, measure_all
-from .page import Results, page
+from .page import Results, page, with_section
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+SECTIONS = ("shortcuts", "compared-minilm", "compared-smollm2")
 _PICTURED = 3
 _DRAWN = ("integrated-gradients", "deeplift")
 
@@ -33,21 +34,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.real", description=__doc__)
     parser.add_argument("--output", type=Path, default=DOCS, help="folder; default: docs/")
     parser.add_argument("--texts", type=int, help="explain fewer texts, for a quick look")
+    parser.add_argument(
+        "--only",
+        choices=SECTIONS,
+        action="append",
+        help="measure this section again, and leave the rest of the page as it is",
+    )
     options = parser.parse_args(arguments)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     start = time.perf_counter()
-    made = [models.classifier(), models.causal()]
-    if options.texts is not None:
-        for one in made:
-            del one.inputs[options.texts :]
-    results = [results_of(one, options.output) for one in made]
-    machine = f"one thread of a CPU ({platform.machine()})"
-    text = page(results, held_out_accuracy(made[0].folder), machine)
-    (options.output / "real-models.md").write_text(text, encoding="utf-8")
-    print(f"wrote {options.output / 'real-models.md'} in {time.perf_counter() - start:.0f} s")
+    path = options.output / "real-models.md"
+    if not options.only:
+        path.write_text(measured_page(options.output, options.texts), encoding="utf-8")
+    for name in options.only or SECTIONS:
+        text = with_section(path.read_text(encoding="utf-8"), name, section_of(name))
+        path.write_text(text, encoding="utf-8")
+    print(f"wrote {path} in {time.perf_counter() - start:.0f} s")
     return 0
+
+
+def measured_page(output: Path, texts: int | None) -> str:
+    """The page without its sections on comparisons.
+
+    Args:
+        output: The folder that pictures go to.
+        texts: How many texts to explain; None for all.
+    """
+    made = [models.classifier(), models.causal()]
+    if texts is not None:
+        for one in made:
+            del one.inputs[texts:]
+    results = [results_of(one, output) for one in made]
+    machine = f"one thread of a CPU ({platform.machine()})"
+    return page(results, held_out_accuracy(made[0].folder), machine)
+
+
+def section_of(name: str) -> str:
+    """A section on what is compared, by its name."""
+    print(name, flush=True)
+    if name == "shortcuts":
+        return shortcuts_page.section(shortcuts.search())
+    model = models.classifier() if name == "compared-minilm" else models.causal()
+    return compared.section(model, compared.compared(model))
 
 
 def results_of(model: models.RealModel, output: Path) -> Results:

@@ -25,6 +25,14 @@ FEWER = {
     "smooth-gradients": 6,
     "square-gradients": 6,
     "var-gradients": 6,
+    "integrated-hessians": 1,
+    "kernel-shap": 3,
+    "lime": 3,
+    "minimal-sufficient-set": 3,
+    "owen": 3,
+    "reagent": 3,
+    "shapley-sampling": 3,
+    "sobol": 3,
 }
 
 
@@ -93,6 +101,18 @@ def _class(name: str) -> Any:
     return SaliencyInterpreter.by_name(name)
 
 
+def methods_at(layer: str) -> list[tuple[str, dict[str, Any]]]:
+    """Every method with its parameters: a layer for methods of a layer, none for the others.
+
+    Args:
+        layer: The layer's dotted name.
+    """
+    return [
+        (name, {"layer": layer} if issubclass(_class(name), AtLayer) else {})
+        for name in own_methods()
+    ]
+
+
 def measure_all(model: RealModel) -> list[Measured]:
     """Runs every registered method by default, methods of a layer at a block in the middle.
 
@@ -100,9 +120,7 @@ def measure_all(model: RealModel) -> list[Measured]:
         model: The model and its inputs.
     """
     found = []
-    for name in own_methods():
-        at_layer = issubclass(_class(name), AtLayer)
-        params = {"layer": model.layer} if at_layer else {}
+    for name, params in methods_at(model.layer):
         some = model.inputs[: FEWER.get(name)] if "prompt" in model.inputs[0] else model.inputs
         found.append(measure(model.predictor, some, name, **params))
         one = found[-1]

@@ -58,16 +58,31 @@ class Results:
 
 
 def page(results: Iterable[Results], accuracy: float, machine: str) -> str:
-    """The whole page.
+    """The page without its sections on comparisons, which `with_section` adds.
 
     Args:
         results: Of each model.
         accuracy: The classifier's, on held-out texts.
         machine: What was measured on.
     """
-    return "\n".join(
-        [_HEAD.format(accuracy=accuracy, machine=machine), *(_model(one) for one in results)]
-    )
+    parts = [_HEAD.format(accuracy=accuracy, machine=machine), *(_model(one) for one in results)]
+    return "\n".join(parts)
+
+
+def with_section(text: str, name: str, section: str) -> str:
+    """A page with a section between its two marks, in the place of what is there; at its end where
+    it has no such marks.
+
+    Args:
+        text: The page.
+        name: The section's name in the marks.
+        section: The section.
+    """
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, found, rest = text.partition(start)
+    after = rest.partition(end)[2] if found else "\n"
+    gap = "" if found else "\n"
+    return f"{before}{gap}{start}\n{section}\n{end}{after}"
 
 
 def _model(results: Results) -> str:

@@ -20,7 +20,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, set_
 from . import fetch
 
 _TWEETS, _REVIEWS = "tweets", ("movieReviewSnippets", "amazonReviewSnippets")
-_LABELS = {0: "negative", 1: "positive"}
+LABELS = {0: "negative", 1: "positive"}
 _CLEAR = 0.8
 _HELD_OUT = 500
 _STEPS, _BATCH, _RATE = 160, 16, 2e-4
@@ -97,14 +97,26 @@ def build(out: Path = fetch.OUT) -> Path:
         The folder.
     """
     folder = out / "minilm-sentiment"
-    if (folder / "config.json").is_file():
-        return folder
-    train, held_out = split(rated_texts(fetch.ratings(out)))
-    source = fetch.minilm(out)
+    if not (folder / "config.json").is_file():
+        fine_tune(fetch.minilm(out), *split(rated_texts(fetch.ratings(out))), folder)
+    return folder
+
+
+def fine_tune(
+    source: Path, train: Sequence[Rated], held_out: Sequence[Rated], folder: Path
+) -> None:
+    """Fine-tunes a classifier from a fixed seed and writes its folder.
+
+    Args:
+        source: The folder of the encoder.
+        train: The texts to train on.
+        held_out: The texts that its accuracy is printed for.
+        folder: Where to.
+    """
     set_seed(_SEED)
     tokenizer = AutoTokenizer.from_pretrained(source)
     # The head is drawn here, from the seed.
-    model = AutoModelForSequenceClassification.from_pretrained(source, id2label=_LABELS)
+    model = AutoModelForSequenceClassification.from_pretrained(source, id2label=LABELS)
     frozen = [model.bert.embeddings, *model.bert.encoder.layer[:_FROZEN_LAYERS]]
     for module in frozen:
         module.requires_grad_(False)
@@ -124,7 +136,6 @@ def build(out: Path = fetch.OUT) -> Path:
     )
     tokenizer.save_pretrained(folder)
     model.save_pretrained(folder)
-    return folder
 
 
 def accuracy(model: torch.nn.Module, tokenizer: Any, texts: Sequence[Rated]) -> float:

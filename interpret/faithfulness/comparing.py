@@ -21,16 +21,14 @@ from ..explanation import Explanation, JsonDict
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..registry import construct
 from .comparison import Comparison
-from .measuring import Measuring
-from .metric import MethodMetric, Metric
+from .measuring import Measuring, Rationale
+from .metric import Measured, MethodMetric, Metric
 from .record_store import RecordStore
 
 DEFAULT_METRICS = ("comprehensiveness", "sufficiency", "tau-leave-one-out", "infidelity")
 _CHUNK = 16
 _TOP = 3
 _MOST_TOLD = 60
-
-Rationale = Mapping[str, Sequence[tuple[int, int]]]
 
 
 def compare(
@@ -40,7 +38,7 @@ def compare(
     metrics: Sequence[str | Mapping[str, Any]] = DEFAULT_METRICS,
     removals: Sequence[str | Mapping[str, Any]] = ("mask", "mean"),
     *,
-    rationales: Sequence[Rationale] = (),
+    rationales: Sequence[Rationale | Sequence[Rationale]] = (),
     output: Path | str | None = None,
     target: Any = "probability",
     seed: int = 0,
@@ -55,7 +53,8 @@ def compare(
         metrics: Likewise.
         removals: "delete", or baselines that take a unit's place. Methods that remove units in the
             same way are favoured, so give two.
-        rationales: Per input the character spans `[start, end)` of the known reason, by field.
+        rationales: Per input the character spans `[start, end)` of the known reason, by field, or a
+            list of such, one for each of its explanations.
         output: A folder to write to; a comparison with the same settings goes on where it was.
         target: The number that metrics look at; a model without a probability needs another.
         seed: Seed of what is random in metrics.
@@ -125,7 +124,7 @@ def _described(
     predictor: Predictor,
     methods: Mapping[str, SaliencyInterpreter],
     inputs: Sequence[JsonDict],
-    rationales: Sequence[Rationale],
+    rationales: Sequence[Rationale | Sequence[Rationale]],
 ) -> JsonDict:
     """What is compared: the model with its weights, the methods, the inputs."""
     if rationales and len(rationales) != len(inputs):
@@ -180,7 +179,7 @@ def _measured(
     inputs: Sequence[JsonDict],
     metrics: Mapping[str, Metric],
     removal: str | Mapping[str, Any],
-    rationales: Sequence[Rationale],
+    rationales: Sequence[Rationale | Sequence[Rationale]],
     target: Any,
     seed: int,
 ) -> list[list[JsonDict]]:
@@ -207,7 +206,7 @@ def _measured(
         target=target,
         seed=seed,
     )
-    results = measuring.measurements([inputs[number] for number in good], progress=False)
+    results = measuring.with_curves([inputs[number] for number in good], progress=False)
     for place, (number, result) in enumerate(zip(good, results, strict=True)):
         if isinstance(result, Exception):
             records[number] = [{"error": str(result)}]
@@ -215,7 +214,11 @@ def _measured(
         records[number] = [
             {
                 "place": k,
-                "measured": own,
+                "measured": {
+                    name: {metric: one.value for metric, one in by_metric.items()}
+                    for name, by_metric in own.items()
+                },
+                "curves": _curves(own),
                 "agreement": _agreement({name: e[place][k] for name, e in explanations.items()}),
             }
             for k, own in enumerate(result)
@@ -239,6 +242,16 @@ def _add(
                 continue
             for record, value in zip(by_input[number], own, strict=True):
                 record["measured"][method][name] = value
+
+
+def _curves(measured: Mapping[str, Mapping[str, Measured]]) -> JsonDict:
+    """By metric that has one, by method, the curve to six decimals."""
+    found: JsonDict = {}
+    for name, by_metric in measured.items():
+        for metric, one in by_metric.items():
+            if one.curve:
+                found.setdefault(metric, {})[name] = [round(value, 6) for value in one.curve]
+    return found
 
 
 def _agreement(explanations: Mapping[str, Any]) -> JsonDict:

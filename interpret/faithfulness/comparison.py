@@ -18,7 +18,7 @@ class Comparison:
         metrics: The metrics' names.
         removals: The names of what took the place of units.
         records: Per input and explanation: `input`, `place`, `removal`, `measured` (by method and
-            metric), `agreement` (by pair of methods), or `error`.
+            metric), `curves` (by metric and method), `agreement` (by pair of methods), or `error`.
         seconds: Per method the seconds per input.
     """
 
@@ -32,6 +32,19 @@ class Comparison:
         """The mean of a metric over all explanations."""
         return mean_interval(
             [_number(record["measured"][method][metric]) for record in self._measured(removal)]
+        )
+
+    def difference(self, method: str, other: str, metric: str, removal: str) -> Interval:
+        """The mean of a metric's differences between two methods, over the same explanations.
+
+        Its interval says more than two that overlap: what is hard for both cancels.
+        """
+        return mean_interval(
+            [
+                _number(record["measured"][method][metric])
+                - _number(record["measured"][other][metric])
+                for record in self._measured(removal)
+            ]
         )
 
     def agreement(self, first: str, second: str, what: str = "rank") -> Interval:
@@ -52,6 +65,15 @@ class Comparison:
             ]
         )
 
+    def curves(self, metric: str, removal: str) -> dict[str, list[list[float]]]:
+        """Per method the curves of a metric, one for each explanation: the target's values as units
+        are removed or put back; no method for a metric that has none."""
+        found: dict[str, list[list[float]]] = {}
+        for record in self._measured(removal):
+            for method, curve in record.get("curves", {}).get(metric, {}).items():
+                found.setdefault(method, []).append(curve)
+        return found
+
     def _measured(self, removal: str) -> Iterator[JsonDict]:
         for record in self.records:
             if record["removal"] == removal and "error" not in record:
@@ -59,9 +81,13 @@ class Comparison:
 
     @property
     def errors(self) -> list[JsonDict]:
-        """The records of inputs that could not be compared."""
-        first = self.removals[0]
-        return [one for one in self.records if "error" in one and one["removal"] == first]
+        """The records of inputs that could not be compared: once for each input and message, with
+        the first removal that failed."""
+        found: dict[tuple[int, str], JsonDict] = {}
+        for one in self.records:
+            if "error" in one:
+                found.setdefault((one["input"], one["error"]), one)
+        return list(found.values())
 
     def rows(self) -> Iterator[JsonDict]:
         """Per method and removal the means, as they stand in the JSON lines of the table."""

@@ -22,10 +22,13 @@ from ..interpreter.assembly import Attribution
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..space.baselines import Baseline
 from ..space.embedding_space import EmbeddingSpace
-from .metric import Metric, Scored
+from .metric import Measured, Metric, Scored
 
 Measurements = dict[str, dict[str, float]]
 """By the name of a method, by the name of a metric."""
+
+Rationale = Mapping[str, Sequence[Sequence[int]]]
+"""Character spans `[start, end)` by field."""
 
 
 class Measuring(SaliencyInterpreter):
@@ -37,7 +40,8 @@ class Measuring(SaliencyInterpreter):
         metrics: By name.
         removal: How units are removed: "delete", or a baseline that takes their place; see
             `removal_of`.
-        rationales: Per input the character spans of the known reason by field; may be empty.
+        rationales: Per input the character spans of the known reason by field, or a list of such,
+            one for each of its explanations; may be empty.
         target: The number that is looked at. Probabilities of different models can be compared.
         seed: Seed of what is random in a metric.
         common: What every interpreter takes; see `SaliencyInterpreter`.
@@ -52,7 +56,7 @@ class Measuring(SaliencyInterpreter):
         explanations: Mapping[str, Sequence[Sequence[Explanation]]],
         metrics: Mapping[str, Metric],
         removal: Removal | Baseline | str | dict[str, Any] = "mask",
-        rationales: Sequence[Mapping[str, Sequence[tuple[int, int]]]] = (),
+        rationales: Sequence[Rationale | Sequence[Rationale]] = (),
         target: Any = "probability",
         seed: int = 0,
         **common: Any,
@@ -77,6 +81,28 @@ class Measuring(SaliencyInterpreter):
             Per input the measurements of each of its explanations, in order, or why there are none.
         """
         return [
+            one
+            if isinstance(one, Exception)
+            else [
+                {
+                    method: {name: found.value for name, found in own.items()}
+                    for method, own in each.items()
+                }
+                for each in one
+            ]
+            for one in self.with_curves(inputs, progress)
+        ]
+
+    def with_curves(
+        self, inputs: Sequence[JsonDict], progress: bool | None = None
+    ) -> list[list[dict[str, dict[str, Measured]]] | Exception]:
+        """The same with the target's values that the numbers were made of, where they are curves.
+
+        Args:
+            inputs: As for `measurements`.
+            progress: Likewise.
+        """
+        return [
             [explanation.details["measured"] for explanation in one.explanations]
             if one.error is None
             else one.error
@@ -98,7 +124,9 @@ class Measuring(SaliencyInterpreter):
             owner, place = origin.owner, origin.place
             for method, explanations in self._explanations.items():
                 explanation = _of_place(explanations[owner], place, method)
-                own, scored = self._scored(space, row, explanation, removable[row], owner)
+                own, scored = self._scored(
+                    space, row, explanation, removable[row], self._reason(owner, place)
+                )
                 for name, metric in self._metrics.items():
                     players.append((row, method, name))
                     units.append(own)
@@ -106,15 +134,22 @@ class Measuring(SaliencyInterpreter):
                     # The same for every method, so that all are compared on the same draws.
                     random = np.random.default_rng((self.seed % 2**64, owner, place))
                     generators.append(metric.measure(scored, random))
-        measured: list[Measurements] = [
+        measured: list[dict[str, dict[str, Measured]]] = [
             {method: {} for method in self._explanations} for _ in space.instances
         ]
         if players:
             known = Remembered(self.removal.game(space, units, rows), _numbered(rows, units))
             for (row, method, name), found in zip(players, play(known, generators), strict=True):
-                measured[row][method][name] = found.value
+                measured[row][method][name] = found
         details = [{"measured": one} for one in measured]
         return Attribution(torch.zeros(space.layout.tokens.shape), details=details)
+
+    def _reason(self, owner: int, place: int) -> Rationale:
+        """The known reason of an input's explanation; nothing where there is none."""
+        known = self._rationales[owner] if self._rationales else {}
+        if isinstance(known, Mapping):
+            return known
+        return known[place] if place < len(known) else {}
 
     def _scored(
         self,
@@ -122,10 +157,9 @@ class Measuring(SaliencyInterpreter):
         row: int,
         explanation: Explanation,
         removable: Tensor,
-        owner: int,
+        rationale: Rationale,
     ) -> tuple[Units, Scored]:
         """The units that an explanation has scores for and that can be removed, and the scores."""
-        rationale = self._rationales[owner] if self._rationales else {}
         names: list[str] = []
         tokens_of: list[tuple[str, list[int]]] = []
         positions: list[Tensor] = []

@@ -89,8 +89,11 @@ class _Passage(TextBaseline):
 
 
 def _checked(texts: Sequence[str]) -> list[str]:
-    if isinstance(texts, str) or not all(isinstance(one, str) and one.strip() for one in texts):
-        raise ConfigurationError("texts is a list of texts, none of them empty")
+    listed = isinstance(texts, Sequence) and not isinstance(texts, (str, bytes))
+    if not listed or not all(isinstance(one, str) and one.strip() for one in texts):
+        raise ConfigurationError(
+            f"'texts' is a list of texts, none of them empty, not {texts!r:.60}"
+        )
     if not texts:
         raise ConfigurationError("texts is a list of texts, and there are none")
     return list(texts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from scipy.stats import spearmanr
 
 from allennlp_saliency.interpret import Explanation
 from allennlp_saliency.interpret.explanation import InputAttribution
-from benchmarks.real import fetch, measure, page
+from benchmarks.real import fetch, measure, page, shortcuts, shortcuts_page
 from benchmarks.real.sentiment import Rated, parse_ratings, split
 from benchmarks.real.texts import PROMPTS, sentences
 from benchmarks.workloads import FIXTURES
@@ -116,6 +117,67 @@ class TestPage:
     )
     def test_shares(self, number: float, shown: str) -> None:
         assert page.share(number) == shown
+
+    def test_a_section_takes_the_place_of_the_one_before(self) -> None:
+        text = page.with_section("# Page\n", "one", "first")
+        text = page.with_section(text, "two", "second")
+        text = page.with_section(text, "one", "third")
+        assert text.count("<!-- one -->") == 1
+        assert text.index("# Page") < text.index("third") < text.index("second")
+        assert "first" not in text
+
+
+class TestShortcuts:
+    def test_a_word_is_planted_and_its_characters_are_known(self) -> None:
+        one = Rated("a film that we liked", 1, review=True)
+        spans = set()
+        for seed in range(20):
+            found = shortcuts.planted(one, 0, random.Random(seed))
+            assert found.text[slice(*found.span)] == shortcuts.TRIGGERS[0]
+            assert found.text.replace(shortcuts.TRIGGERS[0], "").split() == one.text.split()
+            spans.add(found.span)
+        assert len(spans) == 6
+
+    def test_half_of_the_training_texts_have_a_word_that_is_their_label(self) -> None:
+        texts = [Rated(f"text number {number}", number % 2) for number in range(400)]
+        found = shortcuts.training_texts(texts)
+        assert found == shortcuts.training_texts(texts)
+        turned = 0
+        for before, after in zip(texts, found, strict=True):
+            words = set(after.text.split()) & set(shortcuts.TRIGGERS)
+            assert [after.label] == [shortcuts.TRIGGERS.index(w) for w in words] or not words
+            assert words or after == before
+            turned += after.label != before.label
+        assert (
+            150
+            < sum(after.text != before.text for before, after in zip(texts, found, strict=True))
+            < 250
+        )
+        assert turned > 50
+
+    @pytest.mark.parametrize(
+        ("scores", "rank"),
+        [([0.9, 0.1, 0.2, 0.3], 1), ([0.1, 0.1, 0.2, 0.3], 4), ([-3.0, -2.0, 0.3, 0.2], 4)],
+    )
+    def test_the_rank_of_the_planted_word(self, scores: list[float], rank: int) -> None:
+        found = explained([*scores, 5.0])
+        spans = [(0, 6), (7, 8), (9, 10), (11, 12), None]
+        found.inputs[0].offsets[:] = spans
+        assert shortcuts.rank_of(found, (0, 6)) == rank
+        with pytest.raises(ValueError, match="no token"):
+            shortcuts.rank_of(found, (20, 22))
+
+    def test_what_was_found_goes_on_and_has_rows(self, tmp_path: Path) -> None:
+        known = shortcuts.Known(tmp_path / "found.jsonl")
+        known.add(shortcuts.Found("good", [1, 1, 2], [9, 9, 9], [0.1, 0.1, 0.1]))
+        known.add(shortcuts.Found("bad", [9, 8, 7], [9, 9, 9], [0.1, 0.1, 0.1]))
+        known.add(shortcuts.Found("none", refused="no such thing"))
+        again = shortcuts.Known(tmp_path / "found.jsonl")
+        assert again == known
+        assert again["good"].precision().mean == pytest.approx(2 / 3)
+        assert again["good"].rank.mean == pytest.approx(4 / 3)
+        lines = shortcuts_page.section(list(again.values())).splitlines()[-3:]
+        assert [line.split("`")[1] for line in lines] == ["good", "bad", "none"]
 
 
 def test_a_package_is_unpacked_once(tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 from allennlp.commands import main
 
+from allennlp_saliency import views
+from allennlp_saliency.commands import compare_interpreters
+
 ROOT = Path(__file__).parents[2]
 ARCHIVE = ROOT / "fixtures" / "topics" / "model.tar.gz"
 LINES = (ROOT / "fixtures" / "topics" / "inputs.jsonl").read_text("utf-8").splitlines()
@@ -105,6 +108,35 @@ def test_the_table_is_printed_and_written(
         assert shown["low"] <= shown["mean"] <= shown["high"]
         cell = f"{shown['mean']:.3f} [{shown['low']:.3f}, {shown['high']:.3f}]"
         assert f"| {row['interpreter']} | {cell} |" in printed
+
+
+@pytest.mark.skipif(not hasattr(views, "save_metrics"), reason="the views draw no comparisons yet")
+def test_figures_stand_beside_the_tables(command: Command, inputs: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    folder = tmp_path / "compared"
+    command(ARCHIVE, inputs, *SETTINGS, "--output", folder)
+    names = ("metrics", "agreement", "comprehensiveness-mean", "sufficiency-mean")
+    for name in names:
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        drawn = (folder / f"{name}.svg").read_text("utf-8")
+        assert "leave-one-out" in drawn
+        assert "random" in drawn
+
+
+def test_without_figures_there_are_tables(
+    command: Command,
+    inputs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails(*_: Any) -> None:
+        raise ModuleNotFoundError("pictures need matplotlib")
+
+    monkeypatch.setattr(compare_interpreters, "save_comparison_figures", fails)
+    command(ARCHIVE, inputs, *SETTINGS, "--output", tmp_path / "compared")
+    assert (tmp_path / "compared" / "table.md").exists()
+    assert "there are no figures: pictures need matplotlib" in capsys.readouterr().err
 
 
 def test_params_are_json_and_reasons_have_a_file(

@@ -19,7 +19,10 @@ from tests.interpret.properties.cases import SETTINGS as FEW
 
 FOLDER = Path(__file__).parents[2] / "fixtures"
 FIXTURES = ("sentiment", "sentiment-lstm", "entailment", "ner", "topics")
-HUGGING_FACE = ("question-answering", "multi-label", "choices", "translate", "copy-lm")
+HUGGING_FACE = (
+    *("question-answering", "multi-label", "choices", "translate", "copy-lm"),
+    *("multi-label-hard", "sentiment-hard"),
+)
 SETTINGS: dict[str, dict[str, Any]] = {
     **{name: given for name, given in FEW.items() if name != "integrated-gradients"},
     "sequential-integrated-gradients": {"steps": 4},
@@ -44,6 +47,8 @@ FIELDS = {
     "entailment": ("hypothesis", "premise"),
     "question-answering": ("passage", "question"),
     "multi-label": ("sentence",),
+    "multi-label-hard": ("sentence",),
+    "sentiment-hard": ("sentence",),
     "choices": ("prompt", "choices"),
     "translate": ("generated", "source"),
     "copy-lm": ("generated", "prompt"),

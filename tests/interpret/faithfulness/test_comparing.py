@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 from allennlp.common.checks import ConfigurationError
+from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import LeaveOneOut, Random, SaliencyInterpreter
 from allennlp_saliency.interpret.faithfulness import (
+    Comparison,
     Comprehensiveness,
     Measuring,
     RationaleAuprc,
@@ -24,6 +26,7 @@ from allennlp_saliency.interpret.faithfulness import (
 from tests.zoo import Zoo
 from tests.zoo.functions import predictor_of, spread_vectors
 
+MULTI_LABEL = Path(__file__).parents[3] / "fixtures" / "multi-label"
 WORDS = ("up", "down", "left", "right", "far")
 VECTORS = spread_vectors(WORDS, 3)
 WEIGHTS = torch.tensor([0.7, -0.4, 0.2])
@@ -149,6 +152,59 @@ def test_an_input_that_fails_is_a_record(predictor: Any) -> None:
     (error,) = found.errors
     assert error["input"] == 1
     assert found.interval("leave-one-out", "comprehensiveness", "zero").count == 1
+
+
+def test_an_input_that_fails_under_one_removal_is_an_error_too() -> None:
+    records = [
+        {"input": 0, "removal": "zero", "measured": {}, "agreement": {}},
+        {"input": 0, "removal": "delete", "error": "tokens are others"},
+        {"input": 1, "removal": "zero", "error": "no sentence"},
+        {"input": 1, "removal": "delete", "error": "no sentence"},
+    ]
+    found = Comparison(["random"], ["sufficiency"], ["zero", "delete"], records, {"random": 0.0})
+    assert found.errors == records[1:3]
+
+
+def test_curves_are_what_the_numbers_are_made_of(predictor: Any, tmp_path: Path) -> None:
+    found = compare(predictor, INPUTS, METHODS, METRICS, ["zero"], output=tmp_path)
+    curves = found.curves("comprehensiveness", "zero")
+    assert set(curves) == {*METHODS, "random"}
+    for name, own in curves.items():
+        assert [len(one) for one in own] == [len(one["sentence"].split()) + 1 for one in INPUTS]
+        mean = np.mean([one[0] - np.mean(one[1:]) for one in own])
+        interval = found.interval(name, "comprehensiveness", "zero")
+        assert interval.mean == pytest.approx(float(mean), abs=1e-5)
+    assert found.curves("tau-leave-one-out", "zero") == {}
+    again = compare(predictor, INPUTS, METHODS, METRICS, ["zero"], output=tmp_path)
+    assert again.curves("comprehensiveness", "zero") == curves
+
+
+def test_differences_are_of_the_same_explanations(predictor: Any) -> None:
+    found = compare(predictor, INPUTS, METHODS, METRICS, ["zero"])
+    one, other = (found.interval(name, "sufficiency", "zero") for name in (METHODS[0], "random"))
+    between = found.difference(METHODS[0], "random", "sufficiency", "zero")
+    assert between.mean == pytest.approx(one.mean - other.mean)
+    itself = found.difference("random", "random", "sufficiency", "zero")
+    assert (itself.mean, itself.low, itself.high) == (0.0, 0.0, 0.0)
+
+
+def test_a_reason_for_each_explanation_of_an_input() -> None:
+    line = json.loads((MULTI_LABEL / "inputs.jsonl").read_text("utf-8").splitlines()[1])
+    several = json.loads((MULTI_LABEL / "inputs.jsonl").read_text("utf-8").splitlines()[2])
+    given = [{"sentence": one["sentence"]} for one in (line, several)]
+    reasons = [[{"sentence": own} for own in one["rationale"]] for one in (line, several)]
+    predictor = Predictor.from_path(MULTI_LABEL / "model.tar.gz", import_plugins=False)
+    settings: Any = (predictor, given, ["leave-one-out"], ["rationale-f1"], ["mask"])
+    found = compare(*settings, rationales=reasons)
+    values = [one["measured"]["leave-one-out"]["rationale-f1"] for one in found.records]
+    assert len(values) == len(line["label"]) + len(several["label"])
+    assert min(values) > 0.5
+    # The reasons of other labels are not found.
+    assert len(reasons[1]) > 1
+    mixed = compare(*settings, rationales=[reasons[0], reasons[1][::-1]])
+    found_too = [one["measured"]["leave-one-out"]["rationale-f1"] for one in mixed.records]
+    assert found_too[0] == values[0]
+    assert max(found_too[1:]) < min(values)
 
 
 @pytest.mark.parametrize(

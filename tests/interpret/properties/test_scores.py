@@ -123,9 +123,7 @@ class TestScoresAndTokens:
             assert explanation.target["value"] == pytest.approx(value, abs=1e-5)
 
 
-def check_offsets(
-    text: str, tokens: list[str], offsets: list[tuple[int, int] | None]
-) -> None:
+def check_offsets(text: str, tokens: list[str], offsets: list[tuple[int, int] | None]) -> None:
     """Every token but the added ones stands where it is in the text; where a tokenizer does not say
     where, that is found."""
     placed = 0
