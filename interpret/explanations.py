@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self, SupportsIndex, TypeVar, overload
 
 from .display import COLUMNS, data_frame, view
 from .explanation import Explanation, JsonDict
@@ -11,8 +11,28 @@ from .explanation import Explanation, JsonDict
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+_Item = TypeVar("_Item")
 
-class Explanations(list[Explanation]):
+
+class _Shown(list[_Item]):
+    """A list whose slices and sums are of its own kind."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> _Item: ...
+
+    @overload
+    def __getitem__(self, index: slice, /) -> Self: ...
+
+    def __getitem__(self, index: SupportsIndex | slice, /) -> _Item | Self:
+        if isinstance(index, slice):
+            return type(self)(super().__getitem__(index))
+        return super().__getitem__(index)
+
+    def __add__(self, other: list[_Item], /) -> Self:  # type: ignore[override]
+        return type(self)([*self, *other])
+
+
+class Explanations(_Shown[Explanation]):
     """The explanations of one input: what `interpret_json` returns.
 
     A notebook shows it as heat maps; a text that was written token by token also as a matrix.
@@ -46,7 +66,7 @@ class Explanations(list[Explanation]):
         return view().html([self])
 
 
-class ExplainedInputs(list[Explanations]):
+class ExplainedInputs(_Shown[Explanations]):
     """The explanations of several inputs: what `interpret_batch_json` returns."""
 
     def show(self, words: bool = False) -> None:

@@ -90,6 +90,7 @@ def _target(explanation: Explanation, groups: dict[str, list[list[int]]]) -> Jso
     changed = {
         key: [n for n, group in enumerate(own) if not {*positions}.isdisjoint(group)]
         for key, positions in target.items()
-        if key == "positions" or key.endswith("_positions")
+        if isinstance(positions, (list, tuple))
+        and (key == "positions" or key.endswith("_positions"))
     }
     return {**target, **changed}

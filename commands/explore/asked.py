@@ -14,7 +14,7 @@ from allennlp_saliency.interpret.errors import close_names
 from allennlp_saliency.interpret.explanation import JsonDict
 
 from .errors import Refused
-from .forms import names_a_file
+from .forms import BASES, names_a_file
 from .limits import Limits
 
 _NAME = re.compile(r"[A-Za-z0-9][\w-]*")
@@ -86,15 +86,14 @@ def checked_interpreter(given: Any, inputs: JsonDict, limits: Limits) -> JsonDic
     # A dotted name would be imported.
     if name not in available:
         raise Refused(422, f"there is no interpreter {name!r:.100}; {close_names(name, available)}")
-    cls = AnyInterpreter.by_name(name)
-    for key, value in given.items():
-        if value is not None and not isinstance(value, (bool, int)) and names_a_file(cls, key):
-            raise Refused(422, f"{key!r} names a file of the server: here it is true or false")
-    if given.get("matrices") and _characters(inputs) > limits.attention:
-        raise Refused(
-            413, f"matrices are given here for texts of at most {limits.attention:,} characters"
-        )
     for path, value in _named(given):
+        if path[-1:] == ("matrices",) and value and _characters(inputs) > limits.attention:
+            raise Refused(
+                413, f"matrices are given here for texts of at most {limits.attention:,} characters"
+            )
+        # At any depth: a method may have a baseline, a removal or another method as a parameter.
+        if isinstance(value, Mapping):
+            _refuse_files(value)
         if path[-1:] == ("type",) and not (isinstance(value, str) and _NAME.fullmatch(value)):
             raise Refused(422, f"{'.'.join(path)} is a registered name, not {value!r:.100}")
         if isinstance(value, Mapping) and not _SEEDS.isdisjoint(path):
@@ -106,6 +105,17 @@ def checked_interpreter(given: Any, inputs: JsonDict, limits: Limits) -> JsonDic
                 "of the server changes the limit)",
             )
     return given
+
+
+def _refuse_files(parameters: Mapping[str, Any]) -> None:
+    """Refuses parameters that name a file of the server, of whatever kind of class they are."""
+    name = parameters.get("type")
+    bases: tuple[Any, ...] = (AnyInterpreter, *BASES.values())
+    known = [base.by_name(name) for base in bases if name in base.list_available()]
+    for key, value in parameters.items():
+        plain = value is None or isinstance(value, (bool, int))
+        if not plain and any(names_a_file(cls, str(key)) for cls in (*known, object)):
+            raise Refused(422, f"{key!r} names a file of the server: here it is true or false")
 
 
 def _characters(inputs: JsonDict) -> int:

@@ -117,7 +117,10 @@ class Guard:
                 421, "this server is not known by that name (--allow-host of the server adds one)"
             )
         for origin in headers.get("origin", []):
-            parts = urlsplit(origin)
+            try:
+                parts = urlsplit(origin)
+            except ValueError:
+                raise Refused(403, "a page of another site may not ask this server") from None
             if parts.scheme not in ("http", "https") or parts.netloc.lower() != hosts[0].lower():
                 raise Refused(403, "a page of another site may not ask this server")
         if scope["method"] not in ("GET", "HEAD"):

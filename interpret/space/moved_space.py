@@ -50,7 +50,7 @@ class MovedSpace(EmbeddingSpace):
         yield from self._space.values_and_gradients(points, self._sources[rows], made)
 
     def batches(self, rows: Tensor) -> Iterator[Chunk]:
-        return self._space.batches(rows)
+        return self._space.batches(self._sources[rows])
 
     def leaf_and_values(self, points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         return self._space.leaf_and_values(points, self._sources[rows])

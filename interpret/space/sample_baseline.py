@@ -100,6 +100,8 @@ def _checked(texts: Sequence[str]) -> list[str]:
 
 
 def _lines(file: str) -> list[str]:
+    if not Path(file).is_file():
+        raise ConfigurationError(f"the file of samples {file} is no file")
     try:
         lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:

@@ -4,6 +4,7 @@ explanations, or scores alone where they know no others."""
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -108,9 +109,7 @@ def interpreter_of(given: str | JsonDict, predictor: Predictor) -> AnyInterprete
     if name not in available and "." not in name:
         raise ConfigurationError(unknown("interpreter", [name], available))
     subclass, constructor = AnyInterpreter.resolve_class_name(name)
-    arguments = infer_params(subclass, getattr(subclass, constructor or "__init__"))
-    known = {key for key, argument in arguments.items() if argument.kind != argument.VAR_KEYWORD}
-    known -= {"self", "predictor"}
+    known = _parameters_of(subclass, constructor)
     extra = [key for key in parameters if key != "type" and key not in known]
     if extra:
         raise ConfigurationError(unknown(f"parameter of the interpreter {name!r}", extra, known))
@@ -122,6 +121,21 @@ def interpreter_of(given: str | JsonDict, predictor: Predictor) -> AnyInterprete
         return made
     except (ConfigurationError, TypeError, ValueError, InterpretationError) as error:
         raise ConfigurationError(f"interpreter {json.dumps(parameters)}: {error}") from error
+
+
+def _parameters_of(cls: type, constructor: str | None) -> set[str]:
+    """The names of what a class is constructed with, what it hands on to those of all its base
+    classes included: `infer_params` follows the first of them alone."""
+    arguments = infer_params(cls, getattr(cls, constructor or "__init__"))
+    known = {key for key, argument in arguments.items() if argument.kind != argument.VAR_KEYWORD}
+    for parent in cls.__mro__ if constructor is None else ():
+        if "__init__" not in vars(parent) or parent is object:
+            continue
+        own = inspect.signature(vars(parent)["__init__"]).parameters.values()
+        known |= {one.name for one in own if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)}
+        if not any(one.kind == one.VAR_KEYWORD for one in own):
+            break
+    return known - {"self", "predictor"}
 
 
 def unknown(what: str, names: Any, available: Any) -> str:

@@ -101,3 +101,11 @@ def test_terminals_get_text(given: Explanations, capsys: pytest.CaptureFixture[s
 def test_several_inputs_have_headings(capsys: pytest.CaptureFixture[str]) -> None:
     ExplainedInputs([ONE, ONE]).show(words=True)
     assert "input 2 of 2" in capsys.readouterr().out
+
+
+def test_a_part_and_a_sum_show_themselves_too() -> None:
+    both = ExplainedInputs([Explanations([]), Explanations([])])
+    assert isinstance(both[:1], ExplainedInputs)
+    assert isinstance(both[0][:0], Explanations)
+    assert isinstance(both + both, ExplainedInputs)
+    assert len(both + both) == 4

@@ -118,7 +118,7 @@ def _case_of_line(line: Mapping[str, Any]) -> Case:
     if len(explained) < len(instances):
         message = "this interpreter gives no explanations, only grad_input_1 and the like"
         return Case(prediction=prediction, error={"type": "no explanation", "message": message})
-    if not instances and not prediction:
+    if not instances and "prediction" not in line:
         raise ExplanationFormatError(
             "a line of the output has 'prediction', 'instance_1' or 'error'"
         )

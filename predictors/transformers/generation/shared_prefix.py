@@ -149,7 +149,7 @@ def shares_prefixes(transformer: Any, takes: frozenset[str], call: Call) -> bool
         call: What runs it.
     """
     needed = {"input_ids", "inputs_embeds", "past_key_values", "use_cache", "logits_to_keep"}
-    if not needed <= takes:
+    if not needed <= takes or _positions_by_length(transformer.config):
         return False
     try:
         layer = transformer.get_input_embeddings()
@@ -167,3 +167,17 @@ def shares_prefixes(transformer: Any, takes: frozenset[str], call: Call) -> bool
         # Whatever a model's own code makes of a cache: it is run without one.
         return False
     return probe.shared == _PROBE // 2 and alike(torch.cat(own), torch.cat(found))
+
+
+def _positions_by_length(config: Any) -> bool:
+    """Whether the keys of a position depend on the length of the whole text: rotary embeddings that
+    are scaled by it. A shorter text would need other keys than those that are kept."""
+    scaling = (getattr(config, name, None) for name in ("rope_parameters", "rope_scaling"))
+    kinds = {
+        str(one.get("rope_type", one.get("type")))
+        for given in scaling
+        if isinstance(given, dict)
+        for one in (given, *given.values())
+        if isinstance(one, dict)
+    }
+    return not kinds.isdisjoint(("dynamic", "longrope", "su", "yarn-dynamic"))

@@ -38,6 +38,7 @@ def test_other_names_are_refused(client: TestClient, host: str) -> None:
         {"Origin": "http://evil.example"},
         {"Origin": "http://localhost:9"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Origin": "file://localhost:8000"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
@@ -105,6 +106,10 @@ def test_only_files_of_the_page_are_given(client: TestClient, path: str) -> None
     assert "import" not in answer.text
 
 
+# A baseline whose texts are the lines of a file of the server.
+SECRET = {"type": "samples", "file": "/etc/passwd"}
+
+
 @pytest.mark.parametrize(
     ("parameters", "told"),
     [
@@ -118,6 +123,21 @@ def test_only_files_of_the_page_are_given(client: TestClient, path: str) -> None
         ),
         ({"type": "attention", "matrices": "/tmp/attention"}, "names a file"),
         ({"type": "attention", "matrices": ["a"]}, "names a file"),
+        ({"type": "integrated-gradients", "baseline": SECRET}, "names a file"),
+        ({"type": "kernel-shap", "removal": SECRET}, "names a file"),
+        (
+            {"type": "kernel-shap", "removal": {"type": "baseline", "baseline": SECRET}},
+            "names a file",
+        ),
+        ({"type": "gradient-shap", "baseline": [SECRET]}, "names a file"),
+        (
+            {
+                "type": "noise-tunnel",
+                "method": {"type": "integrated-gradients", "baseline": SECRET},
+            },
+            "names a file",
+        ),
+        ({"type": "noise-tunnel", "method": {"type": "attention", "matrices": "/tmp"}}, "file"),
         ({"type": "integrated-gradients", "steps": 2_001}, "at most 2,000"),
         ({"type": "integrated-gradients", "steps": 10**30}, "at most 2,000"),
         ({"type": "lime", "num_samples": 1e9}, "at most 2,000"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from allennlp_saliency.interpret import KernelShap, LeaveOneOut, SaliencyInterpreter
 from allennlp_saliency.predictors import TransformersPredictor
+from allennlp_saliency.predictors.transformers.generation import shared_prefix
 from allennlp_saliency.predictors.transformers.generation.shared_prefix import SharedPrefix
 from allennlp_saliency.predictors.transformers.tasks.causal_lm import TransformersCausalLM
 from tests.zoo.word_level import PAD, WORDS, ready, words_tokenizer
@@ -134,3 +136,19 @@ def test_texts_that_begin_differently_are_not_kept_for_long() -> None:
     assert torch.equal(
         shared._kept[-1].embedded[0], model.transformer.get_input_embeddings().weight[10]
     )
+
+
+@pytest.mark.parametrize(
+    ("scaling", "by_length"),
+    [
+        ({"rope_type": "default"}, False),
+        ({"rope_type": "linear", "factor": 2.0}, False),
+        ({"rope_type": "dynamic", "factor": 2.0}, True),
+        ({"type": "longrope"}, True),
+        ({"full_attention": {"rope_type": "longrope"}}, True),
+        (None, False),
+    ],
+)
+def test_positions_that_depend_on_the_length_are_not_shared(scaling: Any, by_length: bool) -> None:
+    config = SimpleNamespace(rope_parameters=scaling)
+    assert shared_prefix._positions_by_length(config) is by_length
