@@ -21,14 +21,14 @@ stand in [faithfulness.md](faithfulness.md).
 - Units are removed in two ways, neither of which is the default baseline (`zero`) of a method: by
   the token `mask` (`unk` where a vocabulary has no mask) in their place, and by deleting them
   from the text (`delete`); where that cannot be (what is predicted belongs to tokens of the text
-  in `ner` and `question-answering`, and a text of `choices` would be empty) by the mean embedding
-  in their place (`mean`).
+  in `ner` and `question-answering`, and `choices` and `sentiment-lstm` take no empty text) by the
+  mean embedding in their place (`mean`).
 - **comprehensiveness**, higher is better, and **sufficiency**, lower is better, of the
   probability of what is explained (of the answer's log-likelihood for `question-answering`).
 - **F1** and **AUPRC** of the known reason, higher is better.
 - A number in *italics* is no better than chance: the interval of its difference from `random`,
   over the same explanations, does not lie above 0.
-- Not listed: methods at a layer, which are the others where no layer is named,
+- Not listed: methods at a layer, which are the others where no layer is named;
   {left_out}.
   What a model has no use for (attention, in one without) is left out of its table.
 """
@@ -58,6 +58,7 @@ So, as far as these tasks go:
 LEFT_OUT = {
     "integrated-hessians": "whose tokens have the scores of `integrated-gradients`",
     "noise-tunnel": "which has the method that it is given",
+    "attribute-context": "which asks another question",
 }
 UNSIGNED = (
     *("attention", "attention-rollout", "value-zeroing", "sobol"),
