@@ -17,7 +17,7 @@ from fixtures.recipes import RECIPES
 ROOT = Path(__file__).resolve().parents[2]
 # What the first two predict belongs to tokens of the text, which are others once a part of it is
 # deleted; the others take no empty text.
-_WITHOUT_DELETE = ("ner", "question-answering", "choices", "sentiment-lstm")
+_WITHOUT_DELETE = ("ner", "question-answering", "choices", "sentiment-lstm", "copy-lm")
 # No word-level vocabulary has a mask.
 _WITHOUT_MASK = ("sentiment-lstm", "entailment", "topics")
 _ONE_TEXT = {"copy-lm": "prompt", "translate": "source"}
