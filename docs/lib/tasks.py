@@ -16,8 +16,8 @@ from fixtures.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[2]
 # What the first two predict belongs to tokens of the text, which are others once a part of it is
-# deleted; and of a choice without a word nothing is left to choose.
-_WITHOUT_DELETE = ("ner", "question-answering", "choices")
+# deleted; the others take no empty text.
+_WITHOUT_DELETE = ("ner", "question-answering", "choices", "sentiment-lstm", "copy-lm")
 # No word-level vocabulary has a mask.
 _WITHOUT_MASK = ("sentiment-lstm", "entailment", "topics")
 _ONE_TEXT = {"copy-lm": "prompt", "translate": "source"}
