@@ -82,11 +82,11 @@ def _right(
     """The lines that are predicted right, each with a reason for each explanation."""
     if name in RECIPES:
         for line, predicted in zip(lines, predict(predictor, lines), strict=True):
-            if predicted != line["label"]:
-                continue
-            several = isinstance(predicted, list)
-            if not several or len(entities(predicted)) == len(line["rationale"]):
-                yield line, line["rationale"] if several else [line["rationale"]]
+            if isinstance(predicted, list):
+                if entities(predicted) == entities(line["label"]):
+                    yield line, line["rationale"]
+            elif predicted == line["label"]:
+                yield line, [line["rationale"]]
         return
     for line in lines:
         if right(line, predictor.predict_json(line)):

@@ -53,7 +53,7 @@ def test_intervals_hold_their_means(fixture: str) -> None:
         for metric in ("comprehensiveness", "sufficiency", "rationale-f1"):
             found = row[metric]
             assert found["low"] <= found["mean"] <= found["high"]
-            assert found["inputs"] >= 8
+            assert found["inputs"] >= 16
 
 
 def test_chance_is_no_better_than_itself_and_shapley_values_are() -> None:
