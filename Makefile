@@ -65,8 +65,8 @@ browser: ## install Chromium (Debian, Ubuntu; as root) for the tests of the page
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
 		{ test "$$(id -u)" = 0 && command -v apt-get > /dev/null && \
 		echo "Installing Chromium for the tests of the pages ..." && \
-		apt-get -qq update && \
-		DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium > /dev/null; } || \
+		timeout 120 apt-get -qq update && \
+		DEBIAN_FRONTEND=noninteractive timeout 240 apt-get -qq install --no-install-recommends chromium > /dev/null; } || \
 		echo "No Chromium: the tests of the pages are skipped. Install it, e.g.: sudo apt-get install chromium"
 
 test: install browser ## the tests, without the slow ones
