@@ -10,8 +10,9 @@ import torch
 from benchmarks.case import Case
 from benchmarks.compare import compare
 from benchmarks.plain_language_model import LanguageModel
+from benchmarks.process_stage import ProcessStage
 from benchmarks.rows import rows
-from benchmarks.timing import LocalStage, ProcessStage
+from benchmarks.timing import ContestantError, LocalStage
 from benchmarks.workloads import (
     TINY,
     TINY_LANGUAGE_MODEL,
@@ -76,7 +77,7 @@ def test_a_process_of_its_own_gives_the_same_scores() -> None:
         assert remote.prepare("a", case, False) == local.prepare("a", case, False)
         for one, other in zip(remote.run("a").scores, local.run("a").scores, strict=True):
             assert one == pytest.approx(other, abs=1e-6)
-        with pytest.raises(RuntimeError, match=r"ours: FileNotFoundError.*make fixtures"):
+        with pytest.raises(ContestantError, match=r"FileNotFoundError.*make fixtures"):
             remote.prepare("b", replace(case, model="no-such-fixture"), False)
     finally:
         remote.close()
