@@ -26,6 +26,7 @@ HUGGING_FACE = (
 SETTINGS: dict[str, dict[str, Any]] = {
     **{name: given for name, given in FEW.items() if name != "integrated-gradients"},
     "sequential-integrated-gradients": {"steps": 4},
+    "integrated-hessians": {"steps": 4},
     "smooth-gradients": {"num_samples": 5},
 }
 # Its target is a probability, and question answering has none for a span.
