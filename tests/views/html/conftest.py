@@ -45,6 +45,11 @@ def open_page(context: Callable[[int, str], Any], tmp_path: Path) -> Iterator[Op
         page.on("dialog", lambda dialog: complaints.append(dialog.message) or dialog.dismiss())
         page.on("request", lambda request: asked.append(request.url))
         page.goto(path.as_uri())
+        # What is near the screen is drawn when the browser has told the page, within a frame.
+        page.evaluate(
+            "new Promise(done => requestAnimationFrame(() => requestAnimationFrame("
+            "() => setTimeout(done))))"
+        )
         return page
 
     yield opened
