@@ -135,29 +135,29 @@ def _text(one: InputAttribution, scale: float, ranks: dict[float, int]) -> str:
         if piece.score is None:
             parts.append(_safe_space(piece.text))
             continue
-        told = "; ".join(_told(one, n, names[n], scale, ranks) for n in piece.tokens)
-        parts.append(_mark(piece, told, piece.score / scale if scale else 0.0))
+        title = "; ".join(_title_of(one, n, names[n], scale, ranks) for n in piece.tokens)
+        parts.append(_mark(piece, title, piece.score / scale if scale else 0.0))
     return "".join(parts) or _small("(no tokens)")
 
 
-def _told(
+def _title_of(
     one: InputAttribution, number: int, name: str, scale: float, ranks: dict[float, int]
 ) -> str:
     score = one.attributions[number]
-    told = f"{name}: {signed(score, scale)}, rank {ranks[abs(score)]}"
+    title = f"{name}: {signed(score, scale)}, rank {ranks[abs(score)]}"
     if one.tokens[number] != name:
-        told += f", token {printable(one.tokens[number])}"
+        title += f", token {printable(one.tokens[number])}"
     if one.standard_errors is not None:
-        told += f", standard error {short(one.standard_errors[number])}"
-    return told
+        title += f", standard error {short(one.standard_errors[number])}"
+    return title
 
 
-def _mark(piece: ScoredPiece, told: str, ratio: float) -> str:
+def _mark(piece: ScoredPiece, title: str, ratio: float) -> str:
     style = "border-radius:2px;padding:1px 0;unicode-bidi:isolate" + _colour(ratio)
     if piece.kind != "text":
         # What the tokenizer has added or does not know.
         style += ";opacity:.6;font-size:85%" if piece.kind == "special" else ";font-style:italic"
-    return f'<span title="{_safe(told)}" style="{style}">{_safe(piece.text)}</span>'
+    return f'<span title="{_safe(title)}" style="{style}">{_safe(piece.text)}</span>'
 
 
 def _safe_space(text: str) -> str:
@@ -187,9 +187,9 @@ def _matrix(matrix: Matrix, scale: float) -> str:
             if value is None:
                 cells.append(f'<td style="{_CELL}"></td>')
                 continue
-            told = _safe(f"{name} ← {column}")
+            title = _safe(f"{name} ← {column}")
             style = _CELL + _colour(value / scale if scale else 0.0)
-            cells.append(f'<td title="{told}" style="{style}">{signed(value, scale)}</td>')
+            cells.append(f'<td title="{title}" style="{style}">{signed(value, scale)}</td>')
         rows.append(f'<tr><th scope="row" style="{_CELL}">{_safe(name)}</th>{"".join(cells)}</tr>')
     caption = f'<caption style="{_SMALL};text-align:left">{_safe(matrix.field)}</caption>'
     table = (

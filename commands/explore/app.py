@@ -169,11 +169,11 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        told = [
+        problems = [
             f"{'.'.join(str(part) for part in one['loc'][1:]) or 'the body'}: {one['msg']}"
             for one in error.errors()
         ]
-        return JsonAnswer({"error": "; ".join(told)[:1000]}, 422)
+        return JsonAnswer({"error": "; ".join(problems)[:1000]}, 422)
 
     @app.exception_handler(HTTPException)
     async def not_there(request: Request, error: HTTPException) -> Response:

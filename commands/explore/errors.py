@@ -1,4 +1,4 @@
-"""What a request is told when it cannot be answered: a sentence, never a path or a traceback."""
+"""What a request gets that cannot be answered: a sentence, never a path or a traceback."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def readable(error: BaseException, read: Any = None) -> Refused:
         return error
     logger.info("a request failed", exc_info=error)
     if isinstance(error, _READABLE):
-        told = message(error, read) if isinstance(error, Exception) else str(error)
-        return Refused(422, without_paths(told))
+        said = message(error, read) if isinstance(error, Exception) else str(error)
+        return Refused(422, without_paths(said))
     logger.warning("a request failed", exc_info=error)
     kind = type(error).__name__
     return Refused(500, f"the model failed ({kind}); the terminal of the server says more")

@@ -104,8 +104,8 @@ class Guard:
         except Exception:
             logger.exception("a request failed")
             if not begun:
-                told = "the server failed; its terminal says more"
-                await _answer(with_headers, Refused(500, told))
+                sentence = "the server failed; its terminal says more"
+                await _answer(with_headers, Refused(500, sentence))
 
     def _check(self, scope: Message) -> None:
         headers: dict[str, list[str]] = {}

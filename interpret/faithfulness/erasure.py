@@ -86,7 +86,7 @@ class _Area(Metric):
 
     def area(self, values: Floats) -> float:
         """The number that a curve, `(units + 1,)`, stands for."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement area()")
 
 
 @Metric.register("comprehensiveness")

@@ -19,7 +19,7 @@ class _AgainstRationale(Metric):
 
     def compare(self, scored: Scored, rationale: np.ndarray) -> float:
         """The number for scores and a reason of at least one unit."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement compare()")
 
 
 def best_units(scored: Scored, count: int) -> np.ndarray:

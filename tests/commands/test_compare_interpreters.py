@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from allennlp.commands import main
 
-from allennlp_saliency import views
 from allennlp_saliency.commands import compare_interpreters
 
 ROOT = Path(__file__).parents[2]
@@ -110,7 +109,6 @@ def test_the_table_is_printed_and_written(
         assert f"| {row['interpreter']} | {cell} |" in printed
 
 
-@pytest.mark.skipif(not hasattr(views, "save_metrics"), reason="the views draw no comparisons yet")
 def test_figures_stand_beside_the_tables(command: Command, inputs: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     folder = tmp_path / "compared"
