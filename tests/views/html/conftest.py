@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,18 @@ import pytest
 from allennlp_saliency.views.html import report
 
 Open = Callable[..., Any]
+
+
+def until(page: Any, condition: str, seconds: float = 30.0) -> None:
+    """Waits until a condition in JavaScript holds.
+
+    Playwright's own `wait_for_function` evaluates text in the page again and again, and a page
+    whose content security policy forbids `eval` refuses all but the first time.
+    """
+    end = time.monotonic() + seconds
+    while not page.evaluate(f"Boolean({condition})"):
+        assert time.monotonic() < end, f"not within {seconds} seconds: {condition}"
+        page.wait_for_timeout(20)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from allennlp_saliency.views.html import Case, report
-from tests.views.html.conftest import Open
+from tests.views.html.conftest import Open, until
 from tests.views.html.samples import (
     attended,
     entities,
@@ -39,14 +39,12 @@ def drawn(page: Any) -> None:
     """Scrolls until every card is drawn."""
     for card in page.locator(".card").all():
         card.scroll_into_view_if_needed()
-    page.wait_for_function(
-        "[...document.querySelectorAll('.card-body')].every(b => b.childElementCount)"
-    )
+    until(page, "[...document.querySelectorAll('.card-body')].every(b => b.childElementCount)")
 
 
 def opened_parts(page: Any) -> None:
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
-    page.wait_for_function("[...document.querySelectorAll('.body')].every(b => b.hasChildNodes())")
+    until(page, "[...document.querySelectorAll('.body')].every(b => b.hasChildNodes())")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
@@ -220,9 +218,7 @@ class TestLargePages:
         assert page.locator(".card").count() == 1000
         assert page.locator(".method").count() < 30
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
-        page.wait_for_function(
-            "[...document.querySelectorAll('.card')].at(-1).querySelector('.method')"
-        )
+        until(page, "[...document.querySelectorAll('.card')].at(-1).querySelector('.method')")
         page.close()
 
     def test_ten_thousand_tokens(self, browser: Any, tmp_path: Path) -> None:
