@@ -7,7 +7,7 @@ PEERS := $(VENV)/.peers
 REAL := $(VENV)/.real
 MUTMUT := $(VENV)/.mutmut
 TREE := build/tree
-FOLDERS := compat interpret predictors commands views
+FOLDERS := compat interpret predictors jobs commands views
 # What is not installed but type-checked and linted with the rest, where it exists.
 BESIDE := $(wildcard fixtures benchmarks)
 ALLENNLP := allennlp==2.10.1 allennlp-models==2.10.1

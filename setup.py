@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent
 TOP = "allennlp_saliency"
 # Each of these folders installs as a subpackage of the top package: interpret/ becomes
 # allennlp_saliency.interpret, and never the bare `interpret`, which belongs to InterpretML.
-FOLDERS = ("compat", "interpret", "predictors", "commands", "views")
+FOLDERS = ("compat", "interpret", "predictors", "jobs", "commands", "views")
 
 # What AllenNLP 2.10.1 imports. Its own pins cannot be met on Python 3.11 with torch 2, so it is
 # installed with --no-deps, and its dependencies are ours to declare.

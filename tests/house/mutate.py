@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "allennlp_saliency"
-FOLDERS = ("compat", "interpret", "predictors", "views", "commands")
+FOLDERS = ("compat", "interpret", "predictors", "jobs", "views", "commands")
 BESIDE = ("tests", "fixtures", "benchmarks")
 # Exit codes of pytest in a mutant's process; mutmut's own are 33 and above.
 _SURVIVED, _WITHOUT_TESTS, _NOT_RUN = 0, 33, None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "allennlp_saliency"
-FOLDERS = ("compat", "interpret", "predictors", "views", "commands")
+FOLDERS = ("compat", "interpret", "predictors", "jobs", "views", "commands")
 
 _GROUND = {"errors", "explanation", "reduction", "registry", "contracts", "checks"}
 _GROUND |= {"positions", "nested", "explanations", "display"}

@@ -66,6 +66,7 @@ def test_the_ground_floor_knows_no_room() -> None:
         # A word in a view is a word in a score.
         ("views", ("interpret.explanation", "interpret.inputs.token_groups")),
         ("predictors", ("interpret", "compat")),
+        ("jobs", ("interpret", "predictors", "compat")),
     ],
 )
 def test_folders_know_only_what_is_below_them(folder: str, allowed: tuple[str, ...]) -> None:

@@ -75,7 +75,7 @@ def environment(tmp_path: Path) -> Environment:
     top.mkdir(parents=True)
     for path in (ROOT / "allennlp_saliency").glob("*.py"):
         (top / path.name).symlink_to(path)
-    for folder in ("compat", "interpret", "predictors", "commands", "views"):
+    for folder in ("compat", "interpret", "predictors", "jobs", "commands", "views"):
         (top / folder).symlink_to(ROOT / folder)
     subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from allennlp_saliency.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("compat", "interpret", "predictors", "commands", "views")
+FOLDERS = ("compat", "interpret", "predictors", "jobs", "commands", "views")
 
 
 def _pins() -> dict[str, str]:
