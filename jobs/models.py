@@ -21,6 +21,7 @@ from allennlp_saliency.interpret.interpreter.given import check_predictor
 from allennlp_saliency.predictors import TransformersPredictor
 from allennlp_saliency.predictors.saliency.outcomes import unknown, wrapped
 from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
+from allennlp_saliency.predictors.transformers.loading import tasks_of
 
 from .weights import file_hash, folder_hash, predictor_hash
 
@@ -225,9 +226,8 @@ def _is_on(predictor: Predictor, cuda_device: int) -> bool:
 
 
 def _of_archive(source: str, asked: _Asked) -> Predictor:
-    _refuse(
-        asked, f"the archive {source}", "task dtype tokenizer overlong stride max_length revision"
-    )
+    names = "task dtype tokenizer overlong stride max_length no_answer explain hops"
+    _refuse(asked, f"the archive {source}", names)
     plugins.import_plugins()
     archive = load_archive(
         source,
@@ -246,6 +246,8 @@ def _of_archive(source: str, asked: _Asked) -> Predictor:
 
 def _of_transformers(source: str, asked: _Asked) -> Predictor:
     _refuse(asked, f"the Hugging Face model {source}", "overrides weights_file")
+    if asked.task is not None:
+        _check_task(source, asked.task)
     device = None if asked.cuda_device < 0 else f"cuda:{asked.cuda_device}"
     made = TransformersPredictor.from_pretrained(source, device=device, **asked.for_transformers())
     own = next(name for name in Predictor.list_available() if Predictor.by_name(name) is type(made))
@@ -255,6 +257,18 @@ def _of_transformers(source: str, asked: _Asked) -> Predictor:
     return wrapped(
         made._model, reader, asked.predictor, asked.predictor_args, True, own_name="saliency"
     )
+
+
+def _check_task(source: str, task: str) -> None:
+    """Refuses a task that the model has no head for: a new one would have random weights."""
+    from transformers import AutoConfig
+
+    for name in AutoConfig.from_pretrained(source).architectures or ():
+        known = tasks_of(name)
+        if known and task not in known:
+            raise ConfigurationError(
+                f"{source} holds a {name}, which is for {' or '.join(known)}, not for {task}"
+            )
 
 
 def _refuse(asked: _Asked, what: str, names: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy
 from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 
@@ -66,19 +67,21 @@ class Fields:
                         f"{column!r} is {there}, and {key!r} is read from it; leave the input out, "
                         "or give it a text"
                     )
-            elif needed or not table or value != "":
-                taken[key] = value
+            elif needed or not table or not (isinstance(value, str) and not value):
+                taken[key] = _plain(value) if table else value
         if not self.rest:
             return taken
         moved = set(self.columns.values())
         others = {key: value for key, value in row.items() if key not in moved}
         if table:
-            others = {key: value for key, value in others.items() if not is_missing(value)}
+            others = {key: _plain(one) for key, one in others.items() if not is_missing(one)}
         return {**others, **taken}
 
     def id(self, row: Mapping[str, Any]) -> str | None:
         """The user's name for a row: a text, or a number as JSON writes it; None for others."""
         value = None if self.id_key is None else row.get(self.id_key)
+        if isinstance(value, numpy.generic):
+            value = value.item()
         if isinstance(value, str):
             return value
         if is_missing(value) or isinstance(value, (Mapping, list, tuple)):
@@ -93,6 +96,11 @@ def is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float) and math.isnan(value)
+
+
+def _plain(value: Any) -> Any:
+    """A cell in Python's own types."""
+    return value.tolist() if isinstance(value, (numpy.ndarray, numpy.generic)) else value
 
 
 def fields_of(
