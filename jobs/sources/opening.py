@@ -88,7 +88,7 @@ def open_source(
 
 
 def _is_paths(given: Any) -> bool:
-    several = isinstance(given, (list, tuple)) and bool(given)
+    several = type(given) in (list, tuple) and bool(given)
     return several and all(isinstance(one, (str, os.PathLike)) for one in given)
 
 

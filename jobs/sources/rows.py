@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any, Protocol
 
 from allennlp.common.checks import ConfigurationError
@@ -83,6 +84,12 @@ class RowsSource:
         self._fields: Fields = fields_of(
             name, names, first, columns, id_key, predictor, self._is_table
         )
+
+    def of(self, rows: Rows) -> RowsSource:
+        """The same for other rows, of which the same is read."""
+        other = copy(self)
+        other._rows, other._known, other._hash = rows, None, None
+        return other
 
     def count(self) -> int:
         """How many rows there are."""
