@@ -229,12 +229,8 @@ def _of_archive(source: str, asked: _Asked) -> Predictor:
     names = "task dtype tokenizer overlong stride max_length no_answer explain hops"
     _refuse(asked, f"the archive {source}", names)
     plugins.import_plugins()
-    archive = load_archive(
-        source,
-        cuda_device=asked.cuda_device,
-        overrides=asked.overrides,
-        weights_file=asked.weights_file,
-    )
+    weights: Any = asked.weights_file  # None is taken, whatever the annotation says
+    archive = load_archive(source, asked.cuda_device, asked.overrides, weights)
     name = asked.predictor or archive.model.default_predictor
     if name is None:
         raise ConfigurationError(

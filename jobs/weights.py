@@ -64,7 +64,7 @@ def predictor_hash(predictor: Predictor) -> str:
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         seen.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
         _add(seen, tensor)
-    vocab = getattr(model, "vocab", None)
+    vocab: Any = getattr(model, "vocab", None)
     for namespace in sorted(vocab.get_namespaces()) if vocab is not None else ():
         words = vocab.get_index_to_token_vocabulary(namespace)
         seen.update(json.dumps([namespace, sorted(words.items())]).encode())

@@ -15,10 +15,16 @@ from allennlp.predictors import Predictor
 from allennlp_saliency.interpret import InputXGradient
 from allennlp_saliency.interpret.explanation import Explanation
 from allennlp_saliency.jobs import interpret_dataset
+from tests.jobs import small_models
 
 pytest.importorskip("allennlp_saliency.jobs.run")
 
 TEXTS = ["a great film", "", "a film that nobody likes", "great", "dull"]
+
+
+@pytest.fixture(scope="module")
+def sentiment() -> Predictor:
+    return small_models.sentiment()
 
 
 def test_a_row_for_each_input_and_interpreter(sentiment: Predictor) -> None:

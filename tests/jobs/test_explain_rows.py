@@ -15,11 +15,22 @@ from allennlp.predictors import Predictor
 from allennlp_saliency.interpret import InputXGradient
 from allennlp_saliency.interpret.explanation import Explanation
 from allennlp_saliency.jobs import ExplainRows
+from tests.jobs import small_models
 
 datasets = pytest.importorskip("datasets")
 
 ARCHIVE = Path(__file__).resolve().parents[2] / "fixtures" / "sentiment" / "model.tar.gz"
 TEXTS = ["a great film", "", "a film that nobody likes", "great"]
+
+
+@pytest.fixture(scope="module")
+def sentiment() -> Predictor:
+    return small_models.sentiment()
+
+
+@pytest.fixture(scope="module")
+def entailment() -> Predictor:
+    return small_models.entailment()
 
 
 @pytest.fixture(scope="module")

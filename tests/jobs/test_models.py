@@ -20,6 +20,7 @@ from allennlp_saliency.jobs.models import load, model_identity
 from allennlp_saliency.jobs.weights import predictor_hash
 from allennlp_saliency.predictors import TransformersPredictor
 from allennlp_saliency.predictors.saliency import SaliencyPredictor
+from tests.jobs import small_models
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = ROOT / "fixtures" / "sentiment" / "model.tar.gz"
@@ -33,6 +34,16 @@ class Settings:
     overrides: str | JsonDict = ""
     cuda_device: int = -1
     dtype: str | None = None
+
+
+@pytest.fixture(scope="module")
+def sentiment() -> Predictor:
+    return small_models.sentiment()
+
+
+@pytest.fixture(scope="module")
+def bert() -> TransformersPredictor:
+    return small_models.bert()
 
 
 @pytest.fixture(scope="module")

@@ -1,31 +1,31 @@
-"""Predictors of small models, for the jobs."""
+"""Predictors of small models, each loaded once."""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
-import pytest
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.zoo.task_models import KINDS, model, tokenizer
 
-ROOT = Path(__file__).resolve().parents[2]
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 
 
-@pytest.fixture(scope="session")
+@cache
 def sentiment() -> Predictor:
-    """The classifier of `fixtures`, which reads `sentence`."""
-    return Predictor.from_path(str(ROOT / "fixtures" / "sentiment" / "model.tar.gz"))
+    """The classifier of the fixtures, which reads `sentence`."""
+    return Predictor.from_path(str(FIXTURES / "sentiment" / "model.tar.gz"))
 
 
-@pytest.fixture(scope="session")
+@cache
 def entailment() -> Predictor:
     """The one that reads `premise` and `hypothesis`."""
-    return Predictor.from_path(str(ROOT / "fixtures" / "entailment" / "model.tar.gz"))
+    return Predictor.from_path(str(FIXTURES / "entailment" / "model.tar.gz"))
 
 
-@pytest.fixture(scope="session")
+@cache
 def bert() -> TransformersPredictor:
     """An untrained classifier of transformers."""
     own = tokenizer(KINDS["bert"].tokenizer)
