@@ -144,7 +144,7 @@ def model_identity(job: ModelSettings, predictor: Predictor) -> JsonDict:
 
     Returns:
         The model's name, and the hash of its files: of the archive, or of the weights, configs and
-        vocabularies in a folder; of a predictor the hash of its parameters, buffers, vocabulary and
+        vocabularies in a folder; of a predictor the hash of its parameters, buffers, labels and
         classes. A model of the hub has its `revision` in place of the hash.
     """
     model = _Asked.of(job).model

@@ -56,7 +56,7 @@ def _of_model(folder: Path, name: str) -> bool:
 
 
 def predictor_hash(predictor: Predictor) -> str:
-    """The SHA-256 of a predictor's classes, parameters, buffers and vocabulary."""
+    """The SHA-256 of a predictor's classes, parameters, buffers and labels."""
     model: Any = predictor._model
     seen = hashlib.sha256()
     kinds = (predictor, predictor._dataset_reader, model)
@@ -64,8 +64,10 @@ def predictor_hash(predictor: Predictor) -> str:
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         seen.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
         _add(seen, tensor)
+    # Others grow as texts are read: the indexers of transformers add their words to them.
     vocab: Any = getattr(model, "vocab", None)
-    for namespace in sorted(vocab.get_namespaces()) if vocab is not None else ():
+    names = [] if vocab is None else sorted(vocab.get_namespaces())
+    for namespace in [name for name in names if name.endswith("labels")]:
         words = vocab.get_index_to_token_vocabulary(namespace)
         seen.update(json.dumps([namespace, sorted(words.items())]).encode())
     return seen.hexdigest()

@@ -140,6 +140,8 @@ def test_a_predictor_is_taken_as_it_is(sentiment: Predictor) -> None:
 def test_the_hash_of_a_predictor(sentiment: Predictor) -> None:
     settings = Settings(sentiment)
     first = model_identity(settings, sentiment)
+    sentiment.predict_json({"sentence": "a great film"})
+    assert model_identity(settings, sentiment) == first
     assert first["model"] == type(sentiment._model).__name__
     again = load(Settings(ARCHIVE))
     assert model_identity(Settings(again), again) == first
