@@ -21,6 +21,7 @@ class Item:
         given: What the predictor reads; None if it cannot be read.
         raw: What the row of an error shows as its input.
         problem: Why it cannot be read; None if it can.
+        file: The file that it stands in, where there are several; else None.
     """
 
     number: int
@@ -29,3 +30,4 @@ class Item:
     given: JsonDict | Instance | None
     raw: Any
     problem: Exception | None = None
+    file: str | None = None
