@@ -1,2 +1,9 @@
 """Explains a whole data set into a folder that goes on where it was. Knows no command line and no
 view."""
+
+from .errors import JobError as JobError
+from .job import Job as Job
+from .job import read_yaml as read_yaml
+from .run import run_job as run_job
+from .run_folder import RunFolder as RunFolder
+from .run_folder import merge_runs as merge_runs
