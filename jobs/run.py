@@ -18,7 +18,7 @@ from .progress import Progress, say
 from .run_folder import RunFolder
 from .run_folder.config import config_of
 from .run_folder.folder import check_place, kept_inputs, locks_of
-from .worker import Opened, WorkerRecipe, opened
+from .worker import JobWorker, Opened, WorkerRecipe, opened
 from .writer import Writer
 
 _UNFIT = ("SettingError", "NotApplicableError")
@@ -53,9 +53,10 @@ def run_job(job: Job, command: str = "", silent: bool = False) -> JsonDict:
         what = opened(job)
         if not what.source.count():
             raise ConfigurationError(f"{what.source.name} has no inputs")
+        JobWorker(job, what)  # says what is wrong with the settings before anything is written
         job = measured(job, what)
         config = config_of(job, model_identity(job, what.predictor), what.source)
-        folder, versions = RunFolder.make(path, config, job.overwrite)
+        folder, versions = RunFolder.make(path, config, job.overwrite, alone=job.shard is None)
         if versions and not silent:
             say(
                 command,

@@ -53,13 +53,17 @@ class RunFolder:
         self._encode = encoder(self._format)
 
     @classmethod
-    def make(cls, path: Path, config: JsonDict, overwrite: bool = False) -> tuple[Self, list[str]]:
+    def make(
+        cls, path: Path, config: JsonDict, overwrite: bool = False, alone: bool = False
+    ) -> tuple[Self, list[str]]:
         """The folder of a run: a new one, or the same run's that goes on.
 
         Args:
             path: The folder.
             config: What the run is of.
             overwrite: Whether to remove another run that is there; the caller holds all its parts.
+            alone: Whether the caller holds all parts, so that a run of which none is complete may
+                make room for another.
 
         Returns:
             The folder; and the versions that differ from those that it was begun with.
@@ -76,7 +80,11 @@ class RunFolder:
                 _begin(path, config)
                 return cls(path), []
             there = _config_in(path)
-        different = differences(there, config)
+            different = differences(there, config)
+            if different and alone and not any((path / _STATE).glob("part-*.json")):
+                _clear(path)
+                _begin(path, config)
+                return cls(path), []
         if different:
             raise JobError(
                 f"{path} holds another run; {'; '.join(different)}. Go on with the settings that "

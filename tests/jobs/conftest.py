@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,3 +88,15 @@ def contents(folder: Path) -> dict[str, Any]:
         if name == "summary.json":
             found[name] = {**json.loads(found[name]), "timing": None}
     return found
+
+
+def in_child(do: Callable[[], object]) -> int:
+    """Does something in a process of its own; its exit status, or minus the signal."""
+    child = os.fork()
+    if child == 0:
+        try:
+            do()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
