@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from allennlp.common.checks import ConfigurationError
@@ -78,7 +79,8 @@ def engine_of(job: Job) -> Engine:
         return LocalEngine()
     from .engines.ray import RayEngine
 
-    return RayEngine(address=job.address, workers=job.workers)
+    gpus = 0 if job.cuda_device < 0 else 1
+    return RayEngine(address=job.address, workers=job.workers, gpus_per_worker=gpus)
 
 
 def parts_to_do(job: Job, folder: RunFolder) -> tuple[list[int], dict[int, JsonDict]]:
@@ -99,7 +101,9 @@ def _do(job: Job, what: Opened, folder: RunFolder, command: str, silent: bool) -
         return
     inputs = sum(_inputs(folder, job, number) for number in todo)
     before, failed = (sum(one[key] for one in done.values()) for key in ("inputs", "failed"))
-    recipe = WorkerRecipe(job, what)
+    # A worker of Ray sees the GPU that it was given, and no other.
+    sees_one = job.engine == "ray" and job.cuda_device > 0
+    recipe = WorkerRecipe(replace(job, cuda_device=0) if sees_one else job, what)
     first = not done
     shown = Progress(inputs + before, before, failed, command, silent)
     with shown as progress, Writer(folder) as writer:
