@@ -2,6 +2,8 @@
 
 from .compare_interpreters import CompareInterpreters
 from .explore import Explore
+from .interpret import Interpret
+from .merge_runs import MergeRuns
 from .render import Render
 
-__all__ = ["CompareInterpreters", "Explore", "Render"]
+__all__ = ["CompareInterpreters", "Explore", "Interpret", "MergeRuns", "Render"]

@@ -6,6 +6,6 @@ method `run_predict_command` gets the parsed arguments instead (see
 `allennlp_saliency.compat.libraries.predict_command`), and hands them to `run`.
 """
 
-from .command import run
+from .command import INTERRUPTED, TERMINATED, Terminated, run, terminating
 
-__all__ = ["run"]
+__all__ = ["INTERRUPTED", "TERMINATED", "Terminated", "run", "terminating"]

@@ -87,21 +87,29 @@ def to_json_line(content: Mapping[str, Any]) -> str:
     Args:
         content: Anything that `to_jsonable` takes.
     """
+    text = utf8_json_line(content)
+    encodings = [locale.getpreferredencoding(False), getattr(sys.stdout, "encoding", None)]
+    if all(codecs.lookup(name).name == "utf-8" for name in encodings if name):
+        return text
+    return json.dumps(json.loads(text)) + "\n"
+
+
+def utf8_json_line(content: Mapping[str, Any]) -> str:
+    """As `to_json_line` where everything is UTF-8, whatever the locale is: for files that are
+    opened as such.
+
+    Args:
+        content: Anything that `to_jsonable` takes.
+    """
     try:
         text = json.dumps(content, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError):
         text = json.dumps(to_jsonable(content), ensure_ascii=False, allow_nan=False)
-    encodings = [locale.getpreferredencoding(False), getattr(sys.stdout, "encoding", None)]
-    utf8 = all(codecs.lookup(name).name == "utf-8" for name in encodings if name)
     try:
-        readable = utf8 and text.encode("utf-8") is not None
+        text.encode("utf-8")
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can escape and UTF-8 cannot
-        readable = False
-    if readable:
-        text = _UNSAFE_IN_LINES.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-    else:
-        text = json.dumps(json.loads(text))
-    return text + "\n"
+        return json.dumps(json.loads(text)) + "\n"
+    return _UNSAFE_IN_LINES.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
 
 
 def to_jsonable(value: Any) -> Any:

@@ -1,0 +1,98 @@
+"""Files that are there whole or not at all, also after a power cut."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..errors import JobError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write_file(path: Path, content: bytes, aside: Path | None = None) -> None:
+    """Writes a file: aside, to the disk, then under its name.
+
+    Args:
+        path: The file.
+        content: What it holds.
+        aside: Where it is written first, on the same disk; beside the file by default.
+
+    Raises:
+        JobError: If it cannot be written; what was there under the name before is there still.
+    """
+    aside = aside or aside_of(path)
+    with telling(path):
+        try:
+            with aside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                aside.unlink()
+            raise
+        sync_folder(path.parent)
+
+
+def aside_of(path: Path) -> Path:
+    """Where a file is written before it is there."""
+    return path.with_name(f".{path.name}.writing")
+
+
+def remove_file(path: Path) -> None:
+    """Removes a file, also from the disk; it need not be there.
+
+    Raises:
+        JobError: If it cannot be removed.
+    """
+    with telling(path):
+        path.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Brings to the disk which files a folder has; some systems do so by themselves, and refuse."""
+    with suppress(PermissionError, NotImplementedError):
+        number = os.open(path, os.O_RDONLY)
+        try:
+            with suppress(OSError):
+                os.fsync(number)
+        finally:
+            os.close(number)
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Makes a sentence of what the system says when a file cannot be written.
+
+    Raises:
+        JobError: In the place of an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno not in _FULL:
+            raise JobError(f"cannot write {path}: {reason}") from error
+        raise JobError(
+            f"cannot write {path}: {reason} ({_free(path)}). What is complete is kept: make room, "
+            "and the same command goes on from there"
+        ) from error
+
+
+def _free(path: Path) -> str:
+    try:
+        free = float(shutil.disk_usage(path.parent).free)
+    except OSError:
+        return "free space not known"
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if free < 1000 or unit == "GB":
+            return f"{free:,.0f} {unit} free"
+        free = free / 1000
+    raise AssertionError

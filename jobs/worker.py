@@ -1,0 +1,90 @@
+"""Who does parts: a model, the inputs, and an explainer; and how another process makes one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from allennlp.predictors import Predictor
+
+from .explainer import Explainer
+from .job import Job
+from .part import Part
+from .run_folder.folder import kept_inputs
+from .selection import selected
+from .sources.source import Source
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A job whose model is loaded and whose inputs are open.
+
+    Attributes:
+        predictor: The predictor.
+        source: The inputs that are explained, in order.
+    """
+
+    predictor: Predictor
+    source: Source
+
+
+def opened(job: Job) -> Opened:
+    """Loads the model of a job and opens its inputs.
+
+    Raises:
+        ConfigurationError: If one of them cannot be read.
+    """
+    from .models import load
+    from .sources import open_source
+
+    predictor = load(job)
+    source = open_source(
+        job.inputs,
+        format=job.format,
+        columns=dict(job.columns) or None,
+        id_key=job.id_key,
+        predictor=predictor,
+        keep=None if job.output is None else kept_inputs(Path(job.output)),
+    )
+    return Opened(predictor, selected(source, job.limit, job.ids))
+
+
+class JobWorker:
+    """Does parts of a job.
+
+    Args:
+        job: The job; `batch_tokens` is a number or None.
+        what: Its model and its inputs.
+    """
+
+    def __init__(self, job: Job, what: Opened) -> None:
+        self._size = job.part_size
+        self._source = what.source
+        budget = job.batch_tokens if isinstance(job.batch_tokens, int) else None
+        self._explainer = Explainer(what.predictor, job.interpreters, budget, job.max_tokens)
+
+    def part(self, number: int) -> Part:
+        """Explains the inputs of a part."""
+        start = number * self._size
+        return self._explainer.part(self._source.items(start, start + self._size))
+
+
+class WorkerRecipe:
+    """Makes workers of a job, in this process or another.
+
+    Args:
+        job: The job, `batch_tokens` measured.
+        what: What is open in this process already; another one opens it by itself.
+    """
+
+    def __init__(self, job: Job, what: Opened | None = None) -> None:
+        self.job = job
+        self._what = what
+
+    def __call__(self) -> JobWorker:
+        """Makes a worker."""
+        return JobWorker(self.job, self._what if self._what is not None else opened(self.job))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"job": self.job, "_what": None}
