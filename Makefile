@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 REAL := $(VENV)/.real
 MUTMUT := $(VENV)/.mutmut
+MKDOCS := $(VENV)/.mkdocs
+SITE := build/site
 TREE := build/tree
 FOLDERS := compat interpret predictors jobs commands views
 # What is not installed but type-checked and linted with the rest, where it exists.
@@ -20,7 +22,7 @@ WORKERS ?= 2
 PYTEST := $(SINGLE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo browser test test-all mutate lint typecheck benchmark real fixtures docs clean
+.PHONY: help install demo browser test test-all mutate lint typecheck benchmark real fixtures docs docs-site clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +57,12 @@ $(REAL): $(STAMP)
 $(MUTMUT): $(STAMP)
 	@echo "Adding mutmut to $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutation]'
+	@touch $@
+
+# What only the documentation as a site needs.
+$(MKDOCS): $(STAMP)
+	@echo "Adding what makes the site to $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 demo: install ## interpret sentences with five trained models and show the heat maps
@@ -102,6 +110,10 @@ fixtures: install ## train the fixtures' models again, with the same results
 docs: install ## write the generated parts of the documentation again
 	@set -e; for script in $(wildcard docs/*.py); do \
 		echo "$$script"; $(SINGLE) $(BIN)/python $$script; done
+
+docs-site: install $(MKDOCS) ## the documentation as a site in build/site, to be read offline
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --site-dir $(SITE)
+	@echo "Open $(SITE)/index.html in a browser."
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

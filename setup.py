@@ -146,6 +146,8 @@ setup(
         "real": ["captum>=0.8", "gguf>=0.10", "inseq>=0.7", "matplotlib>=3.8"],
         # `make mutate` installs it on top of "dev" when it is first asked for.
         "mutation": ["mutmut>=3.8,<4"],
+        # `make docs-site` installs it on top of "dev" when it is first asked for.
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.7", "mkdocstrings[python]>=1"],
         "models": MODELS_NEED,
         # `interpret.methods.interactions.shapiq_interactions`; LightGBM is for "ProxySPEX".
         "interactions": ["lightgbm>=4", "shapiq>=1.4"],

@@ -1,7 +1,7 @@
 """Writes what `docs/methods.md` shows of the methods: pictures and tables, as measured.
 
-Run from a clone: `make docs`, or `python docs/make_methods.py pictures completeness rationales
-rules`.
+Run from a clone: `make docs`, or `python docs/make_methods.py names pictures completeness
+rationales rules`. `names` writes the headings and lists of methods, there and in the README.
 """
 
 from __future__ import annotations
@@ -89,6 +89,17 @@ def pictures() -> None:
     given = {"prompt": f"{listed} violet", "context": listed, "max_new_tokens": 1}
     explanations = interpreter(predictor, "attribute-context").interpret_json(given)
     save_figure(explanations, PICTURES / "attribute-context.svg", width=7)
+
+
+def names() -> None:
+    """Both names of every method: at the head of the page and of its sections, in the README."""
+    from method_names import classes, overview, readme, with_headings
+    from site_markdown import github_slug
+
+    page = with_headings(PAGE.read_text(encoding="utf-8"), classes())
+    PAGE.write_text(page, encoding="utf-8")
+    write("names", overview(github_slug))
+    write("methods", readme(), ROOT / "README.md")
 
 
 def completeness() -> None:
@@ -235,16 +246,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def write(mark: str, text: str) -> None:
-    """Puts a text between two marks of the page."""
-    page = PAGE.read_text(encoding="utf-8")
+def write(mark: str, text: str, path: Path = PAGE) -> None:
+    """Puts a text between two marks of a page."""
+    page = path.read_text(encoding="utf-8")
     start, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
     before, rest = page.split(start)
     _, after = rest.split(end)
-    PAGE.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
+    path.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    parts = {one.__name__: one for one in (pictures, completeness, rationales, rules)}
+    parts = {one.__name__: one for one in (names, pictures, completeness, rationales, rules)}
     for part in sys.argv[1:] or parts:
         parts[part]()

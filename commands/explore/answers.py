@@ -55,7 +55,10 @@ async def events(job: Job, queue: ModelQueue, request: Request) -> AsyncIterator
             state = (
                 ("queued", {"ahead": queue.ahead_of(job)})
                 if seconds is None
-                else ("progress", {"passes": job.passes, "seconds": round(seconds, 1)})
+                else (
+                    "progress",
+                    {"passes": job.passes, "percent": job.percent, "seconds": round(seconds, 1)},
+                )
             )
             if state != shown and not job.result.done():
                 yield _event(*state)

@@ -19,6 +19,7 @@ from .asked import checked_inputs, read_json
 from .errors import Refused
 from .limits import Limits
 from .served import ServedModel
+from .unsuited import unsuited_attackers
 from .work import ATTACKERS, attacked, interpreted, predicted
 
 INTERPRETERS: dict[str, JsonDict] = {
@@ -46,8 +47,14 @@ def add(app: FastAPI, models: Mapping[str, ServedModel], limits: Limits) -> None
     @app.get("/api/{model}/", summary="What AllenNLP's demo asks of a model", tags=["demo"])
     async def info(model: str) -> Response:
         served = model_of(model)
+        refused = unsuited_attackers(served.predictor(None)[1])
         return JsonAnswer(
-            {"id": served.name, "interpreters": [*INTERPRETERS], "attackers": [*ATTACKERS]}
+            {
+                "id": served.name,
+                "interpreters": [*INTERPRETERS],
+                "attackers": [name for name in ATTACKERS if name not in refused],
+                "unsuited": refused,
+            }
         )
 
     @app.post("/api/{model}/predict", summary="As AllenNLP's demo", tags=["demo"])
@@ -86,6 +93,9 @@ def add(app: FastAPI, models: Mapping[str, ServedModel], limits: Limits) -> None
         if not isinstance(asked, dict) or not set(asked) <= _ATTACK_KEYS or "inputs" not in asked:
             raise Refused(422, f"an attack is an object of {', '.join(sorted(_ATTACK_KEYS))}")
         checked_inputs(asked["inputs"], limits)
-        name, _ = served.predictor(None)
+        name, predictor = served.predictor(None)
+        why = unsuited_attackers(predictor).get(attacker)
+        if why is not None:
+            raise Refused(422, f"{attacker} is not for this model: {why}")
         job = served.queue.submit(partial(attacked, served, name, attacker, asked))
         return JsonAnswer(await waited(job, request))

@@ -13,7 +13,7 @@ from .errors import Refused, readable
 from .limits import Limits
 
 Watch = Callable[[], None]
-"""What is called before each forward pass of the model."""
+"""What is called before each forward pass of the model. A `Job` is told how many to expect, too."""
 Work = Callable[[Watch], Any]
 
 
@@ -41,6 +41,8 @@ class Job:
     def __init__(self, work: Work, seconds: float) -> None:
         self.result: Future[Any] = Future()
         self.passes = 0
+        self._expected: int | None = None
+        self._share = 0.0
         self._work = work
         self._seconds = seconds
         self._begun: float | None = None
@@ -60,7 +62,21 @@ class Job:
         """Whether nobody wants the result any more."""
         return self._cancelled.is_set()
 
-    def watch(self) -> None:
+    @property
+    def percent(self) -> int | None:
+        """How much of the passes that are expected is done, never less than it was before; None
+        before it is known how many that are. 100 is what is done, so there are 99 at most."""
+        if self._expected is None:
+            return None
+        self._share = max(self._share, self.passes / self._expected)
+        return min(int(100 * self._share), 99)
+
+    def expect(self, passes: int) -> None:
+        """Takes about how many forward passes are to come; estimates follow one another where a
+        request has several parts."""
+        self._expected = self.passes + max(passes, 1)
+
+    def __call__(self) -> None:
         """Counts a forward pass.
 
         Raises:
@@ -85,7 +101,7 @@ class Job:
             return
         self._begun = time.monotonic()
         try:
-            self.result.set_result(self._work(self.watch))
+            self.result.set_result(self._work(self))
         except Stopped as stopped:
             self.result.set_exception(stopped.refused)
         except BaseException as error:

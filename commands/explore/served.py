@@ -23,6 +23,7 @@ from .errors import Refused
 from .examples import first_example, needed, read_examples, readable_keys
 from .jobs import ModelQueue
 from .limits import Limits
+from .unsuited import unsuited
 
 _MOST_LABELS = 200
 _MOST_INTERPRETERS = 16
@@ -49,6 +50,7 @@ class ServedModel:
     examples: list[JsonDict]
     queue: ModelQueue
     _interpreters: OrderedDict[str, AnyInterpreter] = field(default_factory=OrderedDict)
+    _unsuited: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def predictor(self, name: str | None) -> tuple[str, Predictor]:
         """The predictor of a name, the default one for None, with its name.
@@ -81,6 +83,12 @@ class ServedModel:
             self._interpreters.popitem(last=False)
         return found
 
+    def unsuited(self, predictor: str) -> dict[str, str]:
+        """By method, of those that are none for a predictor's model, why."""
+        if predictor not in self._unsuited:
+            self._unsuited[predictor] = unsuited(self.predictors[predictor])
+        return self._unsuited[predictor]
+
     def labels(self) -> list[str]:
         """The names of the model's labels, where they are few enough to choose among."""
         vocab = next(iter(self.predictors.values()))._model.vocab
@@ -103,6 +111,7 @@ class ServedModel:
                     "class": type(predictor).__name__,
                     "keys": readable_keys(name, predictor),
                     "example": first_example(name, predictor),
+                    "unsuited": self.unsuited(name),
                 }
                 for name, predictor in self.predictors.items()
             ],

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
+from method_names import called
+
 Results = Mapping[str, Any]
 """By fixture, as `docs/comparison.json` has it."""
 
@@ -223,7 +225,7 @@ def _facts(results: Results) -> str:
                     if number == 0 and "rationale-f1" in found:
                         reasons.append(found["rationale-f1"]["mean"])
         mean = sum(reasons) / len(reasons) if reasons else float("nan")
-        rows.append((won / tried, mean, [f"`{method}`", f"{won} of {tried}", f"{mean:.2f}"]))
+        rows.append((won / tried, mean, [called(method), f"{won} of {tried}", f"{mean:.2f}"]))
     rows.sort(key=lambda row: (-row[0], -row[1]))
     head = ["method", "beats `random` in comprehensiveness", "mean F1 of the reason"]
     return _table(head, [row for *_, row in rows])

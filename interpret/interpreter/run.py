@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from allennlp.common.util import JsonDict
@@ -56,6 +56,14 @@ class Interpretation:
     prediction: JsonDict | None = None
     explanations: list[Explanation] = field(default_factory=list)
     error: Exception | None = None
+
+
+@runtime_checkable
+class Expecting(Protocol):
+    """What watches passes, and wants to know how many there will be."""
+
+    def expect(self, passes: int) -> None:
+        """Takes about how many forward passes are to come."""
 
 
 class Method(Protocol):
@@ -135,10 +143,12 @@ class Run:
                 if layers.backbone is not None:
                     cache = PredictionCache(layers, layers.backbone, tokens)
         self._session = Session(twin, method.target, budget, cache)
+        self._watch: Callable[[], None] | None = None
 
     def watched(self, watch: Callable[[], None]) -> AbstractContextManager[None]:
         """Calls a function before each forward pass; what it raises ends the run, unless it is an
         `Exception`, which is an input's error."""
+        self._watch = watch
         return before_each_pass(self._twin.model, watch)
 
     @torch.inference_mode(False)
@@ -249,8 +259,11 @@ class Run:
         results: dict[int, Explanation | Exception] = {}
         hidden = None if progress is None else not progress
         total = len(instances)
+        groups = budget.groups(lengths, method.n_evaluations, shapes)
+        if isinstance(self._watch, Expecting):
+            self._watch.expect(budget.passes(groups, lengths, method.n_evaluations))
         with tqdm(total=total, unit="instance", delay=2, disable=hidden, leave=False) as bar:
-            for batch in budget.groups(lengths, method.n_evaluations, shapes):
+            for batch in groups:
                 numbers = [number for row in batch for number in rows[row]]
                 jobs = [Job(*pairs[number], lengths[row]) for row in batch for number in rows[row]]
                 explained = self._sharing.explain(jobs, self._explain)

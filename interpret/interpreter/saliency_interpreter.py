@@ -207,7 +207,9 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             predict: Whether the predictions are wanted too; mostly they cost nothing more.
             progress: Whether to show a progress bar; None shows it on a terminal if it takes long.
             watch: Called before each forward pass of the model. A `BaseException` that is no
-                `Exception` ends the interpretation of all inputs, and is raised here.
+                `Exception` ends the interpretation of all inputs, and is raised here. If it has a
+                method `expect(passes)`, that is told about how many passes are to come, once
+                there is what to explain.
 
         Returns:
             One per input, in order.

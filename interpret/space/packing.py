@@ -7,8 +7,9 @@ and when memory runs out the budget is halved and the failed batch is run again 
 from __future__ import annotations
 
 import logging
+import math
 import traceback
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -85,6 +86,23 @@ class TokenBudget:
                 groups.append([number])
                 filled = length
         return groups
+
+    def passes(
+        self, groups: Iterable[Sequence[int]], lengths: Sequence[int], n_evaluations: int
+    ) -> int:
+        """About how many forward passes a method takes for instances that are collated so.
+
+        Args:
+            groups: What `groups` returns.
+            lengths: Tokens of each instance.
+            n_evaluations: How many copies of each instance a method evaluates.
+        """
+        found = 0
+        for group in groups:
+            fitting = self.rows(max(1, *(lengths[number] for number in group)))
+            # One more records the input.
+            found += 1 + math.ceil(len(group) * n_evaluations / fitting)
+        return found
 
     def _fits(self, group: list[int], filled: int, length: int, rows: int) -> bool:
         padded = (len(group) + 1) * length

@@ -75,7 +75,7 @@ async function begin() {
   }
   compare.disabled = false;
   open(state.sides.length ? state.sides : [null]);
-  if (state.sides.length) shown.forEach((side) => side.run());
+  if (state.sides.length) shown.forEach((side) => side.waits());
 }
 
 begin();

@@ -16,8 +16,10 @@ export class Side {
     Object.assign(this, { served, page, result: null });
     this.ask = el("div", { class: "ask", onkeydown: (event) => this.pressed(event) });
     this.status = el("p", { class: "status", role: "status" });
+    this.bar = el("progress", { max: 100, hidden: true, "aria-label": "share of the work that is done" });
     this.outcome = el("div", { class: "outcome" });
-    this.element = el("section", { class: "side" }, this.ask, this.status, this.outcome);
+    const told = el("div", { class: "told" }, this.status, this.bar);
+    this.element = el("section", { class: "side" }, this.ask, told, this.outcome);
     this.draw(state ?? {});
   }
 
@@ -68,6 +70,7 @@ export class Side {
       labelled("Method", select(this.methods(), this.method.name, (event) =>
         again({ interpreter: this.kept(event.target.value) }))),
       el("p", { class: "summary" }, el("span", { class: "class-name" }, this.method.class_name), " ", this.method.summary),
+      this.unsuited(),
       this.form.element,
       el("div", { class: "buttons" }, this.explain, this.cancel),
     );
@@ -90,8 +93,17 @@ export class Side {
     const { methods } = this.served;
     return FAMILIES.map((family) => ({
       label: family,
-      options: methods.filter((one) => one.family === family).map((one) => ({ value: one.name, text: one.name })),
+      options: methods.filter((one) => one.family === family).map(({ name }) => ({
+        value: name,
+        text: this.predictor.unsuited[name] ? `${name} (not for this model)` : name,
+      })),
     })).filter((group) => group.options.length);
+  }
+
+  // Why a method is none for this model, where that is known.
+  unsuited() {
+    const why = this.predictor.unsuited[this.method.name];
+    return why ? el("p", { class: "unsuited" }, `Not for this model: ${why}`) : [];
   }
 
   // What was filled in and the other method takes, too.
@@ -157,6 +169,11 @@ export class Side {
     this.page.done(this);
   }
 
+  // What came with a link is shown, and not run: whoever opens a link has not asked for work.
+  waits() {
+    this.say("from a link; “Explain” asks the model");
+  }
+
   stop() {
     this.abort?.abort();
   }
@@ -165,13 +182,18 @@ export class Side {
     this.cancel.hidden = !is;
     this.element.setAttribute("aria-busy", String(is));
     this.element.classList.toggle("busy", is);
+    this.bar.hidden = true;
   }
 
   progress(name, data) {
     if (name === "queued") {
       this.say(data.ahead ? `waiting: ${data.ahead} before this one` : "waiting for the model");
     } else {
-      this.say(`${data.passes} passes of the model, ${data.seconds.toFixed(1)} s`);
+      const known = data.percent !== null;
+      const share = known ? `${data.percent} % · ` : "";
+      this.say(`${share}${data.passes} passes of the model, ${data.seconds.toFixed(1)} s`);
+      this.bar.hidden = !known;
+      if (known) this.bar.value = data.percent;
     }
   }
 

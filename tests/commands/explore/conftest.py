@@ -113,6 +113,31 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> str:
     return "endless"
 
 
+class Slow(SaliencyInterpreter):
+    """Runs the model forty times, one text a pass, with time between the passes to be seen."""
+
+    def __init__(self, predictor: Any) -> None:
+        super().__init__(predictor, token_budget=1)
+
+    @property
+    def n_evaluations(self) -> int:
+        return 40
+
+    def attribute(self, space: EmbeddingSpace) -> Attribution:
+        rows = torch.arange(len(space.embeddings))
+        for _ in range(self.n_evaluations):
+            time.sleep(0.05)
+            space.evaluate(space.embeddings, rows)
+        return Attribution(torch.ones(space.layout.tokens.shape))
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a method that takes two seconds."""
+    monkeypatch.setitem(Registrable._registry[AnyInterpreter], "slow", (Slow, None))
+    return "slow"
+
+
 def until(true: Callable[[], Any], seconds: float = 20) -> None:
     """Waits for something to become true."""
     end = time.monotonic() + seconds

@@ -187,6 +187,32 @@ def test_the_demo_asked_for_attacks(client: TestClient, models: Models) -> None:
     assert not any(module._backward_hooks for module in predictor._model.modules())
 
 
+def test_an_attack_that_is_none_for_the_model_says_why(client: TestClient) -> None:
+    assert client.get("/api/topics/").json()["attackers"] == ["hotflip", "input_reduction"]
+    info = client.get("/api/copy-lm/").json()
+    assert info["attackers"] == ["input_reduction"]
+    assert "which a model has that reads whole words" in info["unsuited"]["hotflip"]
+    answer = client.post("/api/copy-lm/attack/hotflip", json={"inputs": {"prompt": "violet"}})
+    assert answer.status_code == 422
+    assert answer.json()["error"] == f"hotflip is not for this model: {info['unsuited']['hotflip']}"
+
+
+@pytest.mark.parametrize("name", ["topics", "copy-lm"])
+def test_what_is_said_to_be_unsuited_fails_and_the_others_are_made(
+    client: TestClient, models: Models, name: str
+) -> None:
+    (served,) = [one for one in client.get("/models").json()["models"] if one["name"] == name]
+    (predictor,) = served["predictors"]
+    unsuited = predictor["unsuited"]
+    for method, why in unsuited.items():
+        assert not why.startswith("interpreter"), why
+        body = {"model": name, "inputs": predictor["example"], "interpreter": method}
+        assert client.post("/interpret", json=body).status_code == 422, method
+    assert ("attention" in unsuited) == (name == "topics")
+    assert ("attribute-context" in unsuited) == (name == "topics")
+    assert "integrated-gradients" not in unsuited
+
+
 @pytest.mark.parametrize(
     ("path", "status", "told"),
     [

@@ -169,6 +169,7 @@ def test_two_methods_are_compared_and_the_address_is_a_link_to_it(open_page: Ope
     names = both.locator(".method h3").all_text_contents()
     assert names == ["integrated-gradients", "leave-one-out"]
     again = open_page(page.url)
+    again.get_by_role("button", name="Explain both").click()
     again.locator("#together .card").scroll_into_view_if_needed()
     again.locator("#together").get_by_text("agreement of the methods").wait_for()
     assert again.locator("#together").text_content() == both.text_content()
@@ -177,6 +178,70 @@ def test_two_methods_are_compared_and_the_address_is_a_link_to_it(open_page: Ope
     assert result_of(again, "B") == result_of(page, "B")
     target = result_of(again, "B")["instances"][0]["explanation"]["target"]
     assert (target["type"], target["label"]) == ("logit", "law")
+
+
+def test_a_link_shows_what_it_is_of_and_waits(open_page: Open, serving: Serving) -> None:
+    page = open_page()
+    page.get_by_label("sentence").fill(TEXT)
+    page.get_by_label("Method").select_option("leave-one-out")
+    page.get_by_role("button", name="Explain").click()
+    page.locator(".asal .card").wait_for()
+    asked: list[str] = []
+    again = open_page()
+    again.on("request", lambda request: asked.append(request.method))
+    again.goto(page.url)  # the address alone differs, so the page is not loaded anew
+    again.reload()
+    again.get_by_text("from a link; “Explain” asks the model").wait_for()
+    assert again.get_by_label("sentence").input_value() == TEXT
+    assert again.get_by_label("Method").input_value() == "leave-one-out"
+    # Nothing but the page is asked for, and the model has nothing to do.
+    again.wait_for_timeout(300)
+    assert "POST" not in asked
+    assert serving.model.queue._running is None
+    again.get_by_role("button", name="Explain").click()
+    again.locator(".asal .card").wait_for()
+    assert "POST" in asked
+    assert result_of(again)["instances"] == result_of(page)["instances"]
+
+
+def test_progress_in_percent_never_goes_back(open_page: Open, slow: str) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Explain").wait_for()
+    page.evaluate(
+        """() => {
+            globalThis.seen = [];
+            const bar = document.querySelector("progress");
+            new MutationObserver(() => bar.hidden || seen.push(bar.value)).observe(
+                bar, { attributes: true });
+            const text = document.querySelector(".status");
+            globalThis.told = [];
+            new MutationObserver(() => told.push(text.textContent)).observe(
+                text, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    assert not page.locator("progress").is_visible()
+    page.get_by_label("Method").select_option(slow)
+    page.get_by_role("button", name="Explain").click()
+    page.locator(".asal .card").wait_for()
+    seen, told = page.evaluate("seen"), page.evaluate("told")
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 2
+    assert 0 < max(seen) < 100
+    assert any(f"{int(max(seen))} % · " in one for one in told)
+    assert not page.locator("progress").is_visible()
+
+
+def test_a_method_that_is_none_for_the_model_says_why(open_page: Open) -> None:
+    page = open_page()
+    chosen = page.get_by_label("Method")
+    assert "attention (not for this model)" in chosen.locator("option").all_text_contents()
+    assert "lime" in chosen.locator("option").all_text_contents()
+    chosen.select_option("attention")
+    page.get_by_text("Not for this model: no part of BasicClassifier is attention").wait_for()
+    chosen.select_option("lime")
+    assert page.locator(".unsuited").count() == 0
+    page.get_by_label("Model", exact=True).select_option("copy-lm")
+    assert "attention" in page.get_by_label("Method").locator("option").all_text_contents()
 
 
 BROKEN = (
@@ -219,6 +284,7 @@ def test_the_token_leaves_the_address(browser: Any, models: Models, open_page: O
         page.locator(".asal .card").wait_for()
         assert "secret" not in page.url
         page.reload()
+        page.get_by_role("button", name="Explain").click()
         page.locator(".asal .card").wait_for()
 
 

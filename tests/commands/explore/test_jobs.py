@@ -103,6 +103,28 @@ def test_errors_are_sentences(queue: ModelQueue) -> None:
     assert queue.submit(lambda watch: "on").result.result(10) == "on"
 
 
+def test_the_share_that_is_done_never_goes_back(queue: ModelQueue) -> None:
+    shares: list[int | None] = []
+
+    def work(job: Job) -> str:
+        def passed(times: int) -> None:
+            for _ in range(times):
+                job()
+                shares.append(job.percent)
+
+        passed(2)  # before anything is known
+        job.expect(8)
+        passed(4)
+        job.expect(36)  # a second part: more than was thought
+        passed(4)
+        job.expect(1)
+        passed(5)  # and longer than that
+        return "done"
+
+    assert queue.submit(work).result.result(10) == "done"  # type: ignore[arg-type]
+    assert shares == [None, None, 30, 40, 50, 60, 60, 60, 60, 60, 99, 99, 99, 99, 99]
+
+
 def test_a_closed_queue_takes_nothing() -> None:
     queue = ModelQueue("a model", Limits())
     running = queue.submit(endless)

@@ -68,3 +68,31 @@ def test_it_sees_passes_and_may_end_them(case: tuple[Predictor, Any], name: str)
     assert interpreter.interpret_each([inputs])[0].explanations == plain.explanations
     assert passes == 2
     assert not any(module._forward_pre_hooks for module in predictor._model.modules())
+
+
+class Expecting:
+    """Counts passes, and those that are expected to come."""
+
+    def __init__(self) -> None:
+        self.passes = 0
+        self.expected: list[tuple[int, int]] = []
+
+    def __call__(self) -> None:
+        self.passes += 1
+
+    def expect(self, passes: int) -> None:
+        """Takes how many passes are to come."""
+        self.expected.append((self.passes, passes))
+
+
+@pytest.mark.parametrize("steps", [3, 24])
+@pytest.mark.parametrize("name", ["topics", "sentiment"])
+def test_it_is_told_how_many_passes_are_to_come(name: str, steps: int) -> None:
+    predictor = Predictor.from_path(FIXTURES / name / "model.tar.gz", import_plugins=False)
+    texts = [{"sentence": "the paper wrote about the verdict and the goal."}] * 2
+    method = IntegratedGradients(predictor, steps=steps, token_budget=1)
+    watch = Expecting()
+    assert all(one.error is None for one in method.interpret_each(texts, watch=watch))
+    ((before, passes),) = watch.expected
+    # One row a pass: a pass for each point of each text; besides, the input and the baseline.
+    assert 2 * steps < passes <= watch.passes - before <= 2 * (steps + 4)
