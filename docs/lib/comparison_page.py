@@ -56,8 +56,6 @@ So, as far as these tasks go:
   `value-zeroing` and attention have no sign**: they tell where the model is sensitive or looks, not
   what speaks for its prediction. Most find a shortcut, too, and are lost where much speaks
   against the prediction: `allennlp compare-interpreters` says whether they beat `random` on yours.
-- **`lrp`:** explain a logit or a probability (`"target": "logit"`) where a label has a sigmoid of
-  its own: see `multi-label` below.
 - **Which words are enough:** `minimal-sufficient-set`. It is not made to rank the others.
 - **A long text, few passes:** `context-cite` on sentences.
 """
@@ -93,12 +91,6 @@ HERE = {
     "choices": (
         "`smooth-gradients`: noise of 15 % of the embeddings' range hides what the model reads; "
         "with `stdev` 0.02 its comprehensiveness (`mask`) rises from 0.65 to 0.75, six inputs."
-    ),
-    "multi-label-hard": "`lrp`: as in `multi-label`.",
-    "multi-label": (
-        "`lrp` hands on the log-likelihood, log σ(z), a negative number next to 0, in proportion "
-        "to z: all signs are turned over. With the target `logit` the order is the reverse (rank "
-        "correlation -1.00) and its comprehensiveness 0.94 (`mask`, four inputs)."
     ),
     "sentiment": (
         "Without its reason the model is undecided, at 0.5 of two labels, and in texts so short "

@@ -16,7 +16,7 @@ from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..reduction import drop_padding
 from ..space.embedding_space import EmbeddingSpace
 from ..space.moved_space import moved
-from ..space.noise import drawn, value_range
+from ..space.noise import Noise, value_range
 from ..space.session import Session
 from ..target.row_loss import RowLoss
 from .metric import MethodMetric, Metric
@@ -102,11 +102,12 @@ class _Moving(SaliencyInterpreter):
         first = space.at_input_embeddings()
         x = first.embeddings
         width = self._metric.radius * value_range(first)
-        shifts = width.view(-1, 1, 1) * drawn(first, self._metric.num_samples, self._seed, _uniform)
+        samples = torch.arange(self._metric.num_samples)
+        shifts = Noise(first, len(samples), self._seed, width, _uniform)
         own = self._scores(space, 1)[0]
         found = [
-            self._scores(moved(space, x + some), len(some))
-            for some in shifts.transpose(0, 1).split(max(_ROWS // len(x), 1))
+            self._scores(moved(space, x + shifts.copies(some)), len(some))
+            for some in samples.split(max(_ROWS // len(x), 1))
         ]
         changes = (torch.cat(found) - own).norm(dim=-1).amax(0)
         # 0 / 0 is NaN; what becomes of a score of nothing is no share of it.

@@ -69,10 +69,10 @@ class NoiseTunnel(OuterMethod, NoisyMethod):
 
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         first = space.at_input_embeddings()
-        x, noise = first.embeddings, self.noise(first).transpose(0, 1)
+        x, noise = first.embeddings, self.noise(first)
         found = [
-            self._method.attribute(moved(space, x + some))
-            for some in noise.split(max(_ROWS // len(x), 1))
+            self._method.attribute(moved(space, x + noise.copies(some)))
+            for some in torch.arange(self.num_samples).split(max(_ROWS // len(x), 1))
         ]
         shape = (-1, *space.layout.tokens.shape)
         scores = torch.cat([one.scores.detach().double().cpu().view(shape) for one in found])

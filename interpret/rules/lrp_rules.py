@@ -32,13 +32,12 @@ LRP_RULES = RuleMap("LRP")
 GATES = frozenset("sigmoid hardsigmoid softplus exp exp2 logsigmoid log_sigmoid erfc".split())
 """Functions that are not zero at zero: as factors they open and close for others."""
 
-_NOT_ZERO_AT_ZERO = GATES | frozenset(
-    "cos cosh acos reciprocal rdiv rpow log log2 log10 lgamma digamma sinc i0 logit div".split()
-)
+LOGARITHMS = frozenset("log log2 log10 logit".split())
+"""Functions that start nowhere: they have no value at zero."""
 
 _LEAST = 0.1
-"""Below it, what goes into a function that is not zero at zero takes its relevance in part: f(x)/x
-is beyond all bounds there."""
+"""Below it, what goes into a function without a value at zero (1/x) takes its relevance in part:
+f(x)/x is beyond all bounds there."""
 
 _MASK = 1e30
 """Numbers beyond this mask something out; nothing of a prediction is due to them."""
@@ -110,19 +109,21 @@ def epsilon(call: Call, passed: LrpPass) -> Tensor:
     return passed.share(shrunk, (1 - share) * z.detach(), "epsilon")
 
 
-@LRP_RULES.register("identity", ELEMENTWISE - {"rsqrt", "pow"})
+@LRP_RULES.register("identity", ELEMENTWISE - {"rsqrt", "pow"} - LOGARITHMS)
 def identity(call: Call, passed: LrpPass) -> Tensor:
-    """R_x = R_y for y = f(x), elementwise. Where f(0) is not 0, an x below 0.1 takes |x| / 0.1 of
-    it."""
+    """R_x = R_y (f(x) - f(0)) / f(x) for y = f(x), elementwise: f(0) is no one's, like a bias, so
+    what raises an f that rises has the sign of R_y · y. Where f has no value at 0, R_x = R_y, and
+    an x below 0.1 takes |x| / 0.1 of it."""
     if len(call.operands) > 1:
         raise NotImplementedError(f"{call.name!r} of two operands that depend on the embeddings")
     (x,) = call.operands
     own = x.detach()
-    y = call.of(own)
-    least = _LEAST if call.name in _NOT_ZERO_AT_ZERO else 0.0
+    y, start = call.of(own), call.of(torch.zeros_like(own))
     usable = own.isfinite() & y.isfinite() & (own != 0)
+    starts = start.isfinite()
     divisor = torch.where(usable, own, 1)
-    ratio = y / (divisor.sign() * divisor.abs().clamp(min=least))
+    bounded = divisor.sign() * divisor.abs().clamp(min=_LEAST)
+    ratio = torch.where(starts, (y - start) / divisor, y / bounded)
     finite = torch.where(usable, x, 0)
     (x_,), result = passed.difference([finite], torch.where(y.isfinite(), y, 0), "nonlinearity")
     made = attach_gate if call.name in GATES or is_gate(x) else attach
@@ -143,13 +144,15 @@ def halves(call: Call, passed: LrpPass) -> Tensor:
     return attach_gate(y, both) if all(gates) else attach(y, both)
 
 
-@LRP_RULES.register("taylor", {"softmax", "log_softmax", "logsumexp"})
+@LRP_RULES.register("taylor", {"softmax", "log_softmax", "logsumexp"} | LOGARITHMS)
 def taylor(call: Call, passed: LrpPass) -> Tensor:
-    """R_x = x · (∂y/∂x)ᵀ (R_y / y): the softmax's own derivative."""
+    """R_x = x · (∂y/∂x)ᵀ (R_y / y): the softmax's own derivative, and a logarithm's, so that the
+    logarithm of a softmax gets what the log-softmax gets."""
     (x,) = call.operands
     finite = x.masked_fill(x.detach().isinf(), 0)
     y = call.plain()
-    (watched,), result = passed.difference([finite], y, "softmax")
+    cause = "nonlinearity" if call.name in LOGARITHMS else "softmax"
+    (watched,), result = passed.difference([finite], y, cause)
     masked = torch.where(x.detach().isinf(), x.detach(), watched)
     return result(call.of(masked))
 

@@ -16,7 +16,7 @@ from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import MeanAbsolute, Reduction, Sum, reduce_coordinates
 from ...registry import construct
 from ...space.embedding_space import EmbeddingSpace, Made
-from ...space.noise import standard_normal, value_range
+from ...space.noise import Noise, standard_normal, value_range
 
 
 class NoisyMethod(SaliencyInterpreter):
@@ -50,10 +50,10 @@ class NoisyMethod(SaliencyInterpreter):
     def n_evaluations(self) -> int:
         return self.num_samples
 
-    def noise(self, space: EmbeddingSpace) -> Tensor:
-        """ε of every copy of every instance, `(instances, samples, size)`."""
+    def noise(self, space: EmbeddingSpace) -> Noise:
+        """ε of every copy of every instance."""
         sigma = self.stdev * value_range(space)
-        return sigma.view(-1, 1, 1) * standard_normal(space, self.num_samples, self.seed)
+        return standard_normal(space, self.num_samples, self.seed, sigma)
 
 
 class NoisyGradients(NoisyMethod):
@@ -71,11 +71,12 @@ class NoisyGradients(NoisyMethod):
             `(instances, …)`, float64.
         """
         x = space.embeddings
-        noise = self.noise(space).flatten(0, 1)
+        noise = self.noise(space)
         rows = torch.arange(len(x)).repeat_interleave(self.num_samples)
 
         def noisy(numbers: Tensor) -> Tensor:
-            return x[rows[numbers]] + noise[numbers]
+            own = rows[numbers]
+            return x[own] + noise.at(own, numbers % self.num_samples)
 
         total: Tensor | None = None
         for numbers, some in space.gradients(noisy, rows, lambda of, g: made(rows[of], g)):

@@ -73,7 +73,7 @@ class GradientShap(NoisyMethod, BaselineMethod):
         """
         x, n = space.embeddings, len(alphas)
         sigma = self.stdev * value_range(space)
-        noise = standard_normal(space, n, self.seed) if self.stdev else None
+        noise = standard_normal(space, n, self.seed, sigma) if self.stdev else None
         rows = torch.arange(len(x)).repeat_interleave(n)
         samples = torch.arange(n).repeat(len(x))
 
@@ -81,7 +81,7 @@ class GradientShap(NoisyMethod, BaselineMethod):
             row, k = rows[numbers], samples[numbers]
             noisy = x[row]
             if noise is not None:
-                noisy = noisy + sigma[row].unsqueeze(-1) * noise[row, k]
+                noisy = noisy + noise.at(row, k)
             return baselines[chosen[k], row], noisy
 
         def points(numbers: Tensor) -> Tensor:

@@ -67,11 +67,11 @@ class SharedPrefix:
         keeps = self._misses < _MISSES
         outputs = self._call({**given, "use_cache": keeps or length >= self._least})
         if keeps:
-            self._keep(embedded, outputs.past_key_values)
+            self._keep(embedded, mask, outputs.past_key_values)
         logits: Tensor = outputs.logits
         return logits
 
-    def _keep(self, embedded: Tensor, cache: Any) -> None:
+    def _keep(self, embedded: Tensor, mask: Tensor | None, cache: Any) -> None:
         """Keeps a row, where the model's cache holds every position of it."""
         from transformers.cache_utils import DynamicLayer
 
@@ -83,20 +83,24 @@ class SharedPrefix:
         row = slice(-1, None) if self._kept else slice(1)
         # Copies: else the other rows of the batch would be kept, too.
         states = [(one.keys[row].clone(), one.values[row].clone()) for one in layers]
-        self._kept = [*self._kept[:1], _Text(embedded[row][0].clone(), states)]
+        real = torch.ones_like(embedded[..., 0]) if mask is None else mask
+        text = _Text(embedded[row][0].clone(), real[row][0].bool(), states)
+        self._kept = [*self._kept[:1], text]
 
 
 @dataclass(frozen=True)
 class _Text:
-    """A text that was run: its vectors, `(positions, dim)`, and per layer keys and values."""
+    """A text that was run: its vectors, `(positions, dim)`, which of them are no padding,
+    `(positions,)`, and per layer keys and values."""
 
     embedded: Tensor
+    real: Tensor
     layers: list[tuple[Tensor, Tensor]]
 
     def common(self, embedded: Tensor, mask: Tensor | None, last: int) -> int:
         """How many first positions all rows share with it, of those before `last`."""
         most = min(last, len(self.embedded))
-        same = (embedded[:, :most] == self.embedded[:most]).all(-1)
+        same = (embedded[:, :most] == self.embedded[:most]).all(-1) & self.real[:most]
         if mask is not None:
             same = same & mask[:, :most].bool()
         return int(same.all(0).long().cumprod(0).sum())

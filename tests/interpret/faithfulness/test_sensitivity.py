@@ -26,6 +26,7 @@ from allennlp_saliency.interpret.faithfulness import MaxSensitivity, Measuring, 
 from allennlp_saliency.interpret.faithfulness import sensitivity as module
 from tests.zoo import Zoo
 from tests.zoo.functions import predictor_of, spread_vectors
+from tests.zoo.noise import given_noise
 
 WORDS = ("up", "down", "left", "right")
 TEXTS = [{"sentence": text} for text in ("up left down", "right right", "down")]
@@ -57,7 +58,7 @@ def test_the_same_perturbations_have_captums_number(
 ) -> None:
     vectors = spread_vectors(WORDS, 1)
     drawn = 2 * torch.rand(1, N, 3, generator=torch.Generator().manual_seed(3)) - 1
-    monkeypatch.setattr(module, "drawn", lambda *_: drawn)
+    monkeypatch.setattr(module, "Noise", given_noise(drawn))
     method = SaliencyInterpreter.by_name(name)(
         predictor_of(curved, vectors), target=YES, **settings
     )

@@ -19,6 +19,7 @@ from allennlp_saliency.interpret.methods.gradient import smooth_gradients
 from allennlp_saliency.interpret.methods.noise_tunnel import moment
 from tests.zoo import Zoo
 from tests.zoo.functions import Opened, predictor_of, spread_vectors
+from tests.zoo.noise import given_noise
 
 WORDS = ("up", "down", "left", "right")
 TEXT = "up left down"
@@ -77,7 +78,7 @@ class TestCaptum:
     ) -> None:
         vectors = spread_vectors(WORDS, 1)
         noise = drawn(3)
-        monkeypatch.setattr(smooth_gradients, "standard_normal", lambda *_: noise)
+        monkeypatch.setattr(smooth_gradients, "standard_normal", given_noise(noise))
         found = explained(predictor_of(curved, vectors), method=method, statistic=statistic)
         x = torch.tensor([vectors[word] for word in TEXT.split()])[None]
         sigma = STDEV * float(x.max() - x.min())
@@ -110,7 +111,7 @@ class TestLinear:
     @pytest.mark.parametrize("method", ["input-x-gradient", "integrated-gradients", "deeplift"])
     def test_closed_forms(self, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
         noise = drawn(9)
-        monkeypatch.setattr(smooth_gradients, "standard_normal", lambda *_: noise)
+        monkeypatch.setattr(smooth_gradients, "standard_normal", given_noise(noise))
         products, spread = self.terms()
         moved = (noise.view(N, 3, 3) @ self.W).numpy() * spread / float(self.W.norm())
         samples = products + moved

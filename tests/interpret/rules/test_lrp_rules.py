@@ -129,7 +129,7 @@ class TestRules:
     """Achtibat et al. 2024, section 3."""
 
     @pytest.mark.parametrize(
-        "function", [F.gelu, torch.tanh, torch.relu, F.silu, lambda x: x**3, torch.sigmoid]
+        "function", [F.gelu, torch.tanh, torch.relu, F.silu, lambda x: x**3, torch.reciprocal]
     )
     def test_nonlinearities_hand_on_what_they_get(self, function: Any) -> None:
         (x,) = tensors((5,), seed=1)
@@ -139,11 +139,42 @@ class TestRules:
         assert found == pytest.approx(r.numpy())
         assert absorbed["nonlinearity"] == pytest.approx(0, abs=1e-12)
 
-    def test_a_nonlinearity_at_zero_keeps_it(self) -> None:
+    def test_the_value_at_zero_is_no_ones(self) -> None:
         # sigmoid(0) = 1/2 comes of nothing of the input.
-        (found,), absorbed = relevance(torch.sigmoid, [t(0, 2)], t(0.7, 0.3))
-        assert found.tolist() == pytest.approx([0, 0.3])
-        assert absorbed["nonlinearity"] == pytest.approx(0.7)
+        (found,), absorbed = relevance(torch.sigmoid, [t(0, 2, -2)], t(0.7, 0.3, 0.1))
+        above, below = (1 / (1 + math.exp(-z)) for z in (2, -2))
+        shares = [0, 0.3 * (above - 0.5) / above, 0.1 * (below - 0.5) / below]
+        assert found.tolist() == pytest.approx(shares)
+        assert absorbed["nonlinearity"] == pytest.approx(1.1 - sum(shares))
+
+    @pytest.mark.parametrize(
+        "function",
+        [
+            F.logsigmoid,
+            torch.sigmoid,
+            F.softplus,
+            torch.exp,
+            lambda x: x.sigmoid().log(),
+            lambda x: x.log_softmax(0)[0].exp(),
+            lambda x: x.softmax(0)[0].logit(),
+            lambda x: -F.binary_cross_entropy(x.sigmoid(), torch.ones_like(x)),
+            lambda x: -F.binary_cross_entropy_with_logits(x, torch.ones_like(x)),
+        ],
+    )
+    def test_what_raises_a_target_speaks_for_it(self, function: Any) -> None:
+        """Whatever the signs of the target and of what it is a function of: a log-likelihood is
+        negative, and so is the logit of what is unlikely."""
+        for x in (t(3.0), t(0.4), t(-0.4), t(-3.0), t(0.001)):
+            pair = torch.cat([x, t(1.0)])
+            (found,), _ = relevance(function, [pair])
+            assert found[0] / float(x[0]) > 0
+
+    def test_the_logarithm_of_a_softmax_gets_what_the_log_softmax_gets(self) -> None:
+        (x,) = tensors((2, 4), seed=3)
+        (whole,), of_whole = relevance(lambda x: x.log_softmax(-1)[:, 1], [x])
+        (parts,), of_parts = relevance(lambda x: x.softmax(-1).log()[:, 1], [x])
+        assert parts == pytest.approx(whole)
+        assert sum(of_parts.values()) == pytest.approx(sum(of_whole.values()))
 
     def test_factors_get_halves(self) -> None:
         a, b, r = tensors((2, 3), (2, 3), (2, 3))

@@ -18,6 +18,7 @@ from allennlp_saliency.interpret import (
 from allennlp_saliency.interpret.methods.gradient import smooth_gradients
 from tests.zoo import Zoo
 from tests.zoo.functions import predictor_of, spread_vectors
+from tests.zoo.noise import given_noise
 
 TEXT = "the plot was not bad , but the actor was badly unbelievable !"
 WORDS = ("up", "down", "left", "right")
@@ -61,7 +62,7 @@ class TestMoments:
     ) -> None:
         vectors = spread_vectors(WORDS, 3)
         drawn = torch.randn(1, self.N, 9, generator=torch.Generator().manual_seed(7))
-        monkeypatch.setattr(smooth_gradients, "standard_normal", lambda *_: drawn)
+        monkeypatch.setattr(smooth_gradients, "standard_normal", given_noise(drawn))
         interpreter = method(
             predictor_of(curved, vectors), target=YES, num_samples=self.N, stdev=0.3
         )

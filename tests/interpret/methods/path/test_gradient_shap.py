@@ -15,6 +15,7 @@ from allennlp_saliency.interpret import (
     IntegratedGradients,
 )
 from allennlp_saliency.interpret.methods.path import gradient_shap
+from allennlp_saliency.interpret.space.noise import Noise
 from tests.interpret.methods.gradient.test_smooth_gradients import (
     TEXT,
     WORDS,
@@ -25,6 +26,7 @@ from tests.interpret.methods.gradient.test_smooth_gradients import (
 )
 from tests.zoo import LABELS, Zoo
 from tests.zoo.functions import Opened, predictor_of, spread_vectors
+from tests.zoo.noise import given_noise
 
 
 class FixedShap(GradientShap):
@@ -94,7 +96,7 @@ class TestGradientShap:
     def test_noise_by_hand(self, monkeypatch: pytest.MonkeyPatch) -> None:
         text, stdev = "up left down", 0.2
         drawn = torch.randn(1, self.N, 9, generator=torch.Generator().manual_seed(7))
-        monkeypatch.setattr(gradient_shap, "standard_normal", lambda *_: drawn)
+        monkeypatch.setattr(gradient_shap, "standard_normal", given_noise(drawn))
         interpreter = FixedShap(
             predictor_of(curved, self.vectors()),
             target=YES,
@@ -126,9 +128,10 @@ class TestGradientShap:
         seen: dict[str, Tensor] = {}
         own = gradient_shap.standard_normal
 
-        def spy(*args: Any) -> Tensor:
-            seen["noise"] = own(*args)
-            return seen["noise"]
+        def spy(space: Any, samples: int, seed: int, width: Tensor) -> Noise:
+            noise = own(space, samples, seed, width)
+            seen["noise"] = own(space, samples, seed, torch.ones(1)).copies(torch.arange(samples))
+            return noise
 
         class Spy(GradientShap):
             def attribute_at(self, space: Any, b: Tensor, alphas: Tensor, chosen: Tensor) -> Any:

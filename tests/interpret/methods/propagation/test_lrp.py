@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from allennlp.predictors import Predictor
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import Explanation, LayerwiseRelevancePropagation
@@ -97,6 +102,23 @@ class TestThroughTheInterpreter:
         assert explanation.details["absorbed"]["bias"] == pytest.approx(biases, abs=1e-6)
         assert explanation.target["value"] == pytest.approx(v @ (h[0] + h[1]) + c, abs=1e-6)
         assert sum(scores) + biases == pytest.approx(explanation.target["value"], abs=1e-6)
+
+    def test_labels_with_a_sigmoid_each(self) -> None:
+        """log σ(z) is negative and rises with z: its relevance is that of z, scaled."""
+        folder = Path("fixtures/multi-label")
+        predictor = Predictor.from_path(folder / "model.tar.gz", import_plugins=False)
+        lines = (folder / "inputs.jsonl").read_text(encoding="utf-8").splitlines()
+        inputs = [{"sentence": json.loads(line)["sentence"]} for line in lines[:4]]
+        logits = Lrp(predictor, target="logit").interpret_batch_json(inputs)
+        pairs = zip(Lrp(predictor).interpret_batch_json(inputs), logits, strict=True)
+        found = [pair for several in pairs for pair in zip(*several, strict=True)]
+        assert len(found) >= len(inputs)
+        for one, of_logit in found:
+            z = of_logit.target["value"]
+            share = (math.log(2) - math.log1p(math.exp(-z))) / z
+            expected = [share * score for score in of_logit.inputs[0].attributions]
+            assert one.inputs[0].attributions == pytest.approx(expected, rel=1e-3, abs=1e-6)
+            assert share > 0
 
     def test_without_rule(self) -> None:
         predictor = predictor_of(

@@ -108,6 +108,28 @@ def test_random_coalitions_cost_no_more(monkeypatch: pytest.MonkeyPatch) -> None
     assert work <= all_work
 
 
+@pytest.mark.parametrize("name", SHARING)
+def test_padding_of_the_kept_text_is_no_part_of_it(name: str) -> None:
+    """The padding's token may stand in a text, too, as where it is the one that ends texts."""
+    model: Any = predictor(name)._model
+    shared = SharedPrefix(model.transformer, model.call, least=4)
+    kept = torch.cat([torch.arange(1, 7), torch.full((6,), PAD)])
+    full = torch.cat([kept[:8], torch.arange(1, 5)])
+    mask = (torch.arange(12) < 6).long()
+    asked = {
+        "input_ids": full[None],
+        "attention_mask": torch.ones_like(full)[None],
+        "use_cache": False,
+    }
+    places = torch.tensor([10, 11])
+    with torch.no_grad():
+        shared.logits({**asked, "input_ids": kept[None], "attention_mask": mask[None]}, places)
+        found = shared.logits(asked, places)
+        expected = model.call({**asked, "logits_to_keep": places}).logits
+    assert shared.shared == 6
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
 def test_the_model_is_left_as_it_was() -> None:
     made = predictor("gpt2")
     LeaveOneOut(made, removal="zero").interpret_json(TEXT)
