@@ -23,6 +23,7 @@ from allennlp.training.metrics import Metric
 from torch import Tensor, nn
 
 from ..errors import InterpretationError
+from .made_again import DATA_PARALLEL, EMPTY_CELL, frozen, function_again, is_own_method, uncompiled
 
 _CONTAINERS = (dict, OrderedDict, list, set)
 _HOLD_NO_MODULE = frozenset(
@@ -37,9 +38,7 @@ _ATOMIC = frozenset((int, float, bool, complex, str, bytes, type(None), type))
 _ABSENT = object()
 # A module has a dozen containers, mostly empty, and a model has hundreds of modules.
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
-_DATA_PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 _COMPILED = "_torchdynamo_orig_callable"
-_EMPTY_CELL = types.CellType()
 # What accelerate's hooks have that changes in a pass, or leads to modules and weights.
 _OF_HOOKS = frozenset(("hook", "hooks", "model", "prev_module_hook", "tied_params_map"))
 _MOST_ITEMS = 256
@@ -154,7 +153,7 @@ class _Contents:
             if kind.closes_over_module:
                 self.unknown.append((value, "the closure of the method forward"))
             own = vars(value).get("forward")
-            if own is not None and not _is_own_method(own, value):
+            if own is not None and not is_own_method(own, value):
                 self.unknown.append((value, "the wrapped forward"))
             return [
                 one
@@ -212,7 +211,7 @@ class _Kind:
         plain = all(defined) and not any(hasattr(kind, name) for name in own)
         plain &= kind not in copyreg.dispatch_table
         closes = _leads_to_module(kind.forward, of_globals=False)
-        return cls(plain, closes, issubclass(kind, _DATA_PARALLEL))
+        return cls(plain, closes, issubclass(kind, DATA_PARALLEL))
 
 
 class _Memo(dict[int, Any]):
@@ -231,7 +230,7 @@ class _Memo(dict[int, Any]):
             if type(value) is nn.Parameter:
                 self[id(value)] = nn.Parameter(value.detach(), requires_grad=False)
             elif isinstance(value, nn.Parameter):
-                self[id(value)] = _frozen(value, self)
+                self[id(value)] = frozen(value, self)
             elif isinstance(value, Tensor):
                 self[id(value)] = value.detach().clone()
             else:
@@ -277,7 +276,7 @@ class _Memo(dict[int, Any]):
         """Rebuilds a wrapper with copies of the objects that it holds."""
         key, copied = id(value), partial(copy.deepcopy, memo=self)
         if isinstance(value, types.FunctionType):
-            self._rebuild_function(value)
+            function_again(value, _globals_of(value), self)
         elif isinstance(value, types.MethodType):
             held = copied(value.__func__), copied(value.__self__)
             self[key] = types.MethodType(*held)
@@ -291,56 +290,6 @@ class _Memo(dict[int, Any]):
             made = self[key] = object.__new__(type(value))
             vars(made).update({name: copied(one) for name, one in vars(value).items()})
 
-    def _rebuild_function(self, value: types.FunctionType) -> None:
-        copied = partial(copy.deepcopy, memo=self)
-        old_cells = value.__closure__ or ()
-        to_fill = [cell for cell in old_cells if id(cell) not in self and cell != _EMPTY_CELL]
-        for cell in old_cells:
-            self.setdefault(id(cell), types.CellType())
-        cells = tuple(self[id(cell)] for cell in old_cells)
-        read = _globals_of(value)
-        names = {**value.__globals__} if read else value.__globals__
-        made = types.FunctionType(value.__code__, names, value.__name__, None, cells or None)
-        # In the memo before what it holds is copied: it may hold itself.
-        self[id(value)] = made
-        names.update({name: copied(one) for name, one in read.items()})
-        made.__defaults__ = copied(value.__defaults__)
-        made.__kwdefaults__ = copied(value.__kwdefaults__)
-        vars(made).update({name: copied(one) for name, one in vars(value).items()})
-        for cell in to_fill:
-            self[id(cell)].cell_contents = copied(cell.cell_contents)
-
-
-def _frozen(parameter: nn.Parameter, memo: dict[int, Any]) -> Tensor:
-    """A parameter of its own that shares the values, and needs no gradient."""
-    if type(parameter) is nn.Parameter or not hasattr(type(parameter), "__copy__"):
-        return nn.Parameter(parameter.detach(), requires_grad=False)
-    # A quantised weight holds its state, which its module changes when it is first used.
-    frozen = copy.copy(parameter).requires_grad_(False)
-    for name, value in list(vars(parameter).items()):
-        if hasattr(value, "__dict__") and not isinstance(value, (nn.Module, Tensor, type)):
-            memo[id(value)] = copy.copy(value)
-            setattr(frozen, name, memo[id(value)])
-    return frozen
-
-
-def uncompiled(module: nn.Module) -> nn.Module:
-    """The module that was compiled or spread over devices; a module itself where neither was
-    done."""
-    while True:
-        if isinstance(module, _DATA_PARALLEL):
-            module = module.module
-        elif "dynamo_ctx" in vars(module) and "_orig_mod" in module._modules:
-            module = module._modules["_orig_mod"]  # type: ignore[assignment]
-        else:
-            return module
-
-
-def _is_own_method(method: Any, module: nn.Module) -> bool:
-    """Whether something is a method of a module's own class, bound to the module."""
-    bound = isinstance(method, types.MethodType) and method.__self__ is module
-    return bound and getattr(type(module), method.__name__, None) is method.__func__
-
 
 def _is_wrapper(value: Any) -> bool:
     """Whether an object can be called and may hold modules in a closure, as arguments or in its
@@ -353,7 +302,7 @@ def _is_wrapper(value: Any) -> bool:
 def _held_by(value: Any, of_globals: bool = True) -> list[Any]:
     """The objects that a function, a method, a `partial` or a callable object holds."""
     if isinstance(value, types.FunctionType):
-        cells = [one.cell_contents for one in value.__closure__ or () if one != _EMPTY_CELL]
+        cells = [one.cell_contents for one in value.__closure__ or () if one != EMPTY_CELL]
         defaults = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
         read = _globals_of(value).values() if of_globals else ()
         return [*cells, *vars(value).values(), *defaults, *read]
