@@ -1,8 +1,8 @@
-"""`python -m benchmarks.many_inputs`: 1,000 inputs, five interpreters, all metrics, killed once.
+"""`python -m benchmarks.many_inputs`: 1,000 inputs, five interpreters, all metrics, killed twice.
 
 One command, `allennlp compare-interpreters`, on `fixtures/sentiment`: run to its end; run again in
-another folder, killed when a part is done, and started again. Both tables must be the same but for
-the seconds.
+another folder, killed (`kill -9`) when a part is done, and started again. Both tables must be the
+same but for the seconds.
 """
 
 from __future__ import annotations
@@ -41,14 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.many_inputs", description=__doc__)
     parser.add_argument("--inputs", type=int, default=1000, help="how many; default: 1000")
+    parser.add_argument("--kills", type=int, default=2, help="how often; default: 2")
     parser.add_argument("--output", type=Path, help="a folder to keep; default: a temporary one")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.output or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         command = write_inputs(folder, options.inputs)
-        killed = timed([*command, "--output", str(folder / "killed")], options.inputs // 2)
-        print(f"killed after {killed} of {options.inputs} inputs", flush=True)
+        for kill in range(1, options.kills + 1):
+            share = kill * options.inputs // (options.kills + 1)
+            killed = timed([*command, "--output", str(folder / "killed")], share)
+            print(f"killed after {killed} of {options.inputs} inputs", flush=True)
         timed([*command, "--output", str(folder / "killed")])
         timed([*command, "--output", str(folder / "whole")])
         tables = [without_seconds(folder / name / "table.md") for name in ("killed", "whole")]

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import copy
 import importlib
+import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from types import MethodType
+from typing import Any, cast
 
 from allennlp.common.util import sanitize
 from allennlp.data import Instance
@@ -132,9 +134,13 @@ class PredictionLabels:
 
     def attach(self, model: Model) -> None:
         """Wraps the `forward` of a private copy of a model in this one."""
-        run = model.forward
+        # The copy must not hold itself: it is let go without the garbage collector, which would
+        # have to look through everything there is.
+        own, wrapped = weakref.ref(model), vars(model).get("forward")
 
         def forward(*args: Any, **inputs: Any) -> dict[str, Any]:
+            model = cast(Model, own())
+            run = wrapped or MethodType(type(model).forward, model)
             what = inputs.pop(EXPLAINED, None)
             if what is None:
                 inputs = {name: one for name, one in inputs.items() if not name.startswith(PRIVATE)}

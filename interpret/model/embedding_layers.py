@@ -274,11 +274,13 @@ def input_embeddings(transformer: nn.Module) -> nn.Module:
 
 def position_tables(transformer: nn.Module) -> list[nn.Embedding]:
     """The layers that hold the positions that a model has learned."""
-    return [
-        module
-        for name, module in transformer.named_modules()
-        if name.rpartition(".")[2] in _POSITIONS and isinstance(module, nn.Embedding)
-    ]
+    found = {
+        id(table): table
+        for module in transformer.modules()
+        for name, table in module._modules.items()
+        if name in _POSITIONS and isinstance(table, nn.Embedding)
+    }
+    return list(found.values())
 
 
 def most_positions(transformer: nn.Module, outside: type | tuple[type, ...] = ()) -> float:
@@ -288,10 +290,13 @@ def most_positions(transformer: nn.Module, outside: type | tuple[type, ...] = ()
         transformer: The model.
         outside: A class of modules whose positions do not count.
     """
-    holders = [module for module in transformer.modules() if isinstance(module, outside)]
-    left_out = {id(part) for one in holders for part in one.modules()}
+    tables = position_tables(transformer)
+    left_out: set[int] = set()
+    if outside and tables:
+        holders = [module for module in transformer.modules() if isinstance(module, outside)]
+        left_out = {id(part) for one in holders for part in one.modules()}
     most = float("inf")
-    for table in position_tables(transformer):
+    for table in tables:
         if id(table) in left_out:
             continue
         # RoBERTa's positions begin behind that of padding, BART's behind two that nobody uses.

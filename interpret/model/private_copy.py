@@ -9,6 +9,7 @@ in an attribute. Such a wrapper is rebuilt around the copy.
 from __future__ import annotations
 
 import copy
+import copyreg
 import types
 import weakref
 from collections import OrderedDict
@@ -22,6 +23,7 @@ from allennlp.training.metrics import Metric
 from torch import Tensor, nn
 
 from ..errors import InterpretationError
+from .made_again import DATA_PARALLEL, EMPTY_CELL, frozen, function_again, is_own_method, uncompiled
 
 _CONTAINERS = (dict, OrderedDict, list, set)
 _HOLD_NO_MODULE = frozenset(
@@ -31,9 +33,12 @@ _HOLD_NO_MODULE = frozenset(
         *(types.ModuleType, types.BuiltinFunctionType),
     )
 )
-_DATA_PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+# As `deepcopy` has them: themselves.
+_ATOMIC = frozenset((int, float, bool, complex, str, bytes, type(None), type))
+_ABSENT = object()
+# A module has a dozen containers, mostly empty, and a model has hundreds of modules.
+_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 _COMPILED = "_torchdynamo_orig_callable"
-_EMPTY_CELL = types.CellType()
 # What accelerate's hooks have that changes in a pass, or leads to modules and weights.
 _OF_HOOKS = frozenset(("hook", "hooks", "model", "prev_module_hook", "tied_params_map"))
 _MOST_ITEMS = 256
@@ -94,6 +99,7 @@ class _Contents:
     Attributes:
         shared: Objects that the copy shares with the model; tensors are detached.
         empty: Empty containers. A module has a dozen, and `deepcopy` takes its time over each.
+        modules: Modules that are copied as `deepcopy` would, only faster: most of them.
         wrappers: Objects that are rebuilt in the copy, since they lead to modules.
         replaced: Objects for which the copy has another object of the model.
         unknown: Modules of the model with something that might lead to modules and is shared.
@@ -101,6 +107,7 @@ class _Contents:
 
     shared: list[Any] = field(default_factory=list)
     empty: list[Any] = field(default_factory=list)
+    modules: dict[int, nn.Module] = field(default_factory=dict)
     wrappers: dict[int, Any] = field(default_factory=dict)
     replaced: dict[int, Any] = field(default_factory=dict)
     unknown: list[tuple[nn.Module, str]] = field(default_factory=list)
@@ -108,38 +115,51 @@ class _Contents:
     def sort(self, model: nn.Module) -> None:
         """Sorts everything that a model holds."""
         seen: set[int] = set()
+        kinds: dict[type, _Kind] = {}
         pending: list[tuple[Iterable[Any], nn.Module]] = [([model], model)]
         while pending:
             values, owner = pending.pop()
             for value in values:
-                if id(value) not in seen and value is not None:
-                    seen.add(id(value))
-                    opened = self._opened(value, owner)
+                kind = type(value)
+                if kind in _ATOMIC or id(value) in seen:
+                    continue
+                seen.add(id(value))
+                if kind in _CONTAINERS and not value:
+                    self.empty.append(value)
+                elif kind in _HOLD_NO_MODULE:
+                    self.shared.append(value)
+                else:
+                    opened = self._opened(value, owner, kinds)
                     if opened:
                         pending.append((opened, value if isinstance(value, nn.Module) else owner))
 
-    def _opened(self, value: Any, owner: nn.Module) -> Iterable[Any]:
+    def _opened(self, value: Any, owner: nn.Module, kinds: dict[type, _Kind]) -> Iterable[Any]:
         """Sorts a value in, and returns the values in it that remain to be sorted."""
-        if type(value) in _HOLD_NO_MODULE:
-            self.shared.append(value)
-        elif type(value) in _CONTAINERS and not value:
-            self.empty.append(value)
-        elif isinstance(value, dict):
+        if isinstance(value, dict):
             return value.values()
-        elif isinstance(value, (list, tuple, set)):
+        if isinstance(value, (list, tuple, set)):
             return value
-        elif isinstance(value, torch.jit.ScriptModule):
+        if isinstance(value, torch.jit.ScriptModule):
             pass  # copied as one, with its weights
-        elif isinstance(value, nn.Module) and uncompiled(value) is not value:
-            self.replaced[id(value)] = uncompiled(value)
-            return [uncompiled(value)]
         elif isinstance(value, nn.Module):
-            if _leads_to_module(type(value).forward, of_globals=False):
+            kind = kinds.get(type(value)) or kinds.setdefault(type(value), _Kind.of(type(value)))
+            if kind.spread or "dynamo_ctx" in vars(value):
+                inner = uncompiled(value)
+                if inner is not value:
+                    self.replaced[id(value)] = inner
+                    return [inner]
+            if kind.plain and "__deepcopy__" not in vars(value):
+                self.modules[id(value)] = value
+            if kind.closes_over_module:
                 self.unknown.append((value, "the closure of the method forward"))
             own = vars(value).get("forward")
-            if own is not None and not _is_own_method(own, value):
+            if own is not None and not is_own_method(own, value):
                 self.unknown.append((value, "the wrapped forward"))
-            return [one for name, one in vars(value).items() if name != "_compiled_call_impl"]
+            return [
+                one
+                for name, one in vars(value).items()
+                if (name not in _OF_EVERY_MODULE or one) and name != "_compiled_call_impl"
+            ]
         elif isinstance(value, Metric):
             return vars(value).values()
         elif isinstance(value, types.FunctionType) and _COMPILED in vars(value):
@@ -168,37 +188,95 @@ class _Contents:
         return copied
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """What is known of a class of modules.
+
+    Attributes:
+        plain: Whether `deepcopy` makes an empty module, and copies every attribute into it.
+        closes_over_module: Whether its `forward` has a module in its closure.
+        spread: Whether it spreads a module over devices.
+    """
+
+    plain: bool
+    closes_over_module: bool
+    spread: bool
+
+    @classmethod
+    def of(cls, kind: type[nn.Module]) -> _Kind:
+        """Looks at a class."""
+        names = ("__reduce_ex__", "__reduce__", "__getstate__", "__getattr__", "__setstate__")
+        defined = [getattr(nn.Module, name) is getattr(kind, name) for name in names]
+        own = ("__deepcopy__", "__getnewargs__", "__getnewargs_ex__", "__slots__")
+        plain = all(defined) and not any(hasattr(kind, name) for name in own)
+        plain &= kind not in copyreg.dispatch_table
+        closes = _leads_to_module(kind.forward, of_globals=False)
+        return cls(plain, closes, issubclass(kind, DATA_PARALLEL))
+
+
 class _Memo(dict[int, Any]):
     """The memo of `deepcopy`: the counterparts that are known in advance. Wrappers and replaced
     objects are rebuilt when they are looked up: the modules that they hold are being copied only
-    then."""
+    then. So are most modules, for `deepcopy` takes its time over each attribute."""
 
     def __init__(self, contents: _Contents) -> None:
         super().__init__({id(value): type(value)() for value in contents.empty})
         self._contents = contents
+        # So that no other object gets their identity.
+        self._kept: list[Any] = []
         for value in contents.shared:
             # Tensors cached on a module by an earlier forward pass may carry a graph, which
             # deepcopy refuses.
-            if isinstance(value, nn.Parameter):
-                self[id(value)] = _frozen(value, self)
+            if type(value) is nn.Parameter:
+                self[id(value)] = nn.Parameter(value.detach(), requires_grad=False)
+            elif isinstance(value, nn.Parameter):
+                self[id(value)] = frozen(value, self)
             elif isinstance(value, Tensor):
                 self[id(value)] = value.detach().clone()
             else:
                 self.setdefault(id(value), value)
 
     def get(self, key: int, default: Any = None) -> Any:
-        if key not in self:
-            if key in self._contents.replaced:
-                self[key] = copy.deepcopy(self._contents.replaced[key], self)
-            elif key in self._contents.wrappers:
-                self._rebuild(self._contents.wrappers[key])
+        found = super().get(key, _ABSENT)
+        if found is not _ABSENT:
+            return found
+        if key in self._contents.modules:
+            module = self._contents.modules[key]
+            made = self[key] = type(module).__new__(type(module))
+            made.__setstate__(self._filled(module.__getstate__()))
+        elif key in self._contents.replaced:
+            self[key] = copy.deepcopy(self._contents.replaced[key], self)
+        elif key in self._contents.wrappers:
+            self._rebuild(self._contents.wrappers[key])
         return super().get(key, default)
+
+    def _filled(self, held: dict[Any, Any]) -> dict[Any, Any]:
+        """A dictionary with copies of what another holds: the attributes of a module, or its
+        parameters, buffers or modules."""
+        made: dict[Any, Any] = {}
+        self[id(held)] = made
+        self._kept.append(held)
+        known = super().get
+        for name, value in held.items():
+            kind = type(value)
+            if name in _OF_EVERY_MODULE and kind in _CONTAINERS and not value:
+                made[name] = kind()
+            elif kind in _ATOMIC:
+                made[name] = value
+            else:
+                found = known(id(value), _ABSENT)
+                if found is _ABSENT and kind is dict and _ATOMIC.issuperset(map(type, value)):
+                    found = self._filled(value)
+                elif found is _ABSENT:
+                    found = copy.deepcopy(value, self)
+                made[name] = found
+        return made
 
     def _rebuild(self, value: Any) -> None:
         """Rebuilds a wrapper with copies of the objects that it holds."""
         key, copied = id(value), partial(copy.deepcopy, memo=self)
         if isinstance(value, types.FunctionType):
-            self._rebuild_function(value)
+            function_again(value, _globals_of(value), self)
         elif isinstance(value, types.MethodType):
             held = copied(value.__func__), copied(value.__self__)
             self[key] = types.MethodType(*held)
@@ -212,56 +290,6 @@ class _Memo(dict[int, Any]):
             made = self[key] = object.__new__(type(value))
             vars(made).update({name: copied(one) for name, one in vars(value).items()})
 
-    def _rebuild_function(self, value: types.FunctionType) -> None:
-        copied = partial(copy.deepcopy, memo=self)
-        old_cells = value.__closure__ or ()
-        to_fill = [cell for cell in old_cells if id(cell) not in self and cell != _EMPTY_CELL]
-        for cell in old_cells:
-            self.setdefault(id(cell), types.CellType())
-        cells = tuple(self[id(cell)] for cell in old_cells)
-        read = _globals_of(value)
-        names = {**value.__globals__} if read else value.__globals__
-        made = types.FunctionType(value.__code__, names, value.__name__, None, cells or None)
-        # In the memo before what it holds is copied: it may hold itself.
-        self[id(value)] = made
-        names.update({name: copied(one) for name, one in read.items()})
-        made.__defaults__ = copied(value.__defaults__)
-        made.__kwdefaults__ = copied(value.__kwdefaults__)
-        vars(made).update({name: copied(one) for name, one in vars(value).items()})
-        for cell in to_fill:
-            self[id(cell)].cell_contents = copied(cell.cell_contents)
-
-
-def _frozen(parameter: nn.Parameter, memo: dict[int, Any]) -> Tensor:
-    """A parameter of its own that shares the values, and needs no gradient."""
-    if type(parameter) is nn.Parameter or not hasattr(type(parameter), "__copy__"):
-        return nn.Parameter(parameter.detach(), requires_grad=False)
-    # A quantised weight holds its state, which its module changes when it is first used.
-    frozen = copy.copy(parameter).requires_grad_(False)
-    for name, value in list(vars(parameter).items()):
-        if hasattr(value, "__dict__") and not isinstance(value, (nn.Module, Tensor, type)):
-            memo[id(value)] = copy.copy(value)
-            setattr(frozen, name, memo[id(value)])
-    return frozen
-
-
-def uncompiled(module: nn.Module) -> nn.Module:
-    """The module that was compiled or spread over devices; a module itself where neither was
-    done."""
-    while True:
-        if isinstance(module, _DATA_PARALLEL):
-            module = module.module
-        elif "dynamo_ctx" in vars(module) and "_orig_mod" in module._modules:
-            module = module._modules["_orig_mod"]  # type: ignore[assignment]
-        else:
-            return module
-
-
-def _is_own_method(method: Any, module: nn.Module) -> bool:
-    """Whether something is a method of a module's own class, bound to the module."""
-    bound = isinstance(method, types.MethodType) and method.__self__ is module
-    return bound and getattr(type(module), method.__name__, None) is method.__func__
-
 
 def _is_wrapper(value: Any) -> bool:
     """Whether an object can be called and may hold modules in a closure, as arguments or in its
@@ -274,7 +302,7 @@ def _is_wrapper(value: Any) -> bool:
 def _held_by(value: Any, of_globals: bool = True) -> list[Any]:
     """The objects that a function, a method, a `partial` or a callable object holds."""
     if isinstance(value, types.FunctionType):
-        cells = [one.cell_contents for one in value.__closure__ or () if one != _EMPTY_CELL]
+        cells = [one.cell_contents for one in value.__closure__ or () if one != EMPTY_CELL]
         defaults = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
         read = _globals_of(value).values() if of_globals else ()
         return [*cells, *vars(value).values(), *defaults, *read]

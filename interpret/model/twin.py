@@ -224,16 +224,18 @@ def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
     devices: its hooks move them on. Offloaded parameters are on the device 'meta'; then inputs go
     to the device that these are loaded to.
     """
-    floating = [one for one in model.parameters() if one.is_floating_point()]
-    if not floating:
+    dtype = None
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            if parameter.device.type != "meta":
+                return parameter.device, parameter.dtype
+            dtype = dtype or parameter.dtype
+    if dtype is None:
         return torch.device("cpu"), torch.get_default_dtype()
-    for parameter in floating:
-        if parameter.device.type != "meta":
-            return parameter.device, parameter.dtype
     for module in model.modules():
         device = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
         if device is not None:
-            return torch.device(device), floating[0].dtype
+            return torch.device(device), dtype
     raise InterpretationError(
         f"{name_of(model)} has no weights, only their shapes (on the device 'meta'); load it with "
         "them"

@@ -17,7 +17,7 @@ from allennlp.models import Model
 from allennlp.predictors import Predictor
 from torch import nn
 
-from allennlp_saliency.interpret.model.private_copy import uncompiled
+from allennlp_saliency.interpret.model.made_again import uncompiled
 from allennlp_saliency.interpret.model.twin import Twin
 
 from .generation.token_model import TokenModel

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from typing import Any
+
 import pytest
 import torch
+from allennlp.predictors import Predictor
 from torch import Tensor, nn
 from transformers.activations import ACT2FN, NewGELUActivation
 
+from allennlp_saliency.interpret import SaliencyInterpreter
+from allennlp_saliency.interpret.interpreter import run
 from allennlp_saliency.interpret.model.twin import Twin
 from tests.zoo.task_models import predictor
 
@@ -75,3 +82,24 @@ def test_an_activation_of_ones_own_stays() -> None:
         assert float(Twin(user).counterpart(block.act)(torch.ones(1))) > 800
     finally:
         block.act = own
+
+
+def test_a_twin_is_let_go_without_the_garbage_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has thousands of objects, and the collector looks through all that there are."""
+    twins: list[weakref.ref[nn.Module]] = []
+
+    class Noted(Twin):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            twins.append(weakref.ref(self.model))
+
+    monkeypatch.setattr(run, "Twin", Noted)
+    predictor = Predictor.from_path("fixtures/sentiment/model.tar.gz")
+    gc.disable()
+    try:
+        SaliencyInterpreter.by_name("integrated-gradients")(predictor).interpret_json(
+            {"sentence": "a good film"}
+        )
+        assert [twin() for twin in twins] == [None]
+    finally:
+        gc.enable()
