@@ -175,7 +175,7 @@ def _row(item: Item, name: str, outcome: Outcome) -> JsonDict | Exception:
         return outcome.error
     if _without_text(outcome.instances):
         return InterpretationError("the input has no text, so there is nothing to explain")
-    row: JsonDict = {"id": item.id, "line": item.line, "interpreter": name}
+    row: JsonDict = {**_place(item), "interpreter": name}
     row["prediction"] = outcome.prediction
     for number, instance in enumerate(outcome.instances, start=1):
         row[f"instance_{number}"] = instance
@@ -184,6 +184,12 @@ def _row(item: Item, name: str, outcome: Outcome) -> JsonDict | Exception:
     except Exception as failure:
         let_go(failure)
         return failure
+
+
+def _place(item: Item) -> JsonDict:
+    """Where an input stands; its file only where there are several."""
+    place: JsonDict = {"id": item.id, "line": item.line}
+    return place if item.file is None else {**place, "file": item.file}
 
 
 def _without_text(instances: Sequence[JsonDict]) -> bool:
@@ -197,8 +203,7 @@ def _error(item: Item, name: str | None, read: Any, error: Exception) -> JsonDic
     line = error_line(item.raw, read, error)
     described = {"type": line["error"]["type"], "message": line["error"]["message"]}
     return {
-        "id": item.id,
-        "line": item.line,
+        **_place(item),
         "number": item.number,
         "interpreter": name,
         "error": described,

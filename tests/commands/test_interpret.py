@@ -20,9 +20,6 @@ from allennlp_saliency.jobs import Job, RunFolder
 from allennlp_saliency.jobs import run as running
 from allennlp_saliency.jobs.engines import local
 from tests.jobs.conftest import contents, read_lines, write_lines
-from tests.jobs.stand_in import put_in
-
-put_in()
 
 ROOT = Path(__file__).parents[2]
 ARCHIVE = ROOT / "fixtures" / "sentiment" / "model.tar.gz"

@@ -13,10 +13,6 @@ from allennlp.predictors import Predictor
 
 from allennlp_saliency.jobs import Job, run_job
 
-from .stand_in import put_in
-
-put_in()
-
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "fixtures" / "sentiment"
 SENTENCES = [
