@@ -151,6 +151,8 @@ setup(
         "notebook": ["ipykernel>=6.29", "nbconvert>=7.16", "pandas>=2.1"],
         # `allennlp explore`.
         "explore": ["fastapi>=0.115", "uvicorn>=0.30"],
+        # `allennlp interpret --engine ray`.
+        "ray": ["ray>=2.40"],
     },
     entry_points={
         "console_scripts": ["allennlp-saliency = allennlp_saliency.compat.console:main"],
