@@ -171,7 +171,9 @@ def _only_json(interpreter: AnyInterpreter) -> Outcome:
 
 
 def _row(item: Item, name: str, outcome: Outcome) -> JsonDict | Exception:
-    """The row of an explained input; an error where there is no memory for it."""
+    """The row of an explained input; an error where it has no text, or there is no memory."""
+    if _without_text(outcome.instances):
+        return InterpretationError("the input has no text, so there is nothing to explain")
     row: JsonDict = {"id": item.id, "line": item.line, "interpreter": name}
     row["prediction"] = outcome.prediction
     for number, instance in enumerate(outcome.instances, start=1):
@@ -181,6 +183,13 @@ def _row(item: Item, name: str, outcome: Outcome) -> JsonDict | Exception:
     except Exception as failure:
         let_go(failure)
         return failure
+
+
+def _without_text(instances: Sequence[JsonDict]) -> bool:
+    """Whether the scores of all instances fall on nothing but tokens that the model adds."""
+    found = [one["explanation"] for one in instances if "explanation" in one]
+    texts = [one["text"] for explanation in found for one in explanation["inputs"]]
+    return bool(texts) and all(text is not None and not text.strip() for text in texts)
 
 
 def _error(item: Item, name: str | None, read: Any, error: Exception) -> JsonDict:

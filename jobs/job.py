@@ -115,6 +115,11 @@ class Job:
             checks.choice("dtype", self.dtype, _DTYPES)
         if self.shard is not None:
             put("shard", _shard(self.shard))
+        if self.overwrite and self.shard is not None:
+            raise ConfigurationError(
+                "overwrite removes a whole run, and a shard is a piece of one: leave one of them "
+                "out"
+            )
         if self.overwrite and self.retry_errors:
             raise ConfigurationError(
                 "overwrite does all parts again, retry_errors those with errors: name one of them"

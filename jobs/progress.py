@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from contextlib import suppress
+from typing import Self
 
 from tqdm import tqdm
 
 from .part import Part
 
-_EVERY = 30.0
+EVERY = 30.0
 
 
 class Progress:
@@ -33,13 +35,24 @@ class Progress:
         self._tokens = 0
         self._command = command
         self._silent = silent
-        self._began = self._said = time.monotonic()
+        self._began = time.monotonic()
+        self._ended = threading.Event()
         terminal = bool(getattr(sys.stderr, "isatty", bool)())
         self._bar = (
             tqdm(total=total, initial=done, unit="input", desc=command or None, leave=False)
             if terminal and not silent
             else None
         )
+
+    def __enter__(self) -> Self:
+        if self._bar is None and not self._silent:
+            threading.Thread(target=self._tell, name="progress of a job", daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        if self._bar is not None:
+            self._bar.close()
 
     def add(self, part: Part) -> None:
         """Counts a part that is done."""
@@ -51,8 +64,10 @@ class Progress:
             rate = f"{self._rate():,.0f}"
             self._bar.set_postfix({"tokens/s": rate, "errors": self._failed}, refresh=False)
             self._bar.update(inputs)
-        elif not self._silent and time.monotonic() - self._said >= _EVERY:
-            self._said = time.monotonic()
+
+    def _tell(self) -> None:
+        """A line every 30 seconds, also while one part takes long."""
+        while not self._ended.wait(EVERY):
             say(self._command, self.line())
 
     def line(self) -> str:
@@ -62,11 +77,6 @@ class Progress:
             f"{self._done:,} of {self._total:,} inputs, {self._rate():,.0f} tokens/s, "
             f"{self._left()} left, {errors}"
         )
-
-    def close(self) -> None:
-        """Takes the bar away."""
-        if self._bar is not None:
-            self._bar.close()
 
     def _rate(self) -> float:
         return self._tokens / max(time.monotonic() - self._began, 1e-9)

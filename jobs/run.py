@@ -8,6 +8,7 @@ from allennlp.common.checks import ConfigurationError
 
 from allennlp_saliency.interpret.explanation import JsonDict
 
+from .batch_tokens import measured
 from .engines.engine import Engine
 from .engines.local import LocalEngine
 from .errors import JobError
@@ -16,7 +17,8 @@ from .part import Part
 from .progress import Progress, say
 from .run_folder import RunFolder
 from .run_folder.config import config_of
-from .worker import Opened, WorkerRecipe, opened
+from .run_folder.folder import check_place, kept_inputs, locks_of
+from .worker import JobWorker, Opened, WorkerRecipe, opened
 from .writer import Writer
 
 _UNFIT = ("SettingError", "NotApplicableError")
@@ -43,19 +45,25 @@ def run_job(job: Job, command: str = "", silent: bool = False) -> JsonDict:
 
     if job.output is None:
         raise ConfigurationError("a job needs output, a folder")
-    what = opened(job)
-    if not what.source.count():
-        raise ConfigurationError(f"{what.source.name} has no inputs")
-    job = _measured(job, what)
-    config = config_of(job, model_identity(job, what.predictor), what.source)
-    folder, versions = RunFolder.make(Path(job.output), config, job.overwrite)
-    if versions and not silent:
-        say(
-            command,
-            f"{folder.path} was begun with other versions ({'; '.join(versions)}): the last digits "
-            "of scores may differ from part to part",
-        )
-    with folder.at_work(job.shard):
+    path = Path(job.output)
+    check_place(path)
+    with locks_of(path).parts(job.shard):
+        if job.overwrite:
+            kept_inputs(path).unlink(missing_ok=True)
+        what = opened(job)
+        if not what.source.count():
+            raise ConfigurationError(f"{what.source.name} has no inputs")
+        JobWorker(job, what)  # says what is wrong with the settings before anything is written
+        job = measured(job, what)
+        config = config_of(job, model_identity(job, what.predictor), what.source)
+        folder, versions = RunFolder.make(path, config, job.overwrite, alone=job.shard is None)
+        if versions and not silent:
+            say(
+                command,
+                f"{path} was begun with other versions ({'; '.join(versions)}): the last digits "
+                "of scores may differ from part to part",
+            )
+        folder.remove_unfinished(job.shard)
         try:
             _do(job, what, folder, command, silent)
         except BaseException:
@@ -91,19 +99,16 @@ def _do(job: Job, what: Opened, folder: RunFolder, command: str, silent: bool) -
         return
     inputs = sum(_inputs(folder, job, number) for number in todo)
     before, failed = (sum(one[key] for one in done.values()) for key in ("inputs", "failed"))
-    progress = Progress(inputs + before, before, failed, command, silent)
     recipe = WorkerRecipe(job, what)
     first = not done
-    try:
-        with Writer(folder) as writer:
-            for number, part in engine_of(job).run(recipe, todo):
-                if first:
-                    _check_settings(part)
-                first = False
-                writer.put(number, part)
-                progress.add(part)
-    finally:
-        progress.close()
+    shown = Progress(inputs + before, before, failed, command, silent)
+    with shown as progress, Writer(folder) as writer:
+        for number, part in engine_of(job).run(recipe, todo):
+            if first:
+                _check_settings(part)
+            first = False
+            writer.put(number, part)
+            progress.add(part)
 
 
 def _inputs(folder: RunFolder, job: Job, number: int) -> int:
@@ -129,10 +134,3 @@ def _finish_after(folder: RunFolder) -> None:
         folder.finish()
     except JobError:
         return
-
-
-def _measured(job: Job, what: Opened) -> Job:
-    """The job with its batches' size, which is written down once it was measured."""
-    if job.batch_tokens != "auto":
-        return job
-    raise NotImplementedError

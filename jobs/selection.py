@@ -85,7 +85,7 @@ class Chosen:
             if name in wanted:
                 self._numbers.append(place)
                 found.add(name)
-        missing = [one for one in sorted(wanted - found)]
+        missing = sorted(wanted - found)
         if missing:
             more = f" and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
             raise ConfigurationError(

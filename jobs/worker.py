@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from allennlp.predictors import Predictor
@@ -10,6 +11,7 @@ from allennlp.predictors import Predictor
 from .explainer import Explainer
 from .job import Job
 from .part import Part
+from .run_folder.folder import kept_inputs
 from .selection import selected
 from .sources.source import Source
 
@@ -43,6 +45,7 @@ def opened(job: Job) -> Opened:
         columns=dict(job.columns) or None,
         id_key=job.id_key,
         predictor=predictor,
+        keep=None if job.output is None else kept_inputs(Path(job.output)),
     )
     return Opened(predictor, selected(source, job.limit, job.ids))
 

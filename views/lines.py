@@ -94,6 +94,20 @@ def _read(line: bytes, number: int, path: str | PathLike[str]) -> Line:
     except ValueError as error:
         text = line[:_SHOWN].decode("utf-8", "replace").strip()
         raise LineError(f"{where} is no JSON: {error}; it begins with {text!r}") from error
+    return line_of(content, number, where)
+
+
+def line_of(content: Any, number: int, where: str) -> Line:
+    """What the JSON of a line holds.
+
+    Args:
+        content: The JSON.
+        number: What the line's number is to be.
+        where: What errors call it.
+
+    Raises:
+        LineError: As `read_lines`.
+    """
     if not isinstance(content, dict):
         raise LineError(f"{where} is no JSON object, but {type(content).__name__}")
     if "error" in content:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from allennlp.commands.subcommand import Subcommand
 
 if TYPE_CHECKING:
+    from allennlp_saliency.jobs import RunFolder
     from allennlp_saliency.views.lines import Line
 
 EXAMPLE = "allennlp render out.jsonl --html report.html --figure pictures --format svg"
@@ -35,13 +36,16 @@ class Render(Subcommand):
 
 DESCRIPTION = (
     "Show the explanations of a file of JSON lines, as `allennlp predict … --predictor saliency` "
-    "writes them. Several views may be asked for at once; without any it is the terminal."
+    "writes them, or of a folder that `allennlp interpret` has written. Several views may be asked "
+    "for at once; without any it is the terminal."
 )
 
 
 def with_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Adds what the command takes to a parser."""
-    parser.add_argument("file", help="the file of JSON lines")
+    parser.add_argument(
+        "file", help="the file of JSON lines, or the folder of a run of `allennlp interpret`"
+    )
     parser.add_argument("--html", metavar="FILE", help="one page with all of them, to send")
     parser.add_argument("--figure", metavar="FOLDER", help="a picture for each line")
     parser.add_argument(
@@ -97,7 +101,8 @@ class _Source:
         total = self._count()
         if not total:
             raise SystemExit(f"allennlp render: error: {self._path} has no lines")
-        found = islice(read_lines(self._path, self._tell), self._limit)
+        read = self._of_run() if self._path.is_dir() else read_lines(self._path, self._tell)
+        found = islice(read, self._limit)
         # On a terminal alone, and not before it takes two seconds.
         bar = tqdm(found, total=total, unit=unit, delay=2, disable=None, leave=False)
         seen = 0
@@ -106,7 +111,17 @@ class _Source:
         if not seen:
             raise SystemExit(1)
 
+    def _of_run(self) -> Iterator[Line]:
+        """The rows of a run, whatever format they were written in."""
+        from allennlp_saliency.views.lines import line_of
+
+        for number, row in enumerate(_run(self._path).rows(), start=1):
+            yield line_of(row, number, f"{self._path}, row {number}")
+
     def _count(self) -> int:
+        if self._path.is_dir():
+            rows = _run(self._path).count_rows()
+            return rows if self._limit is None else min(rows, self._limit)
         with self._path.open("rb") as file:
             return sum(1 for line in islice(file, self._limit) if line.strip())
 
@@ -114,6 +129,15 @@ class _Source:
         if str(error) not in self.broken:
             self.broken.add(str(error))
             print(f"allennlp render: {error}", file=sys.stderr)
+
+
+def _run(path: Path) -> RunFolder:
+    from allennlp_saliency.jobs import JobError, RunFolder
+
+    try:
+        return RunFolder(path)
+    except JobError as error:
+        raise SystemExit(f"allennlp render: error: {error}") from error
 
 
 def _terminal(source: _Source, options: argparse.Namespace) -> None:
@@ -126,7 +150,7 @@ def _terminal(source: _Source, options: argparse.Namespace) -> None:
         if line.number > 1:
             console.print()
         content = line.content
-        if "interpreter" in content:
+        if "interpreter" in content and "inputs" in content:
             content = {"instance_1": {"explanation": content}}
         render_line(content, console, title=f"line {line.number}", words=options.words)
 

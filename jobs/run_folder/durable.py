@@ -25,7 +25,7 @@ def write_file(path: Path, content: bytes, aside: Path | None = None) -> None:
     Raises:
         JobError: If it cannot be written; what was there under the name before is there still.
     """
-    aside = aside or path.with_name(f".{path.name}.writing")
+    aside = aside or aside_of(path)
     with telling(path):
         try:
             with aside.open("wb") as file:
@@ -38,6 +38,11 @@ def write_file(path: Path, content: bytes, aside: Path | None = None) -> None:
                 aside.unlink()
             raise
         sync_folder(path.parent)
+
+
+def aside_of(path: Path) -> Path:
+    """Where a file is written before it is there."""
+    return path.with_name(f".{path.name}.writing")
 
 
 def remove_file(path: Path) -> None:

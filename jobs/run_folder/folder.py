@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +17,7 @@ from allennlp_saliency.predictors.saliency.json_lines import utf8_json_line
 from ..errors import JobError
 from ..part import Part
 from .config import differences, other_versions
-from .durable import remove_file, telling, write_file
+from .durable import aside_of, remove_file, telling, write_file
 from .formats import encoder, read_rows, to_lines
 from .locks import Locks
 from .summary import summary_of
@@ -27,6 +25,7 @@ from .summary import summary_of
 CONFIG, SUMMARY, ERRORS = "config.json", "summary.json", "errors.jsonl"
 _STATE = ".state"
 _TIMES = "times.jsonl"
+_SHOWN = 3
 
 
 class RunFolder:
@@ -52,43 +51,46 @@ class RunFolder:
         self._state = self.path / _STATE
         self._format = self.config["settings"]["output_format"]
         self._encode = encoder(self._format)
-        self.locks = Locks(self._state / "locks")
 
     @classmethod
-    def make(cls, path: Path, config: JsonDict, overwrite: bool = False) -> tuple[Self, list[str]]:
+    def make(
+        cls, path: Path, config: JsonDict, overwrite: bool = False, alone: bool = False
+    ) -> tuple[Self, list[str]]:
         """The folder of a run: a new one, or the same run's that goes on.
 
         Args:
             path: The folder.
             config: What the run is of.
-            overwrite: Whether to remove another run that is there.
+            overwrite: Whether to remove another run that is there; the caller holds all its parts.
+            alone: Whether the caller holds all parts, so that a run of which none is complete may
+                make room for another.
 
         Returns:
             The folder; and the versions that differ from those that it was begun with.
 
         Raises:
-            JobError: If the folder holds another run, or files that are no run's.
+            ConfigurationError: If the folder has files that are no run's.
+            JobError: If it holds another run, or cannot be written.
         """
-        if not (path / CONFIG).exists():
-            _check_empty(path)
-        locks = Locks(path / _STATE / "locks")
-        with locks.finishing():  # Two that begin at once are one after the other.
+        check_place(path)
+        with locks_of(path).finishing():  # Two that begin at once are one after the other.
+            if overwrite:
+                _clear(path)
             if not (path / CONFIG).exists():
                 _begin(path, config)
                 return cls(path), []
             there = _config_in(path)
             different = differences(there, config)
-            if different and not overwrite:
-                raise JobError(
-                    f"{path} holds another run; {'; '.join(different)}. Go on with the settings "
-                    "that are there, name another folder with --output, or remove what is there "
-                    "with --overwrite"
-                )
-            if overwrite:
-                with locks.parts(None):
-                    _clear(path)
-                    _begin(path, config)
+            if different and alone and not any((path / _STATE).glob("part-*.json")):
+                _clear(path)
+                _begin(path, config)
                 return cls(path), []
+        if different:
+            raise JobError(
+                f"{path} holds another run; {'; '.join(different)}. Go on with the settings that "
+                "are there, name another folder with --output, or remove what is there with "
+                "--overwrite"
+            )
         return cls(path), other_versions(there, config)
 
     @property
@@ -133,7 +135,7 @@ class RunFolder:
         path, state = self.part_path(number), self.state_path(number)
         if state.exists():  # Old errors must not stand beside new rows.
             remove_file(state)
-        write_file(path, content, self._state / f"{path.name}.writing")
+        write_file(path, content, self._aside(number))
         known = {
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
@@ -154,7 +156,7 @@ class RunFolder:
         Raises:
             JobError: If they cannot be written.
         """
-        with self.locks.finishing():
+        with locks_of(self.path).finishing():
             summary, errors = summary_of(self.config, map(self.state, range(self.parts)))
             summary["timing"] = self._timing(summary)
             write_file(self.path / ERRORS, to_lines(errors))
@@ -162,6 +164,10 @@ class RunFolder:
             content = text.encode("utf-8", "backslashreplace")
             write_file(self.path / SUMMARY, content)
         return summary
+
+    def count_rows(self) -> int:
+        """How many rows the complete parts have."""
+        return sum((self.state(number) or {}).get("rows", 0) for number in range(self.parts))
 
     def rows(self) -> Iterator[JsonDict]:
         """The rows of the complete parts, in the order of the inputs."""
@@ -174,22 +180,24 @@ class RunFolder:
         for number in range(self.parts):
             yield from (self.state(number) or {}).get("errors", ())
 
-    @contextmanager
-    def at_work(self, shard: tuple[int, int] | None) -> Iterator[None]:
-        """Holds the parts of a shard, or all, and removes what a process left that was killed while
-        it wrote one.
+    def remove_unfinished(self, shard: tuple[int, int] | None) -> None:
+        """Removes what a process left that was killed while it wrote; the caller holds the parts of
+        the shard.
 
         Raises:
-            JobError: If another process is at work on them.
+            JobError: If it cannot be removed.
         """
-        with self.locks.parts(shard):
-            for number in range(self.parts):
-                if shard is None or number % shard[1] == shard[0]:
-                    path = self.part_path(number)
-                    (self._state / f"{path.name}.writing").unlink(missing_ok=True)
-                    state = self.state_path(number)
-                    state.with_name(f".{state.name}.writing").unlink(missing_ok=True)
-            yield
+        index, count = shard or (0, 1)
+        with telling(self.path):
+            for number in range(index, self.parts, count):
+                for path in (self._aside(number), aside_of(self.state_path(number))):
+                    path.unlink(missing_ok=True)
+        with locks_of(self.path).finishing(), telling(self.path):
+            for name in (CONFIG, SUMMARY, ERRORS):
+                aside_of(self.path / name).unlink(missing_ok=True)
+
+    def _aside(self, number: int) -> Path:
+        return self._state / f"{self.part_path(number).name}.writing"
 
     def _note(self, times: JsonDict) -> None:
         """Keeps a time; it is no loss if the disk is too full for it."""
@@ -246,34 +254,48 @@ def _config_in(path: Path) -> JsonDict:
     return found
 
 
-def _check_empty(path: Path) -> None:
-    """Refuses a place where files of somebody else would stand beside the run's."""
+def locks_of(path: Path) -> Locks:
+    """The locks of the run in a folder; the folder is made if there is none.
+
+    Raises:
+        JobError: If it cannot be made.
+    """
+    return Locks(path / _STATE / "locks")
+
+
+def kept_inputs(path: Path) -> Path:
+    """The file of a run that keeps inputs which can be read only once."""
+    return path / _STATE / "inputs.jsonl"
+
+
+def check_place(path: Path) -> None:
+    """Refuses a place where files of somebody else would stand beside a run's.
+
+    Raises:
+        ConfigurationError: If it is one.
+    """
     if path.exists() and not path.is_dir():
-        raise ConfigurationError(f"--output {path} is a file; name a folder")
-    others = [one.name for one in path.iterdir() if one.name != _STATE] if path.is_dir() else []
-    begun = [name for name in others if name == f".{CONFIG}.writing"]
-    if len(others) > len(begun):
+        raise ConfigurationError(f"the output {path} is a file; name a folder")
+    if not path.is_dir() or (path / CONFIG).exists():
+        return
+    ours = {_STATE, aside_of(path / CONFIG).name}
+    others = sorted(one.name for one in path.iterdir() if one.name not in ours)
+    if others:
         raise ConfigurationError(
-            f"--output {path} has files but no run ({', '.join(sorted(others)[:3])}); name a new "
-            "folder"
+            f"the output {path} has files, and none of them is a run's {CONFIG} "
+            f"({', '.join(others[:_SHOWN])}); name a new folder"
         )
 
 
 def _clear(path: Path) -> None:
-    """Removes the files of a run and no others; the locks stay, since they are held."""
+    """Removes the files of a run and no others; the locks stay, since they are held, and inputs
+    that were kept for this run."""
+    kept = kept_inputs(path).name
     with telling(path):
         (path / CONFIG).unlink(missing_ok=True)
-        for pattern in (
-            "part-*-of-*",
-            SUMMARY,
-            ERRORS,
-            f".{SUMMARY}.writing",
-            f".{ERRORS}.writing",
-        ):
+        for pattern in ("part-*-of-*", SUMMARY, ERRORS):
             for found in path.glob(pattern):
                 found.unlink()
         for found in (path / _STATE).iterdir():
-            if found.is_file():
+            if found.is_file() and not found.name.startswith(kept):
                 found.unlink()
-            elif found.name != "locks":
-                shutil.rmtree(found)

@@ -11,7 +11,7 @@ from allennlp_saliency.interpret.explanation import JsonDict
 from ..errors import JobError
 from .config import differences
 from .durable import write_file
-from .folder import RunFolder
+from .folder import RunFolder, check_place, locks_of
 
 _SHOWN = 5
 
@@ -50,8 +50,10 @@ def merge_runs(runs: Sequence[str | PathLike[str]], output: str | PathLike[str])
             f"{len(missing):,} of {first.parts:,} parts are complete in none of the runs (number "
             f"{shown}); run the shards that have them to the end first"
         )
-    merged, _ = RunFolder.make(Path(output), first.config)
-    with merged.at_work(None):
+    check_place(Path(output))
+    with locks_of(Path(output)).parts(None):
+        merged, _ = RunFolder.make(Path(output), first.config)
+        merged.remove_unfinished(None)
         for number, folder in chosen.items():
             if folder.path.resolve() == merged.path.resolve() or merged.state(number) is not None:
                 continue

@@ -49,9 +49,13 @@ def put_in() -> None:
     models: Any = ModuleType("allennlp_saliency.jobs.models")
 
     def load(job: Any) -> Predictor:
+        if isinstance(job.model, Predictor):
+            return job.model
         return Predictor.from_archive(load_archive(job.model, overrides=job.overrides))
 
     def model_identity(job: Any, predictor: Any) -> dict[str, str]:
+        if isinstance(job.model, Predictor):
+            return {"model": "predictor", "sha256": "0"}
         digest = hashlib.sha256(Path(job.model).read_bytes()).hexdigest()
         return {"model": str(job.model), "sha256": digest}
 
