@@ -47,6 +47,7 @@ def run_job(job: Job, command: str = "", silent: bool = False) -> JsonDict:
         raise ConfigurationError("a job needs output, a folder")
     path = Path(job.output)
     check_place(path)
+    engine = engine_of(job)
     with locks_of(path).parts(job.shard):
         if job.overwrite:
             kept_inputs(path).unlink(missing_ok=True)
@@ -65,7 +66,7 @@ def run_job(job: Job, command: str = "", silent: bool = False) -> JsonDict:
             )
         folder.remove_unfinished(job.shard)
         try:
-            _do(job, what, folder, command, silent)
+            _do(job, what, folder, engine, command, silent)
         except BaseException:
             _finish_after(folder)
             raise
@@ -78,7 +79,8 @@ def engine_of(job: Job) -> Engine:
         return LocalEngine()
     from .engines.ray import RayEngine
 
-    return RayEngine(address=job.address, workers=job.workers)
+    gpus = 0 if job.cuda_device < 0 else 1
+    return RayEngine(address=job.address, workers=job.workers, gpus_per_worker=gpus)
 
 
 def parts_to_do(job: Job, folder: RunFolder) -> tuple[list[int], dict[int, JsonDict]]:
@@ -93,17 +95,21 @@ def parts_to_do(job: Job, folder: RunFolder) -> tuple[list[int], dict[int, JsonD
     }
 
 
-def _do(job: Job, what: Opened, folder: RunFolder, command: str, silent: bool) -> None:
+def _do(
+    job: Job, what: Opened, folder: RunFolder, engine: Engine, command: str, silent: bool
+) -> None:
     todo, done = parts_to_do(job, folder)
     if not todo:
         return
     inputs = sum(_inputs(folder, job, number) for number in todo)
     before, failed = (sum(one[key] for one in done.values()) for key in ("inputs", "failed"))
     recipe = WorkerRecipe(job, what)
+    if job.engine == "ray" and job.cuda_device >= 0:
+        recipe = recipe.on_device(0)  # each worker sees the GPU that Ray gave it, and no other
     first = not done
     shown = Progress(inputs + before, before, failed, command, silent)
     with shown as progress, Writer(folder) as writer:
-        for number, part in engine_of(job).run(recipe, todo):
+        for number, part in engine.run(recipe, todo):
             if first:
                 _check_settings(part)
             first = False
