@@ -38,7 +38,7 @@ class RayEngine:
     its part done again. An exception of a worker ends the run, as it does in this process.
 
     A worker has as many threads as this process (`OMP_NUM_THREADS`), since sums by another number
-    of threads differ in their last digits; on the CPU it takes as many cores.
+    of threads may differ in their last digits; on the CPU it takes as many cores.
 
     Args:
         address: The cluster, as `connected` takes it; None for this machine.
@@ -98,14 +98,16 @@ class RayEngine:
         there = ray.cluster_resources()
         kind, each = ("GPU", self._gpus) if self._gpus else ("CPU", cores)
         room = int(there.get(kind, 0) / each)
-        count = self._workers or room
-        if count < 1:
-            raise ConfigurationError(
-                f"a worker takes {each:g} {kind}, and the cluster has {there.get(kind, 0):g}: "
-                "set OMP_NUM_THREADS=1, which is a worker for each core, or say how many workers "
-                "there will be room for"
+        if room < 1 and not (self._address and self._workers):  # a cluster may grow
+            way_out = (
+                "the CPU needs none"
+                if self._gpus
+                else "with OMP_NUM_THREADS=1 a worker takes one core"
             )
-        return count
+            raise ConfigurationError(
+                f"a worker takes {each:g} {kind}, and there are {there.get(kind, 0):g}: {way_out}"
+            )
+        return self._workers or room
 
 
 class _Pool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -10,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +20,10 @@ from allennlp.common.checks import ConfigurationError
 
 from .surroundings import variables
 
+logger = logging.getLogger(__name__)
+
+# Ray sets the mode itself. Without a token it would write one into the user's home.
+_OWN = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": None}
 _STORE_BYTES = 200_000_000
 _REACHED_SECONDS = 10.0
 _LONGEST_FOLDER = 40  # the paths of Ray's sockets below it may have 107 characters
@@ -87,16 +94,17 @@ def _connect(ray: Any, address: str) -> None:
             log_to_driver=False,
             runtime_env={"env_vars": variables()},
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise ConfigurationError(
             f"no Ray cluster can be reached at {address}: {error}. `ray start --head` starts one "
-            "and says its address; without an address, the workers run on this machine"
+            "and says its address; one that asks for a token needs RAY_AUTH_MODE=token here, too; "
+            "without an address, the workers run on this machine"
         ) from error
 
 
 def _start(ray: Any, folder: str, cores: int) -> None:
-    """Starts Ray on this machine: no page, no reports of its use, a small store."""
-    with _variable("RAY_USAGE_STATS_ENABLED", "0"):
+    """Starts Ray on this machine, for it alone: no page, no reports of its use, a small store."""
+    with _variables(**_OWN, RAY_AUTH_TOKEN=_token()), _loopback():
         ray.init(
             address="local",
             num_cpus=cores,
@@ -113,16 +121,46 @@ def _short_temporary_folder() -> str | None:
 
 
 @contextmanager
-def _variable(name: str, value: str) -> Iterator[None]:
-    before = os.environ.get(name)
-    os.environ[name] = value
+def _variables(**values: str | None) -> Iterator[None]:
+    """Sets variables, or takes them away where None; afterwards they are as they were."""
+    before = {name: os.environ.get(name) for name in values}
+    try:
+        _set(values)
+        yield
+    finally:
+        _set(before)
+
+
+def _set(values: dict[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@cache
+def _token() -> str:
+    """The secret of this process's own clusters: one, since Ray remembers the first that it saw."""
+    return secrets.token_hex(32)
+
+
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """Has Ray listen at the loopback address alone, as it does by itself on macOS and Windows: it
+    runs whatever it is sent, and would else listen to the whole network."""
+    from ray._private import ray_constants
+
+    if not hasattr(ray_constants, "ENABLE_RAY_CLUSTER"):
+        logger.warning("this version of Ray listens to the network while the job runs")
+        yield
+        return
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextmanager

@@ -220,7 +220,9 @@ def test_who_stops_early_leaves_no_worker(ray: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_more_cores_than_there_are(ray: Any, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="a worker takes 1 GPU, and the cluster has 0"):
+    with pytest.raises(
+        ConfigurationError, match="a worker takes 1 GPU, and there are 0: the CPU needs none"
+    ):
         list(RayEngine(gpus_per_worker=1).run(Making(Numbers, ""), [0]))
 
 

@@ -58,6 +58,12 @@ class Command:
         """The processes that explain."""
         return [one for one in self.family if "ray::RayWorker" in " ".join(one.cmdline())]
 
+    def heard_at(self) -> set[str]:
+        """The addresses at which its processes can be reached."""
+        sockets = [one for process in self.family for one in process.net_connections(kind="inet")]
+        assert sockets
+        return {one.laddr.ip for one in sockets if one.status == psutil.CONN_LISTEN}
+
     def end(self) -> tuple[int, str]:
         """Its exit status and what it told, when nothing of it is left."""
         _, told = self.process.communicate(timeout=500)
@@ -84,7 +90,7 @@ def start(inputs: Path) -> Callable[..., Command]:
     """Starts the command for a folder."""
 
     def start(folder: Path, *settings: str) -> Command:
-        command = [sys.executable, "-m", "allennlp_saliency.commands.interpret"]
+        command = [sys.executable, "-m", "allennlp", "interpret"]
         command += [str(FOLDER / "model.tar.gz"), str(inputs), *SETTINGS]
         command += ["--output", str(folder), *settings]
         pipe = subprocess.PIPE
@@ -110,6 +116,7 @@ def test_the_bytes_of_the_local_engine(
     command.wait_for(lambda: command.complete() >= 3)
     workers = command.workers()
     assert len(workers) >= 1
+    assert command.heard_at() <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     for worker in workers[:killed]:
         worker.kill()
     temporary = set(re.findall(r"/[^ =]*/ray-\w+", str([one.cmdline() for one in command.family])))
