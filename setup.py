@@ -124,12 +124,15 @@ setup(
             "nbconvert>=7.16",
             "pandas>=2.1",
             "playwright>=1.45",
+            "pyarrow>=15",
             "pytest>=8",
             "pytest-xdist>=3.6",
+            "pyyaml>=6",
             "ruff>=0.6",
             # Parity tests of Owen values and of interactions.
             "shap>=0.48",
             "shapiq>=1.4",
+            "zstandard>=0.22",
         ],
         # `make benchmark` installs it on top of "dev" when it is first asked for.
         "benchmark": [
@@ -149,6 +152,8 @@ setup(
         "figures": ["matplotlib>=3.8"],
         # `to_pandas()`, and running `docs/tour.ipynb`.
         "notebook": ["ipykernel>=6.29", "nbconvert>=7.16", "pandas>=2.1"],
+        # `allennlp interpret`: Parquet, compressed lines, settings in a YAML file.
+        "jobs": ["pyarrow>=15", "pyyaml>=6", "zstandard>=0.22"],
         # `allennlp explore`.
         "explore": ["fastapi>=0.115", "uvicorn>=0.30"],
         # `allennlp interpret --engine ray`.

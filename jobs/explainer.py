@@ -80,9 +80,9 @@ class Explainer:
         places = [number for number, problem in enumerate(problems) if problem is None]
         columns = []
         for interpreter in self._made():
-            found = iter(self._outcomes(interpreter, [read[place] for place in places]))
+            outcomes = iter(self._outcomes(interpreter, [read[place] for place in places]))
             columns.append(
-                [Outcome(error=one) if one is not None else next(found) for one in problems]
+                [Outcome(error=one) if one is not None else next(outcomes) for one in problems]
             )
         statistics = Statistics(self._names)
         rows: list[JsonDict] = []
@@ -90,13 +90,12 @@ class Explainer:
         for place, item in enumerate(items):
             failed: list[JsonDict] = []
             for name, column in zip(self._names, columns, strict=True):
-                row, error = _row(item, name, column[place]), column[place].error
-                if error is None and not isinstance(row, Exception):
-                    statistics.add(name, row)
-                    rows.append(row)
+                found = _row(item, name, column[place])
+                if isinstance(found, Exception):
+                    failed.append(_error(item, name, read[place], found))
                     continue
-                error = row if isinstance(row, Exception) else error
-                failed.append(_error(item, name, read[place], error))
+                statistics.add(name, found)
+                rows.append(found)
             errors += _folded(failed, len(columns))
         statistics.failed(len(items), errors)
         seconds = time.monotonic() - began
@@ -171,7 +170,9 @@ def _only_json(interpreter: AnyInterpreter) -> Outcome:
 
 
 def _row(item: Item, name: str, outcome: Outcome) -> JsonDict | Exception:
-    """The row of an explained input; an error where it has no text, or there is no memory."""
+    """The row of an input; or why there is none."""
+    if outcome.error is not None:
+        return outcome.error
     if _without_text(outcome.instances):
         return InterpretationError("the input has no text, so there is nothing to explain")
     row: JsonDict = {"id": item.id, "line": item.line, "interpreter": name}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +85,6 @@ class WorkerRecipe:
     def __call__(self) -> JobWorker:
         """Makes a worker."""
         return JobWorker(self.job, self._what if self._what is not None else opened(self.job))
-
-    def on_device(self, cuda_device: int) -> WorkerRecipe:
-        """The same for a worker that sees another device."""
-        return WorkerRecipe(replace(self.job, cuda_device=cuda_device))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"job": self.job, "_what": None}

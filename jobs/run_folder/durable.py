@@ -88,7 +88,7 @@ def telling(path: Path) -> Iterator[None]:
 
 def _free(path: Path) -> str:
     try:
-        free = shutil.disk_usage(path.parent).free
+        free = float(shutil.disk_usage(path.parent).free)
     except OSError:
         return "free space not known"
     for unit in ("bytes", "KB", "MB", "GB"):

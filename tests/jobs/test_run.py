@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import random
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +16,7 @@ from allennlp_saliency.jobs import Job, JobError, RunFolder, merge_runs, run_job
 from allennlp_saliency.jobs import run as running
 from allennlp_saliency.jobs.engines import local
 
-from .conftest import SENTENCES, MakeJob, contents, read_lines, write_lines
+from .conftest import FOLDER, SENTENCES, MakeJob, contents, read_lines, write_lines
 
 Run = Callable[..., dict[str, Any]]
 
@@ -80,52 +76,6 @@ def test_a_complete_run_is_left_as_it_is(
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("run/part-*")} == times
 
 
-def killed_at_random(job: Job, seed: int, deaths: int) -> int:
-    """Runs a job in processes that are killed at random moments, until so many were, and then to
-    its end; how many were."""
-    chance = random.Random(seed)
-    killed = 0
-    while True:
-        child = os.fork()
-        if child == 0:
-            try:
-                run_job(job, silent=True)
-            finally:
-                os._exit(0)
-        if killed < deaths:
-            # After so many more parts, while the next is explained or written.
-            wait_for(job, chance.randint(0, 2), child)
-            time.sleep(chance.uniform(0, 0.3))
-            os.kill(child, signal.SIGKILL)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        if status == 0:
-            return killed
-        assert status == -signal.SIGKILL
-        killed += 1
-
-
-def wait_for(job: Job, parts: int, child: int) -> None:
-    """Waits until a job has so many more parts."""
-    state = Path(job.output or "") / ".state"
-    before = len(list(state.glob("part-*.json")))
-    while len(list(state.glob("part-*.json"))) < before + parts:
-        time.sleep(0.01)
-        assert os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
-
-
-def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(
-    make_job: MakeJob, inputs: Path, tmp_path: Path
-) -> None:
-    write_lines(inputs, [*({"sentence": one} for one in SENTENCES[:30]), "{"])
-    settings: dict[str, Any] = {
-        "interpreters": {"type": "integrated-gradients", "steps": 4},
-        "part_size": 3,
-    }
-    run_job(make_job("whole", **settings), silent=True)
-    assert killed_at_random(make_job("killed", **settings), seed=1, deaths=4) == 4
-    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
-
-
 def test_shards_are_pieces_of_the_whole(run: Run, tmp_path: Path) -> None:
     run("whole")
     first = run("together", shard=(0, 2))
@@ -159,10 +109,7 @@ def test_runs_of_which_one_has_other_rows_are_not_merged(run: Run, tmp_path: Pat
 @pytest.fixture
 def spoilt(predictor: Predictor) -> Predictor:
     """A model that gives NaN for sentences with the word "weak"."""
-    spoilt = Predictor.from_path(
-        str(Path(__file__).parents[2] / "fixtures" / "sentiment" / "model.tar.gz"),
-        import_plugins=False,
-    )
+    spoilt = Predictor.from_path(str(FOLDER / "model.tar.gz"), import_plugins=False)
     vocabulary = spoilt._dataset_reader._tokenizer.tokenizer.get_vocab()  # type: ignore[attr-defined]
     ((_, matrix),) = (
         pair for pair in spoilt._model.named_parameters() if "word_embeddings" in pair[0]
@@ -368,24 +315,3 @@ def test_nothing_of_the_predictor_is_changed(run: Run, predictor: Predictor) -> 
     after = predictor._model.state_dict()
     assert all(torch.equal(one, after[name]) for name, one in before.items())
     assert not any(one.grad is not None for one in predictor._model.parameters())
-
-
-@pytest.mark.slow
-def test_twenty_thousand_inputs_killed_ten_times(
-    make_job: MakeJob, inputs: Path, tmp_path: Path
-) -> None:
-    """Inputs of 3 to 200 tokens, integrated gradients; bytes as of an undisturbed run."""
-    chance = random.Random(0)
-    words = sorted({word for one in SENTENCES for word in one.rstrip(".").split()})
-    rows: list[Any] = [
-        {"sentence": " ".join(chance.choices(words, k=chance.randint(1, 190)))}
-        for _ in range(int(os.environ.get("JOB_INPUTS", "20000")))
-    ]
-    write_lines(inputs, rows)
-    settings: dict[str, Any] = {
-        "interpreters": {"type": "integrated-gradients", "steps": 4},
-        "part_size": 256,
-    }
-    run_job(make_job("whole", **settings), silent=True)
-    assert killed_at_random(make_job("killed", **settings), seed=0, deaths=10) == 10
-    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")

@@ -3,92 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import locale
 import os
-import resource
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from allennlp.common.checks import ConfigurationError
 
-from allennlp_saliency.jobs import Job, JobError, RunFolder
-from allennlp_saliency.jobs.part import Part
+from allennlp_saliency.jobs import JobError, RunFolder
 from allennlp_saliency.jobs.run_folder import durable
-from allennlp_saliency.jobs.run_folder.config import config_of, differences, other_versions
+from allennlp_saliency.jobs.run_folder.config import differences, other_versions
 from allennlp_saliency.jobs.run_folder.folder import locks_of
-from allennlp_saliency.jobs.sources import Item
-from allennlp_saliency.jobs.statistics import Statistics
 from allennlp_saliency.predictors.saliency.json_lines import to_json_line
 from tests.jobs.conftest import contents, in_child, read_lines
 
-PARTS = 3
-
-
-class Numbers:
-    """Inputs that nobody reads."""
-
-    name = "numbers"
-
-    def __init__(self, content: str = "0") -> None:
-        self.content = content
-
-    def count(self) -> int:
-        return 5
-
-    def sha256(self) -> str:
-        return self.content
-
-    def items(self, start: int, stop: int) -> list[Item]:
-        raise AssertionError
-
-
-def config(content: str = "0", **settings: Any) -> dict[str, Any]:
-    job = Job(
-        **{"model": "m", "inputs": "i", "interpreters": "gradient", "part_size": 2, **settings}
-    )
-    return config_of(job, {"model": "m", "sha256": "0"}, Numbers(content))
-
-
-def part(number: int, scale: float = 1.0) -> Part:
-    statistics = Statistics(["gradient"])
-    rows = []
-    for place in range(2 if number < 2 else 1):
-        scores = [scale * (number + place / 3), -0.1]
-        explanation = {
-            "target": {"label": "a"},
-            "inputs": [{"field": "f", "tokens": ["x", "é\ud800"], "attributions": scores}],
-            "convergence_delta": number / 7,
-            "warnings": [f"lacks {number / 3} of it; try more"],
-            "details": {"converged": place == 0},
-        }
-        row: dict[str, Any] = {"id": None, "line": 2 * number + place + 1}
-        row |= {"interpreter": "gradient", "prediction": {"label": "a\u2028"}}
-        row["instance_1"] = {"grad_input_1": [0.5, 0.5], "explanation": explanation}
-        rows.append(row)
-        statistics.add("gradient", row)
-    errors = []
-    if number == 1:
-        described = {"type": "InterpretationError", "message": "no"}
-        errors = [{"id": None, "line": 9, "number": 3, "interpreter": None, "error": described}]
-    statistics.failed(len(rows) + len(errors), errors)
-    return Part(rows, errors, statistics.to_json(), statistics.tokens, 0.1)
-
-
-def write_all(path: Path, **settings: Any) -> RunFolder:
-    """What a run does with its folder."""
-    with locks_of(path).parts(None):
-        folder, _ = RunFolder.make(path, config(**settings))
-        folder.remove_unfinished(None)
-        done = folder.done()
-        for number in range(PARTS):
-            if number not in done:
-                folder.write(number, part(number))
-        folder.finish()
-    return folder
+from .canned import PARTS, config, part, write_all
 
 
 def killed_at(step: int) -> None:
@@ -229,87 +160,6 @@ def test_names_of_files_and_where_it_runs_make_no_difference() -> None:
     here["versions"]["torch"] = "1.0"
     assert differences(there, here) == []
     assert other_versions(there, here) == [f"torch: {there['versions']['torch']} there, 1.0 here"]
-
-
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
-@pytest.mark.parametrize("at", ["rows", "state", "rename"])
-def test_a_full_disk_is_said_and_what_is_complete_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, at: str
-) -> None:
-    write_all(tmp_path / "whole")
-    path = tmp_path / "run"
-    fsync, replace = os.fsync, Path.replace
-    count = iter(range(100))
-
-    def full(number: int) -> None:
-        name = os.readlink(f"/proc/self/fd/{number}")
-        wanted = "part-00001-of" if at == "rows" else "part-00001.json"
-        if at != "rename" and wanted in name:
-            raise OSError(code, os.strerror(code))
-        fsync(number)
-
-    def renamed(one: Path, other: Path) -> Path:
-        if at == "rename" and "part-00001" in other.name:
-            next(count)
-            raise OSError(code, os.strerror(code))
-        return replace(one, other)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", full)
-        patched.setattr(Path, "replace", renamed)
-        with pytest.raises(JobError) as caught:
-            write_all(path)
-    message = str(caught.value)
-    assert str(path) in message
-    assert os.strerror(code) in message
-    assert " free)" in message
-    assert "the same command goes on" in message
-    assert list(RunFolder(path).done()) == [0]
-    assert not list(path.rglob("*writing"))
-    write_all(path)
-    assert contents(path) == contents(tmp_path / "whole")
-
-
-def test_a_file_that_outgrows_its_limit(tmp_path: Path) -> None:
-    """The system itself refuses: a file of more than 600 bytes."""
-
-    def do() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        folder, _ = RunFolder.make(tmp_path / "run", config())
-        resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))
-        try:
-            folder.write(0, part(0))
-        except JobError as error:
-            os._exit(7 if "File too large" in str(error) else 8)
-
-    assert in_child(do) == 7
-    assert not list((tmp_path / "run").rglob("part-*"))
-    write_all(tmp_path / "whole")
-    write_all(tmp_path / "run")
-    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
-def test_a_small_disk_that_is_full(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("no disk can be mounted here")
-    try:
-        filler = disk / "filler"
-        folder, _ = RunFolder.make(disk / "run", config())
-        folder.write(0, part(0))
-        with pytest.raises(OSError, match="No space"):
-            filler.write_bytes(bytes(128_000))
-        with pytest.raises(JobError, match=r"No space left on device .* free"):
-            folder.write(1, part(1))
-        filler.unlink()
-        write_all(disk / "run")
-        write_all(tmp_path / "whole")
-        assert contents(disk / "run") == contents(tmp_path / "whole")
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:

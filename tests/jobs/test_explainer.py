@@ -1,0 +1,115 @@
+"""A part: its rows and errors, and that it depends on nothing but itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from allennlp.common.checks import ConfigurationError
+from allennlp.predictors import Predictor
+
+from allennlp_saliency.interpret import SaliencyInterpreter
+from allennlp_saliency.jobs.explainer import Explainer, names
+from allennlp_saliency.jobs.part import Part
+from allennlp_saliency.jobs.sources import Item
+
+from .conftest import SENTENCES
+
+STEPS = {"type": "integrated-gradients", "steps": 3}
+
+
+def item(number: int, sentence: str) -> Item:
+    given = {"sentence": sentence}
+    return Item(number, number + 1, None, given, given)
+
+
+def without_seconds(part: Part) -> Part:
+    return replace(part, seconds=0.0)
+
+
+def test_a_part_does_not_depend_on_those_before_it(predictor: Predictor) -> None:
+    explainer = Explainer(predictor, [STEPS])
+    parts = [
+        [item(number, one) for number, one in enumerate(SENTENCES[start : start + 3])]
+        for start in (0, 3)
+    ]
+    both = [without_seconds(explainer.part(items)) for items in parts]
+    assert without_seconds(Explainer(predictor, [STEPS]).part(parts[1])) == both[1]
+
+
+def test_instances_and_json_may_be_mixed(predictor: Predictor) -> None:
+    read = predictor._json_to_instance({"sentence": SENTENCES[1]})
+    items = [item(0, SENTENCES[0]), Item(1, None, "b", read, "raw"), item(2, SENTENCES[2])]
+    part = Explainer(predictor, [{"type": "gradient"}]).part(items)
+    assert [(row["id"], row["line"]) for row in part.rows] == [(None, 1), ("b", None), (None, 3)]
+    plain = Explainer(predictor, [{"type": "gradient"}]).part([item(1, SENTENCES[1])])
+    scores = [p["instance_1"]["explanation"]["inputs"][0] for p in (part.rows[1], plain.rows[0])]
+    assert scores[0]["attributions"] == pytest.approx(scores[1]["attributions"], abs=1e-6)
+    assert not part.errors
+
+
+def test_interpreters_of_allennlp_explain_json(predictor: Predictor) -> None:
+    read = predictor._json_to_instance({"sentence": SENTENCES[1]})
+    items = [item(0, SENTENCES[0]), Item(1, 2, None, read, "raw")]
+    part = Explainer(predictor, [{"type": "simple-gradient"}]).part(items)
+    (row,) = part.rows
+    assert list(row["instance_1"]) == ["grad_input_1"]
+    assert part.tokens == len(row["instance_1"]["grad_input_1"])
+    (error,) = part.errors
+    assert "interprets JSON inputs alone" in error["error"]["message"]
+    assert error["input"] == "raw"
+
+
+def test_an_error_of_one_interpreter_is_its_own(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explainer = Explainer(predictor, [STEPS, {"type": "gradient"}])
+
+    def fails(self: Any, space: Any) -> Any:
+        raise RuntimeError("not today")
+
+    monkeypatch.setattr(SaliencyInterpreter.by_name("gradient"), "attribute", fails)
+    part = explainer.part([item(0, SENTENCES[0])])
+    assert [row["interpreter"] for row in part.rows] == ["integrated-gradients"]
+    (error,) = part.errors
+    assert error == {
+        "id": None,
+        "line": 1,
+        "number": 0,
+        "interpreter": "gradient",
+        "error": {"type": "RuntimeError", "message": "not today"},
+        "input": {"sentence": SENTENCES[0]},
+    }
+    assert part.statistics["failed"] == 1
+
+
+def test_too_many_tokens(predictor: Predictor) -> None:
+    items = [item(0, "a film"), item(1, "a great film")]
+    part = Explainer(predictor, [STEPS, {"type": "gradient"}], max_tokens=4).part(items)
+    assert [row["line"] for row in part.rows] == [1, 1]
+    (error,) = part.errors
+    assert error["interpreter"] is None
+    assert error["error"]["message"] == "the input has 5 tokens, and max_tokens is 4"
+
+
+def test_the_size_of_batches_is_that_of_the_job_or_the_interpreters_own(
+    predictor: Predictor,
+) -> None:
+    given = [
+        {"type": "gradient"},
+        {"type": "lime", "token_budget": 64},
+        {"type": "simple-gradient"},
+    ]
+    made = Explainer(predictor, given, batch_tokens=100)._made()
+    assert [getattr(one, "token_budget", None) for one in made] == [100, 64, None]
+
+
+def test_names() -> None:
+    given = [{"type": "lime"}, {"type": "lrp"}, {"type": "lime", "seed": 1}]
+    assert names(given) == ["lime", "lrp", "lime-2"]
+
+
+def test_an_interpreter_that_there_is_not(predictor: Predictor) -> None:
+    with pytest.raises(ConfigurationError, match="did you mean 'gradient'"):
+        Explainer(predictor, [{"type": "gradent"}])
