@@ -104,15 +104,9 @@ def _do(
         return
     inputs = sum(_inputs(folder, job, number) for number in todo)
     before, failed = (sum(one[key] for one in done.values()) for key in ("inputs", "failed"))
-<<<<<<< HEAD
-    recipe = WorkerRecipe(job, what)
-    if job.engine == "ray" and job.cuda_device >= 0:
-        recipe = recipe.on_device(0)  # each worker sees the GPU that Ray gave it, and no other
-=======
     # A worker of Ray sees the GPU that it was given, and no other.
     sees_one = job.engine == "ray" and job.cuda_device > 0
     recipe = WorkerRecipe(replace(job, cuda_device=0) if sees_one else job, what)
->>>>>>> wt-jrun
     first = not done
     shown = Progress(inputs + before, before, failed, command, silent)
     with shown as progress, Writer(folder) as writer:
