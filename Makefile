@@ -8,6 +8,7 @@ REAL := $(VENV)/.real
 MUTMUT := $(VENV)/.mutmut
 MKDOCS := $(VENV)/.mkdocs
 SITE := build/site
+RAY := $(VENV)/.ray
 TREE := build/tree
 FOLDERS := compat interpret predictors jobs commands views
 # What is not installed but type-checked and linted with the rest, where it exists.
@@ -65,6 +66,12 @@ $(MKDOCS): $(STAMP)
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
+# What only the engine ray needs; its tests are skipped without it.
+$(RAY): $(STAMP)
+	@echo "Adding Ray to $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
+	@touch $@
+
 demo: install ## interpret sentences with five trained models and show the heat maps
 	@$(SINGLE) $(BIN)/python -m allennlp_saliency.commands.demo
 
@@ -80,7 +87,7 @@ browser: ## install Chromium (Debian, Ubuntu; as root) for the tests of the page
 test: install browser ## the tests, without the slow ones
 	$(PYTEST) -m "not slow and not gpu"
 
-test-all: install browser ## all tests that this machine can run
+test-all: install $(RAY) browser ## all tests that this machine can run
 	$(PYTEST)
 
 mutate: install $(MUTMUT) ## change FILE in many ways, list the changes that no test notices (TESTS=… SAMPLE=…)

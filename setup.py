@@ -158,6 +158,8 @@ setup(
         "jobs": ["pyarrow>=15", "pyyaml>=6", "zstandard>=0.22"],
         # `allennlp explore`.
         "explore": ["fastapi>=0.115", "uvicorn>=0.30"],
+        # `allennlp interpret --engine ray`.
+        "ray": ["ray>=2.40"],
     },
     entry_points={
         "console_scripts": ["allennlp-saliency = allennlp_saliency.compat.console:main"],

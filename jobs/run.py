@@ -48,6 +48,7 @@ def run_job(job: Job, command: str = "", silent: bool = False) -> JsonDict:
         raise ConfigurationError("a job needs output, a folder")
     path = Path(job.output)
     check_place(path)
+    engine = engine_of(job)
     with locks_of(path).parts(job.shard):
         if job.overwrite:
             kept_inputs(path).unlink(missing_ok=True)
@@ -66,7 +67,7 @@ def run_job(job: Job, command: str = "", silent: bool = False) -> JsonDict:
             )
         folder.remove_unfinished(job.shard)
         try:
-            _do(job, what, folder, command, silent)
+            _do(job, what, folder, engine, command, silent)
         except BaseException:
             _finish_after(folder)
             raise
@@ -95,7 +96,9 @@ def parts_to_do(job: Job, folder: RunFolder) -> tuple[list[int], dict[int, JsonD
     }
 
 
-def _do(job: Job, what: Opened, folder: RunFolder, command: str, silent: bool) -> None:
+def _do(
+    job: Job, what: Opened, folder: RunFolder, engine: Engine, command: str, silent: bool
+) -> None:
     todo, done = parts_to_do(job, folder)
     if not todo:
         return
@@ -107,7 +110,7 @@ def _do(job: Job, what: Opened, folder: RunFolder, command: str, silent: bool) -
     first = not done
     shown = Progress(inputs + before, before, failed, command, silent)
     with shown as progress, Writer(folder) as writer:
-        for number, part in engine_of(job).run(recipe, todo):
+        for number, part in engine.run(recipe, todo):
             if first:
                 _check_settings(part)
             first = False
