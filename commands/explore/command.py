@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import socket
+import sys
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -98,6 +99,8 @@ def run(options: argparse.Namespace) -> None:
     try:
         listening = _listen(options.host, options.port)
         with listening:
+            # Loading may take a minute, in which nothing else is to be seen.
+            print(f"loading {', '.join(options.models)} …", file=sys.stderr, flush=True)
             models = load(options.models, _loading(options), _limits(options))
             serve(models, options, listening)
     except (ConfigurationError, InterpretationError, OSError, ValueError) as error:

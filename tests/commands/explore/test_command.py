@@ -65,6 +65,14 @@ def test_an_archive_is_served(run: Run, serving: list[Any], tmp_path: Path) -> N
     assert options.host == "127.0.0.1"
 
 
+def test_who_waits_for_a_model_is_told_so(
+    run: Run, serving: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run("explore", "nobody.tar.gz", "--port", 0)
+    assert "loading nobody.tar.gz …\n" in capsys.readouterr().err
+
+
 def test_folders_are_hidden_beyond_this_machine(run: Run, serving: list[Any]) -> None:
     run("explore", TOPICS, "--port", 0, "--host", "0.0.0.0")
     ((models, *_),) = serving
