@@ -250,7 +250,7 @@ class Run:
         instances = [instance for instance, _ in pairs]
         # The instances that share a row, and the rows that share a batch.
         rows = [[number] for number in range(len(instances))]
-        if method.mixes_lengths and method.shares_prefixes:
+        if len(instances) > 1 and method.mixes_lengths and method.shares_prefixes:
             rows = group_by_text(self._twin.model, instances)
         lengths = [max(_length(instances[number]) for number in row) for row in rows]
         shapes = None
@@ -277,7 +277,8 @@ class Run:
         make = partial(self._method.space, self._session, [job.instance for job in jobs])
         space = make(RowLoss())
         space.check_predicted([job.expected for job in jobs])
-        space.check_alone(self._sharing.check_alone(jobs))
+        if len(jobs) > 1:
+            space.check_alone(self._sharing.check_alone(jobs))
         if not space.loss_reduction_unknown:
             with suppress(RowLossError):
                 return self._explanations(space)

@@ -106,7 +106,8 @@ def _of_field(
     if offsets is not None and ids is not None and width == offsets.shape[1] != ids.shape[1]:
         # A layer behind a mismatched indexer with a position per token, as an embedder's top has.
         pieces = {"mask": pieces["mask"]}
-    unfolded = _unfolded(call.layer, pieces)
+    folded = "segment_concat_mask" in pieces
+    unfolded = _unfolded(call.layer, pieces) if folded else None
     widths = {value.shape[1] for value in pieces.values() if value.dim() > 1}
     if widths and unfolded is None and width not in widths:
         raise InterpretationError(
