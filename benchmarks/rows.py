@@ -10,9 +10,8 @@ from .row import Entry, Goal, Row
 from .rows_of_coalitions import rows_of_coalitions
 from .workloads import (
     BERT_BASE,
-    GPT2_SMALL,
+    OF_SIZE,
     SIZES,
-    TINY_LANGUAGE_MODEL,
     continued,
     fixture_texts,
     sentences,
@@ -157,7 +156,7 @@ def _beside_captum(model: str, one: Case, some: Case) -> tuple[Row, ...]:
 
 
 def _of_language_models(model: str) -> tuple[Row, ...]:
-    named = GPT2_SMALL if model == BERT_BASE else TINY_LANGUAGE_MODEL
+    _, named = OF_SIZE[model]
     next_of = {
         count: Case(named, continued(count, 1), steps=16, rule="gauss-legendre")
         for count in (16, 26)
