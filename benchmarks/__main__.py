@@ -20,7 +20,7 @@ from .process_stage import ProcessStage
 from .row import BEFORE, Row, beside_before
 from .rows import rows
 from .table import goals, table, write
-from .workloads import BERT_BASE, TINY
+from .workloads import BERT_BASE, SIZES
 
 HERE = Path(__file__).resolve().parent
 ASIDE = HERE.parent / "out" / "benchmarks"
@@ -155,7 +155,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="CHECKOUT",
         help="compare ours with ours as it is in another checkout of this project, and nobody else",
     )
-    parser.add_argument("--model", choices=[BERT_BASE, TINY], default=BERT_BASE)
+    parser.add_argument("--model", choices=list(SIZES), default=BERT_BASE)
     parser.add_argument(
         "--output",
         type=Path,

@@ -15,7 +15,7 @@ from .case import Case, NotReachedError
 from .timing import ContestantError, LocalStage, Run
 
 _PACKAGE = "allennlp_saliency"
-_FOLDERS = ("compat", "interpret", "predictors", "commands", "views")
+_FOLDERS = ("compat", "interpret", "predictors", "jobs", "commands", "views")
 
 
 class ProcessStage:
@@ -152,7 +152,7 @@ def _link(code: Path, folder: Path) -> None:
     package.mkdir()
     for path in (code / _PACKAGE).resolve().iterdir():
         (package / path.name).symlink_to(path)
-    for name in _FOLDERS:
+    for name in filter(lambda name: (code / name).is_dir(), _FOLDERS):
         (package / name).symlink_to((code / name).resolve())
 
 

@@ -8,10 +8,8 @@ from .case import Case
 from .row import Entry, Goal, Row
 from .workloads import (
     BERT_BASE,
-    CLASSIFIER,
-    GPT2_SMALL,
-    TINY_CLASSIFIER,
-    TINY_LANGUAGE_MODEL,
+    OF_SIZE,
+    TINY,
     continued,
     sentences,
     spread,
@@ -41,11 +39,8 @@ def rows_of_coalitions(model: str = BERT_BASE) -> tuple[Row, ...]:
     Args:
         model: A size with random weights.
     """
-    base = model == BERT_BASE
-    return (
-        *_of_classifiers(CLASSIFIER if base else TINY_CLASSIFIER),
-        *_of_language_models(GPT2_SMALL if base else TINY_LANGUAGE_MODEL, base),
-    )
+    classifier, language_model = OF_SIZE[model]
+    return (*_of_classifiers(classifier), *_of_language_models(language_model, model != TINY))
 
 
 def _of_classifiers(model: str) -> tuple[Row, ...]:
@@ -80,8 +75,8 @@ def _of_classifiers(model: str) -> tuple[Row, ...]:
     )
 
 
-def _of_language_models(model: str, base: bool) -> tuple[Row, ...]:
-    context = with_context(40, 24, 40, 24) if base else with_context(10, 3, 4, 4)
+def _of_language_models(model: str, long: bool) -> tuple[Row, ...]:
+    context = with_context(40, 24, 40, 24) if long else with_context(10, 3, 4, 4)
     (text,) = continued(64, 32)
     span = ({**text, "explain": "span"},)
     return (

@@ -39,6 +39,9 @@ brackets. Memory is the peak during a run beyond what the process took once its 
   clock runs.
 - **interpreto**: `explain` of its `Saliency` (times the input) or `IntegratedGradients`, with the
   text given; of logits, its default, without a softmax; parameters need no gradient.
+- **bound with label**: the lower bound, and one forward pass before it that predicts the label.
+  Of generated text the **lower bound** is one forward pass for all tokens, or for all steps of
+  their path, and one backward pass for each token, one after the other.
 - **plain loop**: plain torch, what a short script does: one forward and one backward pass for each
   generated token, its steps in one batch, the logits of the last position only, parameters need no
   gradient, tokens given. Where that would take minutes it explains every so-many-th token and the

@@ -67,14 +67,36 @@ class GPT2Size:
 
 
 BERT_BASE = "bert-base"
+SMALL = "small"
 TINY = "tiny"
 GPT2_SMALL = "gpt2-small"
 TINY_LANGUAGE_MODEL = "tiny-gpt2"
+SMALL_LANGUAGE_MODEL = "small-gpt2"
 CLASSIFIER = "bert-base of transformers"
 TINY_CLASSIFIER = "tiny of transformers"
-SIZES = {BERT_BASE: BertSize(), TINY: BertSize(16, 2, 2, 32, 100)}
-CLASSIFIERS = {CLASSIFIER: SIZES[BERT_BASE], TINY_CLASSIFIER: SIZES[TINY]}
-LANGUAGE_MODELS = {GPT2_SMALL: GPT2Size(), TINY_LANGUAGE_MODEL: GPT2Size(16, 2, 2, 100)}
+SMALL_CLASSIFIER = "small of transformers"
+# "small" is that of the BERTs of many sizes of Turc et al. 2019.
+SIZES = {
+    BERT_BASE: BertSize(),
+    SMALL: BertSize(512, 4, 8, 2048),
+    TINY: BertSize(16, 2, 2, 32, 100),
+}
+CLASSIFIERS = {
+    CLASSIFIER: SIZES[BERT_BASE],
+    SMALL_CLASSIFIER: SIZES[SMALL],
+    TINY_CLASSIFIER: SIZES[TINY],
+}
+LANGUAGE_MODELS = {
+    GPT2_SMALL: GPT2Size(),
+    SMALL_LANGUAGE_MODEL: GPT2Size(512, 4, 8),
+    TINY_LANGUAGE_MODEL: GPT2Size(16, 2, 2, 100),
+}
+OF_SIZE = {
+    BERT_BASE: (CLASSIFIER, GPT2_SMALL),
+    SMALL: (SMALL_CLASSIFIER, SMALL_LANGUAGE_MODEL),
+    TINY: (TINY_CLASSIFIER, TINY_LANGUAGE_MODEL),
+}
+"""The classifier of transformers and the language model that go with a size."""
 
 
 def predictor(model: str, device: str) -> Predictor:

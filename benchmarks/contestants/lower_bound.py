@@ -50,5 +50,7 @@ def _points(case: Case, x: Tensor) -> Tensor:
     if case.method == "smooth-gradients":
         sigma = 0.01 * (x.amax((1, 2), keepdim=True) - x.amin((1, 2), keepdim=True))
         return torch.cat([x + sigma * torch.randn_like(x) for _ in range(case.steps)])
+    if case.method == "gradient-shap":
+        return torch.cat([torch.rand(len(x), 1, 1).to(x) * x for _ in range(case.steps)])
     assert case.rule == "left", "the lower bound is for the left rule"
     return torch.cat([step / case.steps * x for step in range(case.steps)])

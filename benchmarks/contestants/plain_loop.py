@@ -36,7 +36,7 @@ def prepare(case: Case, predictor: Predictor) -> Job:
 def _scores(case: Case, parts: LanguageModel, text: Continued, k: int) -> list[float]:
     with torch.no_grad():
         x = parts.word_embeddings(torch.cat([text.before, text.after[:k]]))
-    alphas, weights = _rule(case)
+    alphas, weights = rule_of(case)
     points = (alphas.to(x).view(-1, 1, 1) * x).requires_grad_()
     value = parts.log_probability(points, text.after[k]).sum()
     (g,) = torch.autograd.grad(value, points)
@@ -44,7 +44,8 @@ def _scores(case: Case, parts: LanguageModel, text: Continued, k: int) -> list[f
     return normalized(scores[: len(text.before)].tolist())
 
 
-def _rule(case: Case) -> tuple[Tensor, Tensor]:
+def rule_of(case: Case) -> tuple[Tensor, Tensor]:
+    """The points of a case's path, as shares of it, and their weights, `(steps,)` each."""
     if case.method == "input-x-gradient":
         return torch.ones(1), torch.ones(1)
     assert case.rule == "gauss-legendre", "the loop is for the Gauss-Legendre rule"

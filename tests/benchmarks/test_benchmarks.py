@@ -155,7 +155,7 @@ def test_ig_is_compared_with_every_peer() -> None:
     comparable = {
         row.name: {entry.label for entry in row.entries if entry.comparable} for row in rows(TINY)
     }
-    everybody = {"ours", "AllenNLP", "captum", "lower bound"}
+    everybody = {"ours", "AllenNLP", "captum", "lower bound", "bound with label"}
     assert comparable["ig-one"] == comparable["ig-many"] == everybody
     of_generation = {"ours", "inseq", "plain loop"}
     assert comparable["generation-ig"] == of_generation
