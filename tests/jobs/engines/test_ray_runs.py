@@ -10,17 +10,19 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from allennlp_saliency.commands.interpret import main
+from allennlp_saliency.commands.interpret.command import main
 
 from ..conftest import FOLDER, SENTENCES, contents
 
 psutil = pytest.importorskip("psutil")
-pytest.importorskip("ray", reason="pip install 'allennlp-saliency[ray]' runs these tests")
+if not find_spec("ray"):
+    pytest.skip("pip install 'allennlp-saliency[ray]' runs these tests", allow_module_level=True)
 
 PARTS = 25
 # A command, as a shell runs it.
