@@ -32,7 +32,7 @@ _OWN = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": None, _LOOPBACK: "0"}
 _THIS_MACHINE = ("127.0.0.1", "::1")
 _STORE_BYTES = 200_000_000
 _REACHED_SECONDS = 10.0
-_LONGEST_FOLDER = 40  # the paths of Ray's sockets below it may have 107 characters
+_LONGEST_FOLDER = 20  # the paths of Ray's sockets below it may have 107 characters
 
 
 def check_installed() -> None:
@@ -85,7 +85,7 @@ def _cluster(address: str) -> Iterator[Any]:
         with _signals_kept():
             ray.init(
                 address=address,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
                 log_to_driver=False,
                 runtime_env={"env_vars": variables()},
             )
@@ -116,9 +116,9 @@ def _of_this_machine(cores: int) -> Iterator[Any]:
                 num_cpus=cores,
                 include_dashboard=False,
                 object_store_memory=_STORE_BYTES,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
                 log_to_driver=False,
-                _temp_dir=folder,
+                _temp_dir=os.path.join(folder, "ray"),  # which Ray opens to all users
             )
         if ray.util.get_node_ip_address() not in _THIS_MACHINE:  # imported without _OWN, by others
             logger.warning(
