@@ -55,8 +55,8 @@ class Job:
         retry_errors: Whether to do the parts with errors again.
         shard: `(i, n)` for the parts i, i + n, i + 2n, … only.
         engine: "local" or "ray".
-        address: The address of the cluster.
-        workers: How many workers; None for as many as there is room for.
+        address: The address of a cluster of Ray that runs; None for this machine.
+        workers: How many workers of Ray; None for as many as there is room for.
 
     Raises:
         ConfigurationError: If a setting has the wrong type or is out of range.
@@ -108,6 +108,8 @@ class Job:
         checks.optional_integer("limit", self.limit, least=1)
         checks.optional_integer("max_tokens", self.max_tokens, least=1)
         checks.optional_integer("workers", self.workers, least=1)
+        if self.engine == "local":
+            _check_local(address=self.address, workers=self.workers)
         checks.integer("cuda_device", self.cuda_device, least=-1)
         if self.batch_tokens != "auto":
             checks.optional_integer("batch_tokens", self.batch_tokens, least=1)
@@ -216,6 +218,16 @@ def _interpreters(given: Any, target: Any) -> tuple[JsonDict, ...]:
     if not found:
         raise ConfigurationError("a job needs at least one interpreter")
     return tuple(found)
+
+
+def _check_local(**settings: Any) -> None:
+    """Refuses what the engine local would not look at."""
+    for name, value in settings.items():
+        if value is not None:
+            raise ConfigurationError(
+                f"{name} is for the engine ray, and the engine is local: add --engine ray "
+                f'(engine="ray"), or leave {name} out'
+            )
 
 
 def _hash(ids: Iterable[str]) -> str:

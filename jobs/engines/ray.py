@@ -1,9 +1,7 @@
 """The parts of a job, done by workers of Ray: on the cores or GPUs of one machine or of many.
 
-Ray Data (`ray.data.range(parts).map_batches(Worker, concurrency=n, batch_size=1)`) was measured and
-left out: with an actor for each of the two cores of a machine, its reading step found no core, and
-in 290 seconds nothing was done and nothing was said; and a part that ends its worker is tried
-for ever ("infinite retries remaining").
+Not by Ray Data: when it was tried, with two actors on two cores, its reading step got no core and
+nothing came in 290 seconds; and a part that ends its worker was tried again without end.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from allennlp_saliency.interpret import checks
 from ..errors import JobError
 from ..part import Part
 from .engine import Worker
-from .ray_cluster import connected, import_ray
+from .ray_cluster import check_installed, connected
 from .ray_worker import Failure, RayWorker
 from .surroundings import Surroundings
 
@@ -62,7 +60,7 @@ class RayEngine:
         checks.integer("retries", retries, least=0)
         if not gpus_per_worker >= 0:
             raise ConfigurationError(f"gpus_per_worker is 0 or more; got {gpus_per_worker!r}")
-        import_ray()
+        check_installed()
         self._address = address
         self._workers = workers
         self._gpus = gpus_per_worker

@@ -8,11 +8,13 @@ import secrets
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,27 +24,28 @@ from .surroundings import variables
 
 logger = logging.getLogger(__name__)
 
-# Ray sets the mode itself. Without a token it would write one into the user's home.
-_OWN = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": None}
+# How Ray of this machine is imported and started: without reports of its use; with a token, which
+# Ray would else write into the user's home (it sets the mode itself); and listening at the loopback
+# address alone, as it does by itself on macOS and Windows. It reads the last when it is imported.
+_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+_OWN = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": None, _LOOPBACK: "0"}
+_THIS_MACHINE = ("127.0.0.1", "::1")
 _STORE_BYTES = 200_000_000
 _REACHED_SECONDS = 10.0
-_LONGEST_FOLDER = 40  # the paths of Ray's sockets below it may have 107 characters
+_LONGEST_FOLDER = 20  # the paths of Ray's sockets below it may have 107 characters
 
 
-def import_ray() -> Any:
-    """Ray, or the line that installs it.
+def check_installed() -> None:
+    """Checks that Ray is installed, and does not import it yet.
 
     Raises:
         ConfigurationError: If it is not installed.
     """
-    try:
-        import ray
-    except ImportError as error:
+    if find_spec("ray") is None:
         raise ConfigurationError(
-            f"the engine ray needs Ray ({error}): pip install 'allennlp-saliency[ray]', in a "
-            "clone: pip install '.[ray]'; the engine local needs nothing"
-        ) from error
-    return ray
+            "the engine ray needs Ray: pip install 'allennlp-saliency[ray]', in a clone: "
+            "pip install '.[ray]'; the engine local needs nothing"
+        )
 
 
 @contextmanager
@@ -57,63 +60,77 @@ def connected(address: str | None, cores: int) -> Iterator[Any]:
         cores: How many cores the latter may hand out.
 
     Raises:
-        ConfigurationError: If Ray is not installed or the cluster cannot be reached.
+        ConfigurationError: If the cluster cannot be reached.
     """
-    ray = import_ray()
-    if ray.is_initialized():
-        yield ray
+    present = sys.modules.get("ray")
+    if present is not None and present.is_initialized():
+        yield present
         return
-    address = address or os.environ.get("RAY_ADDRESS") or None
-    folder = None
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    with _of_this_machine(cores) if address == "local" else _cluster(address) as ray:
+        yield ray
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Any]:
+    """A cluster that runs; by itself, Ray tries for minutes and then ends the process."""
     try:
+        if address != "auto":
+            parts = urlsplit(address if "//" in address else f"//{address}")
+            if not parts.hostname or not parts.port:
+                raise ValueError("it is no host:port")
+            socket.create_connection((parts.hostname, parts.port), _REACHED_SECONDS).close()
+        import ray
+
         with _signals_kept():
-            if address is not None and address != "local":
-                _connect(ray, address)
-            else:
-                folder = tempfile.mkdtemp(prefix="ray-", dir=_short_temporary_folder())
-                _start(ray, folder, cores)
+            ray.init(
+                address=address,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                runtime_env={"env_vars": variables()},
+            )
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        raise ConfigurationError(
+            f"no Ray cluster can be reached at {address}: {error}. `ray start --head` starts one "
+            "and says its address; one that asks for a token needs RAY_AUTH_MODE=token here, too, "
+            "and the same token; without an address, the workers run on this machine"
+        ) from error
+    try:
         yield ray
     finally:
         with _signals_kept():
             ray.shutdown()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _connect(ray: Any, address: str) -> None:
-    """Connects to a cluster; by itself, Ray tries for minutes and then ends the process."""
-    parts = urlsplit(address if "//" in address else f"//{address}")
+@contextmanager
+def _of_this_machine(cores: int) -> Iterator[Any]:
+    """Ray for this process alone: no page, no reports of its use, a small store; it ends, and its
+    files go, with the block."""
+    with _variables(**_OWN):
+        import ray
+    folder = tempfile.mkdtemp(prefix="ray-", dir=_short_temporary_folder())
     try:
-        if address != "auto":
-            if not parts.hostname or not parts.port:
-                raise ValueError("it is no host:port")
-            socket.create_connection((parts.hostname, parts.port), _REACHED_SECONDS).close()
-        ray.init(
-            address=address,
-            logging_level="ERROR",
-            log_to_driver=False,
-            runtime_env={"env_vars": variables()},
-        )
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
-        raise ConfigurationError(
-            f"no Ray cluster can be reached at {address}: {error}. `ray start --head` starts one "
-            "and says its address; one that asks for a token needs RAY_AUTH_MODE=token here, too; "
-            "without an address, the workers run on this machine"
-        ) from error
-
-
-def _start(ray: Any, folder: str, cores: int) -> None:
-    """Starts Ray on this machine, for it alone: no page, no reports of its use, a small store."""
-    with _variables(**_OWN, RAY_AUTH_TOKEN=_token()), _loopback():
-        ray.init(
-            address="local",
-            num_cpus=cores,
-            include_dashboard=False,
-            object_store_memory=_STORE_BYTES,
-            logging_level="ERROR",
-            log_to_driver=False,
-            _temp_dir=folder,
-        )
+        with _signals_kept(), _variables(**_OWN, RAY_AUTH_TOKEN=_token()):
+            ray.init(
+                address="local",
+                num_cpus=cores,
+                include_dashboard=False,
+                object_store_memory=_STORE_BYTES,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                _temp_dir=os.path.join(folder, "ray"),  # which Ray opens to all users
+            )
+        if ray.util.get_node_ip_address() not in _THIS_MACHINE:  # imported without _OWN, by others
+            logger.warning(
+                "Ray was imported before, and listens to the network while the job runs; with "
+                "%s=0 in the environment it listens to this machine alone",
+                _LOOPBACK,
+            )
+        yield ray
+    finally:
+        with _signals_kept():
+            ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _short_temporary_folder() -> str | None:
@@ -143,24 +160,6 @@ def _set(values: dict[str, str | None]) -> None:
 def _token() -> str:
     """The secret of this process's own clusters: one, since Ray remembers the first that it saw."""
     return secrets.token_hex(32)
-
-
-@contextmanager
-def _loopback() -> Iterator[None]:
-    """Has Ray listen at the loopback address alone, as it does by itself on macOS and Windows: it
-    runs whatever it is sent, and would else listen to the whole network."""
-    from ray._private import ray_constants
-
-    if not hasattr(ray_constants, "ENABLE_RAY_CLUSTER"):
-        logger.warning("this version of Ray listens to the network while the job runs")
-        yield
-        return
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextmanager

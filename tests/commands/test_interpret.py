@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from allennlp.commands import main
 
-from allennlp_saliency.commands import interpret
+from allennlp_saliency.commands.interpret.command import FAILED_INPUTS
 from allennlp_saliency.jobs import Job, RunFolder
 from allennlp_saliency.jobs import run as running
 from allennlp_saliency.jobs.engines import local
@@ -107,13 +107,13 @@ def test_inputs_that_fail_end_with_3(
 ) -> None:
     write_lines(inputs, [{"sentence": "a film"}, "{", {"text": "a film"}])
     words = ["interpret", ARCHIVE, inputs, "--interpreter", "gradient", "--output", "run"]
-    assert command(*words) == interpret.FAILED_INPUTS
+    assert command(*words) == FAILED_INPUTS
     told = capsys.readouterr().err
     assert "1 of 3 inputs explained" in told
     assert "2 could not be explained (1 InterpretationError, 1 JSONDecodeError)" in told
     assert "see run/errors.jsonl" in told
     assert [one["line"] for one in read_lines(tmp_path / "run" / "errors.jsonl")] == [2, 3]
-    assert command(*words) == interpret.FAILED_INPUTS
+    assert command(*words) == FAILED_INPUTS
 
 
 @pytest.mark.parametrize(
@@ -273,4 +273,5 @@ def test_as_a_module(inputs: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert "RuntimeWarning" not in done.stderr
     assert len(list(RunFolder(tmp_path / "run").rows())) == 5

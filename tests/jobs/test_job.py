@@ -45,6 +45,8 @@ def test_from_settings_as_a_file_has_them(tmp_path: Path) -> None:
         ({"columns": "sentence=text"}, "columns is an object"),
         ({"dtype": "int8"}, "dtype"),
         ({"engine": "spark"}, "engine"),
+        ({"workers": 2}, "workers is for the engine ray, .*: add --engine ray"),
+        ({"address": "auto"}, "address is for the engine ray"),
         ({"shard": "4/4"}, "shard is i/n"),
         ({"shard": "one"}, "shard is i/n"),
         ({"batch_tokens": "much"}, "batch_tokens"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,10 @@ from allennlp_saliency.jobs.engines.ray import RayEngine
 from allennlp_saliency.jobs.errors import JobError
 from allennlp_saliency.jobs.part import Part
 
-NEEDS_RAY = "pip install 'allennlp-saliency[ray]' runs the tests of the engine ray"
+# Found, not imported: Ray reads what addresses it listens at when it is imported.
+needs_ray = pytest.mark.skipif(
+    not find_spec("ray"), reason="pip install 'allennlp-saliency[ray]' runs the tests of the engine"
+)
 
 
 class Numbers:
@@ -99,21 +104,14 @@ class Fails(Numbers):
 
 
 def test_ray_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without_ray(name: str, *rest: Any, **more: Any) -> Any:
-        if name == "ray":
-            raise ImportError("No module named 'ray'")
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without_ray)
+    monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'allennlp-saliency\[ray\]'"):
         RayEngine()
 
 
+@needs_ray
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nowhere"])
 def test_a_cluster_that_is_not_there(address: str) -> None:
-    pytest.importorskip("ray", reason=NEEDS_RAY)
     begun = time.monotonic()
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.raises(ConfigurationError, match=f"no Ray cluster can be reached at {address}: "):
@@ -122,6 +120,7 @@ def test_a_cluster_that_is_not_there(address: str) -> None:
     assert signal.getsignal(signal.SIGTERM) == handler
 
 
+@needs_ray
 @pytest.mark.parametrize(
     "settings", [{"workers": 0}, {"retries": -1}, {"gpus_per_worker": -1}, {"workers": 1.5}]
 )
@@ -133,13 +132,12 @@ def test_settings_out_of_range(settings: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Any]:
     """Ray with two cores, once for these tests."""
-    pytest.importorskip("ray", reason=NEEDS_RAY)
+    if not find_spec("ray"):
+        pytest.skip("pip install 'allennlp-saliency[ray]' runs the tests of the engine")
     from allennlp_saliency.jobs.engines.ray_cluster import connected
 
     with connected(None, 2) as found:
         # Tests are no modules that a worker could import.
-        import sys
-
         found.cloudpickle.register_pickle_by_value(sys.modules[__name__])
         yield found
 
@@ -231,6 +229,43 @@ def test_a_job_that_cannot_be_sent(ray: Any) -> None:
     lock = threading.Lock()
     with pytest.raises(ConfigurationError, match="give the model and the inputs as paths"):
         list(RayEngine(workers=1).run(lambda: lock, [0]))  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.slow
+@needs_ray
+def test_one_after_another_in_a_process(tmp_path: Path) -> None:
+    script = tmp_path / "twice.py"
+    script.write_text(TWICE)
+    told = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=False, timeout=500
+    )
+    assert told.stdout.split() == ["127.0.0.1", "[1]", "127.0.0.1", "[2]", "False"], told.stderr
+    assert "listens to the network" not in told.stderr
+
+
+TWICE = """
+import os
+import sys
+
+from allennlp_saliency.jobs.engines.ray import RayEngine
+from allennlp_saliency.jobs.part import Part
+
+
+class Says:
+    def part(self, number):
+        import ray
+
+        return Part([], [], {"at": ray.util.get_node_ip_address()})
+
+
+before = dict(os.environ)
+for number in (1, 2):
+    for done, part in RayEngine(workers=1).run(Says, [number]):
+        print(part.statistics["at"], [done])
+import ray
+print(ray.is_initialized())
+assert os.environ == before
+"""
 
 
 def _runs(process: int) -> bool:

@@ -248,7 +248,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = with_arguments(parser).parse_args(arguments)
     function: Callable[[argparse.Namespace], None] = options.func
     function(options)
-
-
-if __name__ == "__main__":
-    main()

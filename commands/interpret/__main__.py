@@ -1,0 +1,5 @@
+"""`python -m allennlp_saliency.commands.interpret`."""
+
+from .command import main
+
+main()
