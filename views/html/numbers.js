@@ -31,10 +31,11 @@ function percent(share) {
 
 // A parameter in a few words.
 function short(value) {
-  if (value && typeof value === "object" && !Array.isArray(value) && typeof value.type === "string") {
-    const rest = Object.entries(value).filter(([key]) => key !== "type");
-    const told = rest.map(([key, one]) => `${key} ${short(one)}`).join(", ");
-    return told ? `${value.type} (${told})` : value.type;
+  if (value && typeof value === "object" && !Array.isArray(value)) {
+    const { type, ...rest } = value;
+    const told = Object.entries(rest).map(([key, one]) => `${key} ${short(one)}`).join(", ");
+    if (typeof type !== "string") return `(${Object.entries(value).map(([key, one]) => `${key} ${short(one)}`).join(", ")})`;
+    return told ? `${type} (${told})` : type;
   }
   return plain(value);
 }
