@@ -32,10 +32,11 @@ function percent(share) {
 // A parameter in a few words.
 function short(value) {
   if (value && typeof value === "object" && !Array.isArray(value)) {
-    const { type, ...rest } = value;
-    const told = Object.entries(rest).map(([key, one]) => `${key} ${short(one)}`).join(", ");
-    if (typeof type !== "string") return `(${Object.entries(value).map(([key, one]) => `${key} ${short(one)}`).join(", ")})`;
-    return told ? `${type} (${told})` : type;
+    const typed = typeof value.type === "string";
+    const rest = Object.entries(value).filter(([key]) => !typed || key !== "type");
+    const told = rest.map(([key, one]) => `${key} ${short(one)}`).join(", ");
+    if (!typed) return `(${told})`;
+    return told ? `${value.type} (${told})` : value.type;
   }
   return plain(value);
 }
