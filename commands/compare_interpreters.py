@@ -6,8 +6,9 @@ import argparse
 import json
 import logging
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from allennlp.commands.subcommand import Subcommand
 from allennlp.common.checks import ConfigurationError
@@ -15,6 +16,9 @@ from allennlp.common.checks import ConfigurationError
 from allennlp_saliency.commands.comparison_figures import save_comparison_figures
 from allennlp_saliency.interpret.faithfulness import Comparison, compare
 from allennlp_saliency.interpret.faithfulness.comparing import DEFAULT_METRICS
+
+if TYPE_CHECKING:
+    from allennlp.predictors import Predictor
 
 EXAMPLE = (
     "allennlp compare-interpreters model.tar.gz inputs.jsonl "
@@ -36,7 +40,7 @@ class CompareInterpreters(Subcommand):
             epilog=f"example: {EXAMPLE}",
             help="Compare interpreters by metrics of faithfulness.",
         )
-        subparser.add_argument("archive", help="the archive of the model, or a folder of it")
+        subparser.add_argument("archive", help="an archive, a Hugging Face folder or a hub id")
         subparser.add_argument(
             "inputs", help="a file of JSON lines, as `allennlp predict` takes it"
         )
@@ -72,6 +76,9 @@ class CompareInterpreters(Subcommand):
             "--output",
             help="a folder for tables, figures and what was measured; the same command again goes "
             "on there",
+        )
+        subparser.add_argument(
+            "--task", help="what a Hugging Face model is for, where its config does not say"
         )
         subparser.add_argument("--predictor", help="the predictor's registered name")
         subparser.add_argument("--overrides", "-o", default="", help="overrides of the config")
@@ -110,18 +117,12 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _compared(options: argparse.Namespace) -> Comparison:
-    from allennlp.models.archival import load_archive
-    from allennlp.predictors import Predictor
-
     # The tables are the output; AllenNLP logs each parameter of each interpreter.
     logging.getLogger("allennlp").setLevel(logging.WARNING)
     inputs = _lines(options.inputs, options.limit)
     rationales = _lines(options.rationales, options.limit) if options.rationales else ()
-    archive = load_archive(
-        options.archive, cuda_device=options.cuda_device, overrides=options.overrides
-    )
     return compare(
-        Predictor.from_archive(archive, options.predictor),
+        _predictor(options),
         inputs,
         options.interpreters,
         options.metrics,
@@ -131,6 +132,38 @@ def _compared(options: argparse.Namespace) -> Comparison:
         target=options.target,
         seed=options.seed,
     )
+
+
+def _predictor(options: argparse.Namespace) -> Predictor:
+    from allennlp.models.archival import load_archive
+    from allennlp.predictors import Predictor
+
+    from allennlp_saliency.jobs.models import is_archive, load
+
+    if not is_archive(options.archive):
+        return load(_Named.of(options))
+    archive = load_archive(
+        options.archive, cuda_device=options.cuda_device, overrides=options.overrides
+    )
+    return Predictor.from_archive(archive, options.predictor)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A Hugging Face model as it is named on the command line."""
+
+    model: str
+    task: str | None
+    predictor: str | None
+    overrides: str
+    cuda_device: int
+    dtype: str | None = None
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> _Named:
+        """What the options say."""
+        names = (options.task, options.predictor, options.overrides, options.cuda_device)
+        return cls(options.archive, *names)
 
 
 def show(comparison: Comparison) -> None:

@@ -44,9 +44,10 @@ def construct(base: type[R], given: Any, parameter: str | None = None) -> R:
         )
     name = given.get("type", base.default_implementation)
     if name not in base.list_available():
+        hint = getattr(base, "name_hint", "").format(name=name)
         raise ConfigurationError(
             f"{where}there is no {base.__name__.lower()} {name!r}; there are "
-            f"{', '.join(sorted(base.list_available()))}"
+            f"{', '.join(sorted(base.list_available()))}{hint}"
         )
     return base.from_params(Params({"type": name, **_copied(given)}))
 

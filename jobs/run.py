@@ -66,6 +66,8 @@ def run_job(job: Job, command: str = "", silent: bool = False) -> JsonDict:
                 "of scores may differ from part to part",
             )
         folder.remove_unfinished(job.shard)
+        if not silent:
+            _tell_done(job, folder, command)
         try:
             _do(job, what, folder, engine, command, silent)
         except BaseException:
@@ -116,6 +118,15 @@ def _do(
             first = False
             writer.put(number, part)
             progress.add(part)
+
+
+def _tell_done(job: Job, folder: RunFolder, command: str) -> None:
+    """That a run goes on, where it does: else nobody sees that what is there is kept."""
+    todo, done = parts_to_do(job, folder)
+    if done:
+        of = len(todo) + len(done)
+        inputs = sum(one["inputs"] for one in done.values())
+        say(command, f"{len(done):,} of {of:,} parts ({inputs:,} inputs) are there and are kept")
 
 
 def _inputs(folder: RunFolder, job: Job, number: int) -> int:

@@ -190,6 +190,8 @@ def target_in_words(explanation: Explanation) -> str:
     """The target in words: `log-likelihood of positive: -0.02, at the baseline -0.69`."""
     target = dict(explanation.target)
     words = str(target.pop("type", "target"))
+    if words == "FunctionTarget":
+        words = f"function {target.pop('function', '')}"
     label = target.pop("label", None)
     if target.pop("no_answer", False):
         label = "no answer"
@@ -233,12 +235,15 @@ def signed(score: float, scale: float) -> str:
 
 
 def short(value: Any) -> str:
-    """A parameter in a few words: `zero (keep_special_tokens true)` for an object with a type."""
+    """A parameter in a few words: `zero (keep_special_tokens true)` for an object with a type,
+    `(bias 0.0405, softmax -0.156)` for one without."""
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, dict) and isinstance(value.get("type"), str):
         rest = ", ".join(f"{k} {short(v)}" for k, v in value.items() if k != "type")
         return f"{value['type']} ({rest})" if rest else value["type"]
+    if isinstance(value, dict):
+        return f"({', '.join(f'{k} {short(v)}' for k, v in value.items())})"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

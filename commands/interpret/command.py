@@ -179,6 +179,23 @@ def _tell(summary: JsonDict, folder: str) -> None:
     if inputs["failed"]:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in summary["errors"].items())
         _say(f"{inputs['failed']:,} could not be explained ({kinds}): see {folder}/errors.jsonl")
+    for name, one in summary["interpreters"].items():
+        _say(f"{name}: {_in_words(one)}")
+    _say(f"more in {folder}/summary.json; to look at it: allennlp render {folder} --html page.html")
+
+
+def _in_words(one: JsonDict) -> str:
+    """`300 explanations, convergence delta 5.8e-05 (median), 0.018 (largest), 2 with warnings`."""
+    told = [f"{one['explanations']:,} explanation{'' if one['explanations'] == 1 else 's'}"]
+    if one["median_delta"] is not None:
+        told.append(
+            f"convergence delta {one['median_delta']:.2g} (median), {one['largest_delta']:.2g} "
+            "(largest)"
+        )
+    if one["not_converged"]:
+        told.append(f"{100 * one['not_converged']:.3g} % not converged")
+    told += [f"{count:,} warned: {kind}" for kind, count in one["warnings"].items()]
+    return ", ".join(told)
 
 
 def _say(text: str) -> None:

@@ -156,11 +156,12 @@ def _terminal(source: _Source, options: argparse.Namespace) -> None:
 
 
 def _html(source: _Source, options: argparse.Namespace) -> None:
-    from allennlp_saliency.views.html import report
+    from allennlp_saliency.views.html import cases_of, report
 
-    lines = [line.content for line in source.lines("line")]
-    report(lines, options.html, title=source.name)
-    _written(len(lines), "input", options.html)
+    # A run has a row for each input and method, and the page a card for each input.
+    cases = cases_of(line.content for line in source.lines("line"))
+    report(cases, options.html, title=source.name)
+    _written(len(cases), "input", options.html)
 
 
 def _figures(source: _Source, options: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..explanation import JsonDict
 from .confidence import Interval, mean_interval
+from .metric import Metric
 
 
 @dataclass(frozen=True)
@@ -137,11 +138,23 @@ class Comparison:
                     for one in self.methods
                 ],
             )
-        return "\n".join(lines).rstrip() + "\n"
+        return "\n".join([*lines, "", _legend(self.metrics)]).strip() + "\n"
 
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else value
+
+
+def _legend(metrics: Sequence[str]) -> str:
+    """Which end of a number is the good one: the names of metrics do not say."""
+    better: dict[str, list[str]] = {"higher": [], "lower": []}
+    for name in metrics:
+        kind = name.partition(" (")[0]
+        if kind in Metric.list_available():
+            higher = Metric.by_name(kind).higher_is_better  # type: ignore[attr-defined]
+            better["higher" if higher else "lower"].append(name)
+    told = [f"{way} is better for {', '.join(names)}" for way, names in better.items() if names]
+    return f"mean [95 % interval]; {'; '.join(told)}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

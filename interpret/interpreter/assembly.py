@@ -74,8 +74,10 @@ def assemble(
         aggregation: How the scores of wordpieces become a token's.
 
     Raises:
-        InterpretationError: If a score, or what the scores should add up to, is not finite.
+        InterpretationError: If the method returned no `Attribution` or scores of another shape, or
+            if a score, or what the scores should add up to, is not finite.
     """
+    _check_returned(attribution, tuple(space.layout.tokens.shape), interpreter["type"])
     scores = drop_padding(attribution.scores.detach().double().cpu(), space.layout.tokens)
     _check_finite(attribution, scores, interpreter["type"])
     rows = [_Row(space, attribution, scores, row) for row in range(len(space.instances))]
@@ -212,6 +214,23 @@ class _Row:
                 total += aggregation(own, tokens, count)
                 rest += float(unassigned(own, tokens))
         return total, rest
+
+
+def _check_returned(attribution: Any, shape: tuple[int, ...], method: str) -> None:
+    """Raises an error for what no explanation can be made of: an `attribute` is often somebody's
+    first, and what it returned is named where it was returned."""
+    if not isinstance(attribution, Attribution):
+        raise InterpretationError(
+            f"attribute() of the method {method!r} returned a {type(attribution).__name__}; "
+            "return Attribution(scores)"
+        )
+    found = tuple(attribution.scores.shape)
+    if found != shape:
+        raise InterpretationError(
+            f"attribute() of the method {method!r} returned scores of shape {found}, and there are "
+            f"{shape}: instances, and positions of each. Of a number per coordinate make one per "
+            "position: reduce_coordinates(numbers, space.layout, Sum())"
+        )
 
 
 def _check_finite(attribution: Attribution, scores: Tensor, method: str) -> None:

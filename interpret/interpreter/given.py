@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from os import PathLike
 from typing import Any, cast
 
 from allennlp.common.checks import ConfigurationError
@@ -41,7 +42,14 @@ def check_predictor(predictor: Any, interpreter: str) -> Predictor:
             f"{interpreter}(TransformersPredictor.from_pretrained("
             f"{'model' if tokenizer else 'pipeline'}{tokenizer}))"
         )
-    if isinstance(predictor, (type, str)):
+    if isinstance(predictor, (str, PathLike)):
+        raise ConfigurationError(
+            f"{interpreter} explains predictors, and this is {str(predictor)!r}; type "
+            f"{interpreter}(Predictor.from_path(…)) for an archive of AllenNLP, or "
+            f"{interpreter}(TransformersPredictor.from_pretrained(…)) for a folder or hub id of "
+            "Hugging Face, with TransformersPredictor from allennlp_saliency.predictors"
+        )
+    if isinstance(predictor, type):
         raise ConfigurationError(
             f"{interpreter} explains predictors, and this is {predictor!r}; type "
             f"{interpreter}(Predictor.from_path(…))"

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from allennlp.common import Registrable
@@ -45,6 +45,11 @@ class Target(Registrable):
     """
 
     default_implementation = "log-likelihood"
+
+    name_hint: ClassVar[str] = (
+        '. If {name!r} is a label, type {{"type": "log-likelihood", "label": {name!r}}}'
+    )
+    """What the error about an unknown name ends with: many expect a label in its place."""
 
     def __init__(self, label: str | None = None) -> None:
         if label is not None:

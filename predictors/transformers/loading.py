@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,11 @@ def opened(model: Any, tokenizer: Any, task: str | None) -> tuple[Any, Any, str 
     given; anything else as it is.
 
     Raises:
-        InterpretationError: If the pipeline has a task that is not known here.
+        InterpretationError: If the pipeline has a task that is not known here, or a path leads to
+            no folder.
     """
     if not any(one.__name__ == "Pipeline" for one in type(model).__mro__):
+        _check_path(model)
         return model, tokenizer, task
     kind = str(model.task)
     own = _OF_PIPELINES.get("translation" if kind.startswith("translation") else kind, kind)
@@ -102,6 +105,25 @@ def opened(model: Any, tokenizer: Any, task: str | None) -> tuple[Any, Any, str 
             f"a pipeline for {kind!r} is none that can be explained; these can: {', '.join(TASKS)}"
         )
     return model.model, tokenizer or model.tokenizer, task or own
+
+
+def _check_path(model: Any) -> None:
+    """Raises an error for a path that is no folder: transformers takes it for a hub id."""
+    if not isinstance(model, (str, PathLike)):
+        return
+    path = Path(model)
+    if path.is_file():
+        raise InterpretationError(
+            f"{str(model)!r} is a file, and a Hugging Face model is a folder or a hub id; "
+            "Predictor.from_path loads an archive of AllenNLP"
+        )
+    # A hub id is `name` or `owner/name`.
+    is_path = not isinstance(model, str) or model.startswith((".", "~")) or len(path.parts) > 2
+    if (is_path or path.is_absolute()) and not path.is_dir():
+        raise InterpretationError(
+            f"there is no folder {str(model)!r}; a model is a folder that save_pretrained wrote, "
+            "or a hub id"
+        )
 
 
 def find_task(model: Any, task: str | None = None, **loading: Any) -> str:

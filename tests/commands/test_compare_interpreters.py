@@ -15,6 +15,7 @@ import pytest
 from allennlp.commands import main
 
 from allennlp_saliency.commands import compare_interpreters
+from tests.zoo import task_models
 
 ROOT = Path(__file__).parents[2]
 ARCHIVE = ROOT / "fixtures" / "topics" / "model.tar.gz"
@@ -95,6 +96,10 @@ def test_the_table_is_printed_and_written(
     printed = capsys.readouterr().out
     assert printed.strip() == (folder / "table.md").read_text("utf-8").strip()
     assert re.findall("^Removal: (.*)$", printed, re.MULTILINE) == ["mean", "zero"]
+    assert printed.endswith(
+        "mean [95 % interval]; higher is better for comprehensiveness; lower is better for "
+        "sufficiency\n"
+    )
     rows = [json.loads(line) for line in (folder / "table.jsonl").read_text("utf-8").splitlines()]
     assert [(row["removal"], row["interpreter"]) for row in rows] == [
         (removal, method)
@@ -239,3 +244,17 @@ def test_params_that_are_no_json_are_refused_with_the_usage(
         command(ARCHIVE, inputs, *SETTINGS, option, words)
     assert end.value.code == 2
     assert "no JSON" in capsys.readouterr().err
+
+
+def test_a_folder_of_hugging_face(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, inputs = tmp_path / "model", tmp_path / "inputs.jsonl"
+    task_models.model("bert", "text-classification").save_pretrained(folder)
+    task_models.tokenizer("wordpiece").save_pretrained(folder)
+    inputs.write_text(json.dumps(task_models.inputs("bert", "text-classification")[0]) + "\n")
+    command(folder, inputs, *SETTINGS)
+    assert "| input-x-gradient | " in capsys.readouterr().out
+    with pytest.raises(SystemExit) as end:
+        command(tmp_path / "absent", inputs, *SETTINGS)
+    assert f"there is no folder '{tmp_path / 'absent'}'" in str(end.value.code)

@@ -80,6 +80,9 @@ def test_from_a_file_to_a_folder(
     assert command(*words) == 0
     told = capsys.readouterr().err
     assert "allennlp interpret: run: 5 of 5 inputs explained, " in told
+    assert "allennlp interpret: gradient: 5 explanations" in told
+    assert "integrated-gradients: 5 explanations, convergence delta " in told
+    assert "allennlp render run --html page.html\n" in told
     rows = list(RunFolder(tmp_path / "run").rows())
     assert [row["line"] for row in rows] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     second = rows[1]["instance_1"]["explanation"]
@@ -205,6 +208,7 @@ def test_a_signal_says_how_to_go_on(
     assert list(RunFolder(tmp_path / "run").done()) == [0, 1]
     assert not json.loads((tmp_path / "run" / "summary.json").read_text())["complete"]
     assert command(*words, "--output", "run") == 0
+    assert "2 of 3 parts (4 inputs) are there and are kept" in capsys.readouterr().err
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
 
 

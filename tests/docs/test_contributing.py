@@ -7,13 +7,21 @@ import sys
 import textwrap
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+import torch
 from allennlp.common import Registrable
 from allennlp.predictors import Predictor
 
 from allennlp_saliency import interpret
-from allennlp_saliency.interpret import InputXGradient, SaliencyInterpreter, Target
+from allennlp_saliency.interpret import (
+    Attribution,
+    InputXGradient,
+    SaliencyInterpreter,
+    Target,
+)
+from allennlp_saliency.interpret.reduction import Sum, reduce_coordinates
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -59,6 +67,26 @@ def test_the_method_guarantees_what_the_page_says(method: type[SaliencyInterpret
     pairs = list(zip(bounds.inputs[0].attributions, products.inputs[0].attributions, strict=True))
     assert len(pairs) == 10
     assert all(bound >= abs(product) for bound, product in pairs)
+
+
+def test_gradients_at_other_points_are_asked_for_as_the_page_says() -> None:
+    found = re.search(r"^ *```\n( *points, rows = .*?)^ *```", PAGE, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    loop = textwrap.dedent(found[1])
+
+    class Halfway(SaliencyInterpreter):
+        def attribute(self, space: Any) -> Attribution:
+            names: dict[str, Any] = {"space": space, "torch": torch}
+            exec(loop, names)
+            expected = space.input_gradients
+            assert names["halfway"].shape == expected.shape
+            assert not torch.equal(names["halfway"], expected)
+            exec(loop.replace("0.5 *", "1.0 *"), names)
+            torch.testing.assert_close(names["halfway"], expected)
+            return Attribution(reduce_coordinates(expected, space.layout, Sum()))
+
+    predictor = Predictor.from_path(ROOT / "fixtures/topics/model.tar.gz", import_plugins=False)
+    assert len(Halfway(predictor).interpret_json(SENTENCE)) == 1
 
 
 def test_the_target_is_one_for_configs(method: type[SaliencyInterpreter]) -> None:

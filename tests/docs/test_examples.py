@@ -15,6 +15,7 @@ from allennlp.common import Registrable
 
 from allennlp_saliency.commands.explore import command as explore
 from allennlp_saliency.interpret import SaliencyInterpreter
+from tests.zoo import task_models
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -36,6 +37,9 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # The README's `model.tar.gz` and `inputs.jsonl` stand for the reader's own.
     shutil.copy(ROOT / "fixtures" / "topics" / "model.tar.gz", tmp_path)
     _shorten(ROOT / "fixtures" / "topics" / "inputs.jsonl", tmp_path / "inputs.jsonl")
+    # So does `my-model` for a folder of Hugging Face.
+    task_models.model("bert", "text-classification").save_pretrained(tmp_path / "my-model")
+    task_models.tokenizer("wordpiece").save_pretrained(tmp_path / "my-model")
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     (tmp_path / "out").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allennlp_saliency.interpret.explanation import Span
-from allennlp_saliency.views.tokens import printable, readable
+from allennlp_saliency.interpret.explanation import Explanation, Span
+from allennlp_saliency.views.tokens import printable, readable, short, target_in_words
 
 
 def shown(tokens: list[str], offsets: list[Span | None] | None = None) -> str:
@@ -67,3 +67,21 @@ def test_every_token_has_a_piece(tokens: list[str]) -> None:
     pieces = readable(tokens)
     assert len(pieces) == len(tokens)
     assert all(piece.text for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"bias": 0.04049955, "softmax": -0.1558}, "(bias 0.0405, softmax -0.156)"),
+        ({"type": "zero", "keep_special_tokens": True}, "zero (keep_special_tokens true)"),
+        ({"type": "zero"}, "zero"),
+        ({}, "()"),
+    ],
+)
+def test_parameters_in_a_few_words(value: object, words: str) -> None:
+    assert short(value) == words
+
+
+def test_a_function_as_a_target_has_its_name() -> None:
+    target = {"type": "FunctionTarget", "function": "margin", "value": 3.25}
+    assert target_in_words(Explanation({"type": "lrp"}, target, [])) == "function margin: 3.25"

@@ -122,7 +122,9 @@ def _case_of_line(line: Mapping[str, Any]) -> Case:
         raise ExplanationFormatError(
             "a line of the output has 'prediction', 'instance_1' or 'error'"
         )
-    return Case([Explanation.from_json(one) for one in explained], prediction)
+    own = line.get("id")  # of a row of `allennlp interpret`
+    title = str(own) if isinstance(own, (str, int, float)) else None
+    return Case([Explanation.from_json(one) for one in explained], prediction, title=title)
 
 
 def _instances(line: Mapping[str, Any]) -> list[str]:

@@ -24,10 +24,11 @@ function targetFacts(explanations, name = null) {
   const difference = baseline === null ? null : value - baseline;
   const share = difference ? Math.abs(delta / difference) : null;
   const told = share === null ? "" : ` (${share < 0.001 ? "< 0.1" : (100 * share).toFixed(1)} % of the difference)`;
-  const known = ["type", "label", "value", "baseline_value", "positions", "field", "no_answer"];
+  const kind = target.type === "FunctionTarget" ? `function ${target.function}` : target.type;
+  const known = ["type", "function", "label", "value", "baseline_value", "positions", "field", "no_answer"];
   const others = Object.entries(target).filter(([key]) => !known.includes(key) && !key.endsWith("_positions"));
   return facts([
-    ["target", several ? `${target.type}, sum over ${explanations.length} outputs` : target.type],
+    ["target", several ? `${kind}, sum over ${explanations.length} outputs` : kind],
     ["label", several ? null : target.no_answer ? "no answer" : name ?? labelText(target.label)],
     ["probability", several || probability === null ? null : percent(probability)],
     ["value", Number.isNaN(value) ? null : plain(value)],

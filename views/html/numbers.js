@@ -31,9 +31,11 @@ function percent(share) {
 
 // A parameter in a few words.
 function short(value) {
-  if (value && typeof value === "object" && !Array.isArray(value) && typeof value.type === "string") {
-    const rest = Object.entries(value).filter(([key]) => key !== "type");
+  if (value && typeof value === "object" && !Array.isArray(value)) {
+    const typed = typeof value.type === "string";
+    const rest = Object.entries(value).filter(([key]) => !typed || key !== "type");
     const told = rest.map(([key, one]) => `${key} ${short(one)}`).join(", ");
+    if (!typed) return `(${told})`;
     return told ? `${value.type} (${told})` : value.type;
   }
   return plain(value);

@@ -134,6 +134,18 @@ class TestTasks:
         with pytest.raises(InterpretationError, match="name one of text-classification"):
             TransformersPredictor.from_pretrained(own, tokenizer("wordpiece"))
 
+    @pytest.mark.parametrize("named", ["{}/absent", "./absent", "~/absent", "a/b/absent"])
+    def test_no_folder(self, named: str, tmp_path: Path) -> None:
+        with pytest.raises(InterpretationError, match=r"there is no folder '.*absent'; a model is"):
+            TransformersPredictor.from_pretrained(named.format(tmp_path))
+        with pytest.raises(InterpretationError, match="there is no folder"):
+            TransformersPredictor.from_pretrained(Path("absent"))
+
+    def test_an_archive_is_no_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "model.tar.gz").write_bytes(b"")
+        with pytest.raises(InterpretationError, match=r"is a file.*Predictor\.from_path"):
+            TransformersPredictor.from_pretrained(str(tmp_path / "model.tar.gz"))
+
     def test_no_head_in_a_folder(self, tmp_path: Path) -> None:
         folder = save("bert", "text-classification", tmp_path)
         config = json.loads((tmp_path / "config.json").read_text())

@@ -110,6 +110,13 @@ class TestCases:
         assert len(cases_of([first, second])) == 1
         assert len(cases_of([line(first), line(second)])) == 1
 
+    def test_a_row_of_a_run_is_called_by_its_id(self) -> None:
+        first, second = with_scores([1.0] * 10, "a"), with_scores([2.0] * 10, "b")
+        (case,) = cases_of([{"id": 7, **line(one)} for one in (first, second)])
+        assert case.title == "7"
+        assert len(case.explanations) == 2
+        assert cases_of([{"id": None, **line(first)}])[0].title is None
+
     def test_an_input_that_stands_there_twice_is_shown_twice(self) -> None:
         assert len(cases_of([[explanation()], [explanation()]])) == 2
 
