@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,11 +84,18 @@ class InputAttribution:
 
     def to_json(self) -> JsonDict:
         """The value as a JSON object."""
-        offsets = [None if span is None else list(span) for span in self.offsets]
-        values = {**asdict(self), "offsets": offsets}
-        if self.standard_errors is None:
-            del values["standard_errors"]
-        return values
+        # Not `asdict`, which copies every string and number by itself.
+        errors = self.standard_errors
+        return {
+            "field": self.field,
+            "grad_input": self.grad_input,
+            "tokens": list(self.tokens),
+            "offsets": [None if span is None else list(span) for span in self.offsets],
+            "attributions": list(self.attributions),
+            "unassigned": self.unassigned,
+            **({} if errors is None else {"standard_errors": list(errors)}),
+            "text": self.text,
+        }
 
     @classmethod
     def from_json(cls, json: JsonDict) -> InputAttribution:

@@ -15,8 +15,10 @@ from allennlp.predictors import Predictor
 from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.texts import text_items
+from allennlp_saliency.interpret.interpreter.known_labels import KnownLabels
 from allennlp_saliency.interpret.interpreter.labelling import reading
 from allennlp_saliency.interpret.interpreter.reading import InputKeys
+from allennlp_saliency.interpret.interpreter.saliency_interpreter import SaliencyInterpreter
 from allennlp_saliency.interpret.space.packing import let_go
 from allennlp_saliency.predictors.saliency.json_lines import error_line, to_jsonable
 from allennlp_saliency.predictors.saliency.outcomes import (
@@ -79,7 +81,10 @@ class Explainer:
         ]
         places = [number for number, problem in enumerate(problems) if problem is None]
         columns = []
+        known = KnownLabels()
         for interpreter in self._made():
+            if isinstance(interpreter, SaliencyInterpreter) and len(self._names) > 1:
+                interpreter.share_labels(known)
             outcomes = iter(self._outcomes(interpreter, [read[place] for place in places]))
             columns.append(
                 [Outcome(error=one) if one is not None else next(outcomes) for one in problems]

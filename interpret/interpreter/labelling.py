@@ -24,7 +24,7 @@ from ..errors import InterpretationError
 from ..inputs.texts import tag_spans, text_items
 from ..space.packing import let_go
 from .predictor_labels import PredictionLabels, without_explained
-from .reading import check_length, read_input, too_long
+from .reading import LengthCheck, read_input, too_long
 
 
 class OwnLabels(PredictionLabels):
@@ -101,8 +101,9 @@ def label_json(
     Returns:
         One per input, in order; an input that fails carries its error.
     """
+    lengths = LengthCheck(predictor)
     return [
-        _isolated(predictor, partial(_label_json, predictor, labels, json, predict))
+        _isolated(predictor, partial(_label_json, predictor, labels, lengths, json, predict))
         for json in inputs
     ]
 
@@ -114,11 +115,8 @@ def label_instances(
     labels: PredictionLabels | None = None,
 ) -> list[Labelled]:
     """As `label_json`, for instances that a dataset reader made; they are left as they are."""
-    labels = labels or OwnLabels()
-    return [
-        _isolated(predictor, partial(_label, predictor, labels, [one.duplicate()], predict))
-        for one in instances
-    ]
+    label = partial(_label, predictor, labels or OwnLabels(), LengthCheck(predictor))
+    return [_isolated(predictor, partial(label, [one.duplicate()], predict)) for one in instances]
 
 
 def reading(predictor: Predictor, labels: PredictionLabels | None, json: JsonDict) -> Instance:
@@ -165,6 +163,7 @@ def _isolated(predictor: Predictor, label: Callable[[Labelled], None]) -> Labell
 def _label_json(
     predictor: Predictor,
     labels: PredictionLabels | None,
+    lengths: LengthCheck,
     json: JsonDict,
     predict: bool,
     labelled: Labelled,
@@ -181,12 +180,13 @@ def _label_json(
         return
     labels = labels or OwnLabels()
     instances = read_input(predictor, partial(labels.instances, predictor), json, reads=True)
-    _label(predictor, labels, instances, predict, labelled, json)
+    _label(predictor, labels, lengths, instances, predict, labelled, json)
 
 
 def _label(
     predictor: Predictor,
     labels: PredictionLabels,
+    lengths: LengthCheck,
     instances: Sequence[Instance],
     predict: bool,
     labelled: Labelled,
@@ -202,7 +202,7 @@ def _label(
     if known is not None:
         labelled.instances = [LabelledInstance(one) for one in known]
     else:
-        outputs = [_predict(predictor, one) for one in instances]
+        outputs = [_predict(predictor, lengths, one) for one in instances]
         if predict and json is None:
             labelled.prediction = without_explained(outputs[0])
         elif predict:
@@ -221,8 +221,8 @@ def _label(
         labelled.combine = partial(predictor.combined, instances[0])
 
 
-def _predict(predictor: Predictor, instance: Instance) -> dict[str, Any]:
-    check_length(predictor, instance)
+def _predict(predictor: Predictor, lengths: LengthCheck, instance: Instance) -> dict[str, Any]:
+    lengths.check(instance)
     try:
         return predictor._model.forward_on_instance(instance)
     except InterpretationError:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
+from functools import cached_property
 from inspect import signature
 from typing import Any, cast
 
@@ -205,8 +206,8 @@ def _cause(predictor: Predictor, read: JsonDict, error: Exception) -> str:
     return f"{types}; {says}" if types else f"{says}; check the type of the value of each key"
 
 
-def check_length(predictor: Predictor, instance: Instance) -> None:
-    """Refuses a text with more wordpieces than the model has positions.
+class LengthCheck:
+    """Refuses texts with more wordpieces than the model has positions.
 
     The model would fail too, and on a GPU such an error makes the whole process unusable. A
     transformer may be one that AllenNLP embeds with, or one that the model holds itself (SRL-BERT,
@@ -214,28 +215,43 @@ def check_length(predictor: Predictor, instance: Instance) -> None:
     it is known which text it reads only if there is one alone: otherwise see `too_long`.
 
     Args:
-        predictor: The predictor.
-        instance: The instance, which is indexed.
-
-    Raises:
-        InterpretationError: If a text is too long, with the way out that its reader has.
+        predictor: The predictor. Its model is looked through once.
     """
-    whole = [
-        most_positions(cast(nn.Module, one.transformer_model))
-        for one in predictor._model.modules()
-        if isinstance(one, PretrainedTransformerEmbedder) and one._max_length is None
-    ]
-    embedded, held = min(whole, default=_INFINITE), _held(predictor._model)
-    if embedded == held == _INFINITE:
-        return
-    pieces = _lengths(predictor, instance, wordpieces=True)
-    error = _too_long(predictor, pieces, embedded, embedded=True)
-    if error is None and held < _INFINITE:
-        texts = pieces or _lengths(predictor, instance, wordpieces=False)
-        if pieces or len(texts) == 1:
-            error = _too_long(predictor, texts, held)
-    if error is not None:
-        raise error
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+
+    def check(self, instance: Instance) -> None:
+        """Refuses an instance with a text that is too long.
+
+        Args:
+            instance: The instance, which is indexed.
+
+        Raises:
+            InterpretationError: If a text is too long, with the way out that its reader has.
+        """
+        predictor, (embedded, held) = self._predictor, self._positions
+        if embedded == held == _INFINITE:
+            return
+        pieces = _lengths(predictor, instance, wordpieces=True)
+        error = _too_long(predictor, pieces, embedded, embedded=True)
+        if error is None and held < _INFINITE:
+            texts = pieces or _lengths(predictor, instance, wordpieces=False)
+            if pieces or len(texts) == 1:
+                error = _too_long(predictor, texts, held)
+        if error is not None:
+            raise error
+
+    @cached_property
+    def _positions(self) -> tuple[float, float]:
+        """Those of the transformers that AllenNLP embeds with, and of those the model holds."""
+        model = self._predictor._model
+        whole = [
+            most_positions(cast(nn.Module, one.transformer_model))
+            for one in model.modules()
+            if isinstance(one, PretrainedTransformerEmbedder) and one._max_length is None
+        ]
+        return min(whole, default=_INFINITE), _held(model)
 
 
 def too_long(predictor: Predictor, instance: Instance) -> InterpretationError | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -27,7 +28,8 @@ from ..target.targets import Target
 from .assembly import Attribution
 from .batch_sharing import BatchSharing
 from .given import check_predictor, given_input, given_inputs
-from .labelling import label_instances, label_json
+from .known_labels import KnownLabels
+from .labelling import Labelled, label_instances, label_json
 from .run import Interpretation, Run
 
 
@@ -84,6 +86,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         self.granularity = checks.choice("granularity", granularity, ("token", *LEVELS[::-1]))
         self._sharing = BatchSharing()
         self._checked: set[int] = set()
+        self._known: KnownLabels | None = None
 
     @property
     def n_evaluations(self) -> int:
@@ -215,17 +218,30 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             One per input, in order.
         """
         run = Run(self, self._sharing, self._checked, len(inputs))
+        label = self._labelling(label_json)
         if watch is None:
-            return run.interpretations(label_json, inputs, predict, progress)
+            return run.interpretations(label, inputs, predict, progress)
         with run.watched(watch):
-            return run.interpretations(label_json, inputs, predict, progress)
+            return run.interpretations(label, inputs, predict, progress)
 
     def interpret_each_instance(
         self, instances: Sequence[Instance], predict: bool = False, progress: bool | None = None
     ) -> list[Interpretation]:
         """As `interpret_each`, for a dataset reader's instances; they are left as they are."""
         run = Run(self, self._sharing, self._checked, len(instances))
-        return run.interpretations(label_instances, instances, predict, progress)
+        label = self._labelling(label_instances)
+        return run.interpretations(label, instances, predict, progress)
+
+    def share_labels(self, known: KnownLabels) -> None:
+        """Takes predictions and labels of inputs from others, or makes them for these.
+
+        Args:
+            known: What is known of inputs of the same predictor.
+        """
+        self._known = known
+
+    def _labelling(self, label: Callable[..., list[Labelled]]) -> Callable[..., list[Labelled]]:
+        return label if self._known is None else partial(self._known.labelled, label)
 
     def check_settings(self) -> None:
         """Makes sure that the settings fit the model, as far as that is known without an input.

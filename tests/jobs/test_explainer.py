@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +37,32 @@ def test_a_part_does_not_depend_on_those_before_it(predictor: Predictor) -> None
     ]
     both = [without_seconds(explainer.part(items)) for items in parts]
     assert without_seconds(Explainer(predictor, [STEPS]).part(parts[1])) == both[1]
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_interpreters_share_readings_and_give_what_each_gives_alone(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    both = [{"type": "gradient", "target": "logit"}, STEPS, {"type": "leave-one-out"}]
+    items = [item(number, one) for number, one in enumerate(SENTENCES[:count])]
+    read = predictor._json_to_instance({"sentence": SENTENCES[1]})
+    items += [Item(number, None, None, read, "raw") for number in (count, count + 1)]
+    alone = [Explainer(predictor, [one]).part(items).rows for one in both]
+    reads: list[str] = []
+    made = type(predictor)._json_to_instance
+
+    def counted(self: Predictor, given: dict[str, str]) -> Any:
+        reads.append(given["sentence"])
+        return made(self, given)
+
+    monkeypatch.setattr(type(predictor), "_json_to_instance", counted)
+    together = Explainer(predictor, both).part(items)
+    rows = [row for of_input in zip(*alone, strict=True) for row in of_input]
+    assert json.dumps(together.rows) == json.dumps(rows)
+    assert reads == SENTENCES[:count]
+    assert [
+        row["instance_1"]["explanation"]["interpreter"]["type"] for row in together.rows[:3]
+    ] == [one["type"] for one in both]
 
 
 def test_instances_and_json_may_be_mixed(predictor: Predictor) -> None:
