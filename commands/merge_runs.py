@@ -38,12 +38,12 @@ def run(options: argparse.Namespace) -> None:
         SystemExit: With a message and status 1 if they are no runs of one job, or lack parts.
     """
     from allennlp_saliency.jobs import JobError, merge_runs
-    from allennlp_saliency.jobs.progress import say
+    from allennlp_saliency.jobs.progress import printable, say
 
     try:
         summary = merge_runs(options.runs, options.output)
     except (ConfigurationError, JobError, OSError) as error:
-        raise SystemExit(f"{COMMAND}: error: {error}") from error
+        raise SystemExit(printable(f"{COMMAND}: error: {error}")) from error
     inputs = summary["inputs"]
     say(
         COMMAND,

@@ -75,10 +75,14 @@ class Explainer:
         began = time.monotonic()
         items = list(items)
         problems = [self._problem(item) for item in items]
-        read = [
-            InputKeys(deepcopy(item.given)) if isinstance(item.given, dict) else item.given
-            for item in items
-        ]
+        read = []
+        for place, item in enumerate(items):
+            try:
+                given = item.given
+                read.append(InputKeys(deepcopy(given)) if isinstance(given, dict) else given)
+            except Exception as error:  # From Python comes anything, locks and generators included.
+                read.append(None)
+                problems[place] = problems[place] or error
         places = [number for number, problem in enumerate(problems) if problem is None]
         columns = []
         known = KnownLabels()

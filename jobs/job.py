@@ -23,6 +23,9 @@ FORMATS = ("jsonl", "jsonl.zst", "parquet")
 
 ENGINES = ("local", "ray")
 
+_MOST_VALUES, _MOST_DEEP = 100_000, 100
+"""Of the settings in a file."""
+
 _DTYPES = ("float32", "float16", "bfloat16", "float64")
 
 
@@ -96,7 +99,7 @@ class Job:
         if isinstance(self.inputs, (str, PathLike)):
             put("inputs", (fspath(self.inputs),))
         if self.output is not None:
-            put("output", Path(self.output))
+            put("output", _folder(self.output))
         if not isinstance(self.columns, Mapping):
             raise ConfigurationError(
                 'columns is an object such as {"sentence": "review_text"}, the key of the '
@@ -191,11 +194,36 @@ def read_yaml(path: str | PathLike[str]) -> JsonDict:
     try:
         with Path(path).open(encoding="utf-8") as file:
             found = yaml.safe_load(file)
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise ConfigurationError(f"{path} holds no settings by name, such as `model: model.tar.gz`")
+    _check_size(found, path)
     return found
+
+
+def _check_size(settings: Any, path: str | PathLike[str]) -> None:
+    """Refuses settings that hold themselves, or would be huge as JSON: in YAML a few lines of
+    references stand for more than any memory holds."""
+    pending, count = [(settings, 0)], 0
+    while pending:
+        value, depth = pending.pop()
+        count += 1
+        if count > _MOST_VALUES or depth > _MOST_DEEP:
+            raise ConfigurationError(
+                f"{path} holds more than {_MOST_VALUES:,} values, or values in more than "
+                f"{_MOST_DEEP} others, those that *references stand for included"
+            )
+        if isinstance(value, dict):
+            pending += [(one, depth + 1) for one in value.values()]
+        elif isinstance(value, (list, tuple, set)):
+            pending += [(one, depth + 1) for one in value]
+
+
+def _folder(given: Any) -> Path:
+    if not isinstance(given, (str, PathLike)) or not fspath(given) or "\0" in str(given):
+        raise ConfigurationError(f"output is the path of a folder; got {given!r:.100}")
+    return Path(given)
 
 
 def _interpreters(given: Any, target: Any) -> tuple[JsonDict, ...]:

@@ -91,8 +91,18 @@ class Progress:
         return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def printable(text: str) -> str:
+    """A text that a terminal shows and does not obey: names of files, classes and columns may be
+    made to clear it, or to write something else over a line."""
+    return "".join(
+        one if one.isprintable() or one in "\n\t" else one.encode("unicode_escape").decode()
+        for one in text
+    )
+
+
 def say(command: str, text: str) -> None:
     """Writes a line to the standard error; if nobody reads it, that is no error."""
     with suppress(OSError, ValueError, AttributeError):
+        text = printable(text)
         sys.stderr.write(f"{command}: {text}\n" if command else f"{text}\n")
         sys.stderr.flush()

@@ -17,6 +17,7 @@ from .job import Job
 from .part import Part
 from .progress import Progress, say
 from .run_folder import RunFolder
+from .run_folder.checks import check_apart
 from .run_folder.config import config_of
 from .run_folder.folder import check_place, kept_inputs, locks_of
 from .worker import JobWorker, Opened, WorkerRecipe, opened
@@ -46,8 +47,10 @@ def run_job(job: Job, command: str = "", silent: bool = False) -> JsonDict:
 
     if job.output is None:
         raise ConfigurationError("a job needs output, a folder")
-    path = Path(job.output)
+    path = Path(job.output).absolute()  # A model's code may go into another folder.
+    job = replace(job, output=path)
     check_place(path)
+    check_apart(job.inputs, path)
     engine = engine_of(job)
     with locks_of(path).parts(job.shard):
         if job.overwrite:
@@ -70,6 +73,13 @@ def run_job(job: Job, command: str = "", silent: bool = False) -> JsonDict:
             _tell_done(job, folder, command)
         try:
             _do(job, what, folder, engine, command, silent)
+        except SystemExit as error:
+            _finish_after(folder)
+            # Whatever status it has: the job has not come to its end.
+            raise JobError(
+                f"the model, or what reads its inputs, ended the process ({error.code}) in the "
+                "middle of a part; the parts before it are complete"
+            ) from error
         except BaseException:
             _finish_after(folder)
             raise

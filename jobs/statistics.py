@@ -43,7 +43,7 @@ class Statistics:
             if isinstance(explanation, Mapping):
                 self.tokens += own.add(explanation)
             else:
-                self.tokens += sum(len(scores) for scores in instance.values())
+                self.tokens += sum(len(one) for one in instance.values() if isinstance(one, list))
 
     def failed(self, inputs: int, errors: Iterable[JsonDict]) -> None:
         """Counts the inputs of the part, and those with an error."""
@@ -69,14 +69,14 @@ class _OfInterpreter:
     def add(self, explanation: Mapping[str, Any]) -> int:
         self.explanations += 1
         delta = explanation.get("convergence_delta")
-        if delta is not None:
+        if isinstance(delta, (int, float)):
             self.deltas.append(abs(delta))
-        converged = explanation.get("details", {}).get("converged")
+        converged = (explanation.get("details") or {}).get("converged")
         if isinstance(converged, bool):
             self.judged += 1
             self.unconverged += not converged
-        for warning in explanation.get("warnings", ()):
-            kind = kind_of(warning)
+        for warning in explanation.get("warnings") or ():
+            kind = kind_of(str(warning))
             self.warnings[kind] = self.warnings.get(kind, 0) + 1
         label = label_of(explanation)
         count, by_token = self.labels.setdefault(label, ([0], {}))
@@ -87,16 +87,16 @@ class _OfInterpreter:
             for token, score in zip(one["tokens"], one["attributions"], strict=True):
                 sums = by_token.setdefault(token, [0, 0.0, 0.0])
                 sums[0] += 1
+                if score is None:  # Of another's interpreter: what is not finite has no JSON.
+                    continue
                 sums[1] += score
                 sums[2] += abs(score)
         self.tokens += tokens
         return tokens
 
     def to_json(self) -> JsonDict:
-        labels = sorted(self.labels.items(), key=lambda one: (-one[1][0][0], one[0]))
-        kept = {label: _copied(own) for label, own in labels[:MOST_LABELS]}
-        for _, own in labels[MOST_LABELS:]:
-            merge_label(kept.setdefault(OTHERS, {"explanations": 0, "tokens": {}}), _copied(own))
+        labels = {label: _copied(own) for label, own in self.labels.items()}
+        kept = fewer_labels(labels, MOST_LABELS)
         return {
             "rows": self.rows,
             "explanations": self.explanations,
@@ -120,6 +120,21 @@ def merge_label(into: JsonDict, other: Mapping[str, Any]) -> None:
         known = into["tokens"].setdefault(token, [0, 0.0, 0.0])
         for place, number in enumerate(sums):
             known[place] += number
+
+
+def fewer_labels(labels: dict[str, JsonDict], most: int) -> dict[str, JsonDict]:
+    """Those labels of which there are the most explanations, the rest under one name.
+
+    Args:
+        labels: Their counts, by label.
+        most: How many keep their name.
+    """
+    others = labels.pop(OTHERS, None)
+    ranked = sorted(labels.items(), key=lambda one: (-one[1]["explanations"], one[0]))
+    kept = dict(ranked[:most])
+    for one in [own for _, own in ranked[most:]] + ([] if others is None else [others]):
+        merge_label(kept.setdefault(OTHERS, {"explanations": 0, "tokens": {}}), one)
+    return kept
 
 
 def label_of(explanation: Mapping[str, Any]) -> str:

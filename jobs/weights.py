@@ -43,9 +43,16 @@ def folder_hash(folder: Path, archive: bool = False) -> str:
     seen = hashlib.sha256()
     for path in sorted(folder.rglob("*") if archive else folder.iterdir()):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and _of_model(folder, path.name):
+        if path.is_file() and _of_model(folder, path.name) and not _of_run(folder, path):
             seen.update(f"{file_hash(path)} {name}\n".encode())
     return seen.hexdigest()
+
+
+def _of_run(folder: Path, path: Path) -> bool:
+    """Whether a file is in the folder of a run that somebody has put beside the model: the model is
+    the same when the run has grown."""
+    between = [one for one in path.parents if one != folder and one.is_relative_to(folder)]
+    return any((one / ".state" / "locks").is_dir() for one in between)
 
 
 def _of_model(folder: Path, name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from allennlp.predictors import Predictor
 
+from .errors import JobError
 from .explainer import Explainer
 from .job import Job
 from .part import Part
@@ -65,9 +66,19 @@ class JobWorker:
         self._explainer = Explainer(what.predictor, job.interpreters, budget, job.max_tokens)
 
     def part(self, number: int) -> Part:
-        """Explains the inputs of a part."""
+        """Explains the inputs of a part.
+
+        Raises:
+            JobError: If the source has fewer than it said.
+        """
         start = number * self._size
-        return self._explainer.part(self._source.items(start, start + self._size))
+        items = list(self._source.items(start, start + self._size))
+        if len(items) != min(self._size, self._source.count() - start):
+            raise JobError(
+                f"{self._source.name} has fewer inputs than at the beginning of the job; run the "
+                "command again when nobody writes to it"
+            )
+        return self._explainer.part(items)
 
 
 class WorkerRecipe:

@@ -91,7 +91,7 @@ def _read(line: bytes, number: int, path: str | PathLike[str]) -> Line:
     where = f"{path}, line {number}"
     try:
         content = json.loads(line.decode("utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         text = line[:_SHOWN].decode("utf-8", "replace").strip()
         raise LineError(f"{where} is no JSON: {error}; it begins with {text!r}") from error
     return line_of(content, number, where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import re
 from typing import Any
 
@@ -16,6 +17,8 @@ from allennlp_saliency.interpret.methods.attention.attention_interpreter import 
 from allennlp_saliency.predictors.saliency.outcomes import interpreter_of
 
 from .errors import without_paths
+
+logger = logging.getLogger(__name__)
 
 _WORDS = "tokens"
 _SAID_BY = re.compile(r'^interpreter \{"type": "[\w-]+"\}: ')
@@ -38,6 +41,9 @@ def unsuited(predictor: Predictor) -> dict[str, str]:
                 interpreter_of({"type": name}, predictor)
             except (ConfigurationError, InterpretationError) as error:
                 found[name] = without_paths(_SAID_BY.sub("", str(error)))
+            except Exception as error:  # a plugin's, without which the page is to open still
+                logger.warning("%s cannot be made: %r", name, error)
+                found[name] = f"it cannot be made: {type(error).__name__}"
     return found
 
 
@@ -61,7 +67,10 @@ def unsuited_attackers(predictor: Predictor) -> dict[str, str]:
 
 def _asks(cls: type) -> bool:
     """Whether a constructor cannot be called with a predictor alone."""
-    given = list(inspect.signature(cls).parameters.values())[1:]
+    try:
+        given = list(inspect.signature(cls).parameters.values())[1:]
+    except (TypeError, ValueError):  # nothing is known of it
+        return True
     return any(
         one.default is one.empty and one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
         for one in given

@@ -125,6 +125,7 @@ def run(options: argparse.Namespace) -> None:
             not be explained, 130 after Ctrl-C, 143 after SIGTERM.
     """
     from allennlp_saliency.jobs import Job, JobError, read_yaml, run_job
+    from allennlp_saliency.jobs.progress import printable
     from allennlp_saliency.predictors.command_line import (
         INTERRUPTED,
         TERMINATED,
@@ -148,7 +149,7 @@ def run(options: argparse.Namespace) -> None:
         _say(f"{how}; the parts that are complete are kept: the same command{again} goes on there")
         raise SystemExit(TERMINATED if terminated else INTERRUPTED) from None
     except (ConfigurationError, InterpretationError, JobError, OSError) as error:
-        raise SystemExit(f"{COMMAND}: error: {error}") from error
+        raise SystemExit(printable(f"{COMMAND}: error: {error}")) from error
     if not silent:
         _tell(summary, str(job.output))
     if summary["inputs"]["failed"]:
@@ -221,7 +222,7 @@ class _Params(argparse.Action):
             raise argparse.ArgumentError(self, "name the --interpreter before its --params")
         try:
             params = json.loads(values)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise argparse.ArgumentError(self, f"no JSON: {error}") from error
         if not isinstance(params, dict):
             raise argparse.ArgumentError(self, f'no JSON object such as {{"steps": 20}}: {values}')
@@ -246,7 +247,7 @@ def _json_or_name(text: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise argparse.ArgumentTypeError(f"no JSON object: {error}") from error
 
 

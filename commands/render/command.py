@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from allennlp.commands.subcommand import Subcommand
 
@@ -113,10 +113,16 @@ class _Source:
 
     def _of_run(self) -> Iterator[Line]:
         """The rows of a run, whatever format they were written in."""
-        from allennlp_saliency.views.lines import line_of
+        from allennlp_saliency.views.lines import LineError, line_of
 
-        for number, row in enumerate(_run(self._path).rows(), start=1):
-            yield line_of(row, number, f"{self._path}, row {number}")
+        rows = enumerate(_rows(self._path), start=1)
+        for number, row in rows:
+            try:
+                line = line_of(row, number, f"{self._path}, row {number}")
+            except LineError as error:
+                self._tell(error)
+                continue
+            yield line
 
     def _count(self) -> int:
         if self._path.is_dir():
@@ -138,6 +144,18 @@ def _run(path: Path) -> RunFolder:
         return RunFolder(path)
     except JobError as error:
         raise SystemExit(f"allennlp render: error: {error}") from error
+
+
+def _rows(path: Path) -> Iterator[Any]:
+    """The rows of a run.
+
+    Raises:
+        SystemExit: If a file of them is damaged, or what it is packed with is not installed.
+    """
+    try:
+        yield from _run(path).rows()
+    except Exception as error:  # of json, zstandard or pyarrow
+        raise SystemExit(f"allennlp render: error: {path} cannot be read: {error}") from error
 
 
 def _terminal(source: _Source, options: argparse.Namespace) -> None:

@@ -112,22 +112,38 @@ def epsilon(call: Call, passed: LrpPass) -> Tensor:
 @LRP_RULES.register("identity", ELEMENTWISE - {"rsqrt", "pow"} - LOGARITHMS)
 def identity(call: Call, passed: LrpPass) -> Tensor:
     """R_x = R_y (f(x) - f(0)) / f(x) for y = f(x), elementwise: f(0) is no one's, like a bias, so
-    what raises an f that rises has the sign of R_y · y. Where f has no value at 0, R_x = R_y, and
-    an x below 0.1 takes |x| / 0.1 of it."""
+    what raises an f that rises has the sign of R_y · y. Near 0, where that difference is lost in
+    rounding, it is f'(x/2) x, so that parts of a sum which is 0 have their shares. Where f has no
+    value at 0, R_x = R_y, and an x below 0.1 takes |x| / 0.1 of it."""
     if len(call.operands) > 1:
         raise NotImplementedError(f"{call.name!r} of two operands that depend on the embeddings")
     (x,) = call.operands
     own = x.detach()
     y, start = call.of(own), call.of(torch.zeros_like(own))
-    usable = own.isfinite() & y.isfinite() & (own != 0)
     starts = start.isfinite()
-    divisor = torch.where(usable, own, 1)
+    usable = own.isfinite() & y.isfinite() & (starts | (own != 0))
+    divisor = torch.where(usable & (own != 0), own, 1)
     bounded = divisor.sign() * divisor.abs().clamp(min=_LEAST)
     ratio = torch.where(starts, (y - start) / divisor, y / bounded)
+    near = (start != 0) & (own.abs() < torch.finfo(own.dtype).eps ** (1 / 3)) | (own == 0)
+    if (near := near & starts).any():
+        ratio = torch.where(near, _slope(call, own / 2), ratio)
     finite = torch.where(usable, x, 0)
     (x_,), result = passed.difference([finite], torch.where(y.isfinite(), y, 0), "nonlinearity")
     made = attach_gate if call.name in GATES or is_gate(x) else attach
     return result(made(y, x_ * ratio.masked_fill(~usable, 0)))
+
+
+def _slope(call: Call, x: Tensor) -> Tensor:
+    """f'(x) of an elementwise function; 0 where it has none."""
+    x = x.expand(call.of(x).shape)
+    with torch.enable_grad():
+        at = x.clone().requires_grad_()
+        y = call.of(at)
+        if not y.requires_grad:
+            return torch.zeros_like(x)
+        (found,) = torch.autograd.grad(y.sum(), at)
+    return found.nan_to_num(0, 0, 0)
 
 
 @LRP_RULES.register("halves", {"product"})

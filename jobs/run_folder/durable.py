@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from ..errors import JobError
 
@@ -28,7 +30,9 @@ def write_file(path: Path, content: bytes, aside: Path | None = None) -> None:
     aside = aside or aside_of(path)
     with telling(path):
         try:
-            with aside.open("wb") as file:
+            # What lies there is a killed process's, or a link that somebody laid.
+            aside.unlink(missing_ok=True)
+            with opened_itself(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -43,6 +47,40 @@ def write_file(path: Path, content: bytes, aside: Path | None = None) -> None:
 def aside_of(path: Path) -> Path:
     """Where a file is written before it is there."""
     return path.with_name(f".{path.name}.writing")
+
+
+def opened_itself(path: Path, flags: int) -> IO[bytes]:
+    """Opens a file to write into it; never what a link leads to, and never a pipe or a device,
+    which would wait for a reader.
+
+    Args:
+        path: The file.
+        flags: As for `os.open`.
+
+    Raises:
+        OSError: If it is none, or cannot be opened.
+    """
+    safe = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    safe |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    number = os.open(path, flags | safe, 0o666)
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        return os.fdopen(number, "ab" if flags & os.O_APPEND else "wb")
+    except BaseException:
+        os.close(number)
+        raise
+
+
+def read_file(path: Path) -> bytes:
+    """What a file holds.
+
+    Raises:
+        OSError: If it cannot be read, or is a pipe or a device, which might never end.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return path.read_bytes()
 
 
 def remove_file(path: Path) -> None:

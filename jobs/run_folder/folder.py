@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,9 @@ from allennlp_saliency.predictors.saliency.json_lines import utf8_json_line
 
 from ..errors import JobError
 from ..part import Part
+from .checks import check_config, is_state
 from .config import differences, other_versions
-from .durable import aside_of, remove_file, telling, write_file
+from .durable import aside_of, opened_itself, read_file, remove_file, telling, write_file
 from .formats import encoder, read_rows, to_lines
 from .locks import Locks
 from .summary import summary_of
@@ -109,11 +111,11 @@ class RunFolder:
     def state(self, number: int) -> JsonDict | None:
         """What is known of a part; None if it is not complete."""
         try:
-            found: JsonDict = json.loads(self.state_path(number).read_text(encoding="utf-8"))
+            found: JsonDict = json.loads(read_file(self.state_path(number)))
             size = self.part_path(number).stat().st_size
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
-        return found if found.get("bytes") == size else None
+        return found if is_state(found) and found["bytes"] == size else None
 
     def done(self) -> dict[int, JsonDict]:
         """How many inputs and errors each complete part has, by the part's number."""
@@ -202,7 +204,7 @@ class RunFolder:
     def _note(self, times: JsonDict) -> None:
         """Keeps a time; it is no loss if the disk is too full for it."""
         try:
-            with (self._state / _TIMES).open("ab") as file:
+            with opened_itself(self._state / _TIMES, os.O_WRONLY | os.O_APPEND) as file:
                 file.write((json.dumps(times) + "\n").encode())
         except OSError:
             return
@@ -212,7 +214,7 @@ class RunFolder:
         seconds: dict[int, float] = {}
         created = None
         try:
-            lines = (self._state / _TIMES).read_text(encoding="utf-8").splitlines()
+            lines = read_file(self._state / _TIMES).splitlines()
         except OSError:
             lines = []
         for line in lines:
@@ -220,8 +222,9 @@ class RunFolder:
                 times = json.loads(line)
                 created = times.get("created", created)
                 if "part" in times:
-                    seconds[times["part"]] = times["seconds"]
-            except ValueError:  # a line that was being written when the power went
+                    seconds[int(times["part"])] = float(times["seconds"])
+            except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
+                # a line that was being written when the power went, or that nobody here wrote
                 continue
         total = sum(seconds.values())
         rate = summary["tokens"] / total if total else None
@@ -237,21 +240,19 @@ def _begin(path: Path, config: JsonDict) -> None:
     with telling(path):
         (path / _STATE).mkdir(parents=True, exist_ok=True)
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        (path / _STATE / _TIMES).write_text(json.dumps({"created": created}) + "\n")
+    write_file(path / _STATE / _TIMES, (json.dumps({"created": created}) + "\n").encode())
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     write_file(path / CONFIG, text.encode("utf-8", "backslashreplace"))
 
 
 def _config_in(path: Path) -> JsonDict:
     try:
-        found = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+        found = json.loads(read_file(path / CONFIG))
     except FileNotFoundError as error:
         raise JobError(f"{path} holds no run: it has no {CONFIG}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise JobError(f"{path / CONFIG} cannot be read: {error}") from error
-    if not isinstance(found, dict) or not {"settings", "parts", "versions"} <= set(found):
-        raise JobError(f"{path / CONFIG} is no run's: it lacks settings, parts or versions")
-    return found
+    return check_config(found, path / CONFIG)
 
 
 def locks_of(path: Path) -> Locks:
@@ -276,8 +277,18 @@ def check_place(path: Path) -> None:
     """
     if path.exists() and not path.is_dir():
         raise ConfigurationError(f"the output {path} is a file; name a folder")
-    if not path.is_dir() or (path / CONFIG).exists():
+    for own in (path / _STATE, path / _STATE / "locks"):
+        if own.is_symlink():
+            raise ConfigurationError(f"{own} is a link, and no run's; name a new folder")
+    if not path.is_dir():
         return
+    if (path / CONFIG).exists():
+        if _is_a_runs(path):
+            return
+        raise ConfigurationError(
+            f"the output {path} has a {CONFIG} that is no run's, as a model has one; name a new "
+            "folder"
+        )
     ours = {_STATE, aside_of(path / CONFIG).name}
     others = sorted(one.name for one in path.iterdir() if one.name not in ours)
     if others:
@@ -285,6 +296,16 @@ def check_place(path: Path) -> None:
             f"the output {path} has files, and none of them is a run's {CONFIG} "
             f"({', '.join(others[:_SHOWN])}); name a new folder"
         )
+
+
+def _is_a_runs(path: Path) -> bool:
+    """Whether the `config.json` in a folder is a run's, be it a damaged or a newer one's: a model
+    has a file of that name, too, which `overwrite` must not remove."""
+    try:
+        found = json.loads(read_file(path / CONFIG))
+    except (OSError, ValueError, RecursionError):
+        return (path / _STATE / _TIMES).is_file()
+    return isinstance(found, dict) and {"settings", "parts", "versions"} <= set(found)
 
 
 def _clear(path: Path) -> None:

@@ -84,7 +84,8 @@ def _to_parquet(rows: Sequence[JsonDict]) -> bytes:
     columns: dict[str, list[Any]] = {name: [] for name in schema.names}
     for row in rows:
         for name in ("id", "line", "interpreter"):
-            columns[name].append(row[name])
+            value = row[name]
+            columns[name].append(_escaped(value) if isinstance(value, str) else value)
         columns["scores"].append(list(_scores(row)))
         columns["json"].append(utf8_json_line(row).rstrip("\n"))
     written = io.BytesIO()
@@ -103,7 +104,7 @@ def _scores(row: JsonDict) -> Iterator[JsonDict]:
             yield {
                 "instance": number,
                 "label": None if label is None else _escaped(str(label)),
-                "field": one["field"],
+                "field": _escaped(one["field"]),
                 "tokens": [_escaped(token) for token in one["tokens"]],
                 "attributions": one["attributions"],
             }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +11,12 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import JobError
-from .durable import telling
+from .durable import opened_itself, telling
 
+logger = logging.getLogger(__name__)
+
+_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+"""What systems say whose disk has no locks, as some of clusters."""
 _WHOLE = "whole"
 _FINISHING = "finishing"
 
@@ -70,7 +76,7 @@ class Locks:
         for path in self._folder.glob("shard-*-of-*"):
             if path.name.endswith(f"-of-{count}"):
                 continue
-            with path.open("ab") as file:
+            with self._open(path.name) as file:
                 if not _lock(file):
                     return True
         return False
@@ -78,7 +84,7 @@ class Locks:
     def _open(self, name: str) -> IO[bytes]:
         path = self._folder / name
         with telling(path):
-            return path.open("ab")
+            return opened_itself(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 
 def _name(shard: tuple[int, int]) -> str:
@@ -96,4 +102,8 @@ def _lock(file: IO[bytes], shared: bool = False, wait: bool = False) -> bool:
         fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        logger.warning("%s cannot be locked (%s): start no second process", file.name, error)
     return True

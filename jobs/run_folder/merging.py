@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -10,7 +12,7 @@ from allennlp_saliency.interpret.explanation import JsonDict
 
 from ..errors import JobError
 from .config import differences
-from .durable import write_file
+from .durable import read_file, write_file
 from .folder import RunFolder, check_place, locks_of
 
 _SHOWN = 5
@@ -69,7 +71,7 @@ def _chosen(folders: Sequence[RunFolder]) -> dict[int, RunFolder]:
         for folder in folders:
             state = folder.state(number)
             if state is not None:
-                hashes.setdefault(state["sha256"], folder)
+                hashes.setdefault(str(state.get("sha256")), folder)
         if len(hashes) > 1:
             one, other, *_ = hashes.values()
             raise JobError(
@@ -82,5 +84,11 @@ def _chosen(folders: Sequence[RunFolder]) -> dict[int, RunFolder]:
 
 
 def _copy(source: RunFolder, target: RunFolder, number: int) -> None:
-    write_file(target.part_path(number), source.part_path(number).read_bytes())
-    write_file(target.state_path(number), source.state_path(number).read_bytes())
+    content, state = (read_file(path(number)) for path in (source.part_path, source.state_path))
+    if hashlib.sha256(content).hexdigest() != json.loads(state)["sha256"]:
+        raise JobError(
+            f"{source.part_path(number)} was changed since it was written: remove it, and run the "
+            "command again that wrote it"
+        )
+    write_file(target.part_path(number), content)
+    write_file(target.state_path(number), state)

@@ -9,9 +9,10 @@ from typing import Any
 
 from allennlp_saliency.interpret.explanation import JsonDict
 
-from ..statistics import merge_label
+from ..statistics import MOST_LABELS, fewer_labels, merge_label
 
 _TOKENS = 20
+_MANY = 8
 
 
 def summary_of(
@@ -80,11 +81,15 @@ class _Sums:
             self._warnings[kind] = self._warnings.get(kind, 0) + count
         for label, counted in other["labels"].items():
             merge_label(self._labels.setdefault(label, {"explanations": 0, "tokens": {}}), counted)
+        # Where each text that is written is a label, each part brings others.
+        if len(self._labels) > _MANY * MOST_LABELS:
+            self._labels = fewer_labels(self._labels, _MANY // 2 * MOST_LABELS)
 
     def to_json(self) -> JsonDict:
         judged = self._counts["judged"]
         warnings = sorted(self._warnings.items(), key=lambda one: (-one[1], one[0]))
-        labels = sorted(self._labels.items(), key=lambda one: (-one[1]["explanations"], one[0]))
+        kept = fewer_labels(dict(self._labels), MOST_LABELS)
+        labels = sorted(kept.items(), key=lambda one: (-one[1]["explanations"], one[0]))
         return {
             "rows": self._counts["rows"],
             "explanations": self._counts["explanations"],

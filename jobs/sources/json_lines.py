@@ -20,6 +20,8 @@ from .records import Record, RecordsFile, first_records
 _LOOKED_AT = 5
 """So many lines without a JSON object at the beginning are another format."""
 _SHOWN = 1000
+_LONG = 1 << 20
+"""Of a line of more bytes that cannot be read, so many characters are shown."""
 
 
 class LineTooLong(ValueError):
@@ -103,9 +105,10 @@ def too_long(line: Line) -> LineTooLong:
 
 def shown_line(line: Line) -> str:
     """A line as a text; what is no UTF-8 as escapes, a very long one cut."""
-    content = line.content[:_SHOWN] if line.cut else line.content
+    long = line.cut or len(line.content) > _LONG
+    content = line.content[:_SHOWN] if long else line.content
     text = content.decode("utf-8", "backslashreplace").rstrip("\r\n")
-    return f"{text} […]" if line.cut else text
+    return f"{text} […]" if long else text
 
 
 def json_lines(

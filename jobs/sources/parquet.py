@@ -67,7 +67,7 @@ class ParquetRows:
             try:
                 for batch in batches:
                     yield from batch.to_pylist()
-            except (OSError, ValueError, RuntimeError) as error:
+            except Exception as error:  # Of a damaged file pyarrow raises of every kind.
                 raise self._unreadable(error) from error
 
     def _opened(self) -> Any:
@@ -79,7 +79,7 @@ class ParquetRows:
             ) from error
         try:
             return parquet.ParquetFile(self._path)
-        except (OSError, ValueError) as error:
+        except Exception as error:
             raise self._unreadable(error) from error
 
     def _unreadable(self, error: Exception) -> ConfigurationError:

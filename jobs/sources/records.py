@@ -17,6 +17,9 @@ from .content import FAILURES, MOST_BYTES, Line, is_compressed, lines, opened, s
 from .cursor import Cursor
 from .item import Item
 
+_LOOKED_AT = 1 << 24
+"""Of the first records so many bytes and one record more: lines may be huge, those of a small
+compressed file, too."""
 _EVERY = 64
 """Of so many records, the place of one is remembered."""
 
@@ -201,11 +204,13 @@ def first_records(path: str, form: Form, count: int, most: int = MOST_BYTES) -> 
         ConfigurationError: If the file cannot be read.
     """
     found: list[Record] = []
+    size = 0
     try:
         with opened(path) as file:
             for record in form.split(lines(file, most=most)):
                 found.append(record)
-                if len(found) == count:
+                size += len(record.first.content)
+                if len(found) == count or size > _LOOKED_AT:
                     break
     except FAILURES as error:
         raise ConfigurationError(f"the input {path} cannot be read: {error}") from error

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from allennlp.commands import main
 
+from tests.jobs.run_folder.canned import write_all
 from tests.views.explanations import GOOD, written_text
 from tests.views.test_lines import FAILED, WHOLE, written
 
@@ -155,3 +156,34 @@ def test_a_closed_pipe_is_no_error(lines: Path) -> None:
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
     assert done.stdout == "line 1\n"
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_that_was_changed(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row that is none is told and passed over; a file that is none ends with a sentence."""
+    folder = write_all(tmp_path / "run")
+    path, state = folder.part_path(0), folder.state_path(0)
+    for name in ("part-00001-of-00003", "part-00002-of-00003"):
+        (tmp_path / "run" / f"{name}.jsonl").unlink()
+
+    def put(*lines: Any) -> None:
+        content = "".join(json.dumps(one) + "\n" for one in lines).encode()
+        path.write_bytes(content)
+        known = {**json.loads(state.read_text()), "bytes": len(content)}
+        state.write_text(json.dumps(known))
+
+    escapes = {**GOOD.to_json(), "target": {"label": "a\x1b[2J\x9b1m"}}
+    put(5, {"instance_1": {"explanation": escapes}}, {"instance_1": {"explanation": 5}})
+    with pytest.raises(SystemExit) as end:
+        command(tmp_path / "run")
+    assert end.value.code == 1
+    told = capsys.readouterr()
+    assert "great" in told.out
+    assert "\x1b[2J" not in told.out
+    assert "\x9b" not in told.out
+    assert "row 1 is no JSON object" in told.err
+    assert "row 3" in told.err
+    path.write_bytes(b"[" * path.stat().st_size)
+    with pytest.raises(SystemExit, match="cannot be read"):
+        command(tmp_path / "run")

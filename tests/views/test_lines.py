@@ -43,6 +43,7 @@ def test_instances_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     [
         ("{broken", r"x.jsonl, line 2 is no JSON: .* it begins with '{broken'"),
         ('{"prediction": ', "line 2 is no JSON"),
+        ('{"prediction": ' + "[" * 100_000, "line 2 is no JSON: maximum recursion"),
         ([1], "line 2 is no JSON object, but list"),
         ({"text": "a"}, "line 2 holds no explanation; files of explanations are written by"),
         ({"instance_1": {"grad_input_1": [1.0]}}, "line 2 holds no explanation"),

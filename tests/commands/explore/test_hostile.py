@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allennlp.common import Registrable
+from allennlp.interpret.saliency_interpreters import SaliencyInterpreter as AnyInterpreter
 
 from allennlp_saliency.commands.explore.app import create
 from allennlp_saliency.commands.explore.errors import without_paths
 from allennlp_saliency.commands.explore.guard import HEADERS, Guard
 from allennlp_saliency.commands.explore.limits import Limits
+from allennlp_saliency.commands.explore.unsuited import unsuited
 
 from .conftest import LIMITS, SENTENCE, Models, TestClient
 
@@ -286,3 +289,16 @@ def test_a_fault_of_the_server_tells_nothing(models: Models) -> None:
 )
 def test_paths_are_taken_out(text: str, told: str) -> None:
     assert without_paths(text) == told
+
+
+def test_a_plugin_that_cannot_be_made_does_not_keep_the_page_away(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(AnyInterpreter):
+        def __init__(self, predictor: Any) -> None:
+            raise RuntimeError("secret")
+
+    registry = Registrable._registry[AnyInterpreter]
+    monkeypatch.setitem(registry, "broken", (Broken, None))
+    (predictor, *_) = models["topics"].predictors.values()
+    assert unsuited(predictor)["broken"] == "it cannot be made: RuntimeError"

@@ -169,6 +169,35 @@ class TestRules:
             (found,), _ = relevance(function, [pair])
             assert found[0] / float(x[0]) > 0
 
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+    @pytest.mark.parametrize(
+        ("function", "slope"), [(torch.sigmoid, 0.25), (F.softplus, 0.5), (torch.exp, 1.0)]
+    )
+    def test_near_zero_the_share_is_that_of_the_slope(
+        self, function: Any, slope: float, dtype: torch.dtype
+    ) -> None:
+        """There f(x) - f(0) is what rounding leaves of it."""
+        x = torch.tensor([1e-2, -1e-3, 1e-4, -1e-6, 1e-8, 1e-12, -1e-30], dtype=dtype)
+        passed = LrpPass()
+        leaf = x.clone().requires_grad_()
+        with RuleMode(LRP_RULES.bound(passed)):
+            y = function(leaf)
+        (found,) = torch.autograd.grad(y.sum(), leaf)
+        assert found.double().tolist() == pytest.approx([slope] * len(x), rel=0.02)
+        # What 1/2 is due to is noted, as it is farther from zero.
+        total = float((found * x).double().sum()) + sum(passed.absorbed.values())
+        assert total == pytest.approx(float(y.detach().double().sum()), rel=0.01)
+
+    @pytest.mark.parametrize("function", [torch.sigmoid, torch.tanh, F.gelu, torch.exp, torch.relu])
+    def test_parts_of_a_sum_that_is_zero_have_their_shares(self, function: Any) -> None:
+        def slopes(rest: float) -> list[float]:
+            leaves = [t(1.0).requires_grad_(), t(rest - 1).requires_grad_()]
+            with RuleMode(LRP_RULES.bound(LrpPass())):
+                y = function(leaves[0] + leaves[1])
+            return [float(one) for one in torch.autograd.grad(y.sum(), leaves)]
+
+        assert slopes(0.0) == pytest.approx(slopes(-1e-7), abs=1e-6)
+
     def test_the_logarithm_of_a_softmax_gets_what_the_log_softmax_gets(self) -> None:
         (x,) = tensors((2, 4), seed=3)
         (whole,), of_whole = relevance(lambda x: x.log_softmax(-1)[:, 1], [x])
