@@ -47,12 +47,19 @@ def terminating() -> Iterator[None]:
         yield  # signals are another thread's
         return
 
+    came = []
+
     def end(number: int, frame: Any) -> None:
+        came.append(number)
         raise Terminated
 
     before = signal.signal(signal.SIGTERM, end)
     try:
         yield
+    except KeyboardInterrupt as stop:
+        if came and not isinstance(stop, Terminated):  # Ray makes a plain one of it
+            raise Terminated from stop
+        raise
     finally:
         signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
 

@@ -16,7 +16,7 @@ from allennlp.predictors import Predictor, TextClassifierPredictor
 from transformers.utils import logging as transformers_logging
 
 from allennlp_saliency.predictors.command_line import output
-from allennlp_saliency.predictors.command_line.command import quiet
+from allennlp_saliency.predictors.command_line.command import Terminated, quiet, terminating
 from allennlp_saliency.predictors.command_line.output import Progress, Tally
 
 from .conftest import GOOD, Run
@@ -289,3 +289,19 @@ def test_other_predictors_run_the_command_as_before(
     monkeypatch.setattr(sys, "argv", [*argv, "--output-file", str(output)])
     main()
     assert set(json.loads(output.read_text(encoding="utf-8"))) >= {"label", "probs"}
+
+
+@pytest.mark.parametrize(("number", "kind"), [(15, Terminated), (2, KeyboardInterrupt)])
+def test_sigterm_is_told_from_ctrl_c_where_a_library_takes_them_for_one(
+    number: int, kind: type[BaseException]
+) -> None:
+    def library() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            signal.pause()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None  # as Ray does
+
+    with pytest.raises(KeyboardInterrupt) as caught, terminating():
+        library()
+    assert caught.type is kind
