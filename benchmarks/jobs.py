@@ -18,6 +18,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,7 @@ def shared(count: int) -> None:
     for methods in ([GRADIENT], [PATH], [GRADIENT, PATH]):
         name = " and ".join(one["type"] for one in methods)
         explainer = Explainer(explained, methods)
-        took[name] = seconds(lambda explainer=explainer: explainer.part(given))  # type: ignore[misc]
+        took[name] = seconds(partial(explainer.part, given))
         print(f"| {name} | {took[name]:.2f} |")
     first, second, both = took.values()
     print(f"\nboth in one pass take {both / (first + second):.2f} of two passes", flush=True)

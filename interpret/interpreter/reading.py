@@ -6,7 +6,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from functools import cached_property
+from dataclasses import dataclass
 from inspect import signature
 from typing import Any, cast
 
@@ -206,6 +206,7 @@ def _cause(predictor: Predictor, read: JsonDict, error: Exception) -> str:
     return f"{types}; {says}" if types else f"{says}; check the type of the value of each key"
 
 
+@dataclass
 class LengthCheck:
     """Refuses texts with more wordpieces than the model has positions.
 
@@ -218,8 +219,8 @@ class LengthCheck:
         predictor: The predictor. Its model is looked through once.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
-        self._predictor = predictor
+    predictor: Predictor
+    _positions: tuple[float, float] | None = None
 
     def check(self, instance: Instance) -> None:
         """Refuses an instance with a text that is too long.
@@ -230,7 +231,15 @@ class LengthCheck:
         Raises:
             InterpretationError: If a text is too long, with the way out that its reader has.
         """
-        predictor, (embedded, held) = self._predictor, self._positions
+        predictor = self.predictor
+        if self._positions is None:
+            whole = [
+                most_positions(cast(nn.Module, one.transformer_model))
+                for one in predictor._model.modules()
+                if isinstance(one, PretrainedTransformerEmbedder) and one._max_length is None
+            ]
+            self._positions = min(whole, default=_INFINITE), _held(predictor._model)
+        embedded, held = self._positions
         if embedded == held == _INFINITE:
             return
         pieces = _lengths(predictor, instance, wordpieces=True)
@@ -241,17 +250,6 @@ class LengthCheck:
                 error = _too_long(predictor, texts, held)
         if error is not None:
             raise error
-
-    @cached_property
-    def _positions(self) -> tuple[float, float]:
-        """Those of the transformers that AllenNLP embeds with, and of those the model holds."""
-        model = self._predictor._model
-        whole = [
-            most_positions(cast(nn.Module, one.transformer_model))
-            for one in model.modules()
-            if isinstance(one, PretrainedTransformerEmbedder) and one._max_length is None
-        ]
-        return min(whole, default=_INFINITE), _held(model)
 
 
 def too_long(predictor: Predictor, instance: Instance) -> InterpretationError | None:

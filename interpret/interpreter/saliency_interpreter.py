@@ -29,7 +29,7 @@ from .assembly import Attribution
 from .batch_sharing import BatchSharing
 from .given import check_predictor, given_input, given_inputs
 from .known_labels import KnownLabels
-from .labelling import Labelled, label_instances, label_json
+from .labelling import label_instances, label_json
 from .run import Interpretation, Run
 
 
@@ -218,7 +218,8 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             One per input, in order.
         """
         run = Run(self, self._sharing, self._checked, len(inputs))
-        label = self._labelling(label_json)
+        known = self._known
+        label = label_json if known is None else partial(known.labelled, label_json)
         if watch is None:
             return run.interpretations(label, inputs, predict, progress)
         with run.watched(watch):
@@ -229,7 +230,8 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
     ) -> list[Interpretation]:
         """As `interpret_each`, for a dataset reader's instances; they are left as they are."""
         run = Run(self, self._sharing, self._checked, len(instances))
-        label = self._labelling(label_instances)
+        known = self._known
+        label = label_instances if known is None else partial(known.labelled, label_instances)
         return run.interpretations(label, instances, predict, progress)
 
     def share_labels(self, known: KnownLabels) -> None:
@@ -239,9 +241,6 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             known: What is known of inputs of the same predictor.
         """
         self._known = known
-
-    def _labelling(self, label: Callable[..., list[Labelled]]) -> Callable[..., list[Labelled]]:
-        return label if self._known is None else partial(self._known.labelled, label)
 
     def check_settings(self) -> None:
         """Makes sure that the settings fit the model, as far as that is known without an input.

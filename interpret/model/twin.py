@@ -156,7 +156,11 @@ class Twin:
         self.random_passes = RandomPasses(self.device)
         if self.dtype is torch.bfloat16:
             _return_floats(model)
-        _look_for_device_once(model)
+        find, name = Model._get_prediction_device, "_get_prediction_device"
+        if getattr(type(model), name, None) is find and name not in vars(model):
+            # It goes through all parameters: once, not before each prediction. A proxy, as the copy
+            # must not hold itself.
+            vars(model)[name] = cache(partial(find, weakref.proxy(model)))
         if self.device.type == "cuda":
             # cuDNN differentiates recurrent layers in training mode only, which differs from
             # evaluation mode by dropout: so training mode without dropout.
@@ -242,20 +246,6 @@ def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
         f"{name_of(model)} has no weights, only their shapes (on the device 'meta'); load it with "
         "them"
     )
-
-
-def _look_for_device_once(model: Any) -> None:
-    """Has a model go through its parameters before its first prediction, not before each."""
-    find = getattr(type(model), "_get_prediction_device", None)
-    if find is not Model._get_prediction_device or "_get_prediction_device" in vars(model):
-        return
-    own = weakref.ref(model)  # The copy must not hold itself.
-
-    @cache
-    def device() -> int:
-        return find(own())
-
-    model._get_prediction_device = device
 
 
 def _return_floats(model: Model) -> None:
