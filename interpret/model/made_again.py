@@ -4,16 +4,28 @@ close over, parameters, modules that were compiled."""
 from __future__ import annotations
 
 import copy
+import random
 import types
+from array import array
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 DATA_PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 """Modules that spread another over several devices."""
 EMPTY_CELL = types.CellType()
+# What accelerate's hooks have that changes in a pass, or leads to modules and weights.
+_OF_HOOKS = frozenset(("hook", "hooks", "model", "prev_module_hook", "tied_params_map"))
+CHANGED_BY_USE = (
+    *(torch.Generator, random.Random, np.random.Generator, np.random.RandomState),
+    *(bytearray, array),
+)
+"""A pass of the copy would draw from the user's, or write into it."""
 
 
 def function_again(
@@ -42,6 +54,27 @@ def function_again(
     vars(made).update({name: copied(one) for name, one in vars(value).items()})
     for cell in to_fill:
         memo[id(cell)].cell_contents = copied(cell.cell_contents)
+
+
+def of_hook(hook: Any) -> tuple[list[Any], list[Any]]:
+    """What is copied and what is shared of a hook of accelerate's, which loads the weights of a
+    module that is kept elsewhere. Every pass changes such a hook, and its map of the weights that
+    modules share has the model's own; what it loads them from is shared, for that may be
+    gigabytes."""
+    held = vars(hook).items()
+    copied = [one for name, one in held if name in _OF_HOOKS]
+    return copied, [one for name, one in held if name not in _OF_HOOKS]
+
+
+def why_not_copied(model: nn.Module, error: Exception) -> str:
+    """What is told of a model that cannot be copied, with the way out."""
+    if any(map(is_lazy, model.parameters())):
+        name = type(model).__name__
+        return f"{name} has lazy layers without weights: predict once, or load its weights"
+    return (
+        f"{type(model).__name__} cannot be copied ({error}); give the part that refuses a "
+        "__deepcopy__ method"
+    )
 
 
 def frozen(parameter: nn.Parameter, memo: dict[int, Any]) -> Tensor:

@@ -10,46 +10,47 @@ from __future__ import annotations
 
 import copy
 import copyreg
-import random
 import types
 import weakref
-from array import array
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from allennlp.training.metrics import Metric
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from ..errors import InterpretationError
-from .held_modules import (
-    CONTAINERS,
-    HOLD_NO_MODULE,
-    globals_of,
-    held_by,
-    is_wrapper,
-    leads_to_module,
+from .made_again import (
+    CHANGED_BY_USE,
+    DATA_PARALLEL,
+    EMPTY_CELL,
+    frozen,
+    function_again,
+    is_own_method,
+    of_hook,
+    uncompiled,
+    why_not_copied,
 )
-from .made_again import DATA_PARALLEL, frozen, function_again, is_own_method, uncompiled
 
+_CONTAINERS = (dict, OrderedDict, list, set)
+_HOLD_NO_MODULE = frozenset(
+    (
+        *(int, float, bool, complex, str, bytes, type(None), type),
+        *(torch.dtype, torch.device, torch.Size, Tensor, nn.Parameter),
+        *(types.ModuleType, types.BuiltinFunctionType),
+    )
+)
 # As `deepcopy` has them: themselves.
 _ATOMIC = frozenset((int, float, bool, complex, str, bytes, type(None), type))
 _ABSENT = object()
-# A pass of the copy would draw from the user's, or write into it.
-_CHANGED_BY_USE = (
-    *(torch.Generator, random.Random, np.random.Generator, np.random.RandomState),
-    *(bytearray, array),
-)
+_MOST_ITEMS = 256
+_MOST_STEPS = 2000
 # A module has a dozen containers, mostly empty, and a model has hundreds of modules.
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 _COMPILED = "_torchdynamo_orig_callable"
-# What accelerate's hooks have that changes in a pass, or leads to modules and weights.
-_OF_HOOKS = frozenset(("hook", "hooks", "model", "prev_module_hook", "tied_params_map"))
 
 
 @dataclass(frozen=True)
@@ -91,15 +92,7 @@ def private_copy(model: nn.Module, attempts: int = 20) -> PrivateCopy:
         # A thread that predicts meanwhile may have put something into what is being copied.
         if isinstance(error, RuntimeError) and attempts > 1:
             return private_copy(model, attempts - 1)
-        if any(map(is_lazy, model.parameters())):
-            raise InterpretationError(
-                f"{type(model).__name__} has lazy layers without weights: predict once, or load "
-                "its weights"
-            ) from error
-        raise InterpretationError(
-            f"{type(model).__name__} cannot be copied ({error}); give the part that refuses a "
-            "__deepcopy__ method"
-        ) from error
+        raise InterpretationError(why_not_copied(model, error)) from error
     unknown = [(memo[id(module)], what) for module, what in contents.unknown if id(module) in memo]
     return PrivateCopy(copied, memo, unknown)
 
@@ -136,9 +129,9 @@ class _Contents:
                 if kind in _ATOMIC or id(value) in seen:
                     continue
                 seen.add(id(value))
-                if kind in CONTAINERS and not value:
+                if kind in _CONTAINERS and not value:
                     self.empty.append(value)
-                elif kind in HOLD_NO_MODULE:
+                elif kind in _HOLD_NO_MODULE:
                     self.shared.append(value)
                 else:
                     opened = self._opened(value, owner, kinds)
@@ -177,31 +170,25 @@ class _Contents:
         elif isinstance(value, types.FunctionType) and _COMPILED in vars(value):
             self.replaced[id(value)] = vars(value)[_COMPILED]
             return [vars(value)[_COMPILED]]
-        elif is_wrapper(value) and leads_to_module(value):
+        elif _is_wrapper(value) and _leads_to_module(value):
             self.wrappers[id(value)] = value
-            return held_by(value)
+            return _held_by(value)
         elif isinstance(value, types.MethodType):
             return [value.__self__]
         elif isinstance(value, deque):
             return value
-        elif isinstance(value, _CHANGED_BY_USE):
+        elif isinstance(value, CHANGED_BY_USE):
             pass  # copied as `deepcopy` copies them
         elif type(value).__module__ == "accelerate.hooks":
-            return self._hook_of_accelerate(value)
+            self.wrappers[id(value)] = value
+            copied, shared = of_hook(value)
+            self.shared += shared
+            return copied
         else:
             self.shared.append(value)
-            if not isinstance(value, Tensor) and leads_to_module(value, of_objects=True):
+            if not isinstance(value, Tensor) and _leads_to_module(value, of_objects=True):
                 self.unknown.append((owner, f"a {type(value).__name__}"))
         return []
-
-    def _hook_of_accelerate(self, hook: Any) -> list[Any]:
-        """Sorts in what loads the weights of a module that is kept elsewhere. Every pass changes
-        such a hook, and its map of the weights that modules share has the model's own; what it
-        loads them from is shared, for that may be gigabytes."""
-        self.wrappers[id(hook)] = hook
-        copied = [value for name, value in vars(hook).items() if name in _OF_HOOKS]
-        self.shared += [one for name, one in vars(hook).items() if name not in _OF_HOOKS]
-        return copied
 
 
 @dataclass(frozen=True)
@@ -226,7 +213,7 @@ class _Kind:
         own = ("__deepcopy__", "__getnewargs__", "__getnewargs_ex__", "__slots__")
         plain = all(defined) and not any(hasattr(kind, name) for name in own)
         plain &= kind not in copyreg.dispatch_table
-        closes = leads_to_module(kind.forward, of_globals=False)
+        closes = _leads_to_module(kind.forward, of_globals=False)
         return cls(plain, closes, issubclass(kind, DATA_PARALLEL))
 
 
@@ -275,7 +262,7 @@ class _Memo(dict[int, Any]):
         known = super().get
         for name, value in held.items():
             kind = type(value)
-            if name in _OF_EVERY_MODULE and kind in CONTAINERS and not value:
+            if name in _OF_EVERY_MODULE and kind in _CONTAINERS and not value:
                 made[name] = kind()
             elif kind in _ATOMIC:
                 made[name] = value
@@ -292,7 +279,7 @@ class _Memo(dict[int, Any]):
         """Rebuilds a wrapper with copies of the objects that it holds."""
         key, copied = id(value), partial(copy.deepcopy, memo=self)
         if isinstance(value, types.FunctionType):
-            function_again(value, globals_of(value), self)
+            function_again(value, _globals_of(value), self)
         elif isinstance(value, types.MethodType):
             held = copied(value.__func__), copied(value.__self__)
             self[key] = types.MethodType(*held)
@@ -305,3 +292,67 @@ class _Memo(dict[int, Any]):
         else:
             made = self[key] = object.__new__(type(value))
             vars(made).update({name: copied(one) for name, one in vars(value).items()})
+
+
+def _is_wrapper(value: Any) -> bool:
+    """Whether an object can be called and may hold modules in a closure, as arguments or in its
+    attributes, or refers to something weakly."""
+    if isinstance(value, (nn.Module, Tensor, type)) or type(value) in _HOLD_NO_MODULE:
+        return False
+    return type(value) is weakref.ref or (callable(value) and hasattr(value, "__dict__"))
+
+
+def _held_by(value: Any, of_globals: bool = True) -> list[Any]:
+    """The objects that a function, a method, a `partial` or a callable object holds."""
+    if isinstance(value, types.FunctionType):
+        cells = [one.cell_contents for one in value.__closure__ or () if one != EMPTY_CELL]
+        defaults = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+        read = _globals_of(value).values() if of_globals else ()
+        return [*cells, *vars(value).values(), *defaults, *read]
+    if isinstance(value, types.MethodType):
+        return [value.__self__, value.__func__]
+    if isinstance(value, partial):
+        return [value.func, *value.args, *value.keywords.values(), *vars(value).values()]
+    if type(value) is weakref.ref:
+        return [value()]
+    return list(vars(value).values()) if hasattr(value, "__dict__") else []
+
+
+def _globals_of(function: types.FunctionType) -> dict[str, Any]:
+    """The global variables of a function that are modules, their methods or what is wrapped around
+    those, by name: a script wraps `old = layer.forward` in a function of its own."""
+    codes, found = [function.__code__], {}
+    for code in codes:
+        codes += [one for one in code.co_consts if isinstance(one, types.CodeType)]
+    for name in {name for code in codes for name in code.co_names}:
+        value = function.__globals__.get(name)
+        if type(value) in _HOLD_NO_MODULE or isinstance(value, type):
+            continue
+        wraps = isinstance(value, (nn.Module, types.MethodType, partial, *_CONTAINERS, tuple))
+        wraps |= isinstance(value, types.FunctionType) and value.__closure__ is not None
+        if wraps and _leads_to_module(value, of_globals=False):
+            found[name] = value
+    return found
+
+
+def _leads_to_module(value: Any, of_globals: bool = True, of_objects: bool = False) -> bool:
+    """Whether a module can be reached from a value, by the global variables of functions and by the
+    attributes of objects that are no wrappers themselves if these count."""
+    seen: set[int] = set()
+    pending = [value]
+    while pending and len(seen) < _MOST_STEPS:
+        one = pending.pop()
+        if type(one) in _HOLD_NO_MODULE or isinstance(one, type) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, nn.Module):
+            return True
+        if isinstance(one, dict):
+            pending.extend(one.values() if len(one) <= _MOST_ITEMS else ())
+        elif isinstance(one, (list, tuple, set)):
+            pending.extend(one if len(one) <= _MOST_ITEMS else ())
+        elif of_objects or _is_wrapper(one) or one is value:
+            pending.extend(_held_by(one, of_globals))
+        elif isinstance(one, types.MethodType):
+            pending.extend((*_held_by(one, of_globals), *_held_by(one.__self__, of_globals)))
+    return False
