@@ -108,9 +108,9 @@ def main(names: list[str]) -> None:
         results = json.loads(RESULTS.read_text(encoding="utf-8"))
     for name in names or FIXTURES:
         results[name] = compared(task(name, EXPLANATIONS))
-        ordered: Mapping[str, Any] = {one: results[one] for one in FIXTURES if one in results}
-        RESULTS.write_text(_json(ordered), encoding="utf-8")
-        PAGE.write_text(page(ordered), encoding="utf-8")
+        RESULTS.write_text(_json(results), encoding="utf-8")
+        # As it stands in the file, so that the page can be made again from the file alone.
+        PAGE.write_text(page(json.loads(RESULTS.read_text("utf-8"))), encoding="utf-8")
 
 
 def _json(results: Mapping[str, Any]) -> str:
