@@ -39,7 +39,9 @@ def check_config(found: Any, path: Path) -> JsonDict:
         )
     settings, inputs = found["settings"], found.get("inputs")
     whole = (
-        all(isinstance(one, Mapping) for one in (settings, inputs, found["versions"]))
+        isinstance(settings, Mapping)
+        and isinstance(inputs, Mapping)
+        and isinstance(found["versions"], Mapping)
         and settings.get("output_format") in FORMATS
         and _are_interpreters(settings.get("interpreters"))
         and _is_count(settings.get("part_size"))
