@@ -332,8 +332,7 @@ class Explanation:
             found = json.get("format") if isinstance(json, dict) else type(json).__name__
             raise ExplanationFormatError(
                 f"expected an explanation of format {' or '.join(map(str, READABLE))}, "
-                f"got {found!r}; "
-                "pass the value of the key 'explanation'"
+                f"got {found!r}; pass the value of the key 'explanation'"
             )
         try:
             return cls(
