@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +26,10 @@ for name in ("allennlp", "transformers", "cached_path", "filelock", "matplotlib"
     logging.getLogger(name).setLevel(logging.ERROR)
 # Both come from libraries that AllenNLP needs and that this project does not call.
 warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(spacy|weasel|fairscale)")
+
+# A shell starts what runs in its background with Ctrl-C ignored, and the tests of Ctrl-C need it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
