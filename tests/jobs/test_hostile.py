@@ -12,7 +12,7 @@ import pytest
 from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 
-from allennlp_saliency.commands import interpret as command
+from allennlp_saliency.commands.interpret import command
 from allennlp_saliency.jobs import Job, JobError, RunFolder, read_yaml
 from allennlp_saliency.jobs import run as running
 from allennlp_saliency.jobs.engines.local import LocalEngine

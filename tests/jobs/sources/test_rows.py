@@ -150,6 +150,7 @@ class TestDatasets:
             open_source(splits)
 
     def test_another_folder(self, tmp_path: Path) -> None:
+        pytest.importorskip("datasets")
         with pytest.raises(ConfigurationError, match="none that save_to_disk"):
             open_source(str(tmp_path))
         (tmp_path / "state.json").write_text("{")
