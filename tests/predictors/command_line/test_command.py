@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -298,7 +299,7 @@ def test_sigterm_is_told_from_ctrl_c_where_a_library_takes_them_for_one(
     def library() -> None:
         try:
             os.kill(os.getpid(), number)
-            signal.pause()
+            time.sleep(10)
         except KeyboardInterrupt:
             raise KeyboardInterrupt from None  # as Ray does
 
