@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -234,14 +235,20 @@ def test_progress_in_percent_never_goes_back(open_page: Open, slow: str) -> None
 def test_a_method_that_is_none_for_the_model_says_why(open_page: Open) -> None:
     page = open_page()
     chosen = page.get_by_label("Method")
-    assert "attention (not for this model)" in chosen.locator("option").all_text_contents()
-    assert "lime" in chosen.locator("option").all_text_contents()
+
+    def listed(name: str) -> None:
+        """Waits for a method in the list, which is filled when the server has answered."""
+        exactly = re.compile(f"^{re.escape(name)}$")
+        chosen.locator("option").filter(has_text=exactly).wait_for(state="attached")
+
+    listed("attention (not for this model)")
+    listed("lime")
     chosen.select_option("attention")
     page.get_by_text("Not for this model: no part of BasicClassifier is attention").wait_for()
     chosen.select_option("lime")
-    assert page.locator(".unsuited").count() == 0
+    page.locator(".unsuited").wait_for(state="detached")
     page.get_by_label("Model", exact=True).select_option("copy-lm")
-    assert "attention" in page.get_by_label("Method").locator("option").all_text_contents()
+    listed("attention")
 
 
 BROKEN = (
