@@ -8,6 +8,7 @@ number itself does not show that.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ _STEP = 1e-3
 _CHANGE = 1e-5
 _ROUNDING = {torch.float16: 5e-3, torch.bfloat16: 4e-2, torch.float64: 1e-9}
 _SINGLE = 1e-4
+# torch takes the generator's lock while it holds Python's. If objects are collected in between, a
+# thread gives Python's lock away, and the next one that asks for the state waits for ever.
+_ONE_AT_A_TIME = threading.Lock()
 
 RANDOM_WARNING = (
     "the model's forward pass is random although it is in evaluation mode (dropout or noise that "
@@ -84,9 +88,10 @@ class RandomPasses:
         return self.random
 
     def _states(self) -> list[Tensor]:
-        states = [torch.get_rng_state()]
-        if self._cuda is not None:
-            states.append(torch.cuda.get_rng_state(self._cuda))
+        with _ONE_AT_A_TIME:
+            states = [torch.get_rng_state()]
+            if self._cuda is not None:
+                states.append(torch.cuda.get_rng_state(self._cuda))
         return states
 
 
