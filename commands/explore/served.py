@@ -16,6 +16,7 @@ from allennlp.models.archival import load_archive
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.explanation import JsonDict
+from allennlp_saliency.jobs.models import is_archive
 from allennlp_saliency.predictors import TransformersPredictor
 from allennlp_saliency.predictors.saliency.outcomes import interpreter_of, wrapped
 
@@ -171,18 +172,6 @@ def load(sources: Sequence[str], loading: Loading, limits: Limits) -> dict[str, 
         shown = path.name if loading.hides_folders and path.exists() else source
         found[name] = ServedModel(name, shown, archive, predictors, examples, queue)
     return found
-
-
-def is_archive(source: str) -> bool:
-    """Whether a source is an archive of AllenNLP, and not a model of Hugging Face."""
-    path = Path(source)
-    if path.is_file() or source.endswith(".tar.gz"):
-        return True
-    try:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(config, dict) and {"model", "dataset_reader"} <= set(config)
 
 
 def _of_archive(source: str, loading: Loading) -> dict[str, Predictor]:
