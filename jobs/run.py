@@ -118,9 +118,9 @@ def _do(
     before, failed = (sum(one[key] for one in done.values()) for key in ("inputs", "failed"))
     # A worker of Ray sees the GPU that it was given, and no other.
     sees_one = job.engine == "ray" and job.cuda_device > 0
-    recipe = WorkerRecipe(replace(job, cuda_device=0) if sees_one else job, what)
-    first = not done
     shown = Progress(inputs + before, before, failed, command, silent)
+    recipe = WorkerRecipe(replace(job, cuda_device=0) if sees_one else job, what, shown.within)
+    first = not done
     with shown as progress, Writer(folder) as writer:
         for number, part in engine.run(recipe, todo):
             if first:

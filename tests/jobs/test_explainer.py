@@ -140,3 +140,15 @@ def test_names() -> None:
 def test_an_interpreter_that_there_is_not(predictor: Predictor) -> None:
     with pytest.raises(ConfigurationError, match="did you mean 'gradient'"):
         Explainer(predictor, [{"type": "gradent"}])
+
+
+def test_how_far_a_part_is(predictor: Predictor) -> None:
+    """Of two interpreters each is half of the work; what is told never falls, and ends at all."""
+    told: list[float] = []
+    items = [item(number, one) for number, one in enumerate(SENTENCES[:6])]
+    given = [{**STEPS, "token_budget": 60}, {"type": "gradient"}]
+    Explainer(predictor, given, told=told.append).part([*items, item(6, "")])
+    assert told == sorted(told)
+    assert len(told) >= 4
+    assert 3.5 in told
+    assert told[-1] == 7
