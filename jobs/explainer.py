@@ -29,6 +29,7 @@ from allennlp_saliency.predictors.saliency.outcomes import (
     scored,
 )
 
+from .kept_keys import kept
 from .part import Part
 from .sources.item import Item
 from .statistics import Statistics
@@ -43,6 +44,7 @@ class Explainer:
         batch_tokens: Padded tokens in a batch at most, for interpreters that say nothing else; None
             for their default.
         max_tokens: An input of more tokens is an error; None to take any.
+        keep: Keys of the inputs that rows keep; an input without one has None in its place.
         told: Told about how many inputs of a part are explained, while it is at work.
 
     Raises:
@@ -55,9 +57,11 @@ class Explainer:
         interpreters: Sequence[JsonDict],
         batch_tokens: int | None = None,
         max_tokens: int | None = None,
+        keep: Sequence[str] = (),
         told: Callable[[float], None] | None = None,
     ) -> None:
         self._told = told
+        self._keep = keep
         self._predictor = predictor
         self._max_tokens = max_tokens
         self._interpreters = interpreters
@@ -103,7 +107,7 @@ class Explainer:
         for place, item in enumerate(items):
             failed: list[JsonDict] = []
             for name, column in zip(self._names, columns, strict=True):
-                found = _row(item, name, column[place])
+                found = _row(item, name, column[place], self._keep)
                 if isinstance(found, Exception):
                     failed.append(_error(item, name, read[place], found))
                     continue
@@ -195,13 +199,15 @@ def _only_json(interpreter: AnyInterpreter) -> Outcome:
     )
 
 
-def _row(item: Item, name: str, outcome: Outcome) -> JsonDict | Exception:
+def _row(item: Item, name: str, outcome: Outcome, keep: Sequence[str]) -> JsonDict | Exception:
     """The row of an input; or why there is none."""
     if outcome.error is not None:
         return outcome.error
     if _without_text(outcome.instances):
         return InterpretationError("the input has no text, so there is nothing to explain")
     row: JsonDict = {**_place(item), "interpreter": name}
+    if keep:
+        row["kept"] = kept(item.raw, keep)
     row["prediction"] = outcome.prediction
     for number, instance in enumerate(outcome.instances, start=1):
         row[f"instance_{number}"] = instance

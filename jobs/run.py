@@ -14,6 +14,7 @@ from .engines.engine import Engine
 from .engines.local import LocalEngine
 from .errors import JobError
 from .job import Job
+from .kept_keys import check_keys
 from .part import Part
 from .progress import Progress, say
 from .run_folder import RunFolder
@@ -23,6 +24,7 @@ from .run_folder.folder import check_place, kept_inputs, locks_of
 from .worker import JobWorker, Opened, WorkerRecipe, opened
 from .writer import Writer
 
+_LOOKED_AT = 100
 _UNFIT = ("SettingError", "NotApplicableError")
 
 
@@ -58,6 +60,7 @@ def run_job(job: Job, command: str = "", silent: bool = False) -> JsonDict:
         what = opened(job)
         if not what.source.count():
             raise ConfigurationError(f"{what.source.name} has no inputs")
+        check_keys(job.keep, what.source.items(0, _LOOKED_AT))
         JobWorker(job, what)  # says what is wrong with the settings before anything is written
         job = measured(job, what)
         config = config_of(job, model_identity(job, what.predictor), what.source)

@@ -65,7 +65,9 @@ class JobWorker:
         self._size = job.part_size
         self._source = what.source
         budget = job.batch_tokens if isinstance(job.batch_tokens, int) else None
-        self._explainer = Explainer(what.predictor, job.interpreters, budget, job.max_tokens, told)
+        self._explainer = Explainer(
+            what.predictor, job.interpreters, budget, job.max_tokens, job.keep, told
+        )
 
     def part(self, number: int) -> Part:
         """Explains the inputs of a part.
