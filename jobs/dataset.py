@@ -13,7 +13,7 @@ from allennlp.common.checks import ConfigurationError
 
 from allennlp_saliency.interpret.explanation import JsonDict
 
-from .kept_keys import check_keys
+from .parts.kept_keys import check_keys
 from .sources import Item, Source, open_source
 from .sources.rows import ListRows, RowsSource
 
@@ -108,8 +108,8 @@ def _kept(job: Job) -> Iterator[JsonDict]:
 
 def _streamed(job: Job) -> Iterator[JsonDict]:
     """The rows of a job that keeps nothing, part by part."""
-    from .explainer import Explainer
     from .models import load
+    from .parts.explainer import Explainer
 
     predictor = load(job)
     budget = job.batch_tokens if isinstance(job.batch_tokens, int) else None

@@ -10,7 +10,7 @@ from typing import Self
 
 from tqdm import tqdm
 
-from .part import Part
+from .parts.part import Part
 
 EVERY = 30.0
 

@@ -14,8 +14,8 @@ from .engines.engine import Engine
 from .engines.local import LocalEngine
 from .errors import JobError
 from .job import Job
-from .kept_keys import check_keys
-from .part import Part
+from .parts.kept_keys import check_keys
+from .parts.part import Part
 from .progress import Progress, say
 from .run_folder import RunFolder
 from .run_folder.checks import check_apart

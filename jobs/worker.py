@@ -10,9 +10,9 @@ from typing import Any
 from allennlp.predictors import Predictor
 
 from .errors import JobError
-from .explainer import Explainer
 from .job import Job
-from .part import Part
+from .parts.explainer import Explainer
+from .parts.part import Part
 from .run_folder.folder import kept_inputs
 from .selection import selected
 from .sources.source import Source

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from allennlp_saliency.jobs import progress
-from allennlp_saliency.jobs.part import Part
+from allennlp_saliency.jobs.parts.part import Part
 
 
 def part(inputs: int, failed: int = 0) -> Part:

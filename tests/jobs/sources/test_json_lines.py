@@ -18,8 +18,8 @@ from allennlp.common.checks import ConfigurationError
 
 from allennlp_saliency.jobs.sources import Item, open_source
 from allennlp_saliency.jobs.sources.fields import Fields
-from allennlp_saliency.jobs.sources.json_lines import JsonLines, LineTooLong
-from allennlp_saliency.jobs.sources.records import RecordsFile
+from allennlp_saliency.jobs.sources.files.json_lines import JsonLines, LineTooLong
+from allennlp_saliency.jobs.sources.files.records import RecordsFile
 
 from .read import everything, written
 
@@ -93,7 +93,7 @@ def test_slices_in_turn_open_the_file_once(tmp_path: Path, monkeypatch: pytest.M
     path.write_bytes(gzip.compress(numbered(400)))
     source = open_source(str(path))
     assert source.count() == 400
-    from allennlp_saliency.jobs.sources import records
+    from allennlp_saliency.jobs.sources.files import records
 
     begun = []
 

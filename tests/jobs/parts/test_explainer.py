@@ -11,11 +11,10 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret import SaliencyInterpreter
-from allennlp_saliency.jobs.explainer import Explainer, names
-from allennlp_saliency.jobs.part import Part
+from allennlp_saliency.jobs.parts.explainer import Explainer, names
+from allennlp_saliency.jobs.parts.part import Part
 from allennlp_saliency.jobs.sources import Item
-
-from .conftest import SENTENCES
+from tests.jobs.conftest import SENTENCES
 
 STEPS = {"type": "integrated-gradients", "steps": 3}
 

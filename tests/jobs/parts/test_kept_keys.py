@@ -11,8 +11,7 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.jobs import Job, RunFolder, interpret_dataset, run_job
-
-from .conftest import SENTENCES, MakeJob, write_lines
+from tests.jobs.conftest import SENTENCES, MakeJob, write_lines
 
 LABELS: list[Any] = ["positive", 3, None]
 

@@ -29,9 +29,9 @@ from allennlp_saliency.predictors.saliency.outcomes import (
     scored,
 )
 
+from ..sources.item import Item
 from .kept_keys import kept
 from .part import Part
-from .sources.item import Item
 from .statistics import Statistics
 
 

@@ -9,7 +9,7 @@ from allennlp.common.checks import ConfigurationError
 
 from allennlp_saliency.interpret.explanation import JsonDict
 
-from .sources.item import Item
+from ..sources.item import Item
 
 
 def kept(raw: Any, keys: Sequence[str]) -> JsonDict:
