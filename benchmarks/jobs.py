@@ -27,8 +27,8 @@ import torch
 import allennlp_saliency.plugin  # noqa: F401
 from allennlp_saliency.interpret.space.packing import TokenBudget
 from allennlp_saliency.jobs import Job, RunFolder
-from allennlp_saliency.jobs.explainer import Explainer
 from allennlp_saliency.jobs.models import model_identity
+from allennlp_saliency.jobs.parts.explainer import Explainer
 from allennlp_saliency.jobs.run_folder.config import config_of
 from allennlp_saliency.jobs.run_folder.formats import to_lines
 from allennlp_saliency.jobs.sources import Item

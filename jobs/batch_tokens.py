@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from .errors import JobError
-from .explainer import Explainer
 from .job import Job
+from .parts.explainer import Explainer
 from .run_folder import RunFolder
 from .sources.item import Item
 from .worker import Opened

@@ -13,6 +13,7 @@ from allennlp.common.checks import ConfigurationError
 
 from allennlp_saliency.interpret.explanation import JsonDict
 
+from .parts.kept_keys import check_keys
 from .sources import Item, Source, open_source
 from .sources.rows import ListRows, RowsSource
 
@@ -107,16 +108,18 @@ def _kept(job: Job) -> Iterator[JsonDict]:
 
 def _streamed(job: Job) -> Iterator[JsonDict]:
     """The rows of a job that keeps nothing, part by part."""
-    from .explainer import Explainer
     from .models import load
+    from .parts.explainer import Explainer
 
     predictor = load(job)
     budget = job.batch_tokens if isinstance(job.batch_tokens, int) else None
-    explainer = Explainer(predictor, job.interpreters, budget, job.max_tokens)
+    explainer = Explainer(predictor, job.interpreters, budget, job.max_tokens, job.keep)
     parts = _parts(job, predictor)
 
     def rows() -> Iterator[JsonDict]:
-        for items in parts:
+        for number, items in enumerate(parts):
+            if number == 0:
+                check_keys(job.keep, items)
             part = explainer.part(items)
             yield from _in_order(part.rows, part.errors, items, len(job.interpreters))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from os import PathLike, fspath
 from pathlib import Path
@@ -45,6 +45,7 @@ class Job:
         format: What the inputs are, where their names do not say.
         columns: The column of a table, by the key of the predictor.
         id_key: The key or column of the inputs' ids.
+        keep: Keys or columns of the inputs that rows keep beside the scores, such as gold labels.
         part_size: How many inputs make a part.
         output_format: "jsonl", "jsonl.zst" or "parquet".
         limit: So many inputs only.
@@ -76,6 +77,7 @@ class Job:
     format: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     id_key: str | None = None
+    keep: Sequence[str] = ()
     part_size: int = 512
     output_format: str = "jsonl"
     limit: int | None = None
@@ -105,6 +107,7 @@ class Job:
                 'columns is an object such as {"sentence": "review_text"}, the key of the '
                 f"predictor with the column of the table; got {self.columns!r:.100}"
             )
+        put("keep", _keys(self.keep))
         checks.integer("part_size", self.part_size, least=1)
         checks.choice("output_format", self.output_format, FORMATS)
         checks.choice("engine", self.engine, ENGINES)
@@ -172,6 +175,7 @@ class Job:
             "format": self.format,
             "columns": columns,
             "id_key": self.id_key,
+            "keep": list(self.keep),
             "limit": self.limit,
             "ids": None if self.ids is None else _hash(read_ids(self.ids)),
             "part_size": self.part_size,
@@ -246,6 +250,17 @@ def _interpreters(given: Any, target: Any) -> tuple[JsonDict, ...]:
     if not found:
         raise ConfigurationError("a job needs at least one interpreter")
     return tuple(found)
+
+
+def _keys(given: Any) -> tuple[str, ...]:
+    """The keys to keep, each once."""
+    several = [given] if isinstance(given, str) else given
+    if not isinstance(several, Iterable) or isinstance(several, Mapping):
+        raise ConfigurationError(f"keep is a list of keys or columns; got {several!r:.100}")
+    keys = list(several)
+    if not all(isinstance(one, str) and one for one in keys):
+        raise ConfigurationError(f"keep is a list of keys or columns; got {keys!r:.100}")
+    return tuple(dict.fromkeys(keys))
 
 
 def _check_local(**settings: Any) -> None:

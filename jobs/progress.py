@@ -10,7 +10,7 @@ from typing import Self
 
 from tqdm import tqdm
 
-from .part import Part
+from .parts.part import Part
 
 EVERY = 30.0
 
@@ -32,6 +32,7 @@ class Progress:
         self._total = total
         self._before = self._done = done
         self._failed = failed
+        self._within = 0.0
         self._tokens = 0
         self._command = command
         self._silent = silent
@@ -54,16 +55,30 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
+    def within(self, inputs: float) -> None:
+        """Takes about how many inputs of the part at work are explained; none counts as done
+        before its part is."""
+        self._within = inputs
+        self._show()
+
     def add(self, part: Part) -> None:
         """Counts a part that is done."""
-        inputs = part.statistics.get("inputs", 0)
-        self._done += inputs
+        self._within = 0.0
+        self._done += part.statistics.get("inputs", 0)
         self._failed += part.statistics.get("failed", 0)
         self._tokens += part.tokens
         if self._bar is not None:
-            rate = f"{self._rate():,.0f}"
-            self._bar.set_postfix({"tokens/s": rate, "errors": self._failed}, refresh=False)
-            self._bar.update(inputs)
+            self._bar.set_postfix({"tokens/s": self._rate(), "errors": self._failed}, refresh=False)
+        self._show()
+
+    def _show(self) -> None:
+        if self._bar is not None:
+            # The bar takes no step back where a part had fewer inputs than it was told.
+            self._bar.update(max(self._reached() - self._bar.n, 0))
+
+    def _reached(self) -> int:
+        """How many inputs are explained, those of the part at work included."""
+        return min(self._done + int(self._within), self._total)
 
     def _tell(self) -> None:
         """A line every 30 seconds, also while one part takes long."""
@@ -74,18 +89,22 @@ class Progress:
         """`1,024 of 20,000 inputs, 35,210 tokens/s, 4 min left, 0 errors`."""
         errors = f"{self._failed:,} error{'' if self._failed == 1 else 's'}"
         return (
-            f"{self._done:,} of {self._total:,} inputs, {self._rate():,.0f} tokens/s, "
+            f"{self._reached():,} of {self._total:,} inputs, {self._rate()} tokens/s, "
             f"{self._left()} left, {errors}"
         )
 
-    def _rate(self) -> float:
-        return self._tokens / max(time.monotonic() - self._began, 1e-9)
+    def _rate(self) -> str:
+        """Tokens per second of the parts that are done, `?` before the first."""
+        if not self._tokens:
+            return "?"
+        return f"{self._tokens / max(time.monotonic() - self._began, 1e-9):,.0f}"
 
     def _left(self) -> str:
-        done = self._done - self._before
+        done = self._done + self._within - self._before
         if not done:
             return "?"
-        seconds = (time.monotonic() - self._began) / done * (self._total - self._done)
+        left = self._total - self._before - done
+        seconds = (time.monotonic() - self._began) / done * max(left, 0)
         if seconds < 90:
             return f"{seconds:.0f} s"
         return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

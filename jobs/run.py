@@ -14,7 +14,8 @@ from .engines.engine import Engine
 from .engines.local import LocalEngine
 from .errors import JobError
 from .job import Job
-from .part import Part
+from .parts.kept_keys import check_keys
+from .parts.part import Part
 from .progress import Progress, say
 from .run_folder import RunFolder
 from .run_folder.checks import check_apart
@@ -23,6 +24,7 @@ from .run_folder.folder import check_place, kept_inputs, locks_of
 from .worker import JobWorker, Opened, WorkerRecipe, opened
 from .writer import Writer
 
+_LOOKED_AT = 100
 _UNFIT = ("SettingError", "NotApplicableError")
 
 
@@ -58,6 +60,7 @@ def run_job(job: Job, command: str = "", silent: bool = False) -> JsonDict:
         what = opened(job)
         if not what.source.count():
             raise ConfigurationError(f"{what.source.name} has no inputs")
+        check_keys(job.keep, what.source.items(0, _LOOKED_AT))
         JobWorker(job, what)  # says what is wrong with the settings before anything is written
         job = measured(job, what)
         config = config_of(job, model_identity(job, what.predictor), what.source)
@@ -118,9 +121,9 @@ def _do(
     before, failed = (sum(one[key] for one in done.values()) for key in ("inputs", "failed"))
     # A worker of Ray sees the GPU that it was given, and no other.
     sees_one = job.engine == "ray" and job.cuda_device > 0
-    recipe = WorkerRecipe(replace(job, cuda_device=0) if sees_one else job, what)
-    first = not done
     shown = Progress(inputs + before, before, failed, command, silent)
+    recipe = WorkerRecipe(replace(job, cuda_device=0) if sees_one else job, what, shown.within)
+    first = not done
     with shown as progress, Writer(folder) as writer:
         for number, part in engine.run(recipe, todo):
             if first:

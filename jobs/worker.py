@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 from allennlp.predictors import Predictor
 
 from .errors import JobError
-from .explainer import Explainer
 from .job import Job
-from .part import Part
+from .parts.explainer import Explainer
+from .parts.part import Part
 from .run_folder.folder import kept_inputs
 from .selection import selected
 from .sources.source import Source
@@ -57,13 +58,16 @@ class JobWorker:
     Args:
         job: The job; `batch_tokens` is a number or None.
         what: Its model and its inputs.
+        told: Told about how many inputs of a part are explained, while it is at work.
     """
 
-    def __init__(self, job: Job, what: Opened) -> None:
+    def __init__(self, job: Job, what: Opened, told: Callable[[float], None] | None = None) -> None:
         self._size = job.part_size
         self._source = what.source
         budget = job.batch_tokens if isinstance(job.batch_tokens, int) else None
-        self._explainer = Explainer(what.predictor, job.interpreters, budget, job.max_tokens)
+        self._explainer = Explainer(
+            what.predictor, job.interpreters, budget, job.max_tokens, job.keep, told
+        )
 
     def part(self, number: int) -> Part:
         """Explains the inputs of a part.
@@ -87,15 +91,23 @@ class WorkerRecipe:
     Args:
         job: The job, `batch_tokens` measured.
         what: What is open in this process already; another one opens it by itself.
+        told: What workers of this process tell about how many inputs of a part are explained.
     """
 
-    def __init__(self, job: Job, what: Opened | None = None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        what: Opened | None = None,
+        told: Callable[[float], None] | None = None,
+    ) -> None:
         self.job = job
         self._what = what
+        self._told = told
 
     def __call__(self) -> JobWorker:
         """Makes a worker."""
-        return JobWorker(self.job, self._what if self._what is not None else opened(self.job))
+        what = self._what if self._what is not None else opened(self.job)
+        return JobWorker(self.job, what, self._told)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"job": self.job, "_what": None}
+        return {"job": self.job, "_what": None, "_told": None}

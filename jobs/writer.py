@@ -7,7 +7,7 @@ from queue import Queue
 from types import TracebackType
 from typing import Self
 
-from .part import Part
+from .parts.part import Part
 from .run_folder import RunFolder
 
 _WAITING = 2

@@ -98,6 +98,14 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         help="the column of a table that a key of the predictor is read from; several with commas",
     )
     add("--id-key", help="the key or column of the inputs' ids (default: id, where there is one)")
+    add(
+        "--keep",
+        action="extend",
+        type=_keys,
+        metavar="KEY",
+        help="keys or columns that rows keep beside the scores, such as gold labels; several with "
+        "commas",
+    )
     add("--limit", type=int, help="so many inputs only")
     add("--ids", metavar="FILE", help="these inputs only: ids, or numbers of lines, one a line")
     add("--max-tokens", type=int, help="an input of more tokens is an error")
@@ -240,6 +248,10 @@ class _Columns(argparse.Action):
                 raise argparse.ArgumentError(self, f"no KEY=COLUMN: {pair!r}")
             found[key] = column
         setattr(namespace, self.dest, found)
+
+
+def _keys(text: str) -> list[str]:
+    return text.split(",")
 
 
 def _json_or_name(text: str) -> Any:

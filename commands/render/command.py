@@ -54,6 +54,9 @@ def with_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--latex", metavar="FILE", help="text in colours, for a paper")
     parser.add_argument("--terminal", action="store_true", help="heat maps in the terminal")
     parser.add_argument("--words", action="store_true", help="add up the scores of a word's tokens")
+    parser.add_argument(
+        "--gold", metavar="KEY", help="what `--keep KEY` kept is the right label (of --html)"
+    )
     parser.add_argument("--limit", type=_positive, help="so many lines only")
     parser.set_defaults(func=run)
     return parser
@@ -177,7 +180,12 @@ def _html(source: _Source, options: argparse.Namespace) -> None:
     from allennlp_saliency.views.html import cases_of, report
 
     # A run has a row for each input and method, and the page a card for each input.
-    cases = cases_of(line.content for line in source.lines("line"))
+    cases = cases_of((line.content for line in source.lines("line")), options.gold)
+    if options.gold is not None and all(case.gold is None for case in cases):
+        raise SystemExit(
+            f"allennlp render: error: no row keeps {options.gold!r}: explain again with "
+            f"`allennlp interpret … --keep {options.gold}`"
+        )
     report(cases, options.html, title=source.name)
     _written(len(cases), "input", options.html)
 

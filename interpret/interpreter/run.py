@@ -58,6 +58,11 @@ class Interpretation:
     error: Exception | None = None
 
 
+Progress = bool | Callable[[int, int], None] | None
+"""Whether to show a progress bar; None shows it on a terminal if it takes long. Or a function that
+is told in its place how many instances are explained, and of how many."""
+
+
 @runtime_checkable
 class Expecting(Protocol):
     """What watches passes, and wants to know how many there will be."""
@@ -157,7 +162,7 @@ class Run:
         label: Callable[..., list[Labelled]],
         inputs: Sequence[Any],
         predict: bool,
-        progress: bool | None,
+        progress: Progress,
     ) -> list[Interpretation]:
         """Explains inputs, each with its own success or failure.
 
@@ -165,7 +170,7 @@ class Run:
             label: `label_json` or `label_instances`.
             inputs: What it takes.
             predict: Whether the predictions are wanted too.
-            progress: Whether to show a progress bar; None shows it on a terminal if it takes long.
+            progress: How to show how far it is; see `Progress`.
         """
         twin, cache = self._twin, self._session.cache
         with ExitStack() as watching:
@@ -234,13 +239,13 @@ class Run:
         return prepared
 
     def explained(
-        self, prepared: Sequence[Prepared], progress: bool | None
+        self, prepared: Sequence[Prepared], progress: Progress
     ) -> list[Explanation | Exception]:
         """Explains all instances, batch by batch.
 
         Args:
             prepared: The instances, in the order of their inputs.
-            progress: See `interpretations`.
+            progress: See `Progress`.
 
         Returns:
             For all parts of all instances, in order, what came of each.
@@ -257,7 +262,8 @@ class Run:
         if not method.mixes_lengths:
             shapes = [str(instance.get_padding_lengths()) for instance in instances]
         results: dict[int, Explanation | Exception] = {}
-        hidden = None if progress is None else not progress
+        told = progress if callable(progress) else None
+        hidden = None if progress is None else told is not None or not progress
         total = len(instances)
         groups = budget.groups(lengths, method.n_evaluations, shapes)
         if isinstance(self._watch, Expecting):
@@ -269,6 +275,8 @@ class Run:
                 explained = self._sharing.explain(jobs, self._explain)
                 results.update(zip(numbers, explained, strict=True))
                 bar.update(len(numbers))
+                if told is not None:
+                    told(len(results), total)
         self._sharing.single |= budget.single
         return [results[number] for number in range(len(instances))]
 

@@ -30,7 +30,7 @@ from .batch_sharing import BatchSharing
 from .given import check_predictor, given_input, given_inputs
 from .known_labels import KnownLabels
 from .labelling import label_instances, label_json
-from .run import Interpretation, Run
+from .run import Interpretation, Progress, Run
 
 
 class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
@@ -200,7 +200,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
         self,
         inputs: Sequence[JsonDict],
         predict: bool = False,
-        progress: bool | None = None,
+        progress: Progress = None,
         watch: Callable[[], None] | None = None,
     ) -> list[Interpretation]:
         """Explains many inputs, each with its own success or failure.
@@ -209,6 +209,8 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             inputs: A list of what the predictor's `predict_json` takes.
             predict: Whether the predictions are wanted too; mostly they cost nothing more.
             progress: Whether to show a progress bar; None shows it on a terminal if it takes long.
+                A function `progress(done, total)` is told in its place how many instances are
+                explained.
             watch: Called before each forward pass of the model. A `BaseException` that is no
                 `Exception` ends the interpretation of all inputs, and is raised here. If it has a
                 method `expect(passes)`, that is told about how many passes are to come, once
@@ -226,7 +228,7 @@ class SaliencyInterpreter(allennlp_interpreters.SaliencyInterpreter):
             return run.interpretations(label, inputs, predict, progress)
 
     def interpret_each_instance(
-        self, instances: Sequence[Instance], predict: bool = False, progress: bool | None = None
+        self, instances: Sequence[Instance], predict: bool = False, progress: Progress = None
     ) -> list[Interpretation]:
         """As `interpret_each`, for a dataset reader's instances; they are left as they are."""
         run = Run(self, self._sharing, self._checked, len(instances))

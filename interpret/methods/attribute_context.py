@@ -20,7 +20,7 @@ from ..explanation import Explanation, InputAttribution, JsonDict, Span
 from ..inputs.deletion import without
 from ..inputs.given_context import KEY, context_spans, sentences_of
 from ..interpreter.assembly import Attribution
-from ..interpreter.run import Interpretation
+from ..interpreter.run import Interpretation, Progress
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..registry import registered_name
 from ..space.embedding_space import EmbeddingSpace
@@ -112,7 +112,7 @@ class AttributeContext(OuterMethod):
         self,
         inputs: Sequence[JsonDict],
         predict: bool = False,
-        progress: bool | None = None,
+        progress: Progress = None,
         watch: Callable[[], None] | None = None,
     ) -> list[Interpretation]:
         key, changed_key = self._compares.text_key, self._compares.changed_key
@@ -135,7 +135,7 @@ class AttributeContext(OuterMethod):
         return [found[number] for number in range(len(inputs))]
 
     def interpret_each_instance(
-        self, instances: Sequence[Instance], predict: bool = False, progress: bool | None = None
+        self, instances: Sequence[Instance], predict: bool = False, progress: Progress = None
     ) -> list[Interpretation]:
         """Instances do not say which part of their text is the context: each has an error."""
         error = InterpretationError("an instance names no context: give the input's JSON")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from ..part import Part
+from ..parts.part import Part
 
 
 class Worker(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ..part import Part
+from ..parts.part import Part
 from .engine import Worker
 
 

@@ -18,7 +18,7 @@ from allennlp.common.checks import ConfigurationError
 from allennlp_saliency.interpret import checks
 
 from ..errors import JobError
-from ..part import Part
+from ..parts.part import Part
 from .engine import Worker
 from .ray_cluster import check_installed, connected
 from .ray_worker import Failure, RayWorker

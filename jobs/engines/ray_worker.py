@@ -6,7 +6,7 @@ import pickle
 from dataclasses import dataclass
 from typing import Any
 
-from ..part import Part
+from ..parts.part import Part
 from .engine import Worker
 from .surroundings import Surroundings
 

@@ -16,7 +16,7 @@ from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.predictors.saliency.json_lines import utf8_json_line
 
 from ..errors import JobError
-from ..part import Part
+from ..parts.part import Part
 from .checks import check_config, is_state
 from .config import differences, other_versions
 from .durable import aside_of, opened_itself, read_file, remove_file, telling, write_file

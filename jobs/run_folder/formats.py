@@ -81,11 +81,15 @@ def _to_parquet(rows: Sequence[JsonDict]) -> bytes:
             ("json", arrow.string()),
         ]
     )
+    if any("kept" in row for row in rows):
+        schema = schema.insert(3, arrow.field("kept", arrow.string()))
     columns: dict[str, list[Any]] = {name: [] for name in schema.names}
     for row in rows:
         for name in ("id", "line", "interpreter"):
             value = row[name]
             columns[name].append(_escaped(value) if isinstance(value, str) else value)
+        if "kept" in columns:
+            columns["kept"].append(utf8_json_line(row["kept"]).rstrip("\n"))
         columns["scores"].append(list(_scores(row)))
         columns["json"].append(utf8_json_line(row).rstrip("\n"))
     written = io.BytesIO()

@@ -9,7 +9,7 @@ from typing import Any
 
 from allennlp_saliency.interpret.explanation import JsonDict
 
-from ..statistics import MOST_LABELS, fewer_labels, merge_label
+from ..parts.statistics import MOST_LABELS, fewer_labels, merge_label
 
 _TOKENS = 20
 _MANY = 8

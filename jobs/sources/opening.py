@@ -18,15 +18,15 @@ from allennlp.predictors import Predictor
 from allennlp_saliency.interpret.errors import close_names
 from allennlp_saliency.interpret.interpreter.given import text_keys
 
+from .files.json_lines import json_lines, plain_text
+from .files.parquet import ParquetRows
+from .files.tables import table
 from .instances import ReaderSource
 from .joined import Joined
-from .json_lines import json_lines, plain_text
 from .kept import as_lines, kept, read_once, standard_input
-from .parquet import ParquetRows
 from .rows import DatasetRows, ListRows, PandasRows, PolarsRows, Rows, RowsSource
 from .saved_datasets import hash_of_saved, saved_dataset
 from .source import Source
-from .tables import table
 
 STANDARD_INPUT = "-"
 FORMATS = ("jsonl", "csv", "tsv", "parquet", "text", "dataset", "instances")

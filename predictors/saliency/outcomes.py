@@ -171,13 +171,17 @@ class Explains(Protocol):
         inputs: Sequence[JsonDict],
         *,
         predict: bool = False,
-        progress: bool = False,
+        progress: bool | Callable[[int, int], None] = False,
         watch: Callable[[], None] | None = None,
     ) -> list[Interpretation]:
         """One interpretation per input, in order; an input's error is in its interpretation."""
 
     def interpret_each_instance(
-        self, instances: Sequence[Instance], *, predict: bool = False, progress: bool = False
+        self,
+        instances: Sequence[Instance],
+        *,
+        predict: bool = False,
+        progress: bool | Callable[[int, int], None] = False,
     ) -> list[Interpretation]:
         """The same for instances that a dataset reader made."""
 
@@ -195,7 +199,10 @@ class Outcome:
 
 
 def explained(
-    interpreter: Explains, interpret: Callable[..., list[Interpretation]], inputs: Sequence[Any]
+    interpreter: Explains,
+    interpret: Callable[..., list[Interpretation]],
+    inputs: Sequence[Any],
+    told: Callable[[int, int], None] | None = None,
 ) -> list[Outcome]:
     """One outcome per input, in order, whatever the interpreter does.
 
@@ -203,6 +210,7 @@ def explained(
         interpreter: The interpreter.
         interpret: Its method for inputs of their kind.
         inputs: The inputs; where an error of one stops all, they are interpreted one by one.
+        told: Told how many of their instances are explained, and of how many.
     """
     if not inputs:
         return []
@@ -216,7 +224,7 @@ def explained(
                 ],
                 found.error,
             )
-            for found in interpret(inputs, predict=True, progress=False)
+            for found in interpret(inputs, predict=True, progress=told or False)
         ]
     except Exception as error:
         let_go(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -59,8 +60,8 @@ def test_the_help_says_what_there_is(command: Command, capsys: pytest.CaptureFix
     text = " ".join(capsys.readouterr().out.split())
     options = (
         "interpreter params output config task predictor overrides target cuda-device dtype format "
-        "columns id-key limit ids max-tokens part-size output-format overwrite retry-errors shard "
-        "batch-tokens engine address workers"
+        "columns id-key keep limit ids max-tokens part-size output-format overwrite retry-errors "
+        "shard batch-tokens engine address workers"
     )
     assert not [one for one in options.split() if f"--{one}" not in text]
     assert "The same command again goes on where it was" in text
@@ -90,6 +91,27 @@ def test_from_a_file_to_a_folder(
     assert second["target"]["type"] == "probability"
     assert command(*words, "--limit", "3") == 1
     assert "limit: null there, 3 here" in capsys.readouterr().err
+
+
+def test_the_page_of_a_run_shows_which_predictions_are_wrong(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, page = tmp_path / "labelled.jsonl", tmp_path / "page.html"
+    known = [{**one, "by": 1} for one in LINES[:3]]
+    known[0]["label"] = "another"
+    write_lines(path, known)
+    words = ["--interpreter", "gradient", "--keep", "label,by", "--output", "run"]
+    assert command("interpret", ARCHIVE, path, *words) == 0
+    predicted = [row["prediction"]["label"] for row in RunFolder(tmp_path / "run").rows()]
+    assert command("render", "run", "--html", page, "--gold", "label") == 0
+    text = page.read_text(encoding="utf-8")
+    assert re.search(r'"gold": ?"another"', text)
+    wrong = len(re.findall(r'"wrong": ?true', text))
+    assert wrong == sum(one["label"] != p for one, p in zip(known, predicted, strict=True))
+    assert 0 < wrong < 3
+    capsys.readouterr()
+    assert command("render", "run", "--html", page, "--gold", "lable") == 1
+    assert "no row keeps 'lable': explain again with" in capsys.readouterr().err
 
 
 def test_the_same_from_yaml(command: Command, inputs: Path, tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ from allennlp_saliency.commands.interpret import command
 from allennlp_saliency.jobs import Job, JobError, RunFolder, read_yaml
 from allennlp_saliency.jobs import run as running
 from allennlp_saliency.jobs.engines.local import LocalEngine
-from allennlp_saliency.jobs.explainer import Explainer
+from allennlp_saliency.jobs.parts.explainer import Explainer
+from allennlp_saliency.jobs.parts.statistics import MOST_LABELS, Statistics
 from allennlp_saliency.jobs.progress import say
 from allennlp_saliency.jobs.run_folder.formats import encoder
 from allennlp_saliency.jobs.run_folder.summary import summary_of
 from allennlp_saliency.jobs.sources import Item, open_source
-from allennlp_saliency.jobs.statistics import MOST_LABELS, Statistics
 
 from .conftest import SENTENCES, MakeJob, contents, write_lines
 from .run_folder.canned import config

@@ -87,6 +87,7 @@ def test_what_decides_what_is_written(tmp_path: Path) -> None:
         {"format": "csv"},
         {"columns": {"a": "b"}},
         {"id_key": "key"},
+        {"keep": ["label"]},
         {"part_size": 3},
         {"output_format": "parquet"},
         {"limit": 3},

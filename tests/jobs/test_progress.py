@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from allennlp_saliency.jobs import progress
-from allennlp_saliency.jobs.part import Part
+from allennlp_saliency.jobs.parts.part import Part
 
 
 def part(inputs: int, failed: int = 0) -> Part:
@@ -69,3 +69,17 @@ def test_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch, seconds: float, 
     shown.add(part(10))
     now[0] = seconds
     assert words in shown.line()
+
+
+def test_the_part_at_work_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part may take minutes: what of it is explained counts, and once only."""
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    shown = progress.Progress(100, done=20, silent=True)
+    now[0] = 10.0
+    shown.within(5.5)
+    assert shown.line().startswith("25 of 100 inputs, ? tokens/s, 2 min left")
+    shown.within(10)
+    assert shown.line() == "30 of 100 inputs, ? tokens/s, 70 s left, 0 errors"
+    shown.add(part(10))
+    assert shown.line() == "30 of 100 inputs, 100 tokens/s, 70 s left, 0 errors"

@@ -38,7 +38,7 @@ Shown = Case | Explanation | Mapping[str, Any] | Sequence[Explanation]
 """What stands for inputs: an explanation, those of one input, or a line of the output file."""
 
 
-def cases_of(shown: Iterable[Shown]) -> list[Case]:
+def cases_of(shown: Iterable[Shown], gold: str | None = None) -> list[Case]:
     """The inputs of a report, in order; explanations of one input by several methods together.
 
     Explanations are of one input if they have the same texts (besides the text that the model
@@ -46,6 +46,7 @@ def cases_of(shown: Iterable[Shown]) -> list[Case]:
 
     Args:
         shown: Explanations, the explanations of each input, or parsed output lines.
+        gold: Of rows of `allennlp interpret --keep KEY`, the key whose value is the right label.
 
     Raises:
         ExplanationFormatError: If a line has an explanation that cannot be read.
@@ -53,7 +54,7 @@ def cases_of(shown: Iterable[Shown]) -> list[Case]:
     """
     cases: list[Case] = []
     alike: dict[str, list[int]] = {}
-    for one in map(_case, shown):
+    for one in (_case(one, gold) for one in shown):
         key = _texts(one)
         other = next((n for n in alike.get(key, ()) if _joins(cases[n], one)), None)
         if key and other is not None:
@@ -88,13 +89,13 @@ def output_key(explanation: Explanation) -> str:
     return json.dumps(found, sort_keys=True, default=str)
 
 
-def _case(shown: Shown) -> Case:
+def _case(shown: Shown, gold: str | None) -> Case:
     if isinstance(shown, Case):
         return shown
     if isinstance(shown, Explanation):
         return Case([shown])
     if isinstance(shown, Mapping):
-        return _case_of_line(shown)
+        return replace(_case_of_line(shown), gold=_gold(shown, gold))
     if isinstance(shown, Sequence) and all(isinstance(one, Explanation) for one in shown):
         return Case(list(shown))
     raise TypeError(
@@ -102,6 +103,13 @@ def _case(shown: Shown) -> Case:
         f"{type(shown).__name__}: parse a line with json.loads, pass the list that interpret_json "
         "returns"
     )
+
+
+def _gold(line: Mapping[str, Any], key: str | None) -> str | None:
+    """What a row keeps under a key."""
+    kept = line.get("kept")
+    value = kept.get(key) if key is not None and isinstance(kept, Mapping) else None
+    return None if value is None else str(value)
 
 
 def _case_of_line(line: Mapping[str, Any]) -> Case:

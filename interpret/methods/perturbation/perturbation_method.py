@@ -19,7 +19,7 @@ from ...contracts import HasDefaultBaseline
 from ...explanation import Interaction, JsonDict
 from ...inputs.segments import LEVELS
 from ...interpreter.assembly import Attribution
-from ...interpreter.run import Interpretation
+from ...interpreter.run import Interpretation, Progress
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...model.hooks import before_each_pass
 from ...space.baselines import Baseline
@@ -103,7 +103,7 @@ class PerturbationMethod(SaliencyInterpreter):
         self,
         inputs: Sequence[JsonDict],
         predict: bool = False,
-        progress: bool | None = None,
+        progress: Progress = None,
         watch: Callable[[], None] | None = None,
     ) -> list[Interpretation]:
         if not isinstance(self.target, PredictedOutput):

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.interpret.rules.test_lrp_rules import relevance, t, tensors
+from .lrp import relevance, t, tensors
 
 
 def test_a_gate_hands_on_nothing_wherever_it_stands() -> None:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.interpret.rules.test_lrp_rules import relevance, t, tensors
+from .lrp import relevance, t, tensors
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from allennlp.common.checks import ConfigurationError
 
 from allennlp_saliency.jobs.engines.ray import RayEngine
 from allennlp_saliency.jobs.errors import JobError
-from allennlp_saliency.jobs.part import Part
+from allennlp_saliency.jobs.parts.part import Part
 
 # Found, not imported: Ray reads what addresses it listens at when it is imported.
 needs_ray = pytest.mark.skipif(
@@ -248,7 +248,7 @@ import os
 import sys
 
 from allennlp_saliency.jobs.engines.ray import RayEngine
-from allennlp_saliency.jobs.part import Part
+from allennlp_saliency.jobs.parts.part import Part
 
 
 class Says:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from allennlp_saliency.jobs import Job, RunFolder
-from allennlp_saliency.jobs.part import Part
+from allennlp_saliency.jobs.parts.part import Part
+from allennlp_saliency.jobs.parts.statistics import Statistics
 from allennlp_saliency.jobs.run_folder.config import config_of
 from allennlp_saliency.jobs.run_folder.folder import locks_of
 from allennlp_saliency.jobs.sources import Item
-from allennlp_saliency.jobs.statistics import Statistics
 
 PARTS = 3
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from allennlp.common.checks import ConfigurationError
 
-from .cursor import Cursor
+from ..cursor import Cursor
 
 _AT_ONCE = 256
 

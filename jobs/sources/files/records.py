@@ -13,9 +13,9 @@ from allennlp.common.checks import ConfigurationError
 
 from allennlp_saliency.interpret.explanation import JsonDict
 
+from ..cursor import Cursor
+from ..item import Item
 from .content import FAILURES, MOST_BYTES, Line, is_compressed, lines, opened, skip
-from .cursor import Cursor
-from .item import Item
 
 _LOOKED_AT = 1 << 24
 """Of the first records so many bytes and one record more: lines may be huge, those of a small

@@ -11,11 +11,10 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret import SaliencyInterpreter
-from allennlp_saliency.jobs.explainer import Explainer, names
-from allennlp_saliency.jobs.part import Part
+from allennlp_saliency.jobs.parts.explainer import Explainer, names
+from allennlp_saliency.jobs.parts.part import Part
 from allennlp_saliency.jobs.sources import Item
-
-from .conftest import SENTENCES
+from tests.jobs.conftest import SENTENCES
 
 STEPS = {"type": "integrated-gradients", "steps": 3}
 
@@ -140,3 +139,15 @@ def test_names() -> None:
 def test_an_interpreter_that_there_is_not(predictor: Predictor) -> None:
     with pytest.raises(ConfigurationError, match="did you mean 'gradient'"):
         Explainer(predictor, [{"type": "gradent"}])
+
+
+def test_how_far_a_part_is(predictor: Predictor) -> None:
+    """Of two interpreters each is half of the work; what is told never falls, and ends at all."""
+    told: list[float] = []
+    items = [item(number, one) for number, one in enumerate(SENTENCES[:6])]
+    given = [{**STEPS, "token_budget": 60}, {"type": "gradient"}]
+    Explainer(predictor, given, told=told.append).part([*items, item(6, "")])
+    assert told == sorted(told)
+    assert len(told) >= 4
+    assert 3.5 in told
+    assert told[-1] == 7

@@ -12,8 +12,8 @@ from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.explanation import JsonDict
 
+from ..fields import Fields, fields_of
 from .content import Line
-from .fields import Fields, fields_of
 from .json_lines import shown_line, too_long
 from .records import Record, RecordsFile, first_records
 

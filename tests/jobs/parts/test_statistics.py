@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from allennlp_saliency.jobs.statistics import MOST_LABELS, OTHERS, Statistics, kind_of
+from allennlp_saliency.jobs.parts.statistics import MOST_LABELS, OTHERS, Statistics, kind_of
 
 
 @pytest.mark.parametrize(

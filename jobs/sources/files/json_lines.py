@@ -13,8 +13,8 @@ from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.interpreter.given import text_keys
 from allennlp_saliency.predictors.saliency.json_lines import read_line
 
+from ..fields import Fields, fields_of
 from .content import Line
-from .fields import Fields, fields_of
 from .records import Record, RecordsFile, first_records
 
 _LOOKED_AT = 5

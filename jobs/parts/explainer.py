@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -29,8 +29,9 @@ from allennlp_saliency.predictors.saliency.outcomes import (
     scored,
 )
 
+from ..sources.item import Item
+from .kept_keys import kept
 from .part import Part
-from .sources.item import Item
 from .statistics import Statistics
 
 
@@ -43,6 +44,8 @@ class Explainer:
         batch_tokens: Padded tokens in a batch at most, for interpreters that say nothing else; None
             for their default.
         max_tokens: An input of more tokens is an error; None to take any.
+        keep: Keys of the inputs that rows keep; an input without one has None in its place.
+        told: Told about how many inputs of a part are explained, while it is at work.
 
     Raises:
         ConfigurationError: If there is no such interpreter, or it takes no such parameters.
@@ -54,7 +57,11 @@ class Explainer:
         interpreters: Sequence[JsonDict],
         batch_tokens: int | None = None,
         max_tokens: int | None = None,
+        keep: Sequence[str] = (),
+        told: Callable[[float], None] | None = None,
     ) -> None:
+        self._told = told
+        self._keep = keep
         self._predictor = predictor
         self._max_tokens = max_tokens
         self._interpreters = interpreters
@@ -86,10 +93,11 @@ class Explainer:
         places = [number for number, problem in enumerate(problems) if problem is None]
         columns = []
         known = KnownLabels()
-        for interpreter in self._made():
+        for number, interpreter in enumerate(self._made()):
             if isinstance(interpreter, SaliencyInterpreter) and len(self._names) > 1:
                 interpreter.share_labels(known)
-            outcomes = iter(self._outcomes(interpreter, [read[place] for place in places]))
+            given = [read[place] for place in places]
+            outcomes = iter(self._outcomes(interpreter, given, self._telling(number, len(items))))
             columns.append(
                 [Outcome(error=one) if one is not None else next(outcomes) for one in problems]
             )
@@ -99,7 +107,7 @@ class Explainer:
         for place, item in enumerate(items):
             failed: list[JsonDict] = []
             for name, column in zip(self._names, columns, strict=True):
-                found = _row(item, name, column[place])
+                found = _row(item, name, column[place], self._keep)
                 if isinstance(found, Exception):
                     failed.append(_error(item, name, read[place], found))
                     continue
@@ -138,7 +146,20 @@ class Explainer:
             f"the input has {count:,} tokens, and max_tokens is {self._max_tokens:,}"
         )
 
-    def _outcomes(self, interpreter: AnyInterpreter, read: Sequence[Any]) -> list[Outcome]:
+    def _telling(self, before: int, inputs: int) -> Callable[[int, int], None] | None:
+        """Tells how many inputs are explained: by so many of the interpreters all, by the next
+        one a share."""
+        told, interpreters = self._told, len(self._names)
+        if told is None:
+            return None
+        return lambda done, total: told(inputs * (before + done / total) / interpreters)
+
+    def _outcomes(
+        self,
+        interpreter: AnyInterpreter,
+        read: Sequence[Any],
+        told: Callable[[int, int], None] | None,
+    ) -> list[Outcome]:
         """One outcome per input; inputs and instances of a dataset reader may be mixed."""
         if not isinstance(interpreter, Explains):
             alone = partial(scored, interpreter, self._predictor)
@@ -149,7 +170,7 @@ class Explainer:
             (True, interpreter.interpret_each_instance),
         ):
             places = [n for n, one in enumerate(read) if isinstance(one, Instance) == instances]
-            outcomes = explained(interpreter, call, [read[place] for place in places])
+            outcomes = explained(interpreter, call, [read[place] for place in places], told)
             found.update(zip(places, outcomes, strict=True))
         return [found[place] for place in range(len(read))]
 
@@ -178,13 +199,15 @@ def _only_json(interpreter: AnyInterpreter) -> Outcome:
     )
 
 
-def _row(item: Item, name: str, outcome: Outcome) -> JsonDict | Exception:
+def _row(item: Item, name: str, outcome: Outcome, keep: Sequence[str]) -> JsonDict | Exception:
     """The row of an input; or why there is none."""
     if outcome.error is not None:
         return outcome.error
     if _without_text(outcome.instances):
         return InterpretationError("the input has no text, so there is nothing to explain")
     row: JsonDict = {**_place(item), "interpreter": name}
+    if keep:
+        row["kept"] = kept(item.raw, keep)
     row["prediction"] = outcome.prediction
     for number, instance in enumerate(outcome.instances, start=1):
         row[f"instance_{number}"] = instance

@@ -1,0 +1,76 @@
+"""What rows keep of an input beside its scores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from allennlp.common.checks import ConfigurationError
+from allennlp.predictors import Predictor
+
+from allennlp_saliency.jobs import Job, RunFolder, interpret_dataset, run_job
+from tests.jobs.conftest import SENTENCES, MakeJob, write_lines
+
+LABELS: list[Any] = ["positive", 3, None]
+
+
+@pytest.fixture
+def labelled(inputs: Path) -> Path:
+    """Three sentences: with a label, with a number for one, without one."""
+    rows: list[dict[str, Any]] = [
+        {"sentence": one, "label": label} for one, label in zip(SENTENCES, LABELS, strict=False)
+    ]
+    del rows[2]["label"]
+    write_lines(inputs, rows)
+    return inputs
+
+
+@pytest.mark.parametrize("output_format", ["jsonl", "parquet"])
+def test_rows_keep_what_is_asked_for(
+    make_job: MakeJob, labelled: Path, tmp_path: Path, output_format: str
+) -> None:
+    run_job(make_job(keep=["label"], output_format=output_format), silent=True)
+    kept = [row["kept"] for row in RunFolder(tmp_path / "run").rows()]
+    assert kept == [{"label": label} for label in LABELS]
+    if output_format == "parquet":
+        import pyarrow.parquet
+
+        (path,) = (tmp_path / "run").glob("*.parquet")
+        column = pyarrow.parquet.read_table(path).column("kept").to_pylist()
+        assert list(map(json.loads, column)) == kept
+
+
+def test_nothing_is_kept_by_default(make_job: MakeJob, labelled: Path, tmp_path: Path) -> None:
+    run_job(make_job(), silent=True)
+    assert not any("kept" in row for row in RunFolder(tmp_path / "run").rows())
+
+
+def test_from_a_table(make_job: MakeJob, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(f'sentence,label,by\n"{SENTENCES[0]}",positive,ann\n', encoding="utf-8")
+    run_job(make_job(inputs=path, keep="by"), silent=True)
+    assert [row["kept"] for row in RunFolder(tmp_path / "run").rows()] == [{"by": "ann"}]
+
+
+def test_what_python_holds_is_kept_as_json(predictor: Predictor) -> None:
+    rows = [{"sentence": SENTENCES[0], "where": Path("there"), "score": float("nan")}]
+    (row,) = interpret_dataset(predictor, rows, "gradient", keep=["where", "score"])
+    assert row["kept"] == {"where": "there", "score": None}
+
+
+def test_a_key_that_no_input_has(make_job: MakeJob, labelled: Path, predictor: Predictor) -> None:
+    message = "keep: none of the first inputs has 'lable'; there are 'sentence', 'label'"
+    with pytest.raises(ConfigurationError, match=message):
+        run_job(make_job(keep=["label", "lable"]), silent=True)
+    with pytest.raises(ConfigurationError, match=message):
+        list(interpret_dataset(predictor, labelled, "gradient", keep="lable"))
+    with pytest.raises(ConfigurationError, match="there are 'text'"):
+        list(interpret_dataset(predictor, SENTENCES[:2], "gradient", keep="label"))
+
+
+@pytest.mark.parametrize("keep", [3, [""], [1], {"label": 1}])
+def test_what_is_no_list_of_keys(keep: Any) -> None:
+    with pytest.raises(ConfigurationError, match="keep is a list of keys or columns; got"):
+        Job("model", "inputs", "gradient", keep=keep)
