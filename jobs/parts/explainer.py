@@ -96,8 +96,8 @@ class Explainer:
         for number, interpreter in enumerate(self._made()):
             if isinstance(interpreter, SaliencyInterpreter) and len(self._names) > 1:
                 interpreter.share_labels(known)
-            given = [read[place] for place in places]
-            outcomes = iter(self._outcomes(interpreter, given, self._telling(number, len(items))))
+            told = self._telling(number, len(items))
+            outcomes = iter(self._outcomes(interpreter, [read[one] for one in places], told))
             columns.append(
                 [Outcome(error=one) if one is not None else next(outcomes) for one in problems]
             )

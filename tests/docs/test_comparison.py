@@ -63,3 +63,10 @@ def test_chance_is_no_better_than_itself_and_shapley_values_are() -> None:
     hard = RESULTS["sentiment-hard"]
     assert comparison_page.beats_random(hard, "kernel-shap", "mask")
     assert comparison_page.beats_random(hard, "kernel-shap", "delete")
+
+
+@pytest.mark.parametrize("fixture", [name for name in RESULTS if name.endswith("-hard")])
+def test_no_method_finds_the_whole_of_hard_reasons(fixture: str) -> None:
+    means = {row["interpreter"]: row["rationale-f1"]["mean"] for row in RESULTS[fixture]["rows"]}
+    assert means.pop("random") < 0.3
+    assert 0.5 < max(means.values()) < 0.95
