@@ -18,7 +18,7 @@ import allennlp_saliency.plugin  # noqa: F401
 from allennlp_saliency.commands.explore.app import create
 from allennlp_saliency.commands.explore.guard import Guard
 from allennlp_saliency.commands.explore.limits import Limits
-from allennlp_saliency.commands.explore.served import Loading, load
+from allennlp_saliency.commands.explore.models.served import Loading, load
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "pictures" / "explore.png"

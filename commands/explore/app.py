@@ -23,9 +23,9 @@ from .asked import checked_inputs, checked_interpreter, read_json
 from .drawn import drawn, drawn_together
 from .errors import Refused
 from .limits import Limits
-from .served import ServedModel
+from .models.served import ServedModel
+from .models.work import interpreted, predicted
 from .snippets import snippets
-from .work import interpreted, predicted
 
 
 class Prediction(BaseModel):

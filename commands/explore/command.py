@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> None:
         )
     from allennlp_saliency.interpret.errors import InterpretationError
 
-    from .served import load
+    from .models.served import load
 
     logging.getLogger("allennlp").setLevel(logging.WARNING)
     try:
@@ -179,7 +179,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _loading(options: argparse.Namespace) -> Any:
-    from .served import Loading
+    from .models.served import Loading
 
     return Loading(
         tuple(options.predictor),

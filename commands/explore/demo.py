@@ -18,9 +18,9 @@ from .answers import JsonAnswer, waited
 from .asked import checked_inputs, read_json
 from .errors import Refused
 from .limits import Limits
-from .served import ServedModel
-from .unsuited import unsuited_attackers
-from .work import ATTACKERS, attacked, interpreted, predicted
+from .models.served import ServedModel
+from .models.unsuited import unsuited_attackers
+from .models.work import ATTACKERS, attacked, interpreted, predicted
 
 INTERPRETERS: dict[str, JsonDict] = {
     "simple_gradient": {"type": "input-x-gradient"},

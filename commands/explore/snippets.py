@@ -8,7 +8,7 @@ import shlex
 
 from allennlp_saliency.interpret.explanation import JsonDict
 
-from .served import ServedModel
+from .models.served import ServedModel
 
 _ARCHIVED = "model.tar.gz"
 

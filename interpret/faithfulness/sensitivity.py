@@ -15,9 +15,9 @@ from ..interpreter.assembly import Attribution
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..reduction import drop_padding
 from ..space.embedding_space import EmbeddingSpace
-from ..space.moved_space import moved
 from ..space.noise import Noise, value_range
 from ..space.session import Session
+from ..space.variants.moved_space import moved
 from ..target.row_loss import RowLoss
 from .metric import MethodMetric, Metric
 

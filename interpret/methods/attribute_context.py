@@ -24,7 +24,7 @@ from ..interpreter.run import Interpretation, Progress
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..registry import registered_name
 from ..space.embedding_space import EmbeddingSpace
-from ..space.moved_space import MovedSpace
+from ..space.variants.moved_space import MovedSpace
 from ..target.targets import Target
 from .inner_method import OuterMethod
 

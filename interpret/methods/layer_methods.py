@@ -14,8 +14,8 @@ from torch import Tensor
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..model.embedding_layers import inner_layer_name
 from ..space.embedding_space import EmbeddingSpace
-from ..space.layer_space import LayerSpace
 from ..space.session import Session
+from ..space.variants.layer_space import LayerSpace
 from ..target.row_loss import RowLoss
 from .gradient.gradient import InputXGradient
 from .path.baseline_method import BaselineMethod

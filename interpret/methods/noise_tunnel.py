@@ -14,7 +14,7 @@ from .. import checks
 from ..interpreter.assembly import Attribution
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..space.embedding_space import EmbeddingSpace
-from ..space.moved_space import moved
+from ..space.variants.moved_space import moved
 from .gradient.smooth_gradients import NoisyMethod
 from .inner_method import OuterMethod
 

@@ -17,10 +17,11 @@ import pytest
 from allennlp.commands import main
 from allennlp.common.checks import ConfigurationError
 
-from allennlp_saliency.commands.explore import command, served
+from allennlp_saliency.commands.explore import command
 from allennlp_saliency.commands.explore.jobs import ModelQueue
 from allennlp_saliency.commands.explore.limits import Limits
-from allennlp_saliency.commands.explore.served import Loading, ServedModel, load
+from allennlp_saliency.commands.explore.models import served
+from allennlp_saliency.commands.explore.models.served import Loading, ServedModel, load
 from allennlp_saliency.commands.explore.snippets import snippets
 from allennlp_saliency.predictors import TransformersPredictor
 

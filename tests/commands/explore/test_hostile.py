@@ -14,7 +14,7 @@ from allennlp_saliency.commands.explore.app import create
 from allennlp_saliency.commands.explore.errors import without_paths
 from allennlp_saliency.commands.explore.guard import HEADERS, Guard
 from allennlp_saliency.commands.explore.limits import Limits
-from allennlp_saliency.commands.explore.unsuited import unsuited
+from allennlp_saliency.commands.explore.models.unsuited import unsuited
 
 from .conftest import LIMITS, SENTENCE, Models, TestClient
 

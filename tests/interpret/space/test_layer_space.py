@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from allennlp_saliency.interpret import (
     LayerIntegratedGradients,
 )
-from allennlp_saliency.interpret.space.layer_space import blocks_below
+from allennlp_saliency.interpret.space.variants.layer_space import blocks_below
 from tests.interpret.methods.test_layer_methods import BERT, TARGET, explain, scores
 from tests.zoo import FAMILIES, Zoo
 from tests.zoo.functions import predictor_of, spread_vectors
@@ -60,7 +60,7 @@ class TestBlocksBelow:
         text = {"sentence": FAMILIES[family].sentences[0]}
         found = method.interpret_json(text)[0].inputs[0].attributions
         monkeypatch.setattr(
-            "allennlp_saliency.interpret.space.layer_space.blocks_below", lambda *_: []
+            "allennlp_saliency.interpret.space.variants.layer_space.blocks_below", lambda *_: []
         )
         expected = method.interpret_json(text)[0].inputs[0].attributions
         assert found == pytest.approx(expected, rel=1e-5, abs=1e-7)
@@ -102,7 +102,7 @@ class TestBlocksBelow:
         )
         found = scores(method)
         monkeypatch.setattr(
-            "allennlp_saliency.interpret.space.layer_space.blocks_below", lambda *_: []
+            "allennlp_saliency.interpret.space.variants.layer_space.blocks_below", lambda *_: []
         )
         assert found == pytest.approx(scores(method), rel=1e-5, abs=1e-7)
 
@@ -111,7 +111,7 @@ class TestBlocksBelow:
         method = LayerIntegratedGradients(predictor, layer="function.stack.1", steps=5)
         found = explain(method, "up").inputs[0].attributions
         monkeypatch.setattr(
-            "allennlp_saliency.interpret.space.layer_space.blocks_below", lambda *_: []
+            "allennlp_saliency.interpret.space.variants.layer_space.blocks_below", lambda *_: []
         )
         assert found == explain(method, "up").inputs[0].attributions
         assert any(found)

@@ -20,10 +20,10 @@ from allennlp_saliency.jobs.models import is_archive
 from allennlp_saliency.predictors import TransformersPredictor
 from allennlp_saliency.predictors.saliency.outcomes import interpreter_of, wrapped
 
-from .errors import Refused
+from ..errors import Refused
+from ..jobs import ModelQueue
+from ..limits import Limits
 from .examples import first_example, needed, read_examples, readable_keys
-from .jobs import ModelQueue
-from .limits import Limits
 from .unsuited import unsuited
 
 _MOST_LABELS = 200

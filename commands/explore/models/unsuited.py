@@ -16,7 +16,7 @@ from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.methods.attention.attention_interpreter import AttentionInterpreter
 from allennlp_saliency.predictors.saliency.outcomes import interpreter_of
 
-from .errors import without_paths
+from ..errors import without_paths
 
 logger = logging.getLogger(__name__)
 

@@ -11,14 +11,14 @@ import torch
 from allennlp.data import Instance
 from torch import Tensor, nn
 
-from ..errors import InterpretationError
-from ..model.embedding_layers import EmbeddingLayer, find_inner_layer, inner_layer_name
-from ..model.hooks import hooked, patched_forward
-from ..target.prediction_check import floats
-from ..target.row_loss import RowLoss
-from .embedding_space import EmbeddingSpace
-from .packing import Chunk
-from .session import Session
+from ...errors import InterpretationError
+from ...model.embedding_layers import EmbeddingLayer, find_inner_layer, inner_layer_name
+from ...model.hooks import hooked, patched_forward
+from ...target.prediction_check import floats
+from ...target.row_loss import RowLoss
+from ..embedding_space import EmbeddingSpace
+from ..packing import Chunk
+from ..session import Session
 
 _SAME = 1e-5
 

@@ -20,8 +20,8 @@ from allennlp_saliency.predictors.saliency.outcomes import (
     scored,
 )
 
-from .errors import readable
-from .jobs import Watch
+from ..errors import readable
+from ..jobs import Watch
 from .served import ServedModel
 
 ATTACKERS: dict[str, type[Attacker]] = {"hotflip": Hotflip, "input_reduction": InputReduction}

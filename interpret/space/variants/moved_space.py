@@ -9,9 +9,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from .embedding_space import EmbeddingSpace, Made, Points
-from .layout import Layout
-from .packing import Chunk
+from ..embedding_space import EmbeddingSpace, Made, Points
+from ..layout import Layout
+from ..packing import Chunk
 
 
 class MovedSpace(EmbeddingSpace):
