@@ -18,6 +18,7 @@ from allennlp_saliency.predictors.saliency.json_lines import shown
 from .cursor import Cursor
 from .fields import DEFAULT_ID, Fields
 from .item import Item
+from .unchanged import Unchanged
 
 
 class ReaderSource:
@@ -39,6 +40,7 @@ class ReaderSource:
         self.name = path
         self._reader = predictor._dataset_reader
         self._fields = Fields({}, id_key=id_key or DEFAULT_ID)
+        self._unchanged = Unchanged(path, path)
         self._counted: tuple[int, str] | None = None
         self._cursor: Cursor[Instance] = Cursor(_beginning, self._begin)
 
@@ -65,8 +67,9 @@ class ReaderSource:
         """The instances `[start, stop)`.
 
         Raises:
-            ConfigurationError: As `count`.
+            ConfigurationError: As `count`; or if it is a file that has changed since it was opened.
         """
+        self._unchanged.check()
         for number, instance in enumerate(self._cursor.slice(start, stop), start=start):
             yield Item(number, None, self._id(instance), instance, instance)
 

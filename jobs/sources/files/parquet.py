@@ -10,6 +10,7 @@ from typing import Any
 from allennlp.common.checks import ConfigurationError
 
 from ..cursor import Cursor
+from ..unchanged import Unchanged
 
 _AT_ONCE = 256
 
@@ -30,6 +31,7 @@ class ParquetRows:
     def __init__(self, path: str, name: str) -> None:
         self._path = path
         self._name = name
+        self._unchanged = Unchanged(path, name)
         with self._opened() as file:
             metadata = file.metadata
             self.names: list[str] | None = list(file.schema_arrow.names)
@@ -46,11 +48,12 @@ class ParquetRows:
         """The rows `[start, stop)`; of the columns those of these names.
 
         Raises:
-            ConfigurationError: If the file is broken there.
+            ConfigurationError: If the file is broken there, or has changed since it was opened.
         """
         stop = min(stop, len(self))
         if start >= stop:
             return
+        self._unchanged.check()
         key = None if names is None else tuple(names)
         if key not in self._cursors:
             self._cursors[key] = Cursor(self._start, lambda number: self._begin(number, names))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from allennlp_saliency.interpret.explanation import JsonDict
 
 from ..cursor import Cursor
 from ..item import Item
+from ..unchanged import Unchanged
 from .content import FAILURES, MOST_BYTES, Line, is_compressed, lines, opened, skip
 
 _LOOKED_AT = 1 << 24
@@ -95,7 +95,7 @@ class RecordsFile:
         self._heading = heading
         self._most = most
         self._compressed = is_compressed(path)
-        self._state = _state(path)
+        self._unchanged = Unchanged(path, self.name)
         self._index: _Index | None = None
         self._cursor = Cursor(self._start, self._begin)
 
@@ -124,7 +124,7 @@ class RecordsFile:
         stop = min(stop, self.count())
         if start >= stop:
             return
-        self._check_unchanged()
+        self._unchanged.check()
         try:
             for number, record in enumerate(self._cursor.slice(start, stop), start=start):
                 yield self._item(number, record)
@@ -144,7 +144,7 @@ class RecordsFile:
 
     def _indexed(self) -> _Index:
         if self._index is None:
-            self._check_unchanged()
+            self._unchanged.check()
             try:
                 self._index = self._read_through()
             except FAILURES as error:
@@ -177,13 +177,6 @@ class RecordsFile:
             skip(file, offset)
             yield from self._form.split(lines(file, offset, index.lines[place], self._most))
 
-    def _check_unchanged(self) -> None:
-        if _state(self._path) != self._state:
-            raise ConfigurationError(
-                f"the input {self.name} was changed while it was read; run the command again when "
-                "nobody writes to it"
-            )
-
     def _unreadable(self, error: BaseException) -> ConfigurationError:
         return ConfigurationError(f"the input {self.name} cannot be read: {error}")
 
@@ -215,8 +208,3 @@ def first_records(path: str, form: Form, count: int, most: int = MOST_BYTES) -> 
     except FAILURES as error:
         raise ConfigurationError(f"the input {path} cannot be read: {error}") from error
     return found
-
-
-def _state(path: str) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_size, found.st_mtime_ns

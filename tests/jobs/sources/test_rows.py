@@ -55,6 +55,13 @@ class TestParquet:
         assert list(other.items(10, 20)) == items[10:20]
         assert len(source.sha256()) == 64
 
+    def test_a_file_that_changes_is_not_read_on(self, path: str) -> None:
+        source = open_source(path)
+        assert len(list(source.items(0, 5))) == 5
+        parquet.write_table(pyarrow.Table.from_pylist(ROWS[1:]), path, row_group_size=300)
+        with pytest.raises(ConfigurationError, match="was changed while it was read"):
+            list(source.items(5, 10))
+
     def test_slices_in_turn_read_a_group_once(
         self, path: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -310,6 +317,14 @@ class TestReader:
         assert shown == [str(item.given["tokens"]) for item in items[3:9]]  # type: ignore[index]
         assert len(source.sha256()) == 64
         assert len(list(pickle.loads(pickle.dumps(source)).items(15, 30))) == 5
+
+    def test_a_file_that_changes_is_not_read_on(self, path: str, predictor: Any) -> None:
+        source = open_source(path, format="instances", predictor=predictor)
+        assert len(list(source.items(0, 5))) == 5
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write("\n")
+        with pytest.raises(ConfigurationError, match="was changed while it was read"):
+            list(source.items(5, 10))
 
     def test_a_reader_that_fails_names_the_file(self, tmp_path: Path, predictor: Any) -> None:
         path = tmp_path / "bad.jsonl"
