@@ -25,7 +25,7 @@ from ..model.twin import place
 from ..space.packing import TokenBudget, let_go
 from ..target.prediction_check import tolerance
 from ..target.same_prediction import same_prediction
-from .own_lengths import Outputs, OwnLengths
+from .own_lengths import Outputs, OwnLengths, lengths_of
 from .predictor_labels import PredictionLabels
 from .reading import LengthCheck
 
@@ -205,7 +205,7 @@ class BatchedPredictions:
         """
         numbers = list(instances)
         lengths = [padded_positions(one) for one in instances.values()]
-        shapes = [str(one.get_padding_lengths()) for one in instances.values()]
+        shapes = [str(lengths_of(one)) for one in instances.values()]
         # Not the budget of an interpreter: several may share what is predicted here.
         budget = TokenBudget(max(TokenBudget.default(self._device).tokens, _TOKENS))
         groups = budget.groups(lengths, 1, shapes if padded is None else None, _PADDING)

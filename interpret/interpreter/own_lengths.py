@@ -50,7 +50,7 @@ class OwnLengths:
             alone: What the model returned for each of them alone.
             together: What it returned for them in one batch.
         """
-        lengths = [_lengths(one) for one in instances]
+        lengths = [lengths_of(one) for one in instances]
         return cls(
             [
                 axis
@@ -72,7 +72,7 @@ class OwnLengths:
             outputs: What the model returned for it.
         """
         found = dict(outputs)
-        lengths = _lengths(instance) if self.axes else {}
+        lengths = lengths_of(instance) if self.axes else {}
         for one in self.axes:
             value, end = found.get(one.name), lengths.get(one.key, 0) + one.more
             if len(_shape(value)) > one.axis and end >= 0:
@@ -107,6 +107,8 @@ def _shape(value: Any) -> tuple[int, ...]:
     return (len(value),) if isinstance(value, list) else ()
 
 
-def _lengths(instance: Instance) -> dict[_Key, int]:
+def lengths_of(instance: Instance) -> dict[tuple[str, str], int]:
+    """The padding lengths of an instance by field and key, in the order of these, which AllenNLP
+    gives in another one from process to process."""
     padding = instance.get_padding_lengths()
-    return {(name, key): n for name, own in padding.items() for key, n in own.items()}
+    return dict(sorted(((name, key), n) for name, own in padding.items() for key, n in own.items()))
