@@ -122,24 +122,28 @@ class BatchedPredictions:
         self, inputs: Sequence[Callable[[], Sequence[Instance]]]
     ) -> list[Sequence[Instance] | None]:
         """The instances of each input; None where it cannot be read. If reading changes the
-        predictor, it may label what it has read last, so nothing is read ahead.
+        predictor, it may label what it has read last, or count, so nothing is read ahead.
 
         Args:
             inputs: For each what reads it.
         """
         read: list[Sequence[Instance] | None] = []
-        before: dict[str, Any] = {}
+        now = vars(self._predictor)
+        before = dict(now)
+        # What it keeps from the first one on (an attribute that is made once) is no change.
+        kept = before
         for number, one in enumerate(inputs):
             try:
                 read.append(one())
             except Exception as error:
                 let_go(error)
                 read.append(None)
-            if number == 0:  # What it keeps from now on (an attribute that is made once) is there.
-                before = dict(vars(self._predictor))
-        now = vars(self._predictor)
-        if now.keys() != before.keys() or any(now[name] is not one for name, one in before.items()):
-            return [None] * len(inputs)
+            if number == 0:
+                kept = dict(now)
+            elif now.keys() != kept.keys() or any(now[key] is not one for key, one in kept.items()):
+                now.clear()
+                now.update(before)
+                return [None] * len(inputs)
         return read
 
     def _fits(self, instances: Sequence[Instance]) -> bool:

@@ -14,6 +14,7 @@ import torch
 from allennlp.common.util import JsonDict
 from allennlp.data import Instance, TextFieldTensors, Token, Vocabulary
 from allennlp.data.dataset_readers import TextClassificationJsonReader
+from allennlp.data.fields import MetadataField
 from allennlp.models import Model
 from allennlp.modules.text_field_embedders import BasicTextFieldEmbedder
 from allennlp.modules.token_embedders import Embedding
@@ -118,7 +119,7 @@ def texts(count: int, shortest: int = 1, longest: int = 9) -> list[JsonDict]:
     return [
         {
             "text": " ".join(
-                WORDS[(number * 7 + k * 5) % 26] for k in range(lengths[number * 4 % len(lengths)])
+                WORDS[(number * 3 + k * 5) % 26] for k in range(lengths[number * 7 % len(lengths)])
             )
         }
         for number in range(count)
@@ -357,6 +358,30 @@ def test_a_predictor_that_remembers_what_it_has_read(rows: list[int]) -> None:
     found = label_json(predictor(predicts=Remembering), texts(20), True)
     assert [one.error for one in found] == [None] * 20
     assert rows == [1] * 20
+
+
+class Counting(WordPredictor):
+    """Numbers what it has read."""
+
+    count = 0
+
+    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        self.count += 1
+        made = super()._json_to_instance(json_dict)
+        made.add_field("metadata", MetadataField({"number": self.count}))
+        return made
+
+
+class Numbered(WordModel):
+    def forward(  # type: ignore[override]
+        self, tokens: TextFieldTensors, metadata: Any = (), label: Tensor | None = None
+    ) -> dict[str, Any]:
+        return {**super().forward(tokens, label), "number": [one["number"] for one in metadata]}
+
+
+def test_a_predictor_that_counts() -> None:
+    found = label_json(predictor(kind=Numbered, predicts=Counting), texts(20), True)
+    assert [one.prediction["number"] for one in found if one.prediction] == [*range(1, 21)]
 
 
 class OwnPrediction(WordPredictor):
