@@ -219,16 +219,18 @@ class BatchedPredictions:
             if len(group) < _WORTH_A_BATCH:
                 continue
             own = [numbers[place] for place in group[::-1]]
-            shortest = own[-1]
             found = self._batch([instances[number] for number in own])
-            alone = None if found is None else self._lone(instances[shortest])
-            if found is None or alone is None:
+            if found is None:
                 continue
-            if not self._same(alone, cut(instances[shortest], found[-1])):
+            together = {n: cut(instances[n], one) for n, one in zip(own, found, strict=True)}
+            # Of the first batch without padding more, as no other was tried.
+            tried = own[-ALONE:] if padded is None and not outputs else own[-1:]
+            alone = {n: out for n in tried if (out := self._lone(instances[n])) is not None}
+            if len(alone) < len(tried):
+                continue
+            if not all(self._same(one, together[number]) for number, one in alone.items()):
                 return None
-            for number, one in zip(own, found, strict=True):
-                outputs[number] = cut(instances[number], one)
-            outputs[shortest] = alone
+            outputs.update({**together, **alone})
         return outputs
 
     def _batch(self, instances: list[Instance]) -> Sequence[Outputs] | None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy
 from allennlp.data import Instance
 
-Outputs = Mapping[str, Any]
+Outputs = dict[str, Any]
 _Key = tuple[str, str]
 
 
@@ -64,7 +64,7 @@ class OwnLengths:
             ]
         )
 
-    def cut(self, instance: Instance, outputs: Outputs) -> dict[str, Any]:
+    def cut(self, instance: Instance, outputs: Outputs) -> Outputs:
         """The outputs of an instance in a batch, as long as alone.
 
         Args:
@@ -74,7 +74,8 @@ class OwnLengths:
         found = dict(outputs)
         lengths = lengths_of(instance) if self.axes else {}
         for one in self.axes:
-            value, end = found.get(one.name), lengths.get(one.key, 0) + one.more
+            value: Any = found.get(one.name)
+            end = lengths.get(one.key, 0) + one.more
             if len(_shape(value)) > one.axis and end >= 0:
                 whole = (slice(None),) * one.axis
                 found[one.name] = value[:end] if one.axis == 0 else value[(*whole, slice(end))]

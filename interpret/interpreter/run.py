@@ -222,8 +222,8 @@ class Run:
             given = [inputs[owner] for owner in alone]
             label = partial(_called, [*alone.values()])
             others = self.interpretations(label, given, predict, progress)
-            for owner, one in zip(alone, others, strict=True):
-                found[owner] = one
+            for owner, other in zip(alone, others, strict=True):
+                found[owner] = other
         return found
 
     def _prepared(
