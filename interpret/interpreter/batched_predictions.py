@@ -29,10 +29,14 @@ from .own_lengths import Outputs, OwnLengths, lengths_of
 from .predictor_labels import PredictionLabels
 from .reading import LengthCheck
 
-ALONE = 8
-"""So many inputs are predicted alone in any case."""
+FEW = 24
+"""Of so many inputs, or fewer, all are predicted alone: where a pass takes long, batches save less
+than the passes that they are checked with."""
 
-_PARTS = slice(ALONE), slice(ALONE, None)
+TRIED = 4
+"""Of more inputs so many are predicted alone first."""
+
+_PARTS = slice(TRIED), slice(TRIED, None)
 _WORTH_A_BATCH = 3
 # No graph is kept of a prediction, and each batch costs one pass more.
 _TOKENS = 2048
@@ -224,7 +228,7 @@ class BatchedPredictions:
                 continue
             together = {n: cut(instances[n], one) for n, one in zip(own, found, strict=True)}
             # Of the first batch without padding more, as no other was tried.
-            tried = own[-ALONE:] if padded is None and not outputs else own[-1:]
+            tried = own[-TRIED:] if padded is None and not outputs else own[-1:]
             alone = {n: out for n in tried if (out := self._lone(instances[n])) is not None}
             if len(alone) < len(tried):
                 continue

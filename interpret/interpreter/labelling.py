@@ -23,7 +23,7 @@ from ..contracts import (
 from ..errors import InterpretationError
 from ..inputs.texts import tag_spans, text_items
 from ..space.packing import let_go
-from .batched_predictions import ALONE, BatchedPredictions, Known, Outputs, predicts_plainly
+from .batched_predictions import FEW, BatchedPredictions, Known, Outputs, predicts_plainly
 from .predictor_labels import PredictionLabels, without_explained
 from .reading import LengthCheck, read_input, too_long
 
@@ -108,7 +108,7 @@ def label_json(
     lengths = LengthCheck(predictor)
     alone = partial(_predict, predictor, lengths)
     label = [partial(_label_json, predictor, labels, json, predict) for json in inputs]
-    if len(inputs) <= ALONE or not predicts_plainly(predictor, labels):
+    if len(inputs) <= FEW or not predicts_plainly(predictor, labels):
         return [_isolated(predictor, partial(one, None, alone)) for one in label]
     instances = partial((labels or OwnLabels()).instances, predictor)
     read = [partial(read_input, predictor, instances, json, reads=True) for json in inputs]
@@ -127,7 +127,7 @@ def label_instances(
     lengths = LengthCheck(predictor)
     alone = partial(_predict, predictor, lengths)
     label = [partial(_label_instance, predictor, labels, one, predict) for one in instances]
-    if len(instances) <= ALONE or not predicts_plainly(predictor, labels):
+    if len(instances) <= FEW or not predicts_plainly(predictor, labels):
         return [_isolated(predictor, partial(one, None, alone)) for one in label]
     copies = [[one.duplicate()] for one in instances]
     known = BatchedPredictions(predictor, alone, lengths).of(copies)

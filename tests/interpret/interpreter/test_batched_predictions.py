@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 import allennlp_saliency.predictors  # noqa: F401  registers them
 from allennlp_saliency.interpret import InputXGradient, InterpretationError
-from allennlp_saliency.interpret.interpreter.batched_predictions import ALONE, predicts_plainly
+from allennlp_saliency.interpret.interpreter.batched_predictions import FEW, TRIED, predicts_plainly
 from allennlp_saliency.interpret.interpreter.labelling import (
     Labelled,
     label_instances,
@@ -197,7 +197,7 @@ def test_predictions_in_batches_are_those_alone(name: str) -> None:
 
 
 def test_the_same_inputs_give_the_same_bytes() -> None:
-    inputs = fixture("sentiment")[1][:20]
+    inputs = fixture("sentiment")[1][:40]
     first, second = (repr([one.prediction for one in labelled("sentiment", inputs)]) for _ in "ab")
     assert first == second
 
@@ -205,24 +205,24 @@ def test_the_same_inputs_give_the_same_bytes() -> None:
 def test_few_passes_for_many_inputs(rows: list[int]) -> None:
     found = label_json(predictor(), texts(64), True)
     assert all(one.error is None for one in found)
-    assert rows[:ALONE] == [1] * ALONE
-    assert rows[ALONE] == ALONE
-    batches, checks = rows[ALONE + 1 :: 2], rows[ALONE + 2 :: 2]
-    assert sum(batches) == 64 - ALONE
+    assert rows[:TRIED] == [1] * TRIED
+    assert rows[TRIED] == TRIED
+    batches, checks = rows[TRIED + 1 :: 2], rows[TRIED + 2 :: 2]
+    assert sum(batches) == 64 - TRIED
     assert checks == [1] * len(batches)
     assert len(rows) <= 32
 
 
 def test_few_inputs_are_predicted_alone(rows: list[int]) -> None:
-    label_json(predictor(), texts(ALONE), True)
-    assert rows == [1] * ALONE
+    label_json(predictor(), texts(FEW), True)
+    assert rows == [1] * FEW
 
 
 def test_instances_of_a_reader(rows: list[int]) -> None:
     made = predictor()
-    instances = [made._json_to_instance(one) for one in texts(32)]
+    instances = [made._json_to_instance(one) for one in texts(40)]
     found = label_instances(made, instances, True)
-    assert len(rows) < 24
+    assert len(rows) < 32
     expected = [label_instances(made, [one], True)[0] for one in instances]
     for one, other in zip(expected, found, strict=True):
         assert_alike(one.prediction, other.prediction)
@@ -246,7 +246,7 @@ def all_but_the_last(vectors: Tensor, mask: Tensor) -> Tensor:
 def large_batches(vectors: Tensor, mask: Tensor) -> Tensor:
     """Mixes the rows of what is larger than the first batch."""
     sums = (vectors * mask.unsqueeze(-1)).sum(1)
-    return sums if len(sums) <= ALONE else sums - sums.mean(0)
+    return sums if len(sums) <= TRIED else sums - sums.mean(0)
 
 
 def long_batches(vectors: Tensor, mask: Tensor) -> Tensor:
@@ -266,11 +266,11 @@ def one_row(vectors: Tensor, mask: Tensor) -> Tensor:
     ("mixed", "inputs", "largest"),
     [
         (without_mask, texts(40), 40),
-        (against_mean, texts(40), ALONE),
-        (all_but_the_last, texts(40), ALONE),
+        (against_mean, texts(40), TRIED),
+        (all_but_the_last, texts(40), TRIED),
         (large_batches, texts(80), None),
-        (long_batches, [*texts(10), *texts(30, 4, 15)], None),
-        (one_row, texts(20), ALONE),
+        (long_batches, [*texts(10), *texts(40, 4, 15)], None),
+        (one_row, texts(30), TRIED),
     ],
 )
 def test_a_model_that_a_batch_changes(
@@ -295,7 +295,7 @@ class OneRowWrong(WordModel):
     """In large batches the prediction of the longest row is another number."""
 
     def predicted(self, logits: Tensor) -> Tensor:
-        if len(logits) <= ALONE:
+        if len(logits) <= TRIED:
             return logits
         return torch.cat([-logits[:1], logits[1:]])
 
@@ -338,9 +338,9 @@ def test_texts_that_are_empty_or_too_long_and_what_cannot_be_read() -> None:
     made, inputs = fixture("sentiment")
     long = " ".join(["good"] * 2000)
     odd: list[JsonDict] = [{"sentence": ""}, {"sentence": long}, {"text": "a"}, {"sentence": None}]
-    mixed = [*odd[:2], *inputs[:12], *odd[2:], *inputs[12:14]]
+    mixed = [*odd[:2], *inputs[:32], *odd[2:], *inputs[32:34]]
     found = InputXGradient(made).interpret_each(mixed)
-    assert [number for number, one in enumerate(found) if one.error] == [1, 14, 15]
+    assert [number for number, one in enumerate(found) if one.error] == [1, 34, 35]
     assert isinstance(found[1].error, InterpretationError)
     check_same(made, mixed, failing=3)
 
@@ -361,9 +361,9 @@ class Remembering(WordPredictor):
 
 
 def test_a_predictor_that_remembers_what_it_has_read(rows: list[int]) -> None:
-    found = label_json(predictor(predicts=Remembering), texts(20), True)
-    assert [one.error for one in found] == [None] * 20
-    assert rows == [1] * 20
+    found = label_json(predictor(predicts=Remembering), texts(30), True)
+    assert [one.error for one in found] == [None] * 30
+    assert rows == [1] * 30
 
 
 class Counting(WordPredictor):
@@ -386,8 +386,8 @@ class Numbered(WordModel):
 
 
 def test_a_predictor_that_counts() -> None:
-    found = label_json(predictor(kind=Numbered, predicts=Counting), texts(20), True)
-    assert [one.prediction["number"] for one in found if one.prediction] == [*range(1, 21)]
+    found = label_json(predictor(kind=Numbered, predicts=Counting), texts(30), True)
+    assert [one.prediction["number"] for one in found if one.prediction] == [*range(1, 31)]
 
 
 class OwnPrediction(WordPredictor):
@@ -422,7 +422,7 @@ def test_what_is_not_plain_stays_alone(rows: list[int]) -> None:
     assert predicts_plainly(predictor(), None)
     for one in strange[:4]:
         rows.clear()
-        label_json(one, texts(12), True)
+        label_json(one, texts(30), True)
         assert rows == [1] * len(rows)
 
 
