@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from allennlp.data import Instance
 from allennlp.data.fields import LabelField, MetadataField
@@ -41,6 +41,8 @@ class Choice:
 
 class TokenLabels(PredictionLabels):
     """Labels that are tokens of a vocabulary: a `Choice` and a label field for each."""
+
+    writes: ClassVar = True
 
     def search(self, model: Model) -> Any:
         """The `allennlp.nn.beam_search.BeamSearch` by which a model writes, None without one."""
