@@ -35,8 +35,8 @@ from ..target.row_loss import RowLoss, RowLossError
 from ..target.targets import Target
 from .assembly import Attribution, assemble
 from .batch_sharing import BatchSharing, Job
-from .labelling import Labelled, LabelledInstance, reading
-from .predictor_labels import labels_of
+from .labels.labelling import Labelled, LabelledInstance, reading
+from .labels.predictor_labels import labels_of
 from .to_words import to_given_units, to_segments
 from .windows import merge_windows
 from .written_texts import with_texts_behind

@@ -15,7 +15,7 @@ from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Expected
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import EXPLAINED, LOG_LIKELIHOOD, explained_by
-from allennlp_saliency.interpret.interpreter.predictor_labels import PredictionLabels
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import PredictionLabels
 
 LABEL = "label"
 _SAME = 1e-3

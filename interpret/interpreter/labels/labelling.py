@@ -13,19 +13,19 @@ from allennlp.data.fields import FlagField, SequenceLabelField
 from allennlp.data.fields.sequence_field import SequenceField
 from allennlp.predictors import Predictor, SentenceTaggerPredictor
 
-from ..contracts import (
+from ...contracts import (
     AddsDetails,
     CombinesExplanations,
     ExplainedInstance,
     LabelsUnpredicted,
     overrides,
 )
-from ..errors import InterpretationError
-from ..inputs.texts import tag_spans, text_items
-from ..space.packing import let_go
+from ...errors import InterpretationError
+from ...inputs.texts import tag_spans, text_items
+from ...space.packing import let_go
+from ..reading import LengthCheck, read_input, too_long
 from .batched_predictions import FEW, BatchedPredictions, Known, Outputs, predicts_plainly
 from .predictor_labels import PredictionLabels, without_explained
-from .reading import LengthCheck, read_input, too_long
 
 
 class OwnLabels(PredictionLabels):

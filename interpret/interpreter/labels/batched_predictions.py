@@ -19,15 +19,15 @@ from allennlp.data import Instance
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
-from ..contracts import LabelsUnpredicted, PredictsTogether, ReadsWindows, overrides
-from ..inputs.texts import padded_positions, text_items
-from ..model.twin import place
-from ..space.packing import TokenBudget, let_go
-from ..target.prediction_check import tolerance
-from ..target.same_prediction import same_prediction
+from ...contracts import LabelsUnpredicted, PredictsTogether, ReadsWindows, overrides
+from ...inputs.texts import padded_positions, text_items
+from ...model.twin import place
+from ...space.packing import TokenBudget, let_go
+from ...target.prediction_check import tolerance
+from ...target.same_prediction import same_prediction
+from ..reading import LengthCheck
 from .own_lengths import Outputs, OwnLengths, lengths_of
 from .predictor_labels import PredictionLabels
-from .reading import LengthCheck
 
 FEW = 24
 """Of so many inputs, or fewer, all are predicted alone: where a pass takes long, batches save less

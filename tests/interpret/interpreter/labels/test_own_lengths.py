@@ -9,7 +9,7 @@ from allennlp.data import Instance, Token
 from allennlp.data.fields import TextField
 from allennlp.data.token_indexers import SingleIdTokenIndexer
 
-from allennlp_saliency.interpret.interpreter.own_lengths import OwnLengths, lengths_of
+from allennlp_saliency.interpret.interpreter.labels.own_lengths import OwnLengths, lengths_of
 
 
 def instance(one: int, other: int) -> Instance:

@@ -24,16 +24,20 @@ from torch import Tensor, nn
 
 import allennlp_saliency.predictors  # noqa: F401  registers them
 from allennlp_saliency.interpret import InputXGradient, InterpretationError
-from allennlp_saliency.interpret.interpreter.batched_predictions import FEW, TRIED, predicts_plainly
-from allennlp_saliency.interpret.interpreter.labelling import (
+from allennlp_saliency.interpret.interpreter.labels.batched_predictions import (
+    FEW,
+    TRIED,
+    predicts_plainly,
+)
+from allennlp_saliency.interpret.interpreter.labels.labelling import (
     Labelled,
     label_instances,
     label_json,
 )
-from allennlp_saliency.interpret.interpreter.predictor_labels import labels_of
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import labels_of
 from allennlp_saliency.interpret.model.twin import Twin
 
-FIXTURES = Path(__file__).resolve().parents[3] / "fixtures"
+FIXTURES = Path(__file__).resolve().parents[4] / "fixtures"
 PLAIN = ("sentiment", "sentiment-lstm", "ner", "entailment", "topics", "multi-label")
 READ = ("question-answering", "choices")
 WORDS = tuple("a b c d e f g h i j k l m n o p q r s t u v w x y z".split())

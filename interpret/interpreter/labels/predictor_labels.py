@@ -26,10 +26,10 @@ from allennlp.data import Instance
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
-from ..contracts import Expected
-from ..explanation import JsonDict
-from ..inputs.explained import EXPLAINED, PRIVATE, Explained
-from ..target.prediction_check import expected_outputs
+from ...contracts import Expected
+from ...explanation import JsonDict
+from ...inputs.explained import EXPLAINED, PRIVATE, Explained
+from ...target.prediction_check import expected_outputs
 
 Forward = Callable[..., dict[str, Any]]
 Instances = Sequence[Instance]
