@@ -4,8 +4,8 @@ Seconds are of the processor, with one thread, so that they mean something on a 
 with other things.
 
 1. BERT-base size with random weights, texts of 5 to 62 wordpieces, `gradient`: a part of a job, its
-   rows as JSON lines, against the model's work alone: each text predicted, alone as a job does and
-   in batches; and a forward and a backward pass through the batches that the job makes.
+   rows as JSON lines, against the model's work alone: each text predicted, alone as a job does of
+   so few and in batches; and a forward and a backward pass through the batches that the job makes.
 2. `fixtures/sentiment`, texts of 3 to 60 words, `gradient`: whole jobs of several sizes.
 3. The memory of the process after each part of the largest of them.
 4. Two interpreters in one pass against two passes.

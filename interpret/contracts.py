@@ -213,6 +213,18 @@ class ReadsWindows(Protocol):
 
 
 @runtime_checkable
+class PredictsTogether(Protocol):
+    """A model with a `forward_on_instances` of its own.
+
+    Attributes:
+        predicts_together: Whether it returns for each of several instances what it returns for
+            that alone; then the predictions of many inputs are made in batches.
+    """
+
+    predicts_together: bool
+
+
+@runtime_checkable
 class HasDefaultTarget(Protocol):
     """A predictor whose predictions have a target that suits them better than
     "log-likelihood".

@@ -16,8 +16,8 @@ from .. import checks
 from ..errors import InterpretationError
 from ..explanation import Explanation, JsonDict
 from ..interpreter.batch_sharing import BatchSharing
-from ..interpreter.labelling import Labelled, label_json
-from ..interpreter.predictor_labels import labels_of
+from ..interpreter.labels.labelling import Labelled, label_json
+from ..interpreter.labels.predictor_labels import labels_of
 from ..interpreter.run import Run
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..model.private_copy import private_copy

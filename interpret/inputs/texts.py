@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import regex
-from allennlp.data import TokenIndexer
+from allennlp.data import Instance, TokenIndexer
 from allennlp.data.fields import ListField, TextField
 from allennlp.data.fields.field import Field
 from allennlp.data.tokenizers import Token
@@ -46,6 +46,16 @@ def text_items(field: Field) -> list[TextItem]:
             index = (number, *item.index)
             items.append(TextItem(index, item.text, first + item.first_token))
     return items
+
+
+def padded_positions(instance: Instance) -> int:
+    """How many positions the text fields of an instance take in a batch; it must be indexed."""
+    counts = [
+        [n for key, n in lengths.items() if not key.endswith("num_token_characters")]
+        for name, lengths in instance.get_padding_lengths().items()
+        if text_items(instance.fields[name])
+    ]
+    return sum(max(own, default=0) for own in counts)
 
 
 def token_spans(tokens: Sequence[Token]) -> list[tuple[int, int] | None]:

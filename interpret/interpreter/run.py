@@ -19,7 +19,7 @@ from ..errors import InterpretationError
 from ..explanation import Explanation
 from ..inputs.given_units import GivenUnits, take_units, without_units
 from ..inputs.origin import Origin
-from ..inputs.texts import text_items
+from ..inputs.texts import padded_positions
 from ..model.embedding_layers import find_embedding_layers
 from ..model.hooks import before_each_pass
 from ..model.prediction_cache import PredictionCache
@@ -35,8 +35,8 @@ from ..target.row_loss import RowLoss, RowLossError
 from ..target.targets import Target
 from .assembly import Attribution, assemble
 from .batch_sharing import BatchSharing, Job
-from .labelling import Labelled, LabelledInstance, reading
-from .predictor_labels import labels_of
+from .labels.labelling import Labelled, LabelledInstance, reading
+from .labels.predictor_labels import labels_of
 from .to_words import to_given_units, to_segments
 from .windows import merge_windows
 from .written_texts import with_texts_behind
@@ -210,12 +210,26 @@ class Run:
                 explanations[owner] = [self._grouped(*pair, of_input[owner]) for pair in pairs]
             except Exception as error:
                 errors[owner] = error
-        return [
+        found = [
             Interpretation(one.prediction, [], errors[owner])
             if owner in errors
             else Interpretation(one.prediction, explanations.get(owner, []))
             for owner, one in enumerate(labelled)
         ]
+        # Of these the prediction was wrong: it was made in a batch.
+        again = {
+            owner: labelled[owner].again
+            for owner in sorted(errors)
+            if isinstance(errors[owner].__cause__, Mismatch)
+        }
+        alone = {owner: predicted for owner, predicted in again.items() if predicted is not None}
+        if alone:
+            given = [inputs[owner] for owner in alone]
+            label = partial(_called, [*alone.values()])
+            others = self.interpretations(label, given, predict, progress)
+            for owner, other in zip(alone, others, strict=True):
+                found[owner] = other
+        return found
 
     def _prepared(
         self, owner: int, labelled: Sequence[LabelledInstance], json: Any, units: GivenUnits
@@ -257,7 +271,7 @@ class Run:
         rows = [[number] for number in range(len(instances))]
         if len(instances) > 1 and method.mixes_lengths and method.shares_prefixes:
             rows = group_by_text(self._twin.model, instances)
-        lengths = [max(_length(instances[number]) for number in row) for row in rows]
+        lengths = [max(padded_positions(instances[number]) for number in row) for row in rows]
         shapes = None
         if not method.mixes_lengths:
             shapes = [str(instance.get_padding_lengths()) for instance in instances]
@@ -330,11 +344,5 @@ class Run:
         return to_segments(explanation, level, texts)
 
 
-def _length(instance: Instance) -> int:
-    """Padded positions that an instance's text fields take."""
-    counts = [
-        [n for key, n in lengths.items() if not key.endswith("num_token_characters")]
-        for name, lengths in instance.get_padding_lengths().items()
-        if text_items(instance.fields[name])
-    ]
-    return sum(max(own, default=0) for own in counts)
+def _called(several: Sequence[Callable[[], Labelled]], *_: Any) -> list[Labelled]:
+    return [one() for one in several]

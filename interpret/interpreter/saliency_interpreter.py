@@ -28,8 +28,8 @@ from ..target.targets import Target
 from .assembly import Attribution
 from .batch_sharing import BatchSharing
 from .given import check_predictor, given_input, given_inputs
-from .known_labels import KnownLabels
-from .labelling import label_instances, label_json
+from .labels.known_labels import KnownLabels
+from .labels.labelling import label_instances, label_json
 from .run import Interpretation, Progress, Run
 
 

@@ -62,6 +62,7 @@ class TokenBudget:
         lengths: Sequence[int],
         n_evaluations: int,
         shapes: Sequence[Hashable] | None = None,
+        padding: float = _PADDING_SHARE,
     ) -> list[list[int]]:
         """Instances to collate together: of about the same length, as many as fill the budget.
 
@@ -69,6 +70,7 @@ class TokenBudget:
             lengths: Tokens of each instance.
             n_evaluations: How many copies of each instance a method evaluates.
             shapes: The shape of each instance, where only instances of one shape may share a batch.
+            padding: The share of a batch that may be padding.
 
         Returns:
             Numbers of the instances in each group, shorter ones first.
@@ -79,7 +81,7 @@ class TokenBudget:
         for number in sorted(range(len(lengths)), key=lambda i: (lengths[i], str(shapes[i]))):
             length = max(lengths[number], 1)
             alike = bool(groups) and shapes[groups[-1][0]] == shapes[number]
-            if alike and self._fits(groups[-1], filled, length, n_evaluations):
+            if alike and self._fits(groups[-1], filled, length, n_evaluations, padding):
                 groups[-1].append(number)
                 filled += length
             else:
@@ -104,9 +106,9 @@ class TokenBudget:
             found += 1 + math.ceil(len(group) * n_evaluations / fitting)
         return found
 
-    def _fits(self, group: list[int], filled: int, length: int, rows: int) -> bool:
+    def _fits(self, group: list[int], filled: int, length: int, rows: int, padding: float) -> bool:
         padded = (len(group) + 1) * length
-        little_padding = filled + length >= (1 - _PADDING_SHARE) * padded
+        little_padding = filled + length >= (1 - padding) * padded
         return not self.single and padded * rows <= self.tokens and little_padding
 
 

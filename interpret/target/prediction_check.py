@@ -125,25 +125,25 @@ def check_predicted(
             apart = torch.where(found.isnan() & predicted.isnan(), 0.0, apart)
             worst = int(apart.argmax())
             share = float(apart[worst]) / max(float(scale), least)
-            if share > _SAME_OTHERWISE and share > _tolerance(tensors[name], dtype):
+            if share > _SAME_OTHERWISE and share > tolerance(tensors[name].device, dtype):
                 raise Mismatch(row, name, float(predicted[worst]), float(found[worst]))
 
 
 def alike(one: Tensor, other: Tensor) -> bool:
     """Whether two outputs of a model differ by no more than rounding."""
-    tolerance = _tolerance(one, one.dtype)
+    share = tolerance(one.device, one.dtype)
     scale = float(torch.maximum(one.abs(), other.abs()).amax())
-    return bool(((one - other).abs() <= tolerance * max(scale, 1e-6)).all())
+    return bool(((one - other).abs() <= share * max(scale, 1e-6)).all())
 
 
-def _tolerance(output: Tensor, dtype: torch.dtype) -> float:
+def tolerance(device: torch.device, dtype: torch.dtype) -> float:
     """How far two outputs may differ by rounding, as a share of the largest number.
 
     Args:
-        output: One of the two.
+        device: Where they were computed.
         dtype: The floating type that the model computes in.
     """
-    on_gpu = output.device.type == "cuda"
+    on_gpu = device.type == "cuda"
     single = _SAME_ON_A_GPU if on_gpu else _SAME_OTHERWISE
     if on_gpu and torch.get_float32_matmul_precision() != "highest":
         single = _SAME_IN_TF32

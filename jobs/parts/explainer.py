@@ -15,8 +15,8 @@ from allennlp.predictors import Predictor
 from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.texts import text_items
-from allennlp_saliency.interpret.interpreter.known_labels import KnownLabels
-from allennlp_saliency.interpret.interpreter.labelling import reading
+from allennlp_saliency.interpret.interpreter.labels.known_labels import KnownLabels
+from allennlp_saliency.interpret.interpreter.labels.labelling import reading
 from allennlp_saliency.interpret.interpreter.reading import InputKeys
 from allennlp_saliency.interpret.interpreter.saliency_interpreter import SaliencyInterpreter
 from allennlp_saliency.interpret.space.packing import let_go

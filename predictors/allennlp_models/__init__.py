@@ -10,7 +10,10 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from allennlp_saliency.interpret.interpreter.predictor_labels import PredictionLabels, labels_for
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import (
+    PredictionLabels,
+    labels_for,
+)
 
 _CORE, _M = "allennlp.predictors", "allennlp_models"
 _LM, _MC, _RC = (f"{_M}.{name}.predictors" for name in ("lm", "mc", "rc"))

@@ -17,7 +17,7 @@ from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.inputs.explained import Explained, explained
-from allennlp_saliency.interpret.interpreter.predictor_labels import PredictionLabels
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import PredictionLabels
 from allennlp_saliency.interpret.target.outputs import LOGITS, PROBABILITIES
 
 _LABEL = "label"

@@ -16,7 +16,10 @@ from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import LOG_LIKELIHOOD, Explained, explained
 from allennlp_saliency.interpret.inputs.token_groups import text_of_tokens
-from allennlp_saliency.interpret.interpreter.predictor_labels import Forward, PredictionLabels
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import (
+    Forward,
+    PredictionLabels,
+)
 from allennlp_saliency.interpret.space.alignment import added_ids, is_added
 
 _LABEL = "explained_alternative"

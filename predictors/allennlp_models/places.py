@@ -10,7 +10,7 @@ from allennlp.data.fields import TextField
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.explanation import JsonDict, Span
-from allennlp_saliency.interpret.interpreter.predictor_labels import PredictionLabels
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import PredictionLabels
 
 
 class PlacedLabels(PredictionLabels):

@@ -135,7 +135,7 @@ def test_there_are_two_doors_upwards() -> None:
     doors = {name: above.findall(text) for name, text in texts.items() if above.search(text)}
     assert doors == {
         "interpret.display": ["views.notebook"],
-        "interpret.interpreter.predictor_labels": ["predictors.allennlp_models"],
+        "interpret.interpreter.labels.predictor_labels": ["predictors.allennlp_models"],
     }
     assert all(found[0] in MODULES for found in doors.values())
     assert {name for name, text in texts.items() if by_name.search(text)} == {*doors}

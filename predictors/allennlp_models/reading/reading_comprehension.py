@@ -31,7 +31,10 @@ from allennlp_saliency.interpret.inputs.explained import (
     explained,
     explained_by,
 )
-from allennlp_saliency.interpret.interpreter.predictor_labels import Forward, PredictionLabels
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import (
+    Forward,
+    PredictionLabels,
+)
 from allennlp_saliency.interpret.model.embedding_layers import EmbeddingLayers, layers_of
 
 from .. import kinds_of

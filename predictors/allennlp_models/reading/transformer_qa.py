@@ -22,7 +22,10 @@ from allennlp.predictors import Predictor
 from allennlp_saliency.interpret.contracts import Expected
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import LOG_LIKELIHOOD, Explained, explained
-from allennlp_saliency.interpret.interpreter.predictor_labels import Forward, PredictionLabels
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import (
+    Forward,
+    PredictionLabels,
+)
 
 from ..hooks import heard
 from .reading_comprehension import span_log_prob

@@ -36,7 +36,7 @@ from allennlp_saliency.interpret.inputs.explained import (
     explained_by,
 )
 from allennlp_saliency.interpret.inputs.token_groups import text_of_tokens
-from allennlp_saliency.interpret.interpreter.predictor_labels import Forward
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import Forward
 
 from ..hooks import replaced
 from ..places import PlacedLabels

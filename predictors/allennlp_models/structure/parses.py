@@ -21,7 +21,7 @@ from allennlp_saliency.interpret.inputs.explained import (
     explained,
     explained_by,
 )
-from allennlp_saliency.interpret.interpreter.predictor_labels import Forward
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import Forward
 
 from ..hooks import heard, replaced
 from ..places import PlacedLabels

@@ -16,7 +16,10 @@ from torch import Tensor
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import LOG_LIKELIHOOD, Explained, explained
 from allennlp_saliency.interpret.inputs.texts import tag_spans
-from allennlp_saliency.interpret.interpreter.predictor_labels import Forward, PredictionLabels
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import (
+    Forward,
+    PredictionLabels,
+)
 
 from ..hooks import replaced
 from ..places import piece_places, text_under, word_places

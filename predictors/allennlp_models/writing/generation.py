@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from allennlp.data import Instance
 from allennlp.data.fields import LabelField, MetadataField
@@ -15,7 +15,7 @@ from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import Expected
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.explained import EXPLAINED, LOG_LIKELIHOOD, explained_by
-from allennlp_saliency.interpret.interpreter.predictor_labels import PredictionLabels
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import PredictionLabels
 
 LABEL = "label"
 _SAME = 1e-3
@@ -41,6 +41,8 @@ class Choice:
 
 class TokenLabels(PredictionLabels):
     """Labels that are tokens of a vocabulary: a `Choice` and a label field for each."""
+
+    writes: ClassVar = True
 
     def search(self, model: Model) -> Any:
         """The `allennlp.nn.beam_search.BeamSearch` by which a model writes, None without one."""

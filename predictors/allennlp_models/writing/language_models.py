@@ -15,7 +15,7 @@ from allennlp.models import Model
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.inputs.explained import LOG_LIKELIHOOD, Explained, explained
-from allennlp_saliency.interpret.interpreter.predictor_labels import Forward
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import Forward
 
 from ..hooks import heard, replaced
 from .generation import LABEL, Choice, TokenLabels, with_log_probs

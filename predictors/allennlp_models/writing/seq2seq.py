@@ -23,7 +23,7 @@ from allennlp_saliency.interpret.inputs.explained import (
     Explained,
     explained,
 )
-from allennlp_saliency.interpret.interpreter.predictor_labels import Forward
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import Forward
 
 from ...transformers.texts.reader import TransformersIndexer
 from ..hooks import heard, replaced

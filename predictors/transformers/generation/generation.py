@@ -42,6 +42,7 @@ class GeneratingModel(TokenModel):
     """
 
     generated_field = "generated"
+    predicts_together = False
     #: The text field of tokens that are explained together, behind what was generated before them.
     span_field: ClassVar[str] = "span"
     #: The text field that stands before what is generated.

@@ -39,6 +39,8 @@ class TransformersModel(ReadsLongTexts):
     task: ClassVar[str]
     #: Whether its head reads one position of the sequence alone.
     pools: ClassVar[bool] = False
+    #: See `PredictsTogether`.
+    predicts_together: bool = True
 
     # An archive may have them in the transformer's own folder.
     authorized_missing_keys: ClassVar[list[str]] = [r"^transformer\."]

@@ -13,7 +13,7 @@ from allennlp.predictors import Predictor
 from torch import nn
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.interpreter.labelling import label_instances
+from allennlp_saliency.interpret.interpreter.labels.labelling import label_instances
 
 
 class Reader(DatasetReader):

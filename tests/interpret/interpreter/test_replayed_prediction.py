@@ -9,7 +9,7 @@ import pytest
 from allennlp.data import Instance
 from allennlp.predictors import Predictor, TextClassifierPredictor
 
-from allennlp_saliency.interpret.interpreter.predictor_labels import (
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import (
     replayed_prediction,
     without_explained,
 )

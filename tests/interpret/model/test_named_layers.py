@@ -15,8 +15,11 @@ from torch import nn
 from allennlp_saliency.interpret import InputXGradient
 from allennlp_saliency.interpret.inputs.explained import Explained, explained, explained_by
 from allennlp_saliency.interpret.inputs.labels import relabelled
-from allennlp_saliency.interpret.interpreter import predictor_labels as registry
-from allennlp_saliency.interpret.interpreter.predictor_labels import PredictionLabels, labels_for
+from allennlp_saliency.interpret.interpreter.labels import predictor_labels as registry
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import (
+    PredictionLabels,
+    labels_for,
+)
 from allennlp_saliency.interpret.model.embedding_layers import (
     EmbeddingLayer,
     EmbeddingLayers,

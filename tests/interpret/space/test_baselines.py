@@ -15,7 +15,7 @@ from allennlp_saliency.interpret import (
     InterpretationError,
     Target,
 )
-from allennlp_saliency.interpret.interpreter.labelling import label_json
+from allennlp_saliency.interpret.interpreter.labels.labelling import label_json
 from allennlp_saliency.interpret.model.twin import Twin
 from allennlp_saliency.interpret.registry import construct
 from allennlp_saliency.interpret.space.session import Session

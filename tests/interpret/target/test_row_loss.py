@@ -25,7 +25,7 @@ from allennlp_saliency.interpret import (
     InterpretationError,
     SmoothGradients,
 )
-from allennlp_saliency.interpret.interpreter.labelling import label_json
+from allennlp_saliency.interpret.interpreter.labels.labelling import label_json
 from allennlp_saliency.interpret.target.row_loss import RowLoss
 from tests.zoo import Zoo
 

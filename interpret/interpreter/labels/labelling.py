@@ -13,18 +13,19 @@ from allennlp.data.fields import FlagField, SequenceLabelField
 from allennlp.data.fields.sequence_field import SequenceField
 from allennlp.predictors import Predictor, SentenceTaggerPredictor
 
-from ..contracts import (
+from ...contracts import (
     AddsDetails,
     CombinesExplanations,
     ExplainedInstance,
     LabelsUnpredicted,
     overrides,
 )
-from ..errors import InterpretationError
-from ..inputs.texts import tag_spans, text_items
-from ..space.packing import let_go
+from ...errors import InterpretationError
+from ...inputs.texts import tag_spans, text_items
+from ...space.packing import let_go
+from ..reading import LengthCheck, read_input, too_long
+from .batched_predictions import FEW, BatchedPredictions, Known, Outputs, predicts_plainly
 from .predictor_labels import PredictionLabels, without_explained
-from .reading import LengthCheck, read_input, too_long
 
 
 class OwnLabels(PredictionLabels):
@@ -74,6 +75,7 @@ class Labelled:
         details: What the predictor adds to the details of their explanations.
         combine: What the predictor makes of the labelled instances and their explanations; None for
             the explanations as they are.
+        again: Predicts and labels the input alone; None where that was done.
     """
 
     prediction: JsonDict | None = None
@@ -81,6 +83,7 @@ class Labelled:
     error: Exception | None = None
     details: JsonDict = field(default_factory=dict)
     combine: Callable[[Sequence[ExplainedInstance]], Sequence[ExplainedInstance]] | None = None
+    again: Callable[[], Labelled] | None = None
 
 
 def label_json(
@@ -90,6 +93,7 @@ def label_json(
     labels: PredictionLabels | None = None,
 ) -> list[Labelled]:
     """Predicts and labels inputs, with one forward pass for both where the predictor allows it.
+    Many are predicted in batches; see `BatchedPredictions`.
 
     Args:
         predictor: A predictor that may be run freely (a twin's).
@@ -102,10 +106,15 @@ def label_json(
         One per input, in order; an input that fails carries its error.
     """
     lengths = LengthCheck(predictor)
-    return [
-        _isolated(predictor, partial(_label_json, predictor, labels, lengths, json, predict))
-        for json in inputs
-    ]
+    alone = partial(_predict, predictor, lengths)
+    label = [partial(_label_json, predictor, labels, json, predict) for json in inputs]
+    if len(inputs) <= FEW or not predicts_plainly(predictor, labels):
+        return [_isolated(predictor, partial(one, None, alone)) for one in label]
+    instances = partial((labels or OwnLabels()).instances, predictor)
+    read = [partial(read_input, predictor, instances, json, reads=True) for json in inputs]
+    batched = BatchedPredictions(predictor, alone, lengths)
+    known = batched.of(batched.read(read))
+    return [_known(predictor, *pair, alone) for pair in zip(label, known, strict=True)]
 
 
 def label_instances(
@@ -115,8 +124,14 @@ def label_instances(
     labels: PredictionLabels | None = None,
 ) -> list[Labelled]:
     """As `label_json`, for instances that a dataset reader made; they are left as they are."""
-    label = partial(_label, predictor, labels or OwnLabels(), LengthCheck(predictor))
-    return [_isolated(predictor, partial(label, [one.duplicate()], predict)) for one in instances]
+    lengths = LengthCheck(predictor)
+    alone = partial(_predict, predictor, lengths)
+    label = [partial(_label_instance, predictor, labels, one, predict) for one in instances]
+    if len(instances) <= FEW or not predicts_plainly(predictor, labels):
+        return [_isolated(predictor, partial(one, None, alone)) for one in label]
+    copies = [[one.duplicate()] for one in instances]
+    known = BatchedPredictions(predictor, alone, lengths).of(copies)
+    return [_known(predictor, *pair, alone) for pair in zip(label, known, strict=True)]
 
 
 def reading(predictor: Predictor, labels: PredictionLabels | None, json: JsonDict) -> Instance:
@@ -160,14 +175,40 @@ def _isolated(predictor: Predictor, label: Callable[[Labelled], None]) -> Labell
         return Labelled(labelled.prediction, error=error)
 
 
+def _known(
+    predictor: Predictor,
+    label: Callable[..., None],
+    known: Known | None,
+    alone: Callable[[Instance], Outputs],
+) -> Labelled:
+    """The result for an input that may have been read and predicted before."""
+    if known is None or known.outputs is None:
+        instances = None if known is None else known.instances
+        return _isolated(predictor, partial(label, instances, alone))
+    outputs = known.outputs
+    labelled = _isolated(predictor, partial(label, known.instances, lambda _: outputs))
+    if known.together and labelled.error is not None:
+        return _isolated(predictor, partial(label, None, alone))
+    if known.together:
+        labelled.again = partial(_isolated, predictor, partial(label, None, alone))
+    return labelled
+
+
 def _label_json(
     predictor: Predictor,
     labels: PredictionLabels | None,
-    lengths: LengthCheck,
     json: JsonDict,
     predict: bool,
+    instances: Sequence[Instance] | None,
+    outputs_of: Callable[[Instance], Outputs],
     labelled: Labelled,
 ) -> None:
+    """Fills in what an input gives.
+
+    Args:
+        instances: What the predictor makes of the input; None to read it.
+        outputs_of: What the model returns for an instance.
+    """
     predicts = (Predictor.predict_json, Predictor.predict_instance)
     if labels is None and (
         overrides(predictor, Predictor.json_to_labeled_instances)
@@ -175,22 +216,37 @@ def _label_json(
     ):
         if predict:
             labelled.prediction = read_input(predictor, predictor.predict_json, json)
-        instances = read_input(predictor, predictor.json_to_labeled_instances, json)
-        labelled.instances = [LabelledInstance(one) for one in instances]
+        own = read_input(predictor, predictor.json_to_labeled_instances, json)
+        labelled.instances = [LabelledInstance(one) for one in own]
         return
     labels = labels or OwnLabels()
-    instances = read_input(predictor, partial(labels.instances, predictor), json, reads=True)
-    _label(predictor, labels, lengths, instances, predict, labelled, json)
+    if instances is None:
+        instances = read_input(predictor, partial(labels.instances, predictor), json, reads=True)
+    _label(predictor, labels, json, predict, instances, outputs_of, labelled)
+
+
+def _label_instance(
+    predictor: Predictor,
+    labels: PredictionLabels | None,
+    given: Instance,
+    predict: bool,
+    instances: Sequence[Instance] | None,
+    outputs_of: Callable[[Instance], Outputs],
+    labelled: Labelled,
+) -> None:
+    """As `_label_json`, for an instance, which is left as it is; `instances` has a copy of it."""
+    copies = [given.duplicate()] if instances is None else instances
+    _label(predictor, labels or OwnLabels(), None, predict, copies, outputs_of, labelled)
 
 
 def _label(
     predictor: Predictor,
     labels: PredictionLabels,
-    lengths: LengthCheck,
-    instances: Sequence[Instance],
+    json: JsonDict | None,
     predict: bool,
+    instances: Sequence[Instance],
+    outputs_of: Callable[[Instance], Outputs],
     labelled: Labelled,
-    json: JsonDict | None = None,
 ) -> None:
     """Fills in what the instances of one input give; `json` is the input, None where it is an
     instance."""
@@ -202,7 +258,7 @@ def _label(
     if known is not None:
         labelled.instances = [LabelledInstance(one) for one in known]
     else:
-        outputs = [_predict(predictor, lengths, one) for one in instances]
+        outputs = [outputs_of(one) for one in instances]
         if predict and json is None:
             labelled.prediction = without_explained(outputs[0])
         elif predict:

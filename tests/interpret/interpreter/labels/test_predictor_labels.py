@@ -14,8 +14,8 @@ from allennlp.predictors import Predictor, TextClassifierPredictor
 
 from allennlp_saliency.interpret import InputXGradient, IntegratedGradients
 from allennlp_saliency.interpret.inputs.explained import LOG_LIKELIHOOD, Explained, explained
-from allennlp_saliency.interpret.interpreter import predictor_labels as registry
-from allennlp_saliency.interpret.interpreter.predictor_labels import (
+from allennlp_saliency.interpret.interpreter.labels import predictor_labels as registry
+from allennlp_saliency.interpret.interpreter.labels.predictor_labels import (
     Forward,
     PredictionLabels,
     labels_for,

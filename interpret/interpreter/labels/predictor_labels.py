@@ -19,17 +19,17 @@ import importlib
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from types import MethodType
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from allennlp.common.util import sanitize
 from allennlp.data import Instance
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
-from ..contracts import Expected
-from ..explanation import JsonDict
-from ..inputs.explained import EXPLAINED, PRIVATE, Explained
-from ..target.prediction_check import expected_outputs
+from ...contracts import Expected
+from ...explanation import JsonDict
+from ...inputs.explained import EXPLAINED, PRIVATE, Explained
+from ...target.prediction_check import expected_outputs
 
 Forward = Callable[..., dict[str, Any]]
 Instances = Sequence[Instance]
@@ -44,6 +44,9 @@ class PredictionLabels:
 
     An object serves any predictor of the class; it has no state.
     """
+
+    writes: ClassVar[bool] = False
+    """Whether the predictor's model writes text; then each input is predicted alone."""
 
     def instances(self, predictor: Predictor, inputs: JsonDict) -> list[Instance]:
         """The instances that the model is run on for an input; the predictor's one by default.

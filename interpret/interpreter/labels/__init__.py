@@ -1,0 +1,1 @@
+"""What is explained of each input: its prediction, alone or among others, and labels of it."""
