@@ -154,7 +154,10 @@ def run(options: argparse.Namespace) -> None:
         terminated = isinstance(stop, Terminated)
         how = "terminated" if terminated else "interrupted"
         again = " without --overwrite" if getattr(options, "overwrite", False) else ""
-        _say(f"{how}; the parts that are complete are kept: the same command{again} goes on there")
+        _say(
+            f"{how}; parts that are complete are kept, and the same command{again} goes on there "
+            "(the smaller --part-size is, the less is done again)"
+        )
         raise SystemExit(TERMINATED if terminated else INTERRUPTED) from None
     except (ConfigurationError, InterpretationError, JobError, OSError) as error:
         raise SystemExit(printable(f"{COMMAND}: error: {error}")) from error

@@ -115,7 +115,7 @@ class _Source:
             raise SystemExit(1)
 
     def _of_run(self) -> Iterator[Line]:
-        """The rows of a run, whatever format they were written in."""
+        """The rows of a run, whatever format they were written in, and its errors."""
         from allennlp_saliency.views.lines import LineError, line_of
 
         rows = enumerate(_rows(self._path), start=1)
@@ -129,7 +129,8 @@ class _Source:
 
     def _count(self) -> int:
         if self._path.is_dir():
-            rows = _run(self._path).count_rows()
+            run = _run(self._path)
+            rows = run.count_rows() + sum(1 for _ in run.errors())
             return rows if self._limit is None else min(rows, self._limit)
         with self._path.open("rb") as file:
             return sum(1 for line in islice(file, self._limit) if line.strip())
@@ -150,13 +151,15 @@ def _run(path: Path) -> RunFolder:
 
 
 def _rows(path: Path) -> Iterator[Any]:
-    """The rows of a run.
+    """The rows of a run, and the inputs that could not be explained.
 
     Raises:
         SystemExit: If a file of them is damaged, or what it is packed with is not installed.
     """
     try:
-        yield from _run(path).rows()
+        run = _run(path)
+        yield from run.rows()
+        yield from run.errors()
     except Exception as error:  # of json, zstandard or pyarrow
         raise SystemExit(f"allennlp render: error: {path} cannot be read: {error}") from error
 

@@ -99,13 +99,15 @@ def test_the_page_of_a_run_shows_which_predictions_are_wrong(
     path, page = tmp_path / "labelled.jsonl", tmp_path / "page.html"
     known = [{**one, "by": 1} for one in LINES[:3]]
     known[0]["label"] = "another"
-    write_lines(path, known)
+    write_lines(path, [*known, {"id": "broken", "other": 1}])
     words = ["--interpreter", "gradient", "--keep", "label,by", "--output", "run"]
-    assert command("interpret", ARCHIVE, path, *words) == 0
+    assert command("interpret", ARCHIVE, path, *words) == FAILED_INPUTS
     predicted = [row["prediction"]["label"] for row in RunFolder(tmp_path / "run").rows()]
     assert command("render", "run", "--html", page, "--gold", "label") == 0
     text = page.read_text(encoding="utf-8")
     assert re.search(r'"gold": ?"another"', text)
+    assert "broken" in text  # what could not be explained has its card, too
+    assert "4 inputs" in capsys.readouterr().err
     wrong = len(re.findall(r'"wrong": ?true', text))
     assert wrong == sum(one["label"] != p for one, p in zip(known, predicted, strict=True))
     assert 0 < wrong < 3
@@ -226,7 +228,7 @@ def test_a_signal_says_how_to_go_on(
         patched.setattr(local.LocalEngine, "run", run)
         assert command(*words, "--output", "run") == status
     told = capsys.readouterr().err
-    assert "the parts that are complete are kept: the same command goes on there" in told
+    assert "parts that are complete are kept, and the same command goes on there" in told
     assert list(RunFolder(tmp_path / "run").done()) == [0, 1]
     assert not json.loads((tmp_path / "run" / "summary.json").read_text())["complete"]
     assert command(*words, "--output", "run") == 0

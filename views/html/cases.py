@@ -118,7 +118,7 @@ def _case_of_line(line: Mapping[str, Any]) -> Case:
     if "error" in line:
         error = line["error"]
         error = error if isinstance(error, Mapping) else {"message": str(error)}
-        return Case(prediction=prediction, error=error, given=line.get("input"))
+        return Case(prediction=prediction, error=error, given=line.get("input"), title=_title(line))
     if "interpreter" in line and "target" in line:
         return Case([Explanation.from_json(dict(line))])
     instances = [line[name] for name in _instances(line)]
@@ -130,9 +130,14 @@ def _case_of_line(line: Mapping[str, Any]) -> Case:
         raise ExplanationFormatError(
             "a line of the output has 'prediction', 'instance_1' or 'error'"
         )
-    own = line.get("id")  # of a row of `allennlp interpret`
-    title = str(own) if isinstance(own, (str, int, float)) else None
-    return Case([Explanation.from_json(one) for one in explained], prediction, title=title)
+    found = [Explanation.from_json(one) for one in explained]
+    return Case(found, prediction, title=_title(line))
+
+
+def _title(line: Mapping[str, Any]) -> str | None:
+    """The id of a row of `allennlp interpret`."""
+    own = line.get("id")
+    return str(own) if isinstance(own, (str, int, float)) else None
 
 
 def _instances(line: Mapping[str, Any]) -> list[str]:
