@@ -109,7 +109,7 @@ def play(game: Game, estimators: Sequence[Generator[Coalitions, Floats, _Found]]
         estimator = estimators[number]
         try:
             masks = next(estimator) if values is None else estimator.send(values)
-            asked[number] = masks.astype(bool).reshape(-1, game.sizes[number])
+            asked[number] = np.atleast_2d(masks.astype(bool))
         except StopIteration as end:
             done[number] = end.value
 

@@ -34,6 +34,8 @@ from .kept_keys import kept
 from .part import Part
 from .statistics import Statistics
 
+_NO_TEXT = "the input has no text, so there is nothing to explain"
+
 
 class Explainer:
     """Explains part after part, each as if it were the first: with interpreters of its own.
@@ -101,6 +103,12 @@ class Explainer:
             columns.append(
                 [Outcome(error=one) if one is not None else next(outcomes) for one in problems]
             )
+        for place in range(len(items)):
+            # What one finds of the text holds for all, whatever they make of it.
+            if any(_without_text(column[place].instances) for column in columns):
+                nothing = InterpretationError(_NO_TEXT)
+                for column in columns:
+                    column[place] = Outcome(error=nothing)
         statistics = Statistics(self._names)
         rows: list[JsonDict] = []
         errors: list[JsonDict] = []
@@ -203,8 +211,6 @@ def _row(item: Item, name: str, outcome: Outcome, keep: Sequence[str]) -> JsonDi
     """The row of an input; or why there is none."""
     if outcome.error is not None:
         return outcome.error
-    if _without_text(outcome.instances):
-        return InterpretationError("the input has no text, so there is nothing to explain")
     row: JsonDict = {**_place(item), "interpreter": name}
     if keep:
         row["kept"] = kept(item.raw, keep)
@@ -225,10 +231,11 @@ def _place(item: Item) -> JsonDict:
 
 
 def _without_text(instances: Sequence[JsonDict]) -> bool:
-    """Whether the scores of all instances fall on nothing but tokens that the model adds."""
+    """Whether the scores of all instances fall on nothing but tokens that the model adds, or there
+    are none: of the target `output` no token is added."""
     found = [one["explanation"] for one in instances if "explanation" in one]
     texts = [one["text"] for explanation in found for one in explanation["inputs"]]
-    return bool(texts) and all(text is not None and not text.strip() for text in texts)
+    return bool(found) and all(text is not None and not text.strip() for text in texts)
 
 
 def _error(item: Item, name: str | None, read: Any, error: Exception) -> JsonDict:

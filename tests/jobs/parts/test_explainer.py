@@ -151,3 +151,21 @@ def test_how_far_a_part_is(predictor: Predictor) -> None:
     assert len(told) >= 4
     assert 3.5 in told
     assert told[-1] == 7
+
+
+def test_an_input_without_text_is_one_error_for_all_interpreters(predictor: Predictor) -> None:
+    several: list[dict[str, Any]] = [
+        {"type": "gradient"},
+        {"type": "leave-one-out"},
+        {"type": "lime", "num_samples": 8},
+        {"type": "kernel-shap", "target": "output"},
+        {"type": "simple-gradient"},  # AllenNLP's own, which scores what the model adds
+    ]
+    part = Explainer(predictor, several).part([item(0, ""), item(1, " "), item(2, SENTENCES[0])])
+    assert [(one["number"], one["interpreter"]) for one in part.errors] == [(0, None), (1, None)]
+    messages = {one["error"]["message"] for one in part.errors}
+    assert messages == {"the input has no text, so there is nothing to explain"}
+    assert [row["line"] for row in part.rows] == [3] * len(several)
+    alone = Explainer(predictor, [{"type": "lime", "target": "output"}]).part([item(0, "")])
+    assert not alone.rows
+    assert alone.errors[0]["error"]["message"] in messages

@@ -22,6 +22,7 @@ from allennlp_saliency.interpret import (
     explain_function,
 )
 from allennlp_saliency.interpret.methods.perturbation.perturbation_method import PerturbationMethod
+from tests.zoo import Zoo
 
 ROOT = Path(__file__).resolve().parents[4]
 WEIGHTS = {"good": 2.0, "bad": -3.0, "very": 0.5}
@@ -201,3 +202,20 @@ def test_a_program_that_takes_no_empty_text() -> None:
     with pytest.raises(InterpretationError, match=r"a text is empty.*'leave-one-out'"):
         explain_function(fails, "a good film", "kernel-shap")
     assert explain_function(fails, "a good film", "leave-one-out").inputs[0].attributions
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("settings", [{}, {"removal": "delete"}, {"removal": ["mask", "mean"]}])
+def test_a_text_without_units_has_the_scores_of_added_tokens_alone(
+    zoo: Zoo, method: str, settings: dict[str, Any]
+) -> None:
+    predictor = zoo.predictor("bert")
+    both = [{"sentence": ""}, {"sentence": "a bad film"}]
+    given = {**SETTINGS.get(method, {}), **settings}
+    empty, other = SaliencyInterpreter.by_name(method)(predictor, **given).interpret_each(both)
+    assert empty.error is None
+    assert other.error is None
+    (own,) = empty.explanations[0].inputs
+    assert own.attributions == [0.0] * len(own.tokens)
+    assert own.text == ""
+    assert any(other.explanations[0].inputs[0].attributions)

@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from allennlp_saliency.interpret.coalitions.game import SetGame
+from allennlp_saliency.interpret.coalitions.game import Estimator, SetGame, UnitScores
 from allennlp_saliency.interpret.coalitions.tree import Tree, halved, nested
 from allennlp_saliency.interpret.methods.perturbation.context_cite import (
     ablations,
@@ -237,3 +237,15 @@ def test_the_lasso_is_that_of_the_context_cite_package() -> None:
     np.testing.assert_allclose(found, theirs.coef_ / scaler.scale_, atol=1e-12)
     assert found[8] == 0.0
     assert abs(found[6] - 3.0) < 0.1
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_an_input_without_units_has_its_rows(rows: int) -> None:
+    """No number of rows follows from a width of zero."""
+
+    def estimator() -> Estimator:
+        values = yield np.ones((rows, 0), dtype=bool)
+        return UnitScores(np.zeros(0), empty_value=float(values.sum()))
+
+    found = played(SetGame(0, lambda m: np.full(len(m), 2.0)), estimator())
+    assert found.empty_value == 2.0 * rows
