@@ -48,7 +48,8 @@ class MaxSensitivity(MethodMetric):
     def of_method(
         self, method: SaliencyInterpreter, inputs: Sequence[JsonDict], seed: int = 0
     ) -> list[list[float] | Exception]:
-        """See `MethodMetric`; NaN where Φ(x) is zero, or the method is bound to texts."""
+        """See `MethodMetric`; NaN where Φ(x) is zero, or the method says nothing of embeddings
+        that are no text's own (`bound_to_text`)."""
         found: list[list[float] | Exception] = []
         measuring = _Moving(method, self, checks.seed("seed", seed))
         for one in measuring.interpret_each(inputs, progress=False):

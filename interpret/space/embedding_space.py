@@ -171,7 +171,11 @@ class EmbeddingSpace:
                 yield chunk.rows, values, gradients
 
     def batches(self, rows: Tensor) -> Iterator[Chunk]:
-        """Batches of rows for a method that runs the model itself; see `TokenBudget.chunks`."""
+        """Batches of rows for a method that runs the model itself; see `TokenBudget.chunks`.
+
+        Args:
+            rows: The instance of each row, `(rows,)`.
+        """
         self._forget_graph()
         return self.session.budget.chunks(len(rows), self.tokens_per_row)
 

@@ -74,7 +74,7 @@ class HessianPath:
         measure = torch.tensor(list(weights.values()), dtype=torch.float64)
         gamma = torch.zeros(len(units), len(units), dtype=torch.float64)
         by_position = torch.zeros(len(self._space.layout.tokens[self._row]), dtype=torch.float64)
-        for chunk in self._space.batches(at):
+        for chunk in self._space.batches(self._rows(at)):
             found = None
             with chunk.guard():
                 found = self._second(at[chunk.rows] ** _POWER, measure[chunk.rows], units)
@@ -105,17 +105,20 @@ class HessianPath:
         graph."""
         at = z.to(self._baseline).unsqueeze(-1)
         points = torch.addcmul(self._baseline, at, self._direction)
-        rows = torch.full((len(z),), self._row)
-        leaf, values = self._space.leaf_and_values(points, rows)
+        leaf, values = self._space.leaf_and_values(points, self._rows(z))
         gradient = _gradient(values.sum(), leaf, create_graph=True)
         return leaf, values, self._space.layout.position_sums(self._direction * gradient)
+
+    def _rows(self, points: Tensor) -> Tensor:
+        """The instance of each point, `(points,)`."""
+        return torch.full((len(points),), self._row)
 
     def _measure(self) -> None:
         """Evaluates F, dF/dz and dᵀH d where panels lack them."""
         points = np.concatenate([self._rule.points(self._edges), self._edges], axis=1)
         todo = missing(points, self._known)
         at = torch.tensor(todo, dtype=torch.float64)
-        for chunk in self._space.batches(at):
+        for chunk in self._space.batches(self._rows(at)):
             found = None
             # The fused kernels have no second derivative.
             with chunk.guard(), sdpa_kernel(SDPBackend.MATH):

@@ -24,6 +24,7 @@ from allennlp_saliency.interpret import (
 )
 from allennlp_saliency.interpret.faithfulness import MaxSensitivity, Measuring, compare
 from allennlp_saliency.interpret.faithfulness import sensitivity as module
+from tests.interpret.properties.cases import each_method, make
 from tests.zoo import Zoo
 from tests.zoo.functions import predictor_of, spread_vectors
 from tests.zoo.noise import given_noise
@@ -149,3 +150,12 @@ def test_what_is_refused(zoo: Zoo) -> None:
     for wrong in ({"radius": 0}, {"num_samples": 0}, {"radius": "wide"}):
         with pytest.raises(ConfigurationError):
             MaxSensitivity(**wrong)
+
+
+@each_method
+def test_every_method_has_a_number_or_is_bound_to_texts(zoo: Zoo, method: str) -> None:
+    made = make(method, zoo.predictor("bert"))
+    inputs = zoo.inputs("bert")[:2]
+    for found in MaxSensitivity(num_samples=2).of_method(made, inputs):
+        assert isinstance(found, list), found
+        assert [math.isnan(one) for one in found] == [made.bound_to_text is not None]
