@@ -93,7 +93,8 @@ class SetGame:
 
 
 def play(game: Game, estimators: Sequence[Generator[Coalitions, Floats, _Found]]) -> list[_Found]:
-    """Runs one estimator per input; what they ask for in the same round is computed together.
+    """Runs one estimator per input; what they ask for in the same round is computed together, a
+    coalition that one asks for twice once.
 
     Args:
         game: The inputs.
@@ -103,27 +104,37 @@ def play(game: Game, estimators: Sequence[Generator[Coalitions, Floats, _Found]]
         What each returned.
     """
     done: dict[int, _Found] = {}
-    asked: dict[int, Coalitions] = {}
+    asked: dict[int, tuple[Coalitions, Integers]] = {}
 
     def resume(number: int, values: Floats | None) -> None:
         estimator = estimators[number]
         try:
             masks = next(estimator) if values is None else estimator.send(values)
-            asked[number] = np.atleast_2d(masks.astype(bool))
+            asked[number] = _once(np.atleast_2d(masks.astype(bool)))
         except StopIteration as end:
             done[number] = end.value
 
     for number in range(len(estimators)):
         resume(number, None)
     while asked:
-        rows = np.concatenate([np.full(len(masks), n) for n, masks in asked.items()])
-        values = game.values(_side_by_side(list(asked.values())), rows.astype(np.int64))
-        ends = np.cumsum([len(masks) for masks in asked.values()])[:-1]
-        parts = dict(zip(asked, np.split(values, ends), strict=True))
+        several = [masks for masks, _ in asked.values()]
+        rows = np.repeat(np.array([*asked], dtype=np.int64), [len(masks) for masks in several])
+        values = game.values(_side_by_side(several), rows)
+        ends = np.cumsum([len(masks) for masks in several])[:-1]
+        found = zip(asked.items(), np.split(values, ends), strict=True)
+        parts = {number: part[places] for (number, (_, places)), part in found}
         asked = {}
         for number, part in parts.items():
             resume(number, part)
     return [done[number] for number in range(len(estimators))]
+
+
+def _once(masks: Coalitions) -> tuple[Coalitions, Integers]:
+    """The different ones of some coalitions, in order, and which of these each is, `(rows,)`."""
+    numbers: dict[bytes, int] = {}
+    places = [numbers.setdefault(mask.tobytes(), len(numbers)) for mask in masks]
+    first = np.unique(np.array(places, dtype=np.int64), return_index=True)[1]
+    return masks[first], np.array(places, dtype=np.int64)
 
 
 def _side_by_side(several: Sequence[Coalitions]) -> Coalitions:
