@@ -216,7 +216,7 @@ class Run:
             else Interpretation(one.prediction, explanations.get(owner, []))
             for owner, one in enumerate(labelled)
         ]
-        # Of these the prediction was wrong: it was made in a batch.
+        # Of these the prediction may be wrong: others were read or predicted with them.
         again = {
             owner: labelled[owner].again
             for owner in sorted(errors)

@@ -192,7 +192,8 @@ def labelled(name: str, inputs: list[JsonDict]) -> list[Labelled]:
 def test_predictions_in_batches_are_those_alone(name: str) -> None:
     inputs = fixture(name)[1][:40]
     found = labelled(name, inputs)
-    assert any(one.again is not None for one in found), "nothing was predicted in a batch"
+    several = sum(one.again is not None for one in found)
+    assert several > TRIED, "nothing was predicted in a batch"
     for one, given in zip(found, inputs, strict=True):
         (expected,) = labelled(name, [given])
         assert_alike(expected.prediction, one.prediction)
