@@ -11,7 +11,7 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.data.fields import LabelField
 from allennlp.predictors import Predictor
 
-from allennlp_saliency.jobs import Job, RunFolder, interpret_dataset, run_job
+from allennlp_saliency.jobs import Job, JobError, RunFolder, interpret_dataset, run_job
 from tests.jobs.conftest import SENTENCES, MakeJob, write_lines
 
 LABELS: list[Any] = ["positive", 3, None]
@@ -46,6 +46,16 @@ def test_rows_keep_what_is_asked_for(
 def test_nothing_is_kept_by_default(make_job: MakeJob, labelled: Path, tmp_path: Path) -> None:
     run_job(make_job(), silent=True)
     assert not any("kept" in row for row in RunFolder(tmp_path / "run").rows())
+
+
+def test_a_run_goes_on_only_where_it_keeps_the_same(make_job: MakeJob, labelled: Path) -> None:
+    assert "keep" not in make_job().identity()  # as in runs from before there was such a setting
+    run_job(make_job(), silent=True)
+    with pytest.raises(JobError, match=r'keep: none there, \["label"\] here'):
+        run_job(make_job(keep="label"), silent=True)
+    run_job(make_job(output="other", keep="label"), silent=True)
+    with pytest.raises(JobError, match=r'keep: \["label"\] there, none here'):
+        run_job(make_job(output="other"), silent=True)
 
 
 def test_from_a_table(make_job: MakeJob, tmp_path: Path) -> None:
