@@ -226,7 +226,8 @@ class Run:
         if alone:
             given = [inputs[owner] for owner in alone]
             label = partial(_called, [*alone.values()])
-            others = self.interpretations(label, given, predict, progress)
+            shown = False if callable(progress) else progress  # It was told of all.
+            others = self.interpretations(label, given, predict, shown)
             for owner, other in zip(alone, others, strict=True):
                 found[owner] = other
         return found

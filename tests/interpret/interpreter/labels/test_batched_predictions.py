@@ -314,6 +314,10 @@ def test_a_prediction_that_the_explanation_contradicts_is_made_again_alone() -> 
         for one, two in zip(predictions, wrong, strict=True)
     )
     check_same(made, inputs)
+    told: list[tuple[int, int]] = []
+    InputXGradient(made).interpret_each(inputs, progress=lambda *how_far: told.append(how_far))
+    assert told == sorted(told)
+    assert told[-1] == (64, 64)
 
 
 class Refusing(WordModel):
