@@ -134,6 +134,7 @@ def _parts(job: Job, predictor: Predictor) -> Iterator[list[Item]]:
         "columns": dict(job.columns) or None,
         "id_key": job.id_key,
         "predictor": predictor,
+        "beside": job.keep,
     }
     if isinstance(given, Iterable) and not hasattr(given, "__len__"):
         rest = iter(given) if job.limit is None else islice(given, job.limit)

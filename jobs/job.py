@@ -175,7 +175,8 @@ class Job:
             "format": self.format,
             "columns": columns,
             "id_key": self.id_key,
-            "keep": list(self.keep),
+            # Where nothing is kept it is no setting: runs from before there was one go on.
+            **({"keep": list(self.keep)} if self.keep else {}),
             "limit": self.limit,
             "ids": None if self.ids is None else _hash(read_ids(self.ids)),
             "part_size": self.part_size,

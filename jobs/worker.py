@@ -48,6 +48,7 @@ def opened(job: Job) -> Opened:
         id_key=job.id_key,
         predictor=predictor,
         keep=None if job.output is None else kept_inputs(Path(job.output)),
+        beside=job.keep,
     )
     return Opened(predictor, selected(source, job.limit, job.ids))
 

@@ -13,6 +13,7 @@ from allennlp.commands.subcommand import Subcommand
 
 if TYPE_CHECKING:
     from allennlp_saliency.jobs import RunFolder
+    from allennlp_saliency.views.html import Case
     from allennlp_saliency.views.lines import Line
 
 EXAMPLE = "allennlp render out.jsonl --html report.html --figure pictures --format svg"
@@ -75,6 +76,8 @@ def run(options: argparse.Namespace) -> None:
         (options.figure, _figures),
         (options.latex, _latex),
     ]
+    if options.gold is not None and not options.html:
+        raise SystemExit("allennlp render: error: --gold is of the page: add --html FILE")
     source = _Source(options)
     try:
         for wanted, write in views:
@@ -189,8 +192,23 @@ def _html(source: _Source, options: argparse.Namespace) -> None:
             f"allennlp render: error: no row keeps {options.gold!r}: explain again with "
             f"`allennlp interpret … --keep {options.gold}`"
         )
+    if options.gold is not None:
+        _tell_of_other_names(cases, options.gold)
     report(cases, options.html, title=source.name)
     _written(len(cases), "input", options.html)
+
+
+def _tell_of_other_names(cases: Sequence[Case], key: str) -> None:
+    """Says where no right label is one that the model predicts: it may be the number of one."""
+    right = {case.gold for case in cases if case.gold is not None}
+    predicted = {str(case.prediction["label"]) for case in cases if "label" in case.prediction}
+    if predicted and not right & predicted:
+        one, other = (f"{len(own)}, such as {min(own)!r}" for own in (right, predicted))
+        print(
+            f"allennlp render: no {key!r} ({one}) is a label that the model predicts ({other}), so "
+            "every prediction is shown as wrong: keep labels by the model's names",
+            file=sys.stderr,
+        )
 
 
 def _figures(source: _Source, options: argparse.Namespace) -> None:

@@ -216,7 +216,7 @@ class Run:
             else Interpretation(one.prediction, explanations.get(owner, []))
             for owner, one in enumerate(labelled)
         ]
-        # Of these the prediction was wrong: it was made in a batch.
+        # Of these the prediction may be wrong: others were read or predicted with them.
         again = {
             owner: labelled[owner].again
             for owner in sorted(errors)
@@ -226,7 +226,8 @@ class Run:
         if alone:
             given = [inputs[owner] for owner in alone]
             label = partial(_called, [*alone.values()])
-            others = self.interpretations(label, given, predict, progress)
+            shown = False if callable(progress) else progress  # It was told of all.
+            others = self.interpretations(label, given, predict, shown)
             for owner, other in zip(alone, others, strict=True):
                 found[owner] = other
         return found

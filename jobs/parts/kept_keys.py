@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from allennlp.common.checks import ConfigurationError
+from allennlp.data import Instance
 
 from allennlp_saliency.interpret.explanation import JsonDict
+from allennlp_saliency.predictors.saliency.json_lines import shown
 
 from ..sources.item import Item
 
@@ -16,10 +18,12 @@ def kept(raw: Any, keys: Sequence[str]) -> JsonDict:
     """What an input has under some keys, None where it has none.
 
     Args:
-        raw: The row of a table, or the JSON object of an input.
-        keys: The keys, or columns.
+        raw: The row of a table, the JSON object of an input, or an instance of a dataset reader.
+        keys: The keys, columns, or names of the instance's fields.
     """
-    own = raw if isinstance(raw, Mapping) else {}
+    # An instance is a mapping, too, of fields.
+    readable = shown(raw) if isinstance(raw, Instance) else raw
+    own = readable if isinstance(readable, Mapping) else {}
     return {key: own.get(key) for key in keys}
 
 
@@ -42,7 +46,7 @@ def check_keys(keys: Sequence[str], items: Iterable[Item]) -> None:
             known.update(dict.fromkeys(map(str, item.raw)))
     missing = [key for key in keys if key not in known]
     if missing:
-        there = ", ".join(map(repr, known)) or "none: they are instances of a dataset reader"
+        there = ", ".join(map(repr, known)) or "none"
         raise ConfigurationError(
             f"keep: none of the first inputs has {', '.join(map(repr, missing))}; there are {there}"
         )

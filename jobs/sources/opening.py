@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,7 @@ def open_source(
     id_key: str | None = None,
     predictor: Predictor | None = None,
     keep: str | os.PathLike[str] | None = None,
+    beside: Sequence[str] = (),
 ) -> Source:
     """The source of inputs.
 
@@ -65,6 +66,7 @@ def open_source(
         predictor: What reads the inputs; without it columns are read under their own names.
         keep: A file that is written with what can be read only once, the standard input or a
             generator, so that it can be read again. What is there from before is taken.
+        beside: Columns that are read beside those of the predictor, for `Item.raw`.
 
     Raises:
         ConfigurationError: If it cannot be read, is of another format, or it is not clear what a
@@ -72,7 +74,8 @@ def open_source(
     """
     if format is not None and format not in FORMATS:
         raise ConfigurationError(f"there is no format {format!r}; {close_names(format, FORMATS)}")
-    opening = _Opening(format, columns, id_key, predictor, None if keep is None else Path(keep))
+    place = None if keep is None else Path(keep)
+    opening = _Opening(format, columns, id_key, predictor, place, tuple(beside))
     if isinstance(given, (str, os.PathLike)):
         return opening.of_path(os.fspath(given))
     if not _is_paths(given):
@@ -110,10 +113,14 @@ class _Opening:
     id_key: str | None
     predictor: Predictor | None
     keep: Path | None
+    beside: tuple[str, ...]
 
     @property
     def _fields(self) -> dict[str, Any]:
         return {"columns": self.columns, "id_key": self.id_key, "predictor": self.predictor}
+
+    def _of_table(self, rows: Rows, name: str, sha256: Callable[[], str] | None = None) -> Source:
+        return RowsSource(rows, name, **self._fields, sha256=sha256, beside=self.beside)
 
     def of_path(self, given: str) -> Source:
         """The source of a file, a folder or the standard input."""
@@ -137,7 +144,7 @@ class _Opening:
             raise ConfigurationError(_of_mapping(given))
         rows = _rows(given)
         if rows is not None:
-            return RowsSource(rows, name, **self._fields)
+            return self._of_table(rows, name)
         if not isinstance(given, Iterable):
             raise ConfigurationError(
                 f"inputs are paths, a list of objects or a table, not {type(given).__name__}"
@@ -154,11 +161,9 @@ class _Opening:
         if kind in ("csv", "tsv"):
             return table(path, kind, name, **self._fields)
         if kind == "parquet":
-            of_file = partial(_hash_of_file, path)
-            return RowsSource(ParquetRows(path, name), name, **self._fields, sha256=of_file)
+            return self._of_table(ParquetRows(path, name), name, partial(_hash_of_file, path))
         if kind == "dataset":
-            of_folder = partial(hash_of_saved, path)
-            return RowsSource(saved_dataset(path, name), name, **self._fields, sha256=of_folder)
+            return self._of_table(saved_dataset(path, name), name, partial(hash_of_saved, path))
         return json_lines(path, name, **self._fields)
 
     def _kept(self, chunks: Iterable[bytes], name: str) -> str:

@@ -48,6 +48,7 @@ class RowsSource:
         id_key: The column of the user's own names; None for `id` where there is one.
         predictor: What reads the inputs.
         sha256: Makes the hash; None for that of the rows as JSON.
+        beside: Columns that are read beside those of the predictor.
 
     Attributes:
         name: What messages call it.
@@ -64,13 +65,15 @@ class RowsSource:
         id_key: str | None = None,
         predictor: Predictor | None = None,
         sha256: Callable[[], str] | None = None,
+        beside: Sequence[str] = (),
     ) -> None:
         self.name = name
         self._rows = rows
         self._predictor = predictor
         self._hash = sha256
         self._known: str | None = None
-        first = [one for one in rows.read(0, _LOOKED_AT, None) if isinstance(one, Mapping)]
+        looked_at = rows.read(0, _LOOKED_AT, None)
+        first = [one for one in looked_at if isinstance(one, Mapping) and not _is_read(one)]
         names = rows.names
         twice = [] if names is None else [one for one in names if names.count(one) > 1]
         if twice:
@@ -84,6 +87,11 @@ class RowsSource:
         self._fields: Fields = fields_of(
             name, names, first, columns, id_key, predictor, self._is_table
         )
+        self._read = self._fields.names() if self._is_table else None
+        if self._read is not None and beside:
+            # All, where one is not there: whoever misses it can see what there is.
+            known = set(beside) <= set(names)
+            self._read = list(dict.fromkeys([*self._read, *beside])) if known else None
 
     def of(self, rows: Rows) -> RowsSource:
         """The same for other rows, of which the same is read."""
@@ -104,15 +112,14 @@ class RowsSource:
     def items(self, start: int, stop: int) -> Iterator[Item]:
         """The items `[start, stop)`; what cannot be read comes with its problem."""
         stop = min(stop, len(self._rows))
-        names = self._fields.names() if self._is_table else None
         for first in range(start, stop, _AT_ONCE):
-            rows = self._rows.read(first, min(first + _AT_ONCE, stop), names)
+            rows = self._rows.read(first, min(first + _AT_ONCE, stop), self._read)
             for number, row in enumerate(rows, start=first):
                 yield self._item(number, row)
 
     def _item(self, number: int, row: Any) -> Item:
         line = number + 1
-        if isinstance(row, Instance):
+        if _is_read(row):
             return Item(number, line, None, row, row)
         own = self._fields.id(row) if isinstance(row, Mapping) else None
         try:
@@ -134,6 +141,11 @@ class RowsSource:
                 content = shown(row) if isinstance(row, Instance) else to_jsonable(row)
                 seen.update(json.dumps(content, sort_keys=True).encode() + b"\n")
         return seen.hexdigest()
+
+
+def _is_read(row: Any) -> bool:
+    """Whether a dataset reader made it: an instance is a mapping, too, of fields."""
+    return isinstance(row, Instance)
 
 
 class ListRows:

@@ -114,6 +114,12 @@ def test_the_page_of_a_run_shows_which_predictions_are_wrong(
     capsys.readouterr()
     assert command("render", "run", "--html", page, "--gold", "lable") == 1
     assert "no row keeps 'lable': explain again with" in capsys.readouterr().err
+    assert command("render", "run", "--gold", "label") == 1
+    assert "--gold is of the page: add --html FILE" in capsys.readouterr().err
+    assert command("render", "run", "--html", page, "--gold", "by") == 0
+    told = capsys.readouterr().err
+    assert "no 'by' (1, such as '1') is a label that the model predicts (" in told
+    assert "so every prediction is shown as wrong" in told
 
 
 def test_the_same_from_yaml(command: Command, inputs: Path, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ in a batch, must be equal to it. Over many inputs these predictions take as long
 one pass. So only the first are made alone. They are made once more in one padded batch; where all
 that the model returns is the same, the others are predicted in batches of about equal length, and
 where not (the outputs have the length of the batch, or the model sees padding) in batches without
-padding. Of every batch the shortest instance is predicted alone, too. As soon as one differs, all
-that was predicted in this way is dropped.
+padding. Of every batch the shortest instance is predicted alone, too: the shortest by each of its
+texts. As soon as one differs, all that was predicted in this way is dropped.
 """
 
 from __future__ import annotations
@@ -51,12 +51,10 @@ class Known:
     Attributes:
         instances: What the predictor made of it.
         outputs: What the model returned for its only instance; None where that was not run.
-        together: Whether it shared a batch.
     """
 
     instances: Sequence[Instance]
     outputs: Outputs | None = None
-    together: bool = False
 
 
 def predicts_plainly(predictor: Predictor, labels: PredictionLabels | None) -> bool:
@@ -117,38 +115,44 @@ class BatchedPredictions:
         alone = {n: out for n, one in first.items() if (out := self._lone(one)) is not None}
         together = self._together({n: first[n] for n in alone}, alone, others)
         outputs = {**alone, **together}
-        return [
-            None if one is None else Known(one, outputs.get(n), n in together)
-            for n, one in enumerate(read)
-        ]
+        return [None if one is None else Known(one, outputs.get(n)) for n, one in enumerate(read)]
 
     def read(
         self, inputs: Sequence[Callable[[], Sequence[Instance]]]
     ) -> list[Sequence[Instance] | None]:
-        """The instances of each input; None where it cannot be read. If reading changes the
-        predictor, it may label what it has read last, or count, so nothing is read ahead.
+        """The instances of each input; None where it cannot be read. If reading changes an
+        attribute of the predictor or its reader, it may label what it has read last, or count, so
+        nothing is read ahead.
 
         Args:
             inputs: For each what reads it.
         """
         read: list[Sequence[Instance] | None] = []
-        now = vars(self._predictor)
-        before = dict(now)
-        # What it keeps from the first one on (an attribute that is made once) is no change.
-        kept = before
+        own = vars(self._predictor)
+        before = dict(own)
+        # What they keep from the first one on (an attribute that is made once) is no change.
+        kept = self._attributes()
         for number, one in enumerate(inputs):
             try:
                 read.append(one())
             except Exception as error:
                 let_go(error)
                 read.append(None)
+            now = self._attributes()
             if number == 0:
-                kept = dict(now)
+                kept = now
             elif now.keys() != kept.keys() or any(now[key] is not one for key, one in kept.items()):
-                now.clear()
-                now.update(before)
+                # The predictor is a copy; its reader is the user's own and stays as it is.
+                own.clear()
+                own.update(before)
                 return [None] * len(inputs)
         return read
+
+    def _attributes(self) -> dict[tuple[bool, str], Any]:
+        """The attributes of the predictor and of its reader, by whose they are and their names."""
+        reader = getattr(self._predictor._dataset_reader, "__dict__", {})
+        several = (False, vars(self._predictor)), (True, reader)
+        return {(of_reader, key): one for of_reader, own in several for key, one in own.items()}
 
     def _fits(self, instances: Sequence[Instance]) -> bool:
         """Whether the one instance of an input may be predicted in a batch: it has texts, none of
@@ -194,7 +198,8 @@ class BatchedPredictions:
         found = self._batch(instances)
         if found is not None:
             own = OwnLengths.learnt(instances, known, found)
-            if all(map(self._same, known, map(own.cut, instances, found))):
+            pairs = zip(known, map(own.cut, instances, found), strict=True)
+            if all(cut is not None and self._same(one, cut) for one, cut in pairs):
                 outputs = self._batches(others, own)
                 if outputs is not None:
                     return outputs
@@ -204,7 +209,8 @@ class BatchedPredictions:
         self, instances: Mapping[int, Instance], padded: OwnLengths | None
     ) -> dict[int, Outputs] | None:
         """The outputs of instances by their numbers, without those of batches that fail or that
-        are too small; None if an instance has others alone.
+        are too small, and those that are padded nobody knows how far; None if an instance has
+        others alone.
 
         Args:
             instances: The instances.
@@ -226,9 +232,13 @@ class BatchedPredictions:
             found = self._batch([instances[number] for number in own])
             if found is None:
                 continue
-            together = {n: cut(instances[n], one) for n, one in zip(own, found, strict=True)}
-            # Of the first batch without padding more, as no other was tried.
-            tried = own[-TRIED:] if padded is None and not outputs else own[-1:]
+            pairs = zip(own, found, strict=True)
+            together = {n: out for n, one in pairs if (out := cut(instances[n], one)) is not None}
+            if padded is None and not outputs:
+                # Of the first batch without padding more, as no other was tried.
+                tried = own[-TRIED:]
+            else:
+                tried = most_padded({n: lengths_of(instances[n]) for n in reversed(together)})
             alone = {n: out for n in tried if (out := self._lone(instances[n])) is not None}
             if len(alone) < len(tried):
                 continue
@@ -247,3 +257,20 @@ class BatchedPredictions:
 
     def _same(self, alone: Outputs, together: Outputs) -> bool:
         return same_prediction(alone, together, self._device, self._dtype)
+
+
+def most_padded(lengths: Mapping[int, Mapping[tuple[str, str], int]]) -> list[int]:
+    """Instances of a batch that have together the most padding of each kind that it has; one where
+    it has none.
+
+    Args:
+        lengths: The padding lengths of each, by its number; the first is taken where it will do.
+    """
+    kinds = {kind for own in lengths.values() for kind in own}
+    chosen = [*lengths][:1]
+    for kind in sorted(kinds):
+        own = {number: one.get(kind, 0) for number, one in lengths.items()}
+        least = min(own.values())
+        if least < max(own.values()) and all(own[number] > least for number in chosen):
+            chosen.append(min(own, key=own.__getitem__))
+    return chosen

@@ -181,16 +181,17 @@ def _known(
     known: Known | None,
     alone: Callable[[Instance], Outputs],
 ) -> Labelled:
-    """The result for an input that may have been read and predicted before."""
+    """The result for an input that may have been read and predicted before: among others, or by a
+    predictor that has read others since, so that it may be made again alone."""
     if known is None or known.outputs is None:
         instances = None if known is None else known.instances
         return _isolated(predictor, partial(label, instances, alone))
     outputs = known.outputs
     labelled = _isolated(predictor, partial(label, known.instances, lambda _: outputs))
-    if known.together and labelled.error is not None:
-        return _isolated(predictor, partial(label, None, alone))
-    if known.together:
-        labelled.again = partial(_isolated, predictor, partial(label, None, alone))
+    again = partial(_isolated, predictor, partial(label, None, alone))
+    if labelled.error is not None:
+        return again()
+    labelled.again = again
     return labelled
 
 

@@ -2,7 +2,8 @@
 
 Many models return something for every position (token ids, tags, a mask), and in a batch something
 for the padding, too. Which number of an instance (the tokens of a field) an output is as long as is
-learnt from instances that were predicted alone and in a batch.
+learnt from instances that were predicted alone and in a batch. Where several numbers fit these, an
+instance for which they differ has no known length.
 """
 
 from __future__ import annotations
@@ -20,13 +21,23 @@ _Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Axis:
-    """An axis of an output that is as long as an instance is, by a padding length of a field, up to
-    a constant number."""
+    """An axis of an output that is as long as an instance is.
+
+    Attributes:
+        name: The output.
+        axis: Its axis.
+        ends: The padding lengths that it may follow, each with the constant number that it is
+            longer by.
+    """
 
     name: str
     axis: int
-    key: _Key
-    more: int
+    ends: Sequence[tuple[_Key, int]]
+
+    def end(self, lengths: Mapping[_Key, int]) -> int | None:
+        """How long the axis is for an instance; None where that is not clear."""
+        found = {lengths.get(key, 0) + more for key, more in self.ends}
+        return found.pop() if len(found) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -64,8 +75,9 @@ class OwnLengths:
             ]
         )
 
-    def cut(self, instance: Instance, outputs: Outputs) -> Outputs:
-        """The outputs of an instance in a batch, as long as alone.
+    def cut(self, instance: Instance, outputs: Outputs) -> Outputs | None:
+        """The outputs of an instance in a batch, as long as alone; None where it is not clear how
+        long that is.
 
         Args:
             instance: The instance, indexed.
@@ -75,7 +87,9 @@ class OwnLengths:
         lengths = lengths_of(instance) if self.axes else {}
         for one in self.axes:
             value: Any = found.get(one.name)
-            end = lengths.get(one.key, 0) + one.more
+            end = one.end(lengths)
+            if end is None:
+                return None
             if len(_shape(value)) > one.axis and end >= 0:
                 whole = (slice(None),) * one.axis
                 found[one.name] = value[:end] if one.axis == 0 else value[(*whole, slice(end))]
@@ -94,11 +108,13 @@ def _axes(
         own = [shape[axis] for shape in alone]
         if own == [shape[axis] for shape in together]:
             continue
+        ends = []
         for key in lengths[0]:
             apart = {size - one.get(key, 0) for size, one in zip(own, lengths, strict=True)}
             if len(apart) == 1:
-                yield _Axis(name, axis, key, apart.pop())
-                break
+                ends.append((key, apart.pop()))
+        if ends:
+            yield _Axis(name, axis, ends)
 
 
 def _shape(value: Any) -> tuple[int, ...]:

@@ -61,6 +61,20 @@ def test_an_output_that_is_missing() -> None:
     assert not same_prediction(OUTPUTS, less, torch.device("cpu"), torch.float32)
 
 
+@pytest.mark.parametrize("dtype", [numpy.float32, numpy.float64])
+def test_what_is_not_finite_is_compared_exactly(dtype: type) -> None:
+    def alike(one: list[float], other: list[float]) -> bool:
+        given = ({"a": numpy.array(numbers, dtype)} for numbers in (one, other))
+        return same_prediction(*given, torch.device("cpu"), torch.float32)
+
+    inf, nan = float("inf"), float("nan")
+    assert alike([inf, -inf, nan, 1.0], [inf, -inf, nan, 1.0])
+    assert not alike([inf, 1.0], [-inf, 1.0])
+    assert not alike([-inf, 1.0], [-1e32, 1.0])
+    assert not alike([nan, 1.0], [0.0, 1.0])
+    assert not alike([nan, 1.0], [inf, 1.0])
+
+
 def test_what_has_no_equality_is_not_the_same() -> None:
     class Odd:
         def __eq__(self, other: object) -> bool:

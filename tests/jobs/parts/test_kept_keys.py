@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from allennlp.common.checks import ConfigurationError
+from allennlp.data.fields import LabelField
 from allennlp.predictors import Predictor
 
-from allennlp_saliency.jobs import Job, RunFolder, interpret_dataset, run_job
+from allennlp_saliency.jobs import Job, JobError, RunFolder, interpret_dataset, run_job
 from tests.jobs.conftest import SENTENCES, MakeJob, write_lines
 
 LABELS: list[Any] = ["positive", 3, None]
@@ -47,11 +48,48 @@ def test_nothing_is_kept_by_default(make_job: MakeJob, labelled: Path, tmp_path:
     assert not any("kept" in row for row in RunFolder(tmp_path / "run").rows())
 
 
+def test_a_run_goes_on_only_where_it_keeps_the_same(make_job: MakeJob, labelled: Path) -> None:
+    assert "keep" not in make_job().identity()  # as in runs from before there was such a setting
+    run_job(make_job(), silent=True)
+    with pytest.raises(JobError, match=r'keep: none there, \["label"\] here'):
+        run_job(make_job(keep="label"), silent=True)
+    run_job(make_job(output="other", keep="label"), silent=True)
+    with pytest.raises(JobError, match=r'keep: \["label"\] there, none here'):
+        run_job(make_job(output="other"), silent=True)
+
+
 def test_from_a_table(make_job: MakeJob, tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text(f'sentence,label,by\n"{SENTENCES[0]}",positive,ann\n', encoding="utf-8")
     run_job(make_job(inputs=path, keep="by"), silent=True)
     assert [row["kept"] for row in RunFolder(tmp_path / "run").rows()] == [{"by": "ann"}]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "dataset", "pandas"])
+def test_a_column_that_the_predictor_does_not_read(
+    predictor: Predictor, tmp_path: Path, kind: str
+) -> None:
+    columns = {"sentence": SENTENCES[:2], "label": ["positive", None], "more": [1, 2]}
+    inputs: Any = pytest.importorskip("pandas").DataFrame(columns)
+    if kind == "parquet":
+        inputs.to_parquet(tmp_path / "in.parquet")
+        inputs = tmp_path / "in.parquet"
+    elif kind == "dataset":
+        inputs = pytest.importorskip("datasets").Dataset.from_dict(columns)
+    rows = list(interpret_dataset(predictor, inputs, "gradient", keep="label"))
+    assert [row["kept"] for row in rows] == [{"label": "positive"}, {"label": None}]
+    with pytest.raises(ConfigurationError, match="'lable'; there are 'sentence', 'label', 'more'"):
+        list(interpret_dataset(predictor, inputs, "gradient", keep="lable"))
+
+
+def test_of_the_instances_of_a_reader_its_fields(predictor: Predictor) -> None:
+    instance = predictor._json_to_instance({"sentence": SENTENCES[0]})
+    instance.add_field("label", LabelField("positive"))
+    tokens = [token.text for token in instance["tokens"].tokens]  # type: ignore[attr-defined]
+    (row,) = interpret_dataset(predictor, [instance], "gradient", keep=["label", "tokens"])
+    assert row["kept"] == {"label": "positive", "tokens": tokens}
+    with pytest.raises(ConfigurationError, match="'id'; there are 'tokens', 'label'"):
+        list(interpret_dataset(predictor, [instance], "gradient", keep="id"))
 
 
 def test_what_python_holds_is_kept_as_json(predictor: Predictor) -> None:

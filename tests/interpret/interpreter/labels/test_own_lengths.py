@@ -38,13 +38,25 @@ def test_each_axis_has_the_length_of_its_field() -> None:
     own = OwnLengths.learnt(instances, [outputs(*one) for one in sizes], [outputs(6, 5)] * 3)
     for one, size in zip(instances, sizes, strict=True):
         cut = own.cut(one, outputs(6, 5))
+        assert cut is not None
         assert {name: numpy.shape(value) for name, value in cut.items()} == {
             name: numpy.shape(value) for name, value in outputs(*size).items()
         }
     new = own.cut(instance(2, 9), outputs(8, 9))
+    assert new is not None
     assert new["pairs"].shape == (2, 11)
     assert new["tags"] == ["t", "t"]
     assert new["probs"].shape == (3,)
+
+
+def test_where_two_lengths_fit_the_one_meant_is_not_known() -> None:
+    sizes = [(3, 4), (5, 6)]
+    alone = [{"tags": ["t"] * other} for _, other in sizes]
+    together = [{"tags": ["t"] * 6}] * 2
+    own = OwnLengths.learnt([instance(*one) for one in sizes], alone, together)
+    assert own.cut(instance(3, 4), together[0]) == alone[0]
+    assert own.cut(instance(1, 2), {"tags": ["t"] * 6}) == {"tags": ["t"] * 2}
+    assert own.cut(instance(4, 4), {"tags": ["t"] * 6}) is None
 
 
 def test_what_follows_no_length_is_left() -> None:
