@@ -254,8 +254,8 @@ def _interpreters(given: Any, target: Any) -> tuple[JsonDict, ...]:
 
 
 def _keys(given: Any) -> tuple[str, ...]:
-    """The keys to keep, each once."""
-    several = [given] if isinstance(given, str) else given
+    """The keys to keep, each once; of a text those between its commas, as on the command line."""
+    several = given.split(",") if isinstance(given, str) else given
     if not isinstance(several, Iterable) or isinstance(several, Mapping):
         raise ConfigurationError(f"keep is a list of keys or columns; got {several!r:.100}")
     keys = list(several)

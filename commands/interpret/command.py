@@ -100,8 +100,6 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     add("--id-key", help="the key or column of the inputs' ids (default: id, where there is one)")
     add(
         "--keep",
-        action="extend",
-        type=_keys,
         metavar="KEY",
         help="keys or columns that rows keep beside the scores, such as gold labels; several with "
         "commas",
@@ -251,10 +249,6 @@ class _Columns(argparse.Action):
                 raise argparse.ArgumentError(self, f"no KEY=COLUMN: {pair!r}")
             found[key] = column
         setattr(namespace, self.dest, found)
-
-
-def _keys(text: str) -> list[str]:
-    return text.split(",")
 
 
 def _json_or_name(text: str) -> Any:

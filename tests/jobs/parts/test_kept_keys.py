@@ -108,6 +108,10 @@ def test_a_key_that_no_input_has(make_job: MakeJob, labelled: Path, predictor: P
         list(interpret_dataset(predictor, SENTENCES[:2], "gradient", keep="label"))
 
 
+def test_several_keys_in_one_text() -> None:
+    assert Job("model", "inputs", "gradient", keep="label,by").keep == ("label", "by")
+
+
 @pytest.mark.parametrize("keep", [3, [""], [1], {"label": 1}])
 def test_what_is_no_list_of_keys(keep: Any) -> None:
     with pytest.raises(ConfigurationError, match="keep is a list of keys or columns; got"):
