@@ -237,8 +237,9 @@ class Run:
         prepared: list[Prepared] = []
         model = self._twin.model
         read = partial(reading, self._twin.predictor, self._labels)
-        instances = self._method.target.instances
-        pairs = [(one, own) for one in labelled for own in instances(one.instance, model)]
+        target = self._method.target
+        pairs = [(one, own) for one in labelled for own in target.instances(one.instance, model)]
+        target.check_input([own for _, own in pairs], model)
         for found, instance in pairs:
             windows = model.windows_of(instance) if isinstance(model, ReadsWindows) else None
             parts = [instance] if windows is None else [one.instance for one in windows.windows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +41,9 @@ class TargetOfEach(Target):
 
     def check(self, model: Model) -> None:
         self.of.check(model)
+
+    def check_input(self, instances: Sequence[Instance], model: Model) -> None:
+        self.of.check_input(instances, model)
 
     def explained_label(self, label: JsonDict) -> JsonDict:
         return label
