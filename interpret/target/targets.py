@@ -51,9 +51,10 @@ class Target(Registrable):
     default_implementation = "log-likelihood"
 
     name_hint: ClassVar[str] = (
-        '. If {name!r} is a label, type {{"type": "log-likelihood", "label": {name!r}}}'
+        '. If {name} is a label, type {{"type": "log-likelihood", "label": {name}}}'
     )
-    """What the error about an unknown name ends with: many expect a label in its place."""
+    """What the error about an unknown name, `{name}` in JSON, ends with: many expect a label in its
+    place."""
 
     def __init__(self, label: str | None = None) -> None:
         if label is not None:
@@ -237,6 +238,8 @@ class LogitDifference(LabelTarget):
     Raises:
         ConfigurationError: If a label is no name, or both are the same.
     """
+
+    example: ClassVar[JsonDict] = {"against": "negative"}
 
     def __init__(self, against: str, label: str | None = None) -> None:
         super().__init__(label)
