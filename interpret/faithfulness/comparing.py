@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 from tqdm import tqdm
 
 from ..errors import SettingError
 from ..explanation import Explanation, JsonDict
+from ..interpreter.named import interpreter_of
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..registry import construct
 from .comparison import Comparison
@@ -151,9 +151,15 @@ def _methods(
         if isinstance(one, SaliencyInterpreter):
             method, name = one, str(one.config()["type"])
         else:
-            params = Params({"type": one} if isinstance(one, str) else dict(one))
-            name = str(params.get("type"))
-            method = SaliencyInterpreter.from_params(params, predictor=predictor)
+            # What does not fit the model is an error of each input, and costs the others nothing.
+            made = interpreter_of(one, predictor, check=False)
+            name = one if isinstance(one, str) else str(one["type"])
+            if not isinstance(made, SaliencyInterpreter):
+                raise ConfigurationError(
+                    f"{name!r} gives scores without the tokens that they belong to, so it cannot "
+                    "be compared; take an interpreter of allennlp_saliency"
+                )
+            method = made
         if name == "random" and "random" in found:
             continue
         found[name if name not in found else f"{name} {len(found) + 1}"] = method

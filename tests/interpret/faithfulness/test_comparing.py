@@ -329,3 +329,10 @@ def test_a_metric_that_fails_for_a_method_costs_one_cell(
     assert [own for own, count in counts.items() if not count] == [
         ("leave-one-out", "max-sensitivity")
     ]
+
+
+def test_a_method_that_does_not_fit_the_model_costs_its_own_numbers(predictor: Any) -> None:
+    found = compare(predictor, INPUTS[:2], ["attention", METHODS[0]], METRICS[:1], ["zero"])
+    assert {one["error"].partition(":")[0] for one in found.errors} == {"attention"}
+    assert found.interval("attention", METRICS[0], "zero").count == 0
+    assert found.interval(METHODS[0], METRICS[0], "zero").count == 2
