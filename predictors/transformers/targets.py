@@ -106,8 +106,9 @@ class PointwiseCrossMutualInformation(LabelTarget):
 def _is_its_foil(instance: Instance) -> bool:
     """Whether the token that an instance stands for is the foil's."""
     own, foil = instance.fields.get("label"), instance.fields.get("foil")
-    both = isinstance(own, LabelField) and isinstance(foil, LabelField)
-    return both and own.label == foil.label
+    if not isinstance(own, LabelField) or not isinstance(foil, LabelField):
+        return False
+    return own.label == foil.label
 
 
 def _given(outputs: ModelOutputs, name: str, key: str) -> Tensor:
