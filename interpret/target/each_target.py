@@ -19,7 +19,7 @@ from ..inputs.labels import every_label, label_field, relabelled
 from ..inputs.texts import tag_spans
 from ..registry import construct
 from .outputs import ModelOutputs
-from .targets import Target
+from .targets import RefusesInputs, Target
 
 
 class TargetOfEach(Target):
@@ -43,7 +43,8 @@ class TargetOfEach(Target):
         self.of.check(model)
 
     def check_input(self, instances: Sequence[Instance], model: Model) -> None:
-        self.of.check_input(instances, model)
+        if isinstance(self.of, RefusesInputs):
+            self.of.check_input(instances, model)
 
     def explained_label(self, label: JsonDict) -> JsonDict:
         return label

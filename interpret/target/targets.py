@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from allennlp.common import Registrable
@@ -112,17 +112,6 @@ class Target(Registrable):
         """
         return [instance] if self.label is None else [relabelled(instance, self.label, model)]
 
-    def check_input(self, instances: Sequence[Instance], model: Model) -> None:
-        """Refuses an input of which the target says nothing; most say something of each.
-
-        Args:
-            instances: The labelled instances to explain, as `instances` made them.
-            model: The model.
-
-        Raises:
-            InterpretationError: If it says nothing of any.
-        """
-
     def explained_label(self, label: JsonDict) -> JsonDict:
         """The part of an instance's label that the target explains.
 
@@ -148,6 +137,22 @@ class Target(Registrable):
         """The name of a target for the same label that does not saturate and that the outputs
         allow; None where there is none."""
         return None
+
+
+@runtime_checkable
+class RefusesInputs(Protocol):
+    """A target that says nothing of some inputs."""
+
+    def check_input(self, instances: Sequence[Instance], model: Model) -> None:
+        """Refuses an input of which the target says nothing.
+
+        Args:
+            instances: The labelled instances to explain, as the target's `instances` made them.
+            model: The model.
+
+        Raises:
+            InterpretationError: If it says nothing of any.
+        """
 
 
 class LabelTarget(Target):
