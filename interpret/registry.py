@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -44,12 +46,46 @@ def construct(base: type[R], given: Any, parameter: str | None = None) -> R:
         )
     name = given.get("type", base.default_implementation)
     if name not in base.list_available():
-        hint = getattr(base, "name_hint", "").format(name=name)
+        # In JSON, as it may be typed.
+        quoted = json.dumps(str(name), ensure_ascii=False)
+        hint = getattr(base, "name_hint", "").format(name=quoted)
         raise ConfigurationError(
             f"{where}there is no {base.__name__.lower()} {name!r}; there are "
             f"{', '.join(sorted(base.list_available()))}{hint}"
         )
+    lacking = _lacking(base, name, given)
+    if lacking:
+        raise ConfigurationError(where + lacking)
     return base.from_params(Params({"type": name, **_copied(given)}))
+
+
+def _lacking(base: type[Registrable], name: str, given: Mapping[str, Any]) -> str | None:
+    """What a class needs and was not given, with an example of it, which the class may have as
+    `example`; None where nothing lacks."""
+    cls, constructor = base.resolve_class_name(name)
+    parameters = inspect.signature(getattr(cls, constructor) if constructor else cls).parameters
+    needed = [
+        key
+        for key, one in parameters.items()
+        if one.default is one.empty and one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
+    ]
+    lacking = [key for key in needed if key not in given]
+    if not lacking:
+        return None
+    known = {"type": name, **given}
+    example = {**known, **{key: getattr(cls, "example", {}).get(key, "…") for key in lacking}}
+    told = [f"{key!r}{_meaning(cls, key)}" for key in lacking]
+    return (
+        f"the {base.__name__.lower()} {name!r} needs {' and '.join(told)}, such as "
+        f"{json.dumps(example, ensure_ascii=False, default=str)}"
+    )
+
+
+def _meaning(cls: type, parameter: str) -> str:
+    """What the docstring of a class says of a parameter, in parentheses; empty where it is
+    silent."""
+    found = re.search(rf"^\s*{parameter}: ([^.\n:;]+)", inspect.getdoc(cls) or "", re.MULTILINE)
+    return f" ({found[1][0].lower()}{found[1][1:]})" if found else ""
 
 
 def describe(thing: Registrable, base: type[Registrable], leave_out: frozenset[str]) -> Any:

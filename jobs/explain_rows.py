@@ -14,8 +14,9 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.explanation import Explanation, JsonDict
+from allennlp_saliency.interpret.interpreter.named import interpreter_of
 from allennlp_saliency.predictors.saliency.json_lines import message
-from allennlp_saliency.predictors.saliency.outcomes import Explains, interpreter_of
+from allennlp_saliency.predictors.saliency.outcomes import Explains
 
 from .models import load, model_identity
 from .sources.rows import ListRows, RowsSource

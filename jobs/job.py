@@ -14,7 +14,7 @@ from allennlp.common.checks import ConfigurationError
 
 from allennlp_saliency.interpret import checks
 from allennlp_saliency.interpret.explanation import JsonDict
-from allennlp_saliency.predictors.saliency.outcomes import unknown
+from allennlp_saliency.interpret.interpreter.named import unknown
 
 from .selection import read_ids
 

@@ -18,8 +18,9 @@ from allennlp.predictors import Predictor
 from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.interpreter.given import check_predictor
+from allennlp_saliency.interpret.interpreter.named import unknown
 from allennlp_saliency.predictors import TransformersPredictor
-from allennlp_saliency.predictors.saliency.outcomes import unknown, wrapped
+from allennlp_saliency.predictors.saliency.outcomes import wrapped
 from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
 from allennlp_saliency.predictors.transformers.loading import tasks_of
 

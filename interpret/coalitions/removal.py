@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from allennlp.common import Registrable
 from allennlp.common.checks import ConfigurationError
 from torch import Tensor
 
+from ..explanation import JsonDict
 from ..registry import construct
 from ..space.baselines import Baseline
 from ..space.embedding_space import EmbeddingSpace
@@ -54,6 +55,8 @@ class BaselineRemoval(Removal):
     Raises:
         ConfigurationError: If there is no such baseline.
     """
+
+    example: ClassVar[JsonDict] = {"baseline": "mask"}
 
     def __init__(self, baseline: Any) -> None:
         self.baseline: Baseline = construct(Baseline, baseline)

@@ -9,15 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 from tqdm import tqdm
 
+from ..errors import SettingError
 from ..explanation import Explanation, JsonDict
+from ..interpreter.named import interpreter_of
 from ..interpreter.saliency_interpreter import SaliencyInterpreter
 from ..registry import construct
 from .comparison import Comparison
@@ -150,9 +151,15 @@ def _methods(
         if isinstance(one, SaliencyInterpreter):
             method, name = one, str(one.config()["type"])
         else:
-            params = Params({"type": one} if isinstance(one, str) else dict(one))
-            name = str(params.get("type"))
-            method = SaliencyInterpreter.from_params(params, predictor=predictor)
+            # What does not fit the model is an error of each input, and costs the others nothing.
+            made = interpreter_of(one, predictor, check=False)
+            name = one if isinstance(one, str) else str(one["type"])
+            if not isinstance(made, SaliencyInterpreter):
+                raise ConfigurationError(
+                    f"{name!r} gives scores without the tokens that they belong to, so it cannot "
+                    "be compared; take an interpreter of allennlp_saliency"
+                )
+            method = made
         if name == "random" and "random" in found:
             continue
         found[name if name not in found else f"{name} {len(found) + 1}"] = method
@@ -183,46 +190,80 @@ def _measured(
     target: Any,
     seed: int,
 ) -> list[list[JsonDict]]:
-    """Per input the records of its explanations, or one of an error."""
-    records: list[list[JsonDict]] = []
-    good: list[int] = []
+    """Per input the records of its explanations, or one of an error. What fails for a method at an
+    input costs the numbers of that method alone."""
+
+    def measured(numbers: Sequence[int], methods: Sequence[str]) -> list[Any]:
+        """Of some inputs what some methods' explanations have, or why there is nothing."""
+        measuring = Measuring(
+            predictor,
+            {name: [cast(list[Explanation], found[name][n]) for n in numbers] for name in methods},
+            metrics,
+            removal if isinstance(removal, str) else dict(removal),
+            [rationales[n] for n in numbers] if rationales else (),
+            target=target,
+            seed=seed,
+        )
+        return measuring.with_curves([inputs[n] for n in numbers], progress=False)
+
+    results: dict[int, list[dict[str, Any]]] = {}
+    failed: dict[int, dict[str, str]] = {}
     for number in range(len(inputs)):
-        errors = {
-            name: own[number] for name, own in found.items() if isinstance(own[number], Exception)
+        wrong = {name: own[number] for name, own in found.items()}
+        failed[number] = {k: str(one) for k, one in wrong.items() if isinstance(one, Exception)}
+    whole = [number for number, errors in failed.items() if not errors]
+    apart = [number for number, errors in failed.items() if errors]
+    together = measured(whole, list(found)) if whole else []
+    for number, result in zip(whole, together, strict=True):
+        if not isinstance(result, Exception):
+            results[number] = result
+        elif isinstance(result, SettingError) or len(found) == 1:
+            failed[number] = {"": str(result)}  # The same whatever the method.
+        else:
+            apart.append(number)
+    for name in found:
+        numbers = [number for number in apart if name not in failed[number]]
+        for number, result in zip(
+            numbers, measured(numbers, [name]) if numbers else [], strict=True
+        ):
+            if isinstance(result, Exception):
+                failed[number][name] = str(result)
+                continue
+            places = results.setdefault(number, [{} for _ in result])
+            for place, own in zip(places, result, strict=True):
+                place.update(own)
+    return [
+        _records_of(
+            results.get(number), failed[number], {name: own[number] for name, own in found.items()}
+        )
+        for number in range(len(inputs))
+    ]
+
+
+def _records_of(
+    results: list[dict[str, Any]] | None, failed: Mapping[str, str], found: Mapping[str, Any]
+) -> list[JsonDict]:
+    """The records of an input: one for each of its explanations, or one of an error."""
+    if not results:
+        if results is not None:
+            return [{"error": "the model predicts nothing that can be explained"}]
+        name, error = next(iter(failed.items()))
+        alike = len(set(failed.values())) == 1
+        return [{"error": error if alike or not name else f"{name}: {error}"}]
+    records: list[JsonDict] = [
+        {
+            "place": k,
+            "measured": {
+                name: {metric: one.value for metric, one in by_metric.items()}
+                for name, by_metric in own.items()
+            },
+            "curves": _curves(own),
+            "agreement": _agreement({name: found[name][k] for name in own}),
         }
-        records.append([{"error": f"{name}: {error}"} for name, error in errors.items()][:1])
-        if not errors:
-            good.append(number)
-    # Lists of explanations: the inputs with errors are left out.
-    explanations: dict[str, list[Any]] = {
-        name: [own[n] for n in good] for name, own in found.items()
-    }
-    measuring = Measuring(
-        predictor,
-        explanations,
-        metrics,
-        removal if isinstance(removal, str) else dict(removal),
-        [rationales[n] for n in good] if rationales else (),
-        target=target,
-        seed=seed,
-    )
-    results = measuring.with_curves([inputs[number] for number in good], progress=False)
-    for place, (number, result) in enumerate(zip(good, results, strict=True)):
-        if isinstance(result, Exception):
-            records[number] = [{"error": str(result)}]
-            continue
-        records[number] = [
-            {
-                "place": k,
-                "measured": {
-                    name: {metric: one.value for metric, one in by_metric.items()}
-                    for name, by_metric in own.items()
-                },
-                "curves": _curves(own),
-                "agreement": _agreement({name: e[place][k] for name, e in explanations.items()}),
-            }
-            for k, own in enumerate(result)
-        ] or [{"error": "the model predicts nothing that can be explained"}]
+        for k, own in enumerate(results)
+    ]
+    if failed:
+        records[0]["errors"] = [f"{name}: {error}" for name, error in failed.items()]
     return records
 
 
@@ -234,13 +275,13 @@ def _add(
 ) -> None:
     """Adds to the records of each input what a metric found for a method, whatever the removal."""
     for by_input in by_removal:
-        for number, own in enumerate(found):
-            if "error" in by_input[number][0]:
+        for records, own in zip(by_input, found, strict=True):
+            if "error" in records[0] or method not in records[0]["measured"]:
                 continue
             if isinstance(own, Exception):
-                by_input[number] = [{"error": f"{method}: {own}"}]
+                records[0].setdefault("errors", []).append(f"{method}, {name}: {own}")
                 continue
-            for record, value in zip(by_input[number], own, strict=True):
+            for record, value in zip(records, own, strict=True):
                 record["measured"][method][name] = value
 
 

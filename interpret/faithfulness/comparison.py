@@ -19,7 +19,8 @@ class Comparison:
         metrics: The metrics' names.
         removals: The names of what took the place of units.
         records: Per input and explanation: `input`, `place`, `removal`, `measured` (by method and
-            metric), `curves` (by metric and method), `agreement` (by pair of methods), or `error`.
+            metric), `curves` (by metric and method), `agreement` (by pair of methods), and `errors`
+            where methods or metrics failed; or `error` where nothing could be measured.
         seconds: Per method the seconds per input.
     """
 
@@ -32,7 +33,7 @@ class Comparison:
     def interval(self, method: str, metric: str, removal: str) -> Interval:
         """The mean of a metric over all explanations."""
         return mean_interval(
-            [_number(record["measured"][method][metric]) for record in self._measured(removal)]
+            [_number(record, method, metric) for record in self._measured(removal)]
         )
 
     def difference(self, method: str, other: str, metric: str, removal: str) -> Interval:
@@ -42,8 +43,7 @@ class Comparison:
         """
         return mean_interval(
             [
-                _number(record["measured"][method][metric])
-                - _number(record["measured"][other][metric])
+                _number(record, method, metric) - _number(record, other, metric)
                 for record in self._measured(removal)
             ]
         )
@@ -60,7 +60,7 @@ class Comparison:
         key = "|".join(sorted((first, second)))
         return mean_interval(
             [
-                _number(record["agreement"][key][what])
+                _defined(record["agreement"][key][what])
                 for record in self._measured(self.removals[0])
                 if key in record["agreement"]
             ]
@@ -82,12 +82,15 @@ class Comparison:
 
     @property
     def errors(self) -> list[JsonDict]:
-        """The records of inputs that could not be compared: once for each input and message, with
-        the first removal that failed."""
+        """What could not be compared: `input`, `removal` and `error`, once for each input and
+        message, with the first removal that failed. Of a method that failed the message begins with
+        its name."""
         found: dict[tuple[int, str], JsonDict] = {}
         for one in self.records:
-            if "error" in one:
-                found.setdefault((one["input"], one["error"]), one)
+            place = {"input": one["input"], "removal": one["removal"]}
+            own = [{**place, "error": error} for error in one.get("errors", ())]
+            for record in [one] if "error" in one else own:
+                found.setdefault((record["input"], record["error"]), record)
         return list(found.values())
 
     def rows(self) -> Iterator[JsonDict]:
@@ -141,7 +144,12 @@ class Comparison:
         return "\n".join([*lines, "", _legend(self.metrics)]).strip() + "\n"
 
 
-def _number(value: float | None) -> float:
+def _number(record: JsonDict, method: str, metric: str) -> float:
+    """What a metric found for a method; NaN where it found nothing, or failed."""
+    return _defined(record["measured"].get(method, {}).get(metric))
+
+
+def _defined(value: float | None) -> float:
     return float("nan") if value is None else value
 
 

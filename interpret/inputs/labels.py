@@ -272,6 +272,23 @@ def check_label_of(instance: Instance, label: str, model: Model) -> None:
         )
 
 
+def carries(instance: Instance, label: str, model: Model) -> bool:
+    """Whether a label is the one that an instance carries; of tags, each that is explained.
+
+    Raises:
+        SettingError: If the model has no such label.
+    """
+    name = label_field(instance)
+    if name is None:
+        return False
+    field = cast(LabelLike, instance.fields[name])
+    own: list[Any] = [field.label] if isinstance(field, LabelField) else [*field.labels]
+    if not isinstance(field, LabelField):
+        own = [tag for tag, one in zip(own, _explained_tags(instance, field), strict=True) if one]
+    index = label_index(model.vocab, label_namespace(field, model), label)
+    return bool(own) and all(one in (index, label) for one in own)
+
+
 def relabelled(instance: Instance, label: str, model: Model) -> Instance:
     """A copy of an instance with another label; a tagger's explained tokens all get it.
 

@@ -32,7 +32,7 @@ from ..space.prefix.prefix_space import group_by_text
 from ..space.session import Session
 from ..target.prediction_check import Mismatch
 from ..target.row_loss import RowLoss, RowLossError
-from ..target.targets import Target
+from ..target.targets import RefusesInputs, Target
 from .assembly import Attribution, assemble
 from .batch_sharing import BatchSharing, Job
 from .labels.labelling import Labelled, LabelledInstance, reading
@@ -236,10 +236,12 @@ class Run:
         self, owner: int, labelled: Sequence[LabelledInstance], json: Any, units: GivenUnits
     ) -> list[Prepared]:
         prepared: list[Prepared] = []
-        model = self._twin.model
+        model, given = self._twin.model, json if isinstance(json, dict) else None
         read = partial(reading, self._twin.predictor, self._labels)
-        instances = self._method.target.instances
-        pairs = [(one, own) for one in labelled for own in instances(one.instance, model)]
+        target = self._method.target
+        pairs = [(one, own) for one in labelled for own in target.instances(one.instance, model)]
+        if isinstance(target, RefusesInputs):
+            target.check_input([own for _, own in pairs], model)
         for found, instance in pairs:
             windows = model.windows_of(instance) if isinstance(model, ReadsWindows) else None
             parts = [instance] if windows is None else [one.instance for one in windows.windows]
@@ -248,7 +250,6 @@ class Run:
             expected = None
             if windows is None and found.outputs:
                 expected = found.labels.expected(model, instance, found.outputs)
-            given = json if isinstance(json, dict) else None
             origin = Origin(owner, len(prepared), given, read, units, whole=windows is None)
             prepared.append(Prepared(origin, instance, windows, parts, expected))
         return prepared

@@ -143,7 +143,7 @@ class RuleMap(Mapping[str, str]):
         changes = changes.as_dict(quiet=True) if isinstance(changes, Params) else changes
         if changes is not None and not isinstance(changes, Mapping):
             raise ConfigurationError(
-                f"rules is a mapping of operations to rules, {{'softmax': 'identity'}}, not "
+                'rules is a mapping of operations to rules, {"softmax": "identity"}, not '
                 f"{changes!r:.100}"
             )
         found: dict[str, str | Rule] = {}

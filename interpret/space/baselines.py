@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from allennlp.common import Registrable
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from .. import checks
 from ..errors import InterpretationError
+from ..explanation import JsonDict
 from ..inputs.texts import tokenizer_of
 from ..registry import construct
 from .embedding_space import EmbeddingSpace
@@ -123,6 +124,8 @@ class TokenBaseline(Baseline):
         keep_special_tokens: As in `Baseline`.
     """
 
+    example: ClassVar[JsonDict] = {"token": "the"}
+
     def __init__(self, token: str, keep_special_tokens: bool = True) -> None:
         super().__init__(keep_special_tokens)
         self.token = checks.text("token", token)
@@ -204,6 +207,8 @@ class TextBaseline(Baseline):
         keep_special_tokens: As in `Baseline`.
     """
 
+    example: ClassVar[JsonDict] = {"text": "a film"}
+
     def __init__(self, text: str, keep_special_tokens: bool = True) -> None:
         super().__init__(keep_special_tokens)
         self.text = checks.text("text", text)
@@ -251,6 +256,8 @@ class AverageBaseline(Baseline):
     Raises:
         ConfigurationError: If there are none, or they are in no list.
     """
+
+    example: ClassVar[JsonDict] = {"baselines": ["mask", "mean"]}
 
     def __init__(self, baselines: list[Any]) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..inputs.labels import every_label, label_field, relabelled
 from ..inputs.texts import tag_spans
 from ..registry import construct
 from .outputs import ModelOutputs
-from .targets import Target
+from .targets import RefusesInputs, Target
 
 
 class TargetOfEach(Target):
@@ -40,6 +41,10 @@ class TargetOfEach(Target):
 
     def check(self, model: Model) -> None:
         self.of.check(model)
+
+    def check_input(self, instances: Sequence[Instance], model: Model) -> None:
+        if isinstance(self.of, RefusesInputs):
+            self.of.check_input(instances, model)
 
     def explained_label(self, label: JsonDict) -> JsonDict:
         return label

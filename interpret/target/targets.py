@@ -15,9 +15,9 @@ target declares this by overriding `explained_label`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from allennlp.common import Registrable
@@ -26,12 +26,16 @@ from allennlp.data import Instance
 from allennlp.models import Model
 from torch import Tensor
 
+from ..errors import InterpretationError
 from ..explanation import JsonDict
 from ..inputs.explained import LOG_LIKELIHOOD, PROBABILITY
-from ..inputs.labels import check_label, check_label_of, relabelled
+from ..inputs.labels import carries, check_label, check_label_of, relabelled
 from .outputs import ModelOutputs
 
 _SATURATED = 0.999
+_OTHER = (
+    "name another label, or take the target 'log-odds', which sets the label against all others"
+)
 
 
 class Target(Registrable):
@@ -47,9 +51,10 @@ class Target(Registrable):
     default_implementation = "log-likelihood"
 
     name_hint: ClassVar[str] = (
-        '. If {name!r} is a label, type {{"type": "log-likelihood", "label": {name!r}}}'
+        '. If {name} is a label, type {{"type": "log-likelihood", "label": {name}}}'
     )
-    """What the error about an unknown name ends with: many expect a label in its place."""
+    """What the error about an unknown name, `{name}` in JSON, ends with: many expect a label in its
+    place."""
 
     def __init__(self, label: str | None = None) -> None:
         if label is not None:
@@ -132,6 +137,22 @@ class Target(Registrable):
         """The name of a target for the same label that does not saturate and that the outputs
         allow; None where there is none."""
         return None
+
+
+@runtime_checkable
+class RefusesInputs(Protocol):
+    """A target that says nothing of some inputs."""
+
+    def check_input(self, instances: Sequence[Instance], model: Model) -> None:
+        """Refuses an input of which the target says nothing.
+
+        Args:
+            instances: The labelled instances to explain, as the target's `instances` made them.
+            model: The model.
+
+        Raises:
+            InterpretationError: If it says nothing of any.
+        """
 
 
 class LabelTarget(Target):
@@ -220,12 +241,16 @@ class LogitDifference(LabelTarget):
         label: The label to explain, by name. None explains the prediction.
 
     Raises:
-        ConfigurationError: If a label is no name.
+        ConfigurationError: If a label is no name, or both are the same.
     """
+
+    example: ClassVar[JsonDict] = {"against": "negative"}
 
     def __init__(self, against: str, label: str | None = None) -> None:
         super().__init__(label)
         _check_name("against", against)
+        if label == against:
+            raise ConfigurationError(f"'label' and 'against' are both {against!r}; {_OTHER}")
         self.against = against
 
     def check(self, model: Model) -> None:
@@ -235,6 +260,14 @@ class LogitDifference(LabelTarget):
     def instances(self, instance: Instance, model: Model) -> list[Instance]:
         check_label_of(instance, self.against, model)
         return super().instances(instance, model)
+
+    def check_input(self, instances: Sequence[Instance], model: Model) -> None:
+        # Of several predictions of an input one may be the other label.
+        if instances and all(carries(one, self.against, model) for one in instances):
+            raise InterpretationError(
+                f"'against' is {self.against!r}, which is the explained label itself, so the "
+                f"difference is 0 whatever the text; {_OTHER}"
+            )
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         logits = outputs.logits

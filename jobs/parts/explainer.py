@@ -17,6 +17,7 @@ from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.inputs.texts import text_items
 from allennlp_saliency.interpret.interpreter.labels.known_labels import KnownLabels
 from allennlp_saliency.interpret.interpreter.labels.labelling import reading
+from allennlp_saliency.interpret.interpreter.named import interpreter_of
 from allennlp_saliency.interpret.interpreter.reading import InputKeys
 from allennlp_saliency.interpret.interpreter.saliency_interpreter import SaliencyInterpreter
 from allennlp_saliency.interpret.space.packing import let_go
@@ -25,7 +26,6 @@ from allennlp_saliency.predictors.saliency.outcomes import (
     Explains,
     Outcome,
     explained,
-    interpreter_of,
     scored,
 )
 

@@ -1,21 +1,16 @@
-"""The predictor and the interpreter that a config names, and what interpreters give for inputs:
-explanations, or scores alone where they know no others."""
+"""The predictor that a config names, and what interpreters give for inputs: explanations, or scores
+alone where they know no others."""
 
 from __future__ import annotations
 
-import difflib
-import inspect
-import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
-from allennlp.common.from_params import infer_params
 from allennlp.data import DatasetReader, Instance
 from allennlp.interpret.saliency_interpreters import SaliencyInterpreter as AnyInterpreter
 from allennlp.models import Model
@@ -23,24 +18,13 @@ from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explanation import Explanation, JsonDict
+from allennlp_saliency.interpret.interpreter.named import listed, unknown
 from allennlp_saliency.interpret.space.packing import let_go
 
 from .json_lines import to_jsonable
 
 if TYPE_CHECKING:
     from allennlp_saliency.interpret import Interpretation
-
-_ELSEWHERE = {
-    "saliency": "gradient",
-    "smoothgrad": "smooth-gradients",
-    "vargrad": "var-gradients",
-    "n_steps": "steps",
-    "n_samples": "num_samples",
-    "nt_samples": "num_samples",
-    "nt_type": "statistic",
-    "internal_batch_size": "token_budget",
-}
-"""The names that other libraries (captum, inseq) use, with ours."""
 
 
 def wrapped(
@@ -70,7 +54,7 @@ def wrapped(
         if name is None:
             raise ConfigurationError(
                 f"{type(model).__name__} names no default predictor; name the one to interpret in "
-                f'the predictor\'s arguments, {{"predictor": "…"}}: {_listed(available)}'
+                f'the predictor\'s arguments, {{"predictor": "…"}}: {listed(available)}'
             )
     if not isinstance(name, str) or (name not in available and "." not in name):
         raise ConfigurationError(unknown("predictor to interpret", [name], available))
@@ -86,77 +70,6 @@ def wrapped(
         for module, training in modes.items():
             module.training = training
     return made
-
-
-def interpreter_of(given: str | JsonDict, predictor: Predictor) -> AnyInterpreter:
-    """The interpreter by its name or its parameters.
-
-    Args:
-        given: The registered name, or the parameters with the name as `type`.
-        predictor: The predictor whose predictions it explains.
-
-    Raises:
-        ConfigurationError: If there is no such interpreter, or it takes no such parameters.
-    """
-    parameters = {"type": given} if isinstance(given, str) else given
-    if not isinstance(parameters, Mapping) or not isinstance(parameters.get("type"), str):
-        raise ConfigurationError(
-            'interpreter is a registered name or an object with one, {"type": "…", …}; '
-            f"got {given!r}"
-        )
-    name = parameters["type"]
-    available = AnyInterpreter.list_available()
-    if name not in available and "." not in name:
-        raise ConfigurationError(unknown("interpreter", [name], available))
-    subclass, constructor = AnyInterpreter.resolve_class_name(name)
-    known = _parameters_of(subclass, constructor)
-    extra = [key for key in parameters if key != "type" and key not in known]
-    if extra:
-        raise ConfigurationError(unknown(f"parameter of the interpreter {name!r}", extra, known))
-    try:
-        made = AnyInterpreter.from_params(Params(deepcopy(dict(parameters))), predictor=predictor)
-        check = getattr(made, "check_settings", None)  # against the model, before there is an input
-        if check is not None:
-            check()
-        return made
-    except (ConfigurationError, TypeError, ValueError, InterpretationError) as error:
-        raise ConfigurationError(f"interpreter {json.dumps(parameters)}: {error}") from error
-
-
-def _parameters_of(cls: type, constructor: str | None) -> set[str]:
-    """The names of what a class is constructed with, what it hands on to those of all its base
-    classes included: `infer_params` follows the first of them alone."""
-    arguments = infer_params(cls, getattr(cls, constructor or "__init__"))
-    known = {key for key, argument in arguments.items() if argument.kind != argument.VAR_KEYWORD}
-    for parent in cls.__mro__ if constructor is None else ():
-        if "__init__" not in vars(parent) or parent is object:
-            continue
-        own = inspect.signature(vars(parent)["__init__"]).parameters.values()
-        known |= {one.name for one in own if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)}
-        if not any(one.kind == one.VAR_KEYWORD for one in own):
-            break
-    return known - {"self", "predictor"}
-
-
-def unknown(what: str, names: Any, available: Any) -> str:
-    """The message for unknown names: which are meant, perhaps, and which there are."""
-    parts = [f"unknown {what}: {', '.join(repr(name) for name in names)}"]
-    close: list[str] = []
-    for name in map(str, names):
-        ours = _ELSEWHERE.get(name.lower())
-        close += (
-            [ours]
-            if ours and ours in available
-            else difflib.get_close_matches(name, list(available))
-        )
-    if close:
-        parts.append(f"did you mean {' or '.join(repr(name) for name in close)}?")
-    parts.append(f"there are: {_listed(available)}" if available else "there are none")
-    return "; ".join(parts)
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(sorted(names))
 
 
 logger = logging.getLogger(__name__)

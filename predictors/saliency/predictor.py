@@ -23,6 +23,7 @@ import allennlp_saliency.interpret  # noqa: F401  registers the interpreters und
 from allennlp_saliency.interpret import checks
 from allennlp_saliency.interpret.errors import InterpretationError
 from allennlp_saliency.interpret.explanation import JsonDict
+from allennlp_saliency.interpret.interpreter.named import interpreter_of, unknown
 from allennlp_saliency.interpret.interpreter.reading import InputKeys
 from allennlp_saliency.interpret.space.packing import let_go
 
@@ -35,7 +36,7 @@ from .json_lines import (
     to_json_line,
     to_jsonable,
 )
-from .outcomes import Explains, Outcome, explained, interpreter_of, scored, unknown, wrapped
+from .outcomes import Explains, Outcome, explained, scored, wrapped
 
 logger = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -53,6 +54,14 @@ class FoilDifference(LabelTarget):
             return [instance]
         return [explained(instance, replace(own, label={**(own.label or {}), "foil": foil}))]
 
+    def check_input(self, instances: Sequence[Instance], model: Model) -> None:
+        # Of several tokens some may be those of the foil.
+        if instances and all(map(_is_its_foil, instances)):
+            raise InterpretationError(
+                "the foil has the tokens that are explained, so the difference is 0 whatever the "
+                'text; give another one, or "foil": "runner-up" for the most probable other tokens'
+            )
+
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         if "span_difference" in outputs:
             if self.of == "probability":
@@ -92,6 +101,14 @@ class PointwiseCrossMutualInformation(LabelTarget):
     def __call__(self, outputs: ModelOutputs) -> Tensor:
         other = _given(outputs, "reference_log_probs", "changed_prompt' or 'changed_source")
         return outputs.at(outputs.logits.log_softmax(-1) - other)
+
+
+def _is_its_foil(instance: Instance) -> bool:
+    """Whether the token that an instance stands for is the foil's."""
+    own, foil = instance.fields.get("label"), instance.fields.get("foil")
+    if not isinstance(own, LabelField) or not isinstance(foil, LabelField):
+        return False
+    return own.label == foil.label
 
 
 def _given(outputs: ModelOutputs, name: str, key: str) -> Tensor:

@@ -196,7 +196,15 @@ def test_an_input_that_fails_ends_with_1_after_the_table(
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (["--interpreters", "no-such"], "no-such"),
+        (
+            ["--interpreters", "leaveoneout"],
+            "unknown interpreter: 'leaveoneout'; did you mean 'leave-one-out'?; there are: ",
+        ),
+        (["--interpreters", "smoothgrad"], "did you mean 'smooth-gradients'?"),
+        (["--interpreters", "no-such"], "once its module is imported, --include-package MODULE"),
+        (["--interpreters", '[{"type": "lime", "sample": 3}]'], "did you mean 'num_samples'"),
+        (["--interpreters", "[3]"], "interpreter is a registered name or an object with one"),
+        (["--interpreters", "simple-gradient"], "'simple-gradient' gives scores without the "),
         (["--metrics", "no-such"], "there is no metric 'no-such'; there are completeness-error, "),
         (["--removal", "no-such"], "there is no 'no-such'; there are "),
         (["--removal", '{"type": "mean", "wrong": 1}'], "wrong"),

@@ -16,9 +16,10 @@ from allennlp.models.archival import load_archive
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.explanation import JsonDict
+from allennlp_saliency.interpret.interpreter.named import interpreter_of
 from allennlp_saliency.jobs.models import is_archive
 from allennlp_saliency.predictors import TransformersPredictor
-from allennlp_saliency.predictors.saliency.outcomes import interpreter_of, wrapped
+from allennlp_saliency.predictors.saliency.outcomes import wrapped
 
 from ..errors import Refused
 from ..jobs import ModelQueue

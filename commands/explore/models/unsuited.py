@@ -13,8 +13,8 @@ from allennlp.predictors import Predictor
 from transformers import PreTrainedModel
 
 from allennlp_saliency.interpret.errors import InterpretationError
+from allennlp_saliency.interpret.interpreter.named import interpreter_of
 from allennlp_saliency.interpret.methods.attention.attention_interpreter import AttentionInterpreter
-from allennlp_saliency.predictors.saliency.outcomes import interpreter_of
 
 from ..errors import without_paths
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,17 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 from torch import Tensor
 
-from allennlp_saliency.interpret import LeaveOneOut, Random, SaliencyInterpreter
+from allennlp_saliency.interpret import (
+    Interpretation,
+    InterpretationError,
+    LeaveOneOut,
+    Random,
+    SaliencyInterpreter,
+)
 from allennlp_saliency.interpret.faithfulness import (
     Comparison,
     Comprehensiveness,
+    MaxSensitivity,
     Measuring,
     RationaleAuprc,
     compare,
@@ -238,3 +246,93 @@ def test_the_interval_of_a_mean() -> None:
     assert str(mean_interval([])) == "-"
     assert mean_interval([1.0, 1.0]).low == 1.0
     assert mean_interval([1.0]).high == math.inf
+
+
+class Failing(LeaveOneOut):
+    """Fails at texts that hold a word."""
+
+    def interpret_each(self, inputs: Any, *rest: Any, **more: Any) -> Any:
+        return [
+            Interpretation(error=InterpretationError("far too far"))
+            if "far" in given["sentence"]
+            else own
+            for given, own in zip(
+                inputs, super().interpret_each(inputs, *rest, **more), strict=True
+            )
+        ]
+
+    def config(self) -> dict[str, Any]:
+        return {"type": "failing"}
+
+
+class Hidden(LeaveOneOut):
+    """Its explanations of texts that hold a word have no scores that could be measured."""
+
+    def interpret_each(self, inputs: Any, *rest: Any, **more: Any) -> Any:
+        return [
+            replace(own, explanations=[replace(one, inputs=[]) for one in own.explanations])
+            if "far" in given["sentence"]
+            else own
+            for given, own in zip(
+                inputs, super().interpret_each(inputs, *rest, **more), strict=True
+            )
+        ]
+
+    def config(self) -> dict[str, Any]:
+        return {"type": "hidden"}
+
+
+@pytest.mark.parametrize(("kind", "why"), [(Failing, "far too far"), (Hidden, "has no scores for")])
+def test_what_fails_for_a_method_costs_that_methods_numbers(
+    predictor: Any, tmp_path: Path, kind: Any, why: str
+) -> None:
+    name = kind.__name__.lower()
+    metrics = [*METRICS, {"type": "max-sensitivity", "num_samples": 2}]
+    settings: Any = (metrics, ["zero", "mean"])
+    alone = compare(predictor, INPUTS, ["input-x-gradient"], *settings)
+    both = [kind(predictor), "input-x-gradient"]
+    found = compare(predictor, INPUTS, both, *settings, output=tmp_path)
+    again = compare(predictor, INPUTS, both, *settings, output=tmp_path)
+    assert again.to_markdown() == found.to_markdown()
+    (error,) = again.errors
+    assert error["input"] == 1
+    assert error["error"].startswith(f"{name}: ")
+    assert why in error["error"]
+    for metric in alone.metrics:
+        for removal in ("zero", "mean"):
+            one = found.interval("input-x-gradient", metric, removal)
+            assert one == alone.interval("input-x-gradient", metric, removal)
+            assert found.interval(name, metric, removal).count <= one.count
+    assert found.interval(name, "comprehensiveness", "zero").count == 3
+    assert found.difference(name, "random", "sufficiency", "mean").count == 3
+
+
+def test_a_metric_that_fails_for_a_method_costs_one_cell(
+    predictor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = MaxSensitivity.of_method
+
+    def failing(self: Any, method: Any, inputs: Any, seed: int = 0) -> Any:
+        if isinstance(method, LeaveOneOut):
+            return [InterpretationError("cannot be moved") for _ in inputs]
+        return measured(self, method, inputs, seed)
+
+    monkeypatch.setattr(MaxSensitivity, "of_method", failing)
+    found = compare(predictor, INPUTS, METHODS, ["max-sensitivity", "sufficiency"], ["zero"])
+    wrong = [(one["input"], one["error"]) for one in found.errors]
+    assert wrong == [(n, "leave-one-out, max-sensitivity: cannot be moved") for n in range(4)]
+    counts = {
+        (method, metric): found.interval(method, metric, "zero").count
+        for method in METHODS
+        for metric in found.metrics
+    }
+    assert [own for own, count in counts.items() if not count] == [
+        ("leave-one-out", "max-sensitivity")
+    ]
+
+
+def test_a_method_that_does_not_fit_the_model_costs_its_own_numbers(predictor: Any) -> None:
+    found = compare(predictor, INPUTS[:2], ["attention", METHODS[0]], METRICS[:1], ["zero"])
+    assert {one["error"].partition(":")[0] for one in found.errors} == {"attention"}
+    assert found.interval("attention", METRICS[0], "zero").count == 0
+    assert found.interval(METHODS[0], METRICS[0], "zero").count == 2

@@ -65,7 +65,8 @@ def test_an_alternative_that_is_not_there(predictor: Any, label: str) -> None:
 
 
 def test_an_alternative_that_only_another_question_has(predictor: Any) -> None:
-    interpreter = InputXGradient(predictor, target={"type": "contrast", "against": "2"})
+    target = {"type": "contrast", "label": "1", "against": "2"}
+    interpreter = InputXGradient(predictor, target=target)
     longer, shorter = interpreter.interpret_each([QUESTION, SHORTER])
     assert longer.error is None
     assert "'2'" in str(shorter.error)

@@ -7,7 +7,7 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret import SaliencyInterpreter
-from allennlp_saliency.predictors.saliency.outcomes import interpreter_of
+from allennlp_saliency.interpret.interpreter.named import interpreter_of
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,8 @@ def test_a_parameter(method: str, given: str, meant: str) -> None:
     parameters = {"type": method, given: 3}
     with pytest.raises(ConfigurationError, match=f"{given!r}; did you mean {meant!r}"):
         interpreter_of(parameters, Predictor.__new__(Predictor))
+
+
+def test_a_method_of_ones_own_is_found_by_its_module() -> None:
+    with pytest.raises(ConfigurationError, match=r"; there are: .*--include-package MODULE$"):
+        interpreter_of("my-method", Predictor.__new__(Predictor))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from allennlp_saliency.predictors.saliency.outcomes import interpreter_of
+from allennlp_saliency.interpret.interpreter.named import interpreter_of
 from tests.zoo import Zoo
 
 

@@ -117,3 +117,16 @@ def test_an_empty_foil() -> None:
     json = {"prompt": "a great film", "continuation": " was", "foil": ""}
     with pytest.raises(InterpretationError, match="the foil has no tokens"):
         predictor("gpt2", "causal-lm").predict_json(json)
+
+
+def test_a_foil_of_the_tokens_that_are_explained() -> None:
+    json = {"prompt": "a great film", "continuation": " was", "foil": " was"}
+    with pytest.raises(InterpretationError, match=r"the foil has the tokens that are explained"):
+        explain("gpt2", "causal-lm", json, "foil-difference")
+    # Where only some tokens are alike, the others are compared.
+    longer = {"prompt": "a great film", "continuation": " was good", "foil": " was bad"}
+    values = [
+        one.target["value"] for one in explain("gpt2", "causal-lm", longer, "foil-difference")
+    ]
+    assert values[0] == 0.0
+    assert any(values)
