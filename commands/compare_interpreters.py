@@ -25,6 +25,8 @@ EXAMPLE = (
     "--interpreters integrated-gradients,leave-one-out --output comparison"
 )
 
+_TABLES = (".csv", ".tsv", ".parquet")
+
 
 @Subcommand.register("compare-interpreters")
 class CompareInterpreters(Subcommand):
@@ -42,7 +44,9 @@ class CompareInterpreters(Subcommand):
         )
         subparser.add_argument("archive", help="an archive, a Hugging Face folder or a hub id")
         subparser.add_argument(
-            "inputs", help="a file of JSON lines, as `allennlp predict` takes it"
+            "inputs",
+            help="a file of JSON lines, as `allennlp predict` takes it, or a table (CSV, TSV, "
+            "Parquet)",
         )
         subparser.add_argument(
             "--interpreters",
@@ -119,10 +123,15 @@ def run(options: argparse.Namespace) -> None:
 def _compared(options: argparse.Namespace) -> Comparison:
     # The tables are the output; AllenNLP logs each parameter of each interpreter.
     logging.getLogger("allennlp").setLevel(logging.WARNING)
-    inputs = _lines(options.inputs, options.limit)
+    predictor = None
+    if Path(options.inputs).suffix.lower() in _TABLES:
+        predictor = _predictor(options)
+        inputs = _rows(options.inputs, options.limit, predictor)
+    else:
+        inputs = _lines(options.inputs, options.limit)
     rationales = _lines(options.rationales, options.limit) if options.rationales else ()
     return compare(
-        _predictor(options),
+        predictor or _predictor(options),
         inputs,
         options.interpreters,
         options.metrics,
@@ -176,6 +185,21 @@ def show(comparison: Comparison) -> None:
         console.print(Markdown(comparison.to_markdown()))
     else:
         print(comparison.to_markdown(), end="")
+
+
+def _rows(path: str, limit: int | None, predictor: Predictor) -> list[Any]:
+    """The inputs of a table, as `allennlp interpret` reads it."""
+    from allennlp_saliency.jobs import open_source
+
+    source = open_source(path, predictor=predictor)
+    count = source.count()
+    found = list(source.items(0, count if limit is None else min(limit, count)))
+    if not found:
+        raise ConfigurationError(f"{path} has no rows")
+    for item in found:
+        if item.problem is not None:
+            raise ConfigurationError(f"{path}, line {item.line}: {item.problem}")
+    return [item.given for item in found]
 
 
 def _lines(path: str, limit: int | None) -> list[Any]:

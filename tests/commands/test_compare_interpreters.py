@@ -233,6 +233,25 @@ def test_a_file_without_inputs_is_an_error(
     assert message in str(end.value.code)
 
 
+def test_a_table_is_read_as_by_interpret(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = [json.loads(line)["sentence"] for line in LINES[:2]]
+    lines, table = tmp_path / "inputs.jsonl", tmp_path / "inputs.csv"
+    lines.write_text("".join(json.dumps({"sentence": one}) + "\n" for one in texts), "utf-8")
+    table.write_text("id,review\n" + "".join(f'{n},"{one}"\n' for n, one in enumerate(texts)))
+    printed = []
+    for path in (lines, table):
+        command(ARCHIVE, path, *SETTINGS, "--output", tmp_path / path.suffix[1:])
+        rows = (tmp_path / path.suffix[1:] / "table.jsonl").read_text("utf-8").splitlines()
+        kept = [json.loads(row) for row in rows]
+        printed.append([{k: v for k, v in row.items() if "second" not in k} for row in kept])
+    assert printed[0] == printed[1]
+    table.write_text('id,review\n1,"a"\n2\n')
+    with pytest.raises(SystemExit, match=r"inputs\.csv, line 3: the row has 1 cells"):
+        command(ARCHIVE, table, *SETTINGS)
+
+
 def test_a_folder_of_other_settings_is_refused(
     command: Command, inputs: Path, tmp_path: Path
 ) -> None:
