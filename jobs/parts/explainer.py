@@ -117,7 +117,7 @@ class Explainer:
             for name, column in zip(self._names, columns, strict=True):
                 found = _row(item, name, column[place], self._keep)
                 if isinstance(found, Exception):
-                    failed.append(_error(item, name, read[place], found))
+                    failed.append(_error(item, name, read[place], found, self._keep))
                     continue
                 statistics.add(name, found)
                 rows.append(found)
@@ -238,7 +238,9 @@ def _without_text(instances: Sequence[JsonDict]) -> bool:
     return bool(found) and all(text is not None and not text.strip() for text in texts)
 
 
-def _error(item: Item, name: str | None, read: Any, error: Exception) -> JsonDict:
+def _error(
+    item: Item, name: str | None, read: Any, error: Exception, keep: Sequence[str]
+) -> JsonDict:
     line = error_line(item.raw, read, error)
     described = {"type": line["error"]["type"], "message": line["error"]["message"]}
     return {
@@ -247,6 +249,7 @@ def _error(item: Item, name: str | None, read: Any, error: Exception) -> JsonDic
         "interpreter": name,
         "error": described,
         "input": line["input"],
+        **({"kept": to_jsonable(kept(item.raw, keep))} if keep else {}),
     }
 
 

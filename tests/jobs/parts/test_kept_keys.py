@@ -43,6 +43,16 @@ def test_rows_keep_what_is_asked_for(
         assert list(map(json.loads, column)) == kept
 
 
+def test_errors_keep_it_too(make_job: MakeJob, tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    rows = [{"sentence": SENTENCES[0], "label": "a"}, {"other": 1, "label": "b"}, "{"]
+    write_lines(path, rows)
+    run_job(make_job(inputs=path, keep="label"), silent=True)
+    folder = RunFolder(tmp_path / "run")
+    assert [row["kept"]["label"] for row in folder.rows()] == ["a"]
+    assert [error["kept"]["label"] for error in folder.errors()] == ["b", None]
+
+
 def test_nothing_is_kept_by_default(make_job: MakeJob, labelled: Path, tmp_path: Path) -> None:
     run_job(make_job(), silent=True)
     assert not any("kept" in row for row in RunFolder(tmp_path / "run").rows())
