@@ -136,3 +136,15 @@ def test_memory_does_not_grow_with_the_samples() -> None:
     command = [sys.executable, "-c", MEMORY]
     found = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
     assert float(found.stdout) < 200
+
+
+def test_the_range_of_values_leaves_padding_out() -> None:
+    space = space_of((2, [3, 1]), (1, [1, 0]))
+    rows = torch.tensor(
+        [[1.0, 2.0, -3.0, 4.0, 0.5, 0.0, 7.0], [1.0, 1.5, 99.0, -99.0, 99.0, 99.0, -99.0]]
+    )
+    space.embeddings, space.device = rows, rows.device
+    assert module.value_range(space).tolist() == [10.0, 0.5]
+    nothing = space_of((2, [0, 0]))
+    nothing.embeddings, nothing.device = torch.zeros(2, 0), rows.device
+    assert module.value_range(nothing).tolist() == [0.0, 0.0]

@@ -290,3 +290,20 @@ class TestBudgets:
         InputXGradient(predictor).interpret_batch_json(inputs)
         # Each is predicted by itself. The pass that records them all explains them, too.
         assert narrow.batches == [1, 1, 1, 1, 4]
+
+
+@pytest.mark.parametrize(("device", "tokens"), [("cpu", 1024), ("cuda", 16384), ("meta", 1024)])
+def test_the_default_of_a_device(device: str, tokens: int) -> None:
+    assert TokenBudget.default(torch.device(device)).tokens == tokens
+
+
+@pytest.mark.parametrize(
+    ("lengths", "evaluations", "passes"),
+    # One pass records a group; each other one has as many rows as fit.
+    [([10, 10], 5, 1 + 1), ([10, 10], 6, 1 + 2), ([50], 7, 1 + 4), ([0], 3, 1 + 1), ([200], 3, 4)],
+)
+def test_how_many_passes_a_group_takes(lengths: list[int], evaluations: int, passes: int) -> None:
+    budget = TokenBudget(100)
+    groups = [list(range(len(lengths)))]
+    assert budget.passes(groups, lengths, evaluations) == passes
+    assert budget.passes([*groups, *groups], lengths, evaluations) == 2 * passes
