@@ -5,6 +5,7 @@ for good once a text is short, others lengthen a table of positions."""
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig
 from transformers.utils import ModelOutput
 
 from .embedding_layers import EmbeddingLayer
@@ -64,7 +65,10 @@ def before_each_pass(model: nn.Module | None, call: Callable[[], None] | None) -
     """
     with ExitStack() as hooks:
         if model is not None and call is not None:
-            writers = [one for one in model.children() if isinstance(one, PreTrainedModel)]
+            # A model of this kind has imported its module, which takes seconds.
+            known = sys.modules.get("transformers.modeling_utils")
+            kind: Any = () if known is None else known.PreTrainedModel
+            writers = [one for one in model.children() if isinstance(one, kind)]
             for module in (model, *writers):
                 hooks.enter_context(module.register_forward_pre_hook(lambda *_: call()))
         yield

@@ -197,6 +197,7 @@ def test_methods_and_metrics_import_what_they_regress_with_when_they_run() -> No
     loaded = set(run(script))
     assert "allennlp_saliency.interpret.methods.perturbation.lime" in loaded
     assert loaded.isdisjoint({"sklearn", "scipy.stats", "scipy", "matplotlib", "shapiq"})
+    assert loaded.isdisjoint({"transformers.modeling_utils", "boto3"})
 
 
 @pytest.mark.slow
