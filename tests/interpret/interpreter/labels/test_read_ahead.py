@@ -10,7 +10,7 @@ from allennlp.data import Instance
 
 from allennlp_saliency.interpret.interpreter.labels.labelling import label_json
 
-from .test_batched_predictions import ROWS, WordPredictor, check_same, predictor, texts
+from .word_models import ROWS, WordPredictor, check_same, predictor, texts
 
 
 class OfReader(WordPredictor):

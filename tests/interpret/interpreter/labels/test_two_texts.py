@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from allennlp_saliency.interpret.interpreter.labels.batched_predictions import most_padded
 
-from .test_batched_predictions import WORDS, check_same, vocabulary
+from .word_models import WORDS, check_same, vocabulary
 
 
 class Reader(DatasetReader):
