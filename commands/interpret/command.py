@@ -139,7 +139,7 @@ def run(options: argparse.Namespace) -> None:
         terminating,
     )
 
-    # What is told is how far the job is; AllenNLP logs each parameter of each interpreter.
+    # The command prints the progress; AllenNLP would log each parameter of each interpreter.
     logging.getLogger("allennlp").setLevel(logging.WARNING)
     try:
         given = _settings(options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -211,13 +211,18 @@ def _is_block(module: nn.Module) -> bool:
     return sum(bool(one._parameters) for one in module.modules()) > 2
 
 
-def _bare_transformer(twin: Twin) -> nn.Module:
-    """The only Hugging Face model of a model without text field embedder."""
+def hugging_face_models(modules: Iterable[nn.Module]) -> list[nn.Module]:
+    """Those of some modules that are Hugging Face models."""
     # Where there is an object of the class, its module is loaded; to import it here would load most
     # of transformers for models that have none.
     known = sys.modules.get("transformers.modeling_utils")
     kind: Any = () if known is None else known.PreTrainedModel
-    whole = [module for module in twin.model.modules() if isinstance(module, kind)]
+    return [module for module in modules if isinstance(module, kind)]
+
+
+def _bare_transformer(twin: Twin) -> nn.Module:
+    """The only Hugging Face model of a model without text field embedder."""
+    whole = hugging_face_models(twin.model.modules())
     inner = {id(part) for one in whole for part in one.modules() if part is not one}
     outer = [module for module in whole if id(module) not in inner]
     if len(outer) != 1:

@@ -5,7 +5,6 @@ for good once a text is short, others lengthen a table of positions."""
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig
 from transformers.utils import ModelOutput
 
-from .embedding_layers import EmbeddingLayer
+from .embedding_layers import EmbeddingLayer, hugging_face_models
 
 
 @contextmanager
@@ -65,11 +64,7 @@ def before_each_pass(model: nn.Module | None, call: Callable[[], None] | None) -
     """
     with ExitStack() as hooks:
         if model is not None and call is not None:
-            # A model of this kind has imported its module, which takes seconds.
-            known = sys.modules.get("transformers.modeling_utils")
-            kind: Any = () if known is None else known.PreTrainedModel
-            writers = [one for one in model.children() if isinstance(one, kind)]
-            for module in (model, *writers):
+            for module in (model, *hugging_face_models(model.children())):
                 hooks.enter_context(module.register_forward_pre_hook(lambda *_: call()))
         yield
 
