@@ -19,9 +19,9 @@ from allennlp_saliency.jobs import Job, run_job
 from .conftest import FOLDER, SENTENCES, MakeJob, contents, write_lines
 
 
-def killed_at_random(job: Job, seed: int, deaths: int) -> int:
-    """Runs a job in processes that are killed at random moments, until so many were, and then to
-    its end; how many were."""
+def killed_at_random(job: Job, seed: int, deaths: int, of: int) -> int:
+    """Runs a job of so many parts in processes that are killed at random moments, until so many
+    were, and then to its end; how many were."""
     chance = random.Random(seed)
     killed = 0
     while True:
@@ -32,9 +32,13 @@ def killed_at_random(job: Job, seed: int, deaths: int) -> int:
             finally:
                 os._exit(0)
         if killed < deaths:
-            # After so many more parts, while the next is explained or written.
-            wait_for(job, chance.randint(0, 2), child)
-            time.sleep(chance.uniform(0, 0.3))
+            # After so many more parts, while the next is explained or written. Each death has its
+            # share of the parts, so that a fast machine leaves some to the last.
+            last = of * (killed + 1) // (deaths + 1)
+            wait_for(job, min(parts_of(job) + chance.randint(0, 2), last), child)
+            moment = time.monotonic() + chance.uniform(0, 0.3)
+            while time.monotonic() < moment and parts_of(job) < last:
+                time.sleep(0.002)
             os.kill(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status == 0:
@@ -43,12 +47,15 @@ def killed_at_random(job: Job, seed: int, deaths: int) -> int:
         killed += 1
 
 
+def parts_of(job: Job) -> int:
+    """How many parts of a job are there."""
+    return len(list((Path(job.output or "") / ".state").glob("part-*.json")))
+
+
 def wait_for(job: Job, parts: int, child: int) -> None:
-    """Waits until a job has so many more parts."""
-    state = Path(job.output or "") / ".state"
-    before = len(list(state.glob("part-*.json")))
-    while len(list(state.glob("part-*.json"))) < before + parts:
-        time.sleep(0.01)
+    """Waits until a job has so many parts."""
+    while parts_of(job) < parts:
+        time.sleep(0.002)
         assert os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
 
 
@@ -60,8 +67,9 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(
         "interpreters": {"type": "integrated-gradients", "steps": 4},
         "part_size": 3,
     }
-    run_job(make_job("whole", **settings), silent=True)
-    assert killed_at_random(make_job("killed", **settings), seed=1, deaths=4) == 4
+    whole = make_job("whole", **settings)
+    run_job(whole, silent=True)
+    assert killed_at_random(make_job("killed", **settings), 1, deaths=4, of=parts_of(whole)) == 4
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
@@ -93,6 +101,7 @@ def test_twenty_thousand_inputs_killed_ten_times(
     }
     whole = run_job(make_job("whole", **settings), silent=True)
     assert whole["inputs"] == {"of": count, "done": count, "explained": count, "failed": 0}
-    assert killed_at_random(make_job("killed", **settings), seed=0, deaths=10) == 10
+    parts = parts_of(make_job("whole", **settings))
+    assert killed_at_random(make_job("killed", **settings), seed=0, deaths=10, of=parts) == 10
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
     print(f"{count} inputs, killed 10 times: {whole['timing']}")
