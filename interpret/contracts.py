@@ -101,13 +101,15 @@ class JoinsTexts(Protocol):
     """A model that reads its text fields as sequences of token ids.
 
     Attributes:
-        embedding_layers: The layers that embed the ids.
         backbone: The module that does most of the work; None if a prediction calls it otherwise
             than the run that explains it.
     """
 
-    embedding_layers: Sequence[nn.Module]
     backbone: nn.Module | None
+
+    # No attribute: `isinstance` reads those of a protocol, and these are found among all modules.
+    def embedding_layers(self) -> Sequence[nn.Module]:
+        """The layers that embed the ids."""
 
     def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[JoinedTexts]:
         """The sequences that `forward` reads.

@@ -88,7 +88,7 @@ def find_embedding_layers(twin: Twin) -> EmbeddingLayers:
     """
     model, predictor = twin.model, twin.predictor
     if isinstance(model, JoinsTexts):
-        modules = tuple(model.embedding_layers)
+        modules = tuple(model.embedding_layers())
         return EmbeddingLayers(modules, tuple(map(EmbeddingLayer, modules)), model.backbone)
     names_layer = overrides(predictor, Predictor.get_interpretable_layer)
     names_embedder = overrides(predictor, Predictor.get_interpretable_text_field_embedder)

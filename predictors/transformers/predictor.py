@@ -158,11 +158,11 @@ class TransformersPredictor(Predictor):
 
     def get_interpretable_layer(self) -> nn.Module:
         """The layer that embeds token ids."""
-        return self._model.embedding_layers[0]
+        return self._model.embedding_layers()[0]
 
     def get_interpretable_text_field_embedder(self) -> nn.Module:
         """The same: the texts' tensors go into it as they are."""
-        return self._model.embedding_layers[0]
+        return self._model.embedding_layers()[0]
 
 
 def labelled(instance: Instance, label: int) -> Instance:

@@ -84,7 +84,6 @@ class TransformersModel(ReadsLongTexts):
         """The Hugging Face model: it gets the same ids when an input is predicted and explained."""
         return self.transformer
 
-    @property
     def embedding_layers(self) -> list[nn.Module]:
         """The layers that embed token ids: an encoder's, a decoder's."""
         return token_embeddings(self.transformer)
