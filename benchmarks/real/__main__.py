@@ -15,12 +15,24 @@ from transformers.utils import logging as transformers_logging
 
 from allennlp_saliency.views.figure import save_figure
 
-from . import compared, comparisons, fetch, models, sentiment, shortcuts, shortcuts_page
+from . import (
+    compared,
+    comparisons,
+    fetch,
+    models,
+    rated,
+    rated_page,
+    sentiment,
+    shortcuts,
+    shortcuts_page,
+)
 from .measure import Measured, measure_all
-from .page import Results, page, with_section
+from .page import Results, page, section_in, with_section
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SECTIONS = ("shortcuts", "compared-minilm", "compared-smollm2")
+# Hours of a core: measured only by name, and kept when the rest is measured again.
+LONG = ("rated",)
 _PICTURED = 3
 _DRAWN = ("integrated-gradients", "deeplift")
 
@@ -36,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--texts", type=int, help="explain fewer texts, for a quick look")
     parser.add_argument(
         "--only",
-        choices=SECTIONS,
+        choices=(*SECTIONS, *LONG),
         action="append",
         help="measure this section again, and leave the rest of the page as it is",
     )
@@ -46,10 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     start = time.perf_counter()
     path = options.output / "real-models.md"
+    sections: dict[str, str] = {}
     if not options.only:
+        before = path.read_text(encoding="utf-8") if path.is_file() else ""
+        sections = {name: own for name in LONG if (own := section_in(before, name)) is not None}
         path.write_text(measured_page(options.output, options.texts), encoding="utf-8")
-    for name in options.only or SECTIONS:
-        text = with_section(path.read_text(encoding="utf-8"), name, section_of(name))
+    for name in options.only or (*SECTIONS, *sections):
+        section = sections[name] if name in sections else section_of(name)
+        text = with_section(path.read_text(encoding="utf-8"), name, section)
         path.write_text(text, encoding="utf-8")
     print(f"wrote {path} in {time.perf_counter() - start:.0f} s")
     return 0
@@ -76,6 +92,10 @@ def section_of(name: str) -> str:
     print(name, flush=True)
     if name == "shortcuts":
         return shortcuts_page.section(shortcuts.search())
+    if name == "rated":
+        folder = rated.explained()
+        ratings = rated.read_ratings(folder.with_suffix(".csv"))
+        return rated_page.section(rated.read_summary(folder), rated.totals(folder, ratings))
     model = models.classifier() if name == "compared-minilm" else models.causal()
     return compared.section(model, compared.compared(model))
 

@@ -85,6 +85,12 @@ def with_section(text: str, name: str, section: str) -> str:
     return f"{before}{gap}{start}\n{section}\n{end}{after}"
 
 
+def section_in(text: str, name: str) -> str | None:
+    """The section between two marks of a page; None where it has no such marks."""
+    _, found, rest = text.partition(f"<!-- {name} -->\n")
+    return rest.partition(f"\n<!-- /{name} -->")[0] if found else None
+
+
 def _model(results: Results) -> str:
     integrated = next(one for one in results.methods if one.method == "integrated-gradients")
     return "\n".join(

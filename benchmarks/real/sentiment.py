@@ -21,7 +21,8 @@ from . import fetch
 
 _TWEETS, _REVIEWS = "tweets", ("movieReviewSnippets", "amazonReviewSnippets")
 LABELS = {0: "negative", 1: "positive"}
-_CLEAR = 0.8
+CLEAR = 0.8
+"""The least absolute mean rating that says what a text is."""
 _HELD_OUT = 500
 _STEPS, _BATCH, _RATE = 160, 16, 2e-4
 _FROZEN_LAYERS = 3
@@ -43,7 +44,7 @@ class Rated:
     review: bool = False
 
 
-def rated_texts(folder: Path, clear: float = _CLEAR) -> list[Rated]:
+def rated_texts(folder: Path, clear: float = CLEAR) -> list[Rated]:
     """The texts whose mean rating is clear, in the order of the files.
 
     Args:
