@@ -36,15 +36,12 @@ from .made_again import (
 )
 
 _CONTAINERS = (dict, OrderedDict, list, set)
-_HOLD_NO_MODULE = frozenset(
-    (
-        *(int, float, bool, complex, str, bytes, type(None), type),
-        *(torch.dtype, torch.device, torch.Size, Tensor, nn.Parameter),
-        *(types.ModuleType, types.BuiltinFunctionType),
-    )
-)
 # As `deepcopy` has them: themselves.
 _ATOMIC = frozenset((int, float, bool, complex, str, bytes, type(None), type))
+_HOLD_NO_MODULE = _ATOMIC.union(
+    (torch.dtype, torch.device, torch.Size, Tensor, nn.Parameter),
+    (types.ModuleType, types.BuiltinFunctionType),
+)
 _ABSENT = object()
 _MOST_ITEMS = 256
 _MOST_STEPS = 2000
@@ -142,10 +139,10 @@ class _Contents:
         """Sorts a value in, and returns the values in it that remain to be sorted."""
         if isinstance(value, dict):
             return value.values()
-        if isinstance(value, (list, tuple, set)):
+        if isinstance(value, (list, tuple, set, deque)):
             return value
-        if isinstance(value, torch.jit.ScriptModule):
-            pass  # copied as one, with its weights
+        if isinstance(value, (torch.jit.ScriptModule, *CHANGED_BY_USE)):
+            pass  # copied as `deepcopy` copies them: a script module as one, with its weights
         elif isinstance(value, nn.Module):
             kind = kinds.get(type(value)) or kinds.setdefault(type(value), _Kind.of(type(value)))
             if kind.spread or "dynamo_ctx" in vars(value):
@@ -175,10 +172,6 @@ class _Contents:
             return _held_by(value)
         elif isinstance(value, types.MethodType):
             return [value.__self__]
-        elif isinstance(value, deque):
-            return value
-        elif isinstance(value, CHANGED_BY_USE):
-            pass  # copied as `deepcopy` copies them
         elif type(value).__module__ == "accelerate.hooks":
             self.wrappers[id(value)] = value
             copied, shared = of_hook(value)
@@ -281,8 +274,7 @@ class _Memo(dict[int, Any]):
         if isinstance(value, types.FunctionType):
             function_again(value, _globals_of(value), self)
         elif isinstance(value, types.MethodType):
-            held = copied(value.__func__), copied(value.__self__)
-            self[key] = types.MethodType(*held)
+            self[key] = types.MethodType(copied(value.__func__), copied(value.__self__))
         elif isinstance(value, partial):
             args = copied(value.args)
             made = self[key] = partial(copied(value.func), *args, **copied(value.keywords))
@@ -315,7 +307,7 @@ def _held_by(value: Any, of_globals: bool = True) -> list[Any]:
         return [value.func, *value.args, *value.keywords.values(), *vars(value).values()]
     if type(value) is weakref.ref:
         return [value()]
-    return list(vars(value).values()) if hasattr(value, "__dict__") else []
+    return list(getattr(value, "__dict__", {}).values())
 
 
 def _globals_of(function: types.FunctionType) -> dict[str, Any]:

@@ -1,13 +1,10 @@
-"""Parquet, saved data sets, tables and lists in memory, generators and the standard input."""
+"""Parquet, saved data sets, tables and lists in memory, and generators."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pickle
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -238,54 +235,6 @@ class TestLists:
         source = open_source({"sentence": str(number)} for number in range(3))
         assert source.count() == 3
         assert given(source) == given(source)
-
-
-class Standard(io.TextIOWrapper):
-    def __init__(self, content: bytes, terminal: bool = False) -> None:
-        super().__init__(io.BytesIO(content))
-        self._terminal = terminal
-
-    def isatty(self) -> bool:
-        return self._terminal
-
-
-class TestStandardInput:
-    """What can be read once."""
-
-    @pytest.mark.parametrize("format", [None, "csv"])
-    def test_it_is_kept(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str | None
-    ) -> None:
-        content = b'{"sentence": "a"}\n' if format is None else b"sentence\na\n"
-        keep = tmp_path / "kept"
-        monkeypatch.setattr(sys, "stdin", Standard(content))
-        source = open_source("-", keep=keep, format=format)
-        assert source.name == "the standard input"
-        assert given(source) == [{"sentence": "a"}]
-        assert keep.read_bytes() == content
-        for stdin in (Standard(content), Standard(b""), Standard(b"", terminal=True), None):
-            monkeypatch.setattr(sys, "stdin", stdin)
-            assert given(open_source(["-"], keep=keep, format=format)) == [{"sentence": "a"}]
-        monkeypatch.setattr(sys, "stdin", Standard(b"other"))
-        with pytest.raises(ConfigurationError, match="--overwrite"):
-            open_source("-", keep=keep, format=format)
-        assert keep.read_bytes() == content
-
-    def test_it_needs_a_place(self) -> None:
-        with pytest.raises(ConfigurationError, match="can be read only once"):
-            open_source("-")
-
-    def test_a_pipe_with_a_name(self, tmp_path: Path) -> None:
-        pipe = tmp_path / "pipe"
-        os.mkfifo(pipe)
-        content = json.dumps({"sentence": "a"}).encode()
-        writer = threading.Thread(target=pipe.write_bytes, args=(content,))
-        writer.start()
-        source = open_source(str(pipe), keep=tmp_path / "kept")
-        writer.join()
-        assert given(source) == [{"sentence": "a"}]
-        with pytest.raises(ConfigurationError, match="more than one can be read only once"):
-            open_source([str(pipe), "-"], keep=tmp_path / "kept")
 
 
 class TestReader:
