@@ -16,20 +16,7 @@ from allennlp_saliency.interpret.explanation import Explanation, JsonDict
 
 from .cases import Case, Shown, cases_of
 from .data import page_data
-
-_SCRIPTS = (
-    "base.js",
-    "numbers.js",
-    "units.js",
-    "text.js",
-    "grid.js",
-    "arcs.js",
-    "details.js",
-    "method.js",
-    "card.js",
-    "controls.js",
-    "main.js",
-)
+from .scripts import NAMES
 
 
 def report(
@@ -88,7 +75,7 @@ def render_page(data: JsonDict, title: str) -> str:
 
 def script() -> str:
     """The page's script: `allennlpSaliency.mount(element, data)` draws what `page_data` returns."""
-    parts = "\n".join(_asset(name) for name in _SCRIPTS)
+    parts = "\n".join(_asset(f"scripts/{name}") for name in NAMES)
     return f'"use strict";\n(() => {{\n{parts}\n}})();\n'
 
 
