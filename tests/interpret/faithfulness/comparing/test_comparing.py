@@ -34,7 +34,7 @@ from allennlp_saliency.interpret.faithfulness import (
 from tests.zoo import Zoo
 from tests.zoo.functions import predictor_of, spread_vectors
 
-MULTI_LABEL = Path(__file__).parents[3] / "fixtures" / "multi-label"
+MULTI_LABEL = Path(__file__).parents[4] / "fixtures" / "multi-label"
 WORDS = ("up", "down", "left", "right", "far")
 VECTORS = spread_vectors(WORDS, 3)
 WEIGHTS = torch.tensor([0.7, -0.4, 0.2])
@@ -329,10 +329,3 @@ def test_a_metric_that_fails_for_a_method_costs_one_cell(
     assert [own for own, count in counts.items() if not count] == [
         ("leave-one-out", "max-sensitivity")
     ]
-
-
-def test_a_method_that_does_not_fit_the_model_costs_its_own_numbers(predictor: Any) -> None:
-    found = compare(predictor, INPUTS[:2], ["attention", METHODS[0]], METRICS[:1], ["zero"])
-    assert {one["error"].partition(":")[0] for one in found.errors} == {"attention"}
-    assert found.interval("attention", METRICS[0], "zero").count == 0
-    assert found.interval(METHODS[0], METRICS[0], "zero").count == 2
