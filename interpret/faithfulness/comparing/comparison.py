@@ -1,4 +1,4 @@
-"""What came of comparing methods: means with intervals, what follows from them, agreement, cost."""
+"""What came of comparing methods: means with intervals, what follows, agreement, cost."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from .conclusion import Conclusion, concluded
 from .paired import Draws, Values
 from .sentences import sentence
 from .tables import markdown
+
+_END = {True: "higher", False: "lower", None: None}
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ class Comparison:
                             "low": i.low if math.isfinite(i.low) else None,
                             "high": i.high if math.isfinite(i.high) else None,
                             "inputs": i.count,
+                            "better": _END[self.better(one)],
                             **standing[one, removal](method),
                         }
                         for one, i in found.items()

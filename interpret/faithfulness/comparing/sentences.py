@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from .conclusion import CHANCE, Conclusion
 from .paired import Paired
 
+_TOLD = 3
+
 
 def sentence(found: Conclusion, removals: Sequence[str] = ()) -> str:
     """The sentence that follows from a comparison by one metric.
@@ -33,7 +35,10 @@ def body(found: Conclusion) -> str:
         clauses = [*_of_best(found), *_of_chance(found)]
     if found.means:
         few = [name for name in found.left_out if name not in found.unmeasured]
-        for names, what in ((few, "numbers for too few of the inputs"), (found.unmeasured, "no number")):
+        for names, what in (
+            (few, "numbers for too few of the inputs"),
+            (found.unmeasured, "no number"),
+        ):
             if names:
                 verb = "has" if len(names) == 1 else "have"
                 clauses.append(f"{listed(names)} {verb} {what}")
@@ -66,8 +71,9 @@ def _too_few(found: Conclusion) -> list[str]:
     others = [*found.behind, *(one for one in found.beyond if one.method == best)]
     if found.inputs > 1:
         names = [(one.other if one.method == best else one.method, one) for one in others]
-        told = [f"{one.needed:,} to tell it from {name}" for name, one in names if one.needed]
+        told = [f"{one.needed:,} from {name}" for name, one in names if one.needed]
         if told:
+            told[0] = told[0].replace(" from ", " inputs to tell it from ", 1)
             clauses.append(f"if the differences are as seen, it takes about {listed(told)}")
     else:
         clauses.append("one input does not say how many more it takes")
@@ -91,37 +97,39 @@ def _tied(tied: Sequence[Paired]) -> str:
     names = [one.other for one in tied]
     if all(one.low == one.high == 0 for one in tied):
         return f"{listed(names)} {'has' if len(names) == 1 else 'have'} the same on every input"
-    needed = [one.needed for one in tied if one.needed]
-    text = f"{listed(names)} cannot be told from it"
+    return f"{listed(names)} cannot be told from it{_takes(tied)}"
+
+
+def _takes(pairs: Sequence[Paired]) -> str:
+    """About how many inputs would tell each pair apart; of many pairs only the nearest."""
+    needed = [one.needed for one in pairs if one.needed]
     if not needed:
-        return text
-    if len(needed) == len(tied) <= 3:
-        return f"{text} (if the differences are as seen, it takes about {_inputs(needed)})"
-    # Of many only the nearest: the others take more.
-    return f"{text} (it takes about {counted(min(needed))} or more)"
-
-
-def _inputs(needed: Sequence[int]) -> str:
-    return f"{listed([f'{one:,}' for one in needed])} inputs"
+        return ""
+    if len(needed) == len(pairs) <= _TOLD:
+        as_seen = "the difference is" if len(pairs) == 1 else "the differences are"
+        numbers = listed([f"{one:,}" for one in needed])
+        return f" (if {as_seen} as seen, it takes about {numbers} inputs)"
+    return f" (it takes about {min(needed):,} inputs or more)"
 
 
 def _of_chance(found: Conclusion) -> list[str]:
     if not found.beyond:
         return []
-    methods = [one.method for one in found.beyond]
-    lost = found.not_better_than_random
     worse = found.worse_than_random
-    if not lost:
-        if len(methods) == 1:
-            return [f"it is better than {CHANCE}"]
-        return [f"{'both' if len(methods) == 2 else 'all'} are better than {CHANCE}"]
+    lost = [name for name in found.not_better_than_random if name not in worse]
+    all_ = [one.method for one in found.beyond]
     clauses = []
-    if len(lost) == len(methods):
-        it = "it is not" if len(methods) == 1 else "none is"
-        clauses.append(f"{it} better than {CHANCE}")
-    elif set(lost) - set(worse):
-        own = [name for name in lost if name not in worse]
-        clauses.append(f"{listed(own)} {_are(own)} not better than {CHANCE}")
+    if not lost and not worse:
+        who = {1: "it is", 2: "both are"}.get(len(all_), "all are")
+        clauses.append(f"{who} better than {CHANCE}")
+    if lost:
+        pairs = [one for one in found.beyond if one.method in lost]
+        who = f"{listed(lost)} {_are(lost)} not"
+        if lost == all_:
+            who = "it is not" if len(all_) == 1 else "none is"
+        # What is seen is the other way round: more inputs would not show it.
+        hopeless = any((one.mean > 0) != found.higher_is_better for one in pairs)
+        clauses.append(f"{who} shown to be better than {CHANCE}{'' if hopeless else _takes(pairs)}")
     if worse:
         clauses.append(f"{listed(worse)} {_are(worse)} worse than {CHANCE}")
     return clauses

@@ -138,7 +138,7 @@ def _cost(found: Compared) -> str:
         [name, _rounded(found.seconds[name]), _rounded(found.passes.get(name, 0))]
         for name in found.methods
     ]
-    how = "Cost of an explanation, metrics left out (inputs share forward passes)"
+    how = "Cost of an explanation, without the metrics (inputs share forward passes)"
     head = ["interpreter", "seconds per input", "forward passes per input"]
     return "\n".join([how, "", *_table(head, rows)])
 

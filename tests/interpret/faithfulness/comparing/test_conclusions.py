@@ -55,11 +55,12 @@ def test_what_is_known_is_said() -> None:
     assert one.not_better_than_random == ["blind", "wrong"]
     assert one.worse_than_random == ["wrong"]
     (row,) = found.conclusion_rows()
+    near, blind = one.behind[0].needed, one.beyond[3].needed
     assert row["conclusion"] == (
         f"On 30 inputs, by comprehensiveness (mask): good is best ({one.means['good']:.3f}); near "
-        f"cannot be told from it (if the differences are as seen, it takes about "
-        f"{one.behind[0].needed:,} inputs); bad, blind and wrong are worse; blind is not better "
-        "than random; wrong is worse than random."
+        f"cannot be told from it (if the difference is as seen, it takes about {near:,} inputs); "
+        "bad, blind and wrong are worse; blind is not shown to be better than random (if the "
+        f"difference is as seen, it takes about {blind:,} inputs); wrong is worse than random."
     )
     assert one.means["good"] == pytest.approx(np.mean(table(30)["good"]))
 
@@ -128,7 +129,7 @@ def test_where_lower_is_better_the_lowest_is_best() -> None:
             4,
             "On 4 inputs, by comprehensiveness (mask): nothing can be concluded: it takes at least "
             "6 inputs to tell anything from chance; one has the best mean (0.850); if the "
-            "differences are as seen, it takes about 6 to tell it from random.",
+            "differences are as seen, it takes about 6 inputs to tell it from random.",
         ),
         (
             6,
@@ -158,7 +159,7 @@ def test_ties() -> None:
     )
     (nothing,) = compared({"one": same, "other": same, "random": same}).conclusion_rows()
     assert nothing["conclusion"].endswith(
-        "has the same on every input; none is better than random."
+        "has the same on every input; none is shown to be better than random."
     )
     assert nothing["best_minus_other"][0]["needed"] is None
 
@@ -227,7 +228,7 @@ def test_many_that_cannot_be_told_are_counted_by_the_nearest() -> None:
     (row,) = compared(numbers).conclusion_rows()
     needed = [one["needed"] for one in row["best_minus_other"] if one["needed"]]
     assert f"(it takes about {min(needed):,} inputs or more)" in row["conclusion"]
-    assert "none is better than random" in row["conclusion"]
+    assert "none is shown to be better than random" in row["conclusion"]
 
 
 def test_what_is_alike_for_removals_is_said_once() -> None:
