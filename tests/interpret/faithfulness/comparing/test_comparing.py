@@ -329,3 +329,37 @@ def test_a_metric_that_fails_for_a_method_costs_one_cell(
     assert [own for own, count in counts.items() if not count] == [
         ("leave-one-out", "max-sensitivity")
     ]
+
+
+def test_an_input_with_several_explanations_is_drawn_whole() -> None:
+    values = np.random.default_rng(1).normal(size=30)
+    copies = np.repeat(values, 5).tolist()
+    found = mean_interval(copies, groups=np.repeat(np.arange(30), 5).tolist())
+    alone = mean_interval(values.tolist())
+    assert (found.low, found.high) == pytest.approx((alone.low, alone.high))
+    assert found.count == 150
+    # Taken for independent, five copies make it more than twice as sure.
+    apart = mean_interval(copies)
+    assert apart.high - apart.low < (alone.high - alone.low) / 2
+    assert mean_interval([1.0, 2.0], groups=[7, 7]).high == math.inf
+
+
+def test_a_folder_of_an_earlier_version_goes_on(predictor: Any, tmp_path: Path) -> None:
+    """It kept the seconds by method, and nothing of passes or of what is left out."""
+    settings: Any = (predictor, INPUTS, METHODS, METRICS, ["zero"])
+    whole = compare(*settings, output=tmp_path)
+    (tmp_path / "left_out.json").unlink()
+    path = tmp_path / "measured.jsonl"
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    for line in lines:
+        costs = line.pop("costs", None)
+        if costs is not None:
+            line["seconds"] = {name: own["seconds"] for name, own in costs.items()}
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    again = compare(*settings, output=tmp_path)
+    assert again.seconds == whole.seconds
+    assert set(again.passes.values()) == {0}
+    assert "| random | " in again.to_markdown()
+    for metric in METRICS:
+        of_both = (one.interval("random", metric, "zero") for one in (whole, again))
+        assert len(set(of_both)) == 1
