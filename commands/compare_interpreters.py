@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,14 @@ EXAMPLE = (
     "--interpreters integrated-gradients,leave-one-out --output comparison"
 )
 
+_DESCRIPTION = (
+    "Compare interpreters on the same inputs: metrics with 95 % intervals, and in words which are "
+    "best, which cannot be told from them, and which are no better than chance ('random' always "
+    "takes part); agreement, and cost. What fails on the first inputs is left out before the work "
+    "begins."
+)
 _TABLES = (".csv", ".tsv", ".parquet")
+_SHOWN = 8
 
 
 @Subcommand.register("compare-interpreters")
@@ -35,10 +43,7 @@ class CompareInterpreters(Subcommand):
     def add_subparser(self, parser: argparse._SubParsersAction) -> argparse.ArgumentParser:
         subparser: argparse.ArgumentParser = parser.add_parser(
             self.name,
-            description=(
-                "Compare interpreters on the same inputs: metrics with 95 % intervals, agreement, "
-                "seconds. 'random' always takes part."
-            ),
+            description=_DESCRIPTION,
             epilog=f"example: {EXAMPLE}",
             help="Compare interpreters by metrics of faithfulness.",
         )
@@ -97,8 +102,9 @@ def run(options: argparse.Namespace) -> None:
     """Compares, prints the tables and writes them to the folder.
 
     Raises:
-        SystemExit: With a message and status 1 if a file cannot be read or a name or a setting fits
-            nothing that there is; with status 1 if an input could not be compared.
+        SystemExit: With a message and status 1 if a file cannot be read, a name or a setting fits
+            nothing that there is, or no method fits the model; with status 1 if an input could not
+            be compared, or something that was asked for was left out.
     """
     try:
         found = _compared(options)
@@ -108,16 +114,39 @@ def run(options: argparse.Namespace) -> None:
     if options.output:
         folder = Path(options.output)
         (folder / "table.md").write_text(found.to_markdown(), encoding="utf-8")
-        rows = "".join(json.dumps(row) + "\n" for row in found.rows())
-        (folder / "table.jsonl").write_text(rows, encoding="utf-8")
+        for name, rows in (
+            ("table.jsonl", found.rows()),
+            ("conclusions.jsonl", found.conclusion_rows()),
+        ):
+            lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            (folder / name).write_text(lines, encoding="utf-8")
         try:
             save_comparison_figures(found, folder)
         except ImportError as error:
             print(f"there are no figures: {error}", file=sys.stderr)
-    for record in found.errors:
-        print(f"input {record['input'] + 1}: {record['error']}", file=sys.stderr)
-    if found.errors:
+    for line in _errors(found):
+        print(line, file=sys.stderr)
+    # The default removals are a proposal: one that the model has no use for is no error.
+    asked = [name for name in found.left_out if options.removal or not name.startswith("removal ")]
+    if found.errors or asked:
         sys.exit(1)
+
+
+def _errors(comparison: Comparison) -> Iterator[str]:
+    """A line for each message, with the inputs that it is about."""
+    by_message: dict[str, list[int]] = {}
+    for record in comparison.errors:
+        by_message.setdefault(record["error"], []).append(record["input"] + 1)
+    for message, numbers in by_message.items():
+        yield f"{_inputs(numbers)}: {message}"
+
+
+def _inputs(numbers: Sequence[int]) -> str:
+    """`input 3`, `inputs 1, 2`, `inputs 1, 2, 3, 4 and 96 more`."""
+    if len(numbers) == 1:
+        return f"input {numbers[0]}"
+    more = f" and {len(numbers) - _SHOWN:,} more" if len(numbers) > _SHOWN else ""
+    return f"inputs {', '.join(map(str, numbers[:_SHOWN]))}{more}"
 
 
 def _compared(options: argparse.Namespace) -> Comparison:

@@ -107,6 +107,9 @@ def section(model: RealModel, found: Comparison) -> str:
         columns += [f"comprehensiveness, {removal}", "above random", f"sufficiency, {removal}"]
     messages = Counter(one["error"] for one in found.errors)
     errors = "".join(f"\n\nNot compared, {count} times: {one}" for one, count in messages.items())
+    errors += "".join(
+        f"\n\nNot compared: {one}, which {why}" for one, why in found.left_out.items()
+    )
     return f"{head}\n\n{table(columns, rows)}\n\n{_below(model, found)}{errors}"
 
 

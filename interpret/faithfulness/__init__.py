@@ -3,8 +3,7 @@
 They know games (what the target is when units are removed), and no method."""
 
 from .agreement import CompletenessError, Infidelity, TauLeaveOneOut
-from .comparing import compare
-from .comparison import Comparison
+from .comparing import Comparison, Conclusion, Paired, compare
 from .confidence import Interval, mean_interval
 from .erasure import (
     Comprehensiveness,
@@ -25,6 +24,7 @@ __all__ = [
     "Comparison",
     "CompletenessError",
     "Comprehensiveness",
+    "Conclusion",
     "Deletion",
     "Infidelity",
     "Insertion",
@@ -36,6 +36,7 @@ __all__ = [
     "MethodMetric",
     "Metric",
     "Monotonicity",
+    "Paired",
     "RationaleAuprc",
     "RationaleF1",
     "RationaleIou",

@@ -57,6 +57,8 @@ class _Area(Metric):
     def __init__(self, normalized: bool = False, random_orders: int = 10) -> None:
         self.normalized = checks.boolean("normalized", normalized)
         self.random_orders = checks.integer("random_orders", random_orders, least=1)
+        if normalized:  # 1 is the reachable limit, whichever end that is of the area itself.
+            self.higher_is_better = True
 
     def measure(self, scored: Scored, generator: np.random.Generator) -> Measurement:
         units = len(scored.scores)

@@ -200,6 +200,7 @@ def test_what_does_not_beat_chance_is_named() -> None:
         methods=["gradient", "lime", "random"],
         removals=["zero", "mean"],
         errors=[{"error": "no text"}] * 2,
+        left_out={"attention": "does not fit the model: it has none"},
         interval=lambda *_: "0.5",
         difference=lambda name, _, __, removal: SimpleNamespace(
             low=above.get((name, removal), 0.0)
@@ -210,3 +211,4 @@ def test_what_does_not_beat_chance_is_named() -> None:
     assert "Not above `random` by `zero`: none (0 of 2)." in text
     assert "Not above `random` by `mean`: `gradient`, `lime` (2 of 2)." in text
     assert "Not compared, 2 times: no text" in text
+    assert "Not compared: attention, which does not fit the model: it has none" in text

@@ -27,7 +27,7 @@ KILLED = """
 import os, signal, sys
 import allennlp_saliency
 from allennlp.commands import main
-from allennlp_saliency.interpret.faithfulness.record_store import RecordStore
+from allennlp_saliency.interpret.faithfulness.comparing import RecordStore
 
 write = RecordStore.write
 
@@ -62,8 +62,10 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Command:
 
 
 def without_seconds(table: str) -> str:
-    """A Markdown table without the last column of those that have seconds."""
-    return re.sub(r"\| [\d.e+-]+ \|$", "|", table, flags=re.MULTILINE)
+    """The tables without that of the cost."""
+    before, _, cost = table.partition("Cost of an explanation")
+    assert "| seconds per input | forward passes per input |" in cost
+    return before
 
 
 def test_the_help_says_what_there_is(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,10 +98,19 @@ def test_the_table_is_printed_and_written(
     printed = capsys.readouterr().out
     assert printed.strip() == (folder / "table.md").read_text("utf-8").strip()
     assert re.findall("^Removal: (.*)$", printed, re.MULTILINE) == ["mean", "zero"]
-    assert printed.endswith(
-        "mean [95 % interval]; higher is better for comprehensiveness; lower is better for "
-        "sufficiency\n"
-    )
+    assert "| interpreter | comprehensiveness ↑ | sufficiency ↓ |" in printed
+    conclusions = [
+        json.loads(line) for line in (folder / "conclusions.jsonl").read_text("utf-8").splitlines()
+    ]
+    assert [(one["metric"], one["removal"]) for one in conclusions] == [
+        (metric, removal)
+        for metric in ("comprehensiveness", "sufficiency")
+        for removal in ("mean", "zero")
+    ]
+    for one in conclusions:
+        told = one["conclusion"].partition(": ")[2]
+        assert told.startswith("nothing can be concluded: it takes at least 6 inputs ")
+        assert told in printed
     rows = [json.loads(line) for line in (folder / "table.jsonl").read_text("utf-8").splitlines()]
     assert [(row["removal"], row["interpreter"]) for row in rows] == [
         (removal, method)
@@ -156,7 +167,7 @@ def test_params_are_json_and_reasons_have_a_file(
     )
     printed = capsys.readouterr().out
     assert "Removal: token (token the)" in printed
-    assert "| rationale-f1 | sufficiency (normalized True) |" in printed
+    assert "| rationale-f1 ↑ | sufficiency (normalized True) ↑ |" in printed
     assert re.search(r"^\| lime \| 1\.000 ", printed, re.MULTILINE)
 
 
@@ -191,6 +202,44 @@ def test_an_input_that_fails_ends_with_1_after_the_table(
     captured = capsys.readouterr()
     assert "| leave-one-out | " in captured.out
     assert re.search("^input 2: .*wrong|^input 2: .*sentence", captured.err, re.MULTILINE)
+
+
+def test_the_same_error_is_told_once(
+    command: Command, inputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [LINES[0], *[json.dumps({"wrong": 1})] * 11, LINES[1]]
+    inputs.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        command(ARCHIVE, inputs, *SETTINGS)
+    captured = capsys.readouterr()
+    (line,) = [one for one in captured.err.splitlines() if one.startswith("input")]
+    assert line.startswith("inputs 2, 3, 4, 5, 6, 7, 8, 9 and 3 more: ")
+    assert "Compared on 2 of 13 inputs, the others could not be measured." in captured.out
+
+
+def test_what_does_not_fit_the_model_is_left_out_and_ends_with_1(
+    command: Command, inputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rest = ["--metrics", "comprehensiveness", "--interpreters"]
+    with pytest.raises(SystemExit) as end:
+        command(ARCHIVE, inputs, *rest, "attention,lime", "--removal", "mean")
+    assert end.value.code == 1
+    printed = capsys.readouterr().out
+    assert "| lime | " in printed
+    assert "| attention | " not in printed
+    assert "- left out: attention, which does not fit the model: BasicClassifier has no " in printed
+    # The removals by default are a proposal, and this vocabulary has no mask.
+    command(ARCHIVE, inputs, *rest, "lime")
+    printed = capsys.readouterr().out
+    assert "- left out: removal mask, which fails on the first 3 inputs: the embedding " in printed
+    with pytest.raises(SystemExit) as end:
+        command(ARCHIVE, inputs, *rest, "lime", "--removal", "mask", "--removal", "mean")
+    assert end.value.code == 1
+    with pytest.raises(SystemExit) as end:
+        command(ARCHIVE, inputs, *rest, "attention,value-zeroing", "--removal", "mean")
+    assert str(end.value.code).startswith(
+        "allennlp compare-interpreters: error: no interpreter is left to compare\n  attention does"
+    )
 
 
 @pytest.mark.parametrize(

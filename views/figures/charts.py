@@ -19,6 +19,7 @@ _CHARACTER = 0.075
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _DASHES = ("-", "--", ":", "-.")
 _POINTS = 101
+_ARROWS = {"higher": "↑", "lower": "↓"}
 
 
 def save_bars(
@@ -95,7 +96,8 @@ def save_bars(
 
 
 def save_metrics(rows: Sequence[Mapping[str, Any]], path: str | PathLike[str]) -> None:
-    """Draws a comparison: a panel per metric, and per method the mean with its interval.
+    """Draws a comparison: a panel per metric, and per method the mean with its interval. An arrow
+    says whether higher or lower is better, where the rows say it.
 
     Args:
         rows: `Comparison.rows()`, or the lines of its `table.jsonl`.
@@ -111,7 +113,7 @@ def save_metrics(rows: Sequence[Mapping[str, Any]], path: str | PathLike[str]) -
         raise ValueError("there is no metric in these rows; give it Comparison.rows()")
     removals = list(dict.fromkeys(str(row.get("removal", "")) for row in rows))
     methods = list(dict.fromkeys(str(row["interpreter"]) for row in rows))
-    fonts = fonts_for(path, [*metrics, *removals, *methods])
+    fonts = fonts_for(path, [*metrics, *removals, *methods, *_ARROWS.values()])
     left = 0.3 + _CHARACTER * max(map(len, methods))
     width, height = left + _PANEL * len(metrics), 0.3 * len(methods) + 1.1
 
@@ -131,7 +133,7 @@ def save_metrics(rows: Sequence[Mapping[str, Any]], path: str | PathLike[str]) -
             axes.grid(axis="x", color="#dddddd", lw=0.6)
             axes.set_axisbelow(True)
             _bare(axes)
-            axes.set_title(metric, fontsize=9, parse_math=False)
+            axes.set_title(metric + _arrow(rows, metric), fontsize=9, parse_math=False)
         if len(removals) > 1:
             _key(canvas, removals, width, height)
 
@@ -199,6 +201,11 @@ def _error(errors: Sequence[float] | None, number: int) -> float:
 
 def _is_metric(value: Any) -> bool:
     return isinstance(value, Mapping) and value.get("mean") is not None
+
+
+def _arrow(rows: Sequence[Mapping[str, Any]], metric: str) -> str:
+    better = {str(row[metric].get("better")) for row in rows if _is_metric(row.get(metric))}
+    return "".join(f" {_ARROWS[one]}" for one in better if one in _ARROWS)
 
 
 def _interval(

@@ -68,6 +68,12 @@ def test_a_panel_per_metric_and_a_line_per_method(tmp_path: Path) -> None:
     for name in ("comprehensiveness", "loss_$x$", "lime", "random_1", "removed by delete"):
         assert texts.count(name) == 1
     assert "seconds" not in texts
+    told = rows()
+    for row in told:
+        row["comprehensiveness"]["better"] = "higher"
+        row["loss_$x$"]["better"] = "lower"
+    save_metrics(told, tmp_path / "x.svg")
+    assert {"comprehensiveness ↑", "loss_$x$ ↓"} <= {*texts_of(tmp_path / "x.svg")}
     with pytest.raises(ValueError, match=r"Comparison\.rows\(\)"):
         save_metrics([{"interpreter": "a", "seconds": 1.0}], tmp_path / "x.svg")
 
