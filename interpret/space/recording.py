@@ -98,8 +98,9 @@ def record(
             "name another: a block of the part that reads text"
         )
     raise InterpretationError(
-        f"{type(model).__name__} called none of the layers to interpret ({kinds}); override "
-        "get_interpretable_layer in the predictor"
+        f"{type(model).__name__} called none of the layers to interpret ({kinds}): it looks its "
+        "weights up by itself, or keeps what it computed for an input; let it call the layer, or "
+        "override get_interpretable_layer in the predictor to name another"
     )
 
 
@@ -193,6 +194,8 @@ class Recording:
             self.calls.append(RecordedCall(layer, joined.names, leaf, transposed, joined))
             return
         name = self._field([*tensors_in(args), *tensors_in(self._inputs)])
+        if layer.embeds:
+            self._check_order(name, args)
         self.calls.append(RecordedCall(layer, (name,), leaf, transposed, self._collated[name]))
 
     def finish(self, model: Model, named: bool) -> list[RecordedCall]:
@@ -286,6 +289,27 @@ class Recording:
             return False
         return any(_holds(ids.T, own) for own in given)
 
+    def _check_order(self, name: str, args: tuple[Any, ...]) -> None:
+        """Refuses indices that are a text field's in another order: rows that are sorted, texts
+        that are read backwards. (Other indices in their place, unknown words say, are its own.)"""
+        given = next((one for one in tensors_in(args) if _are_indices(one)), None)
+        if given is None:
+            return
+        own = [
+            one
+            for one in tensors_in(self._collated[name])
+            if one.dtype == given.dtype and one.numel() == given.numel() and one.dim() > 1
+        ]
+        flat = given.flatten()
+        if any(torch.equal(order.flatten(), flat) for one in own for order in (one, one.mT)):
+            return
+        if any(torch.equal(one.flatten().sort().values, flat.sort().values) for one in own):
+            raise InterpretationError(
+                f"the model embeds the indices of field {name!r} in another order than the field "
+                "has them, so its scores would be those of other tokens; give the embedder the "
+                "field's tensors as they are, and change the order of the vectors that it returns"
+            )
+
     def _field(self, given: Sequence[Tensor]) -> str:
         """The text field whose tensors went in: they are the same objects, or share memory."""
         texts = {name: value for name, value in self._collated.items() if isinstance(value, dict)}
@@ -308,6 +332,10 @@ def _way_out(layer: EmbeddingLayer) -> str:
     if layer.embeds:
         return "override get_interpretable_layer in the predictor"
     return "name a layer whose output has a vector per token or wordpiece"
+
+
+def _are_indices(tensor: Tensor) -> bool:
+    return tensor.dim() > 1 and tensor.dtype in (torch.int64, torch.int32)
 
 
 def _holds(ids: Tensor, own: Tensor) -> bool:

@@ -93,7 +93,7 @@ class ModelOutputs(Mapping[str, Any]):
             InterpretationError: If the model returns none.
         """
         if self.has_logits:
-            return next(self._outputs[key] for key in LOGITS if key in self._outputs)
+            return self._tensor(next(key for key in LOGITS if key in self._outputs))
         others = ["log-likelihood"]
         if any(key in self._outputs for key in PROBABILITIES):
             others.append("probability")
@@ -113,7 +113,7 @@ class ModelOutputs(Mapping[str, Any]):
         """
         for key in PROBABILITIES:
             if key in self._outputs:
-                return self._outputs[key]
+                return self._tensor(key)
         return self.logits.softmax(-1)
 
     @property
@@ -125,7 +125,7 @@ class ModelOutputs(Mapping[str, Any]):
         """
         for start, end in SPAN_LOGITS:
             if start in self._outputs and end in self._outputs:
-                return self._outputs[start], self._outputs[end]
+                return self._tensor(start), self._tensor(end)
         raise SettingError(
             f"{type(self._model).__name__} returns no span logits, only {sorted(self._outputs)}; "
             "the target 'span' is for extractive question answering"
@@ -221,7 +221,7 @@ class ModelOutputs(Mapping[str, Any]):
                 "field that forward() takes it from"
             )
         losses, self.rows_entangled = self._row_loss(
-            self._outputs["loss"], self._candidates(), len(self.rows)
+            self._tensor("loss"), self._candidates(), len(self.rows)
         )
         return -losses
 
@@ -249,6 +249,27 @@ class ModelOutputs(Mapping[str, Any]):
             mean = _masked_mean(losses, mask)
             return {"mean-cross-entropy": mean, "sum-cross-entropy": mean * mask.sum(-1)}
         return {}
+
+    def _tensor(self, key: str) -> Tensor:
+        """An output as a tensor; arrays and numbers have no gradient, but methods that need values
+        only can explain them.
+
+        Raises:
+            SettingError: If it is nothing of the kind.
+        """
+        value = self._outputs[key]
+        if isinstance(value, Tensor):
+            return value
+        try:
+            if isinstance(value, (list, tuple)) and all(isinstance(one, Tensor) for one in value):
+                return torch.stack([*value])
+            return torch.as_tensor(value).to(self.rows.device)
+        except (TypeError, ValueError, RuntimeError):
+            raise SettingError(
+                f"{type(self._model).__name__} returns {key!r} as {value!r:.60} of type "
+                f"{type(value).__name__}; return a tensor, or name another output in a target of "
+                "your own"
+            ) from None
 
     def _mask(self, like: Tensor) -> Tensor:
         return self.labels.mask[self.rows].to(like.device)
