@@ -31,7 +31,9 @@ class OfLists(Awkward):
 class OfNumbers(Awkward):
     def forward(self, label: Tensor | None = None, **texts: Any) -> dict[str, Any]:
         outputs: dict[str, Any] = super().forward(label, **texts)
-        return {name: float(one.detach()) if name == "loss" else one for name, one in outputs.items()}
+        return {
+            name: float(one.detach()) if name == "loss" else one for name, one in outputs.items()
+        }
 
 
 TARGETS = ("logit", "probability", "log-likelihood")
