@@ -166,6 +166,8 @@ def inner_layer_name(model: nn.Module, name: str | int) -> str:
         )
     known = [path for path in modules if path]
     close = close_names(name, known, cutoff=0.4)
+    if name.lstrip("-").isdecimal():
+        close = f"a block's number has no quotes: {name}"
     raise SettingError(f"{type(model).__name__} has no layer {name!r}; {close}")
 
 
