@@ -19,7 +19,7 @@ from ..loading import load_model
 from ..texts.long_texts import ReadsLongTexts
 from ..texts.token_sequence import TokenSequence, joined
 from .arguments import arguments_of, takes_any
-from .label_vocabulary import NAMESPACE, LabelVocabulary
+from .label_vocabulary import NAMESPACE, LabelVocabulary, unique_names
 from .outputs import named_outputs
 from .unpadded import PaddingCheck
 
@@ -79,7 +79,8 @@ class TransformersModel(ReadsLongTexts):
 
     def label_vocabulary(self) -> Vocabulary:
         """The names of what the model predicts: those of its config."""
-        return LabelVocabulary({int(i): name for i, name in self.config.id2label.items()})
+        names = {int(i): name for i, name in self.config.id2label.items()}
+        return LabelVocabulary(unique_names(names))
 
     @property
     def config(self) -> Any:
