@@ -140,7 +140,8 @@ class Twin:
                 # On processors with AVX512, bitsandbytes packs a layer's weights for a kernel that
                 # has no backward pass, as soon as the layer runs without gradients.
                 vars(module)["support_avx512bf16_for_cpu"] = False
-        _keep_renormalised(model)
+        if any(getattr(one, "max_norm", None) is not None for one in model.modules()):
+            _keep_renormalised(model)
         for value in self._memo.values():
             if isinstance(value, Metric):
                 # Nobody reads these metrics, they take time at every point, and some raise errors:
@@ -199,7 +200,7 @@ def _keep_renormalised(model: nn.Module) -> None:
         number: nn.Parameter(weight.detach().clone(), requires_grad=False)
         for number, weight in shared.items()
     }
-    for module in model.modules() if copies else ():
+    for module in model.modules():
         for name, weight in module._parameters.items():
             module._parameters[name] = copies.get(id(weight), weight)
 

@@ -22,8 +22,7 @@ from ..inputs.collation import collate, select_rows
 from ..inputs.labels import Labels
 from ..model.embedding_layers import EmbeddingLayers, find_embedding_layers
 from ..model.twin import name_of
-from ..target.functions import check_finite, row_values
-from ..target.outputs import ModelOutputs
+from ..target.outputs import ModelOutputs, not_finite, row_values
 from ..target.prediction_check import check_predicted, floats, row_outputs
 from ..target.row_loss import RowLoss, RowLossError, find_reduction
 from .alignment import align
@@ -105,7 +104,8 @@ class EmbeddingSpace:
         self._target = self.target.at_input(at_input)
         with torch.enable_grad():
             values, self.mixes_rows = self.target_of(outputs, self._own_rows)
-        check_finite(values, outputs, self._target.title)
+        if not torch.isfinite(values).all():
+            raise not_finite(values, outputs, self._target.title)
         self._graph: tuple[Tensor, list[Tensor]] = (values, leaves)
         self._outputs = floats(outputs)
         if not self.mixes_rows:
@@ -309,7 +309,10 @@ class EmbeddingSpace:
         """The target of a model's outputs for copies of instances, `(rows,)`, and whether the rows
         are entangled; see `ModelOutputs`."""
         given = ModelOutputs(outputs, rows, self.labels, self._row_loss, self.model)
-        values = row_values(self._target(given), len(rows), self._target.title)
+        values = self._target(given)
+        own = isinstance(values, Tensor) and values.shape == (len(rows),)
+        if not own or values.dtype not in (torch.float32, torch.float64):
+            values = row_values(values, len(rows), self._target.title)
         return values, given.rows_entangled
 
     def _check_differentiable(self, values: Tensor) -> None:

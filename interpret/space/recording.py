@@ -194,8 +194,6 @@ class Recording:
             self.calls.append(RecordedCall(layer, joined.names, leaf, transposed, joined))
             return
         name = self._field([*tensors_in(args), *tensors_in(self._inputs)])
-        if layer.embeds:
-            self._check_order(name, args)
         self.calls.append(RecordedCall(layer, (name,), leaf, transposed, self._collated[name]))
 
     def finish(self, model: Model, named: bool) -> list[RecordedCall]:
@@ -287,28 +285,10 @@ class Recording:
         ]
         if any(own.shape == ids.shape and torch.equal(own, ids) for own in given):
             return False
-        return any(_holds(ids.T, own) for own in given)
-
-    def _check_order(self, name: str, args: tuple[Any, ...]) -> None:
-        """Refuses indices that are a text field's in another order: rows that are sorted, texts
-        that are read backwards. (Other indices in their place, unknown words say, are its own.)"""
-        given = next((one for one in tensors_in(args) if _are_indices(one)), None)
-        if given is None:
-            return
-        own = [
-            one
-            for one in tensors_in(self._collated[name])
-            if one.dtype == given.dtype and one.numel() == given.numel() and one.dim() > 1
-        ]
-        flat = given.flatten()
-        if any(torch.equal(order.flatten(), flat) for one in own for order in (one, one.mT)):
-            return
-        if any(torch.equal(one.flatten().sort().values, flat.sort().values) for one in own):
-            raise InterpretationError(
-                f"the model embeds the indices of field {name!r} in another order than the field "
-                "has them, so its scores would be those of other tokens; give the embedder the "
-                "field's tensors as they are, and change the order of the vectors that it returns"
-            )
+        transposed = any(_holds(ids.T, own) for own in given)
+        if not transposed:
+            _check_order(ids, given)
+        return transposed
 
     def _field(self, given: Sequence[Tensor]) -> str:
         """The text field whose tensors went in: they are the same objects, or share memory."""
@@ -334,8 +314,24 @@ def _way_out(layer: EmbeddingLayer) -> str:
     return "name a layer whose output has a vector per token or wordpiece"
 
 
-def _are_indices(tensor: Tensor) -> bool:
-    return tensor.dim() > 1 and tensor.dtype in (torch.int64, torch.int32)
+def _check_order(ids: Tensor, given: Sequence[Tensor]) -> None:
+    """Refuses indices that are a text field's in another order: rows that are sorted, texts that
+    are read backwards. (Other indices in their places, as of unknown words, are the field's own.)
+
+    Args:
+        ids: What a layer embeds, `(rows, positions)`.
+        given: The fields' tensors, `(rows, positions)`, none of which it is.
+
+    Raises:
+        InterpretationError: If it holds the same indices as one of these.
+    """
+    own = ids.flatten().sort().values
+    if any(torch.equal(one.flatten().sort().values, own) for one in given):
+        raise InterpretationError(
+            "the model embeds the indices of a text field in another order than the field has "
+            "them, so its scores would be those of other tokens; give the embedder the field's "
+            "tensors as they are, and change the order of the vectors that it returns"
+        )
 
 
 def _holds(ids: Tensor, own: Tensor) -> bool:

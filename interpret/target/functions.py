@@ -87,55 +87,5 @@ def check_repeats(function: Callable[[Any], Any], outputs: Any, name: str) -> No
             )
 
 
-def row_values(found: Any, count: int, name: str) -> Tensor:
-    """What a target returned, as a floating number per row, `(rows,)`.
-
-    Args:
-        found: What it returned.
-        count: How many rows there are.
-        name: What errors call the target.
-
-    Raises:
-        InterpretationError: If it is anything else.
-    """
-    if not isinstance(found, Tensor):
-        raise InterpretationError(
-            f"target {name} returned {found!r:.60} of type {type(found).__name__}; return a tensor "
-            f"of one number per row, ({count},), computed from the outputs by torch"
-        )
-    if found.shape != (count,):
-        raise InterpretationError(
-            f"target {name} returned shape {tuple(found.shape)} for {count} rows; return one "
-            f"number per row, ({count},)"
-        )
-    if found.is_complex():
-        raise InterpretationError(
-            f"target {name} returned complex numbers; return real ones, such as their .abs()"
-        )
-    return found.float() if found.dtype in (torch.float16, torch.bfloat16) else found
-
-
-def check_finite(values: Tensor, outputs: Any, name: str) -> None:
-    """Makes sure that the target is finite at the input.
-
-    Args:
-        values: The target, `(rows,)`.
-        outputs: What the model returned.
-        name: What errors call the target.
-
-    Raises:
-        InterpretationError: If it is not.
-    """
-    if torch.isfinite(values).all():
-        return
-    floats = (one for one in tensors_in(outputs) if one.is_floating_point())
-    cause = (
-        "the model's outputs are finite, so look into the target"
-        if all(bool(torch.isfinite(one).all()) for one in floats)
-        else "look for NaN or infinite weights, or logits too large for the model's precision"
-    )
-    raise InterpretationError(f"target {name} is {values.detach().tolist()}, not finite; {cause}")
-
-
 def _version(tensor: Tensor) -> int:
     return -1 if tensor.is_inference() else tensor._version
