@@ -22,6 +22,11 @@ from ..model.twin import Twin, name_of
 from ..nested import tensors_in
 from ..positions import HELD, UNASSIGNED
 
+_BLACK_BOX = (
+    "use a perturbation method, 'leave-one-out' say, with the target 'output', which asks for "
+    "predictions alone"
+)
+
 Origin = TracedCall | Mapping[str, Any] | None
 """The source of a call's positions: a sequence of joined texts, the tensors of its text field by
 indexer, or tokens (None)."""
@@ -142,7 +147,7 @@ class Recording:
             raise InterpretationError(
                 f"the model embeds indices of shape {shape} that are not those of its texts "
                 f"({', '.join(str(tuple(one.ids.shape)) for one in self._texts)}), so its scores "
-                "would not be those of the tokens; this architecture is not supported"
+                f"would not be those of the tokens; {_BLACK_BOX}"
             )
         # Padding after a text within a window belongs to the same sequence.
         before = self._sequence
@@ -218,7 +223,7 @@ class Recording:
             if missing:
                 raise InterpretationError(
                     f"{name_of(model)} embeds {' and '.join(missing)} by a layer that it does not "
-                    "name, so its tokens would have no scores; this architecture is not supported"
+                    f"name, so its tokens would have no scores; {_BLACK_BOX}"
                 )
         elif self._texts is None and not any(call.layer.embeds for call in self.calls):
             fields = [self._field(list(tensors_in(inputs))) for inputs in self._embedded]

@@ -10,7 +10,7 @@ import torch
 import transformers as tf
 from torch import Tensor, nn
 
-from allennlp_saliency.interpret import InputXGradient, InterpretationError
+from allennlp_saliency.interpret import InputXGradient, InterpretationError, LeaveOneOut
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.zoo.word_level import BOS, EOS, PAD, WORDS, bert_like, llama_like, ready
 from tests.zoo.word_level import ENCODER as SIZES
@@ -271,3 +271,18 @@ def test_a_module_that_cannot_write_is_named() -> None:
     predictor = TransformersPredictor.from_pretrained(model, llama_like(), task="causal-lm")
     with pytest.raises(InterpretationError, match=r"Wrapped cannot write.*give the language model"):
         predictor.predict_json({"prompt": "mary lives", "max_new_tokens": 2})
+
+
+class Backwards(Own):
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+        return self.states(input_ids.flip(1), attention_mask=attention_mask.flip(1))[:, 0]
+
+
+def test_the_way_out_where_ids_are_not_the_texts() -> None:
+    model, tokenizer = ready(Backwards(CONFIG)), bert_like(types=False)
+    predictor = TransformersPredictor.from_pretrained(model, tokenizer, task="text-classification")
+    with pytest.raises(InterpretationError, match="with the target 'output'"):
+        InputXGradient(predictor).interpret_json(INPUTS[0])
+    (found,) = LeaveOneOut(predictor, target="output").interpret_json(INPUTS[0])
+    probabilities = predictor.predict_json(INPUTS[0])["probs"]
+    assert found.target["value"] == pytest.approx(max(probabilities), abs=1e-6)
