@@ -34,7 +34,13 @@ def close_names(name: str, known: Sequence[str], cutoff: float = 0.6) -> str:
         `did you mean 'a' or 'b'?` with at most five close names; where none is close, the names,
         or their number and the first five; empty where there are none.
     """
-    close = difflib.get_close_matches(name, known, n=_MOST, cutoff=cutoff)
+    folded: dict[str, list[str]] = {}
+    for one in known:
+        folded.setdefault(one.strip().casefold(), []).append(one)
+    own = name.strip().casefold()
+    # Names that differ in capital letters alone are the closest.
+    alike = [own] if own in folded else difflib.get_close_matches(own, folded, _MOST, cutoff)
+    close = [one for key in alike for one in folded[key]][:_MOST]
     if close:
         return f"did you mean {' or '.join(map(repr, close))}?"
     if not known:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from allennlp.common import Params, Registrable
 from allennlp.common.checks import ConfigurationError
 
+from .errors import close_names
+
 R = TypeVar("R", bound=Registrable)
 
 
@@ -49,9 +51,12 @@ def construct(base: type[R], given: Any, parameter: str | None = None) -> R:
         # In JSON, as it may be typed.
         quoted = json.dumps(str(name), ensure_ascii=False)
         hint = getattr(base, "name_hint", "").format(name=quoted)
+        known = sorted(base.list_available())
+        close = close_names(str(name), known)
+        meant = f"{close} There" if close.startswith("did") else "there"
         raise ConfigurationError(
-            f"{where}there is no {base.__name__.lower()} {name!r}; there are "
-            f"{', '.join(sorted(base.list_available()))}{hint}"
+            f"{where}there is no {base.__name__.lower()} {name!r}; {meant} are "
+            f"{', '.join(known)}{hint}"
         )
     lacking = _lacking(base, name, given)
     if lacking:

@@ -107,7 +107,8 @@ def trace(ids: Tensor, texts: Sequence[JoinedTexts], seen: Sequence[int]) -> Tra
 
     Args:
         ids: What the layer was given, `(rows, positions)` or `(positions, rows)`; longer than the
-            sequence where the model pads it further, one later where a decoder repeats it.
+            sequence where the model pads it further, reads it again or adds tokens of its own
+            behind it; one later where a decoder repeats it.
         texts: The sequences that the model reads.
         seen: The numbers of the sequences that earlier calls were given; of two that fit equally
             well the other is taken.
@@ -121,7 +122,7 @@ def trace(ids: Tensor, texts: Sequence[JoinedTexts], seen: Sequence[int]) -> Tra
             given = ids.T if transposed else ids
             for number in order:
                 if _fits(given, texts[number], shift):
-                    return _traced(given.shape[1], texts[number], shift, transposed, number)
+                    return _traced(given, texts[number], shift, transposed, number)
         text = texts[0]
         alike = ids.dim() == 2 and len(ids) == len(text.ids)
         if alike and text.padding is not None and bool((ids == text.padding).all()):
@@ -154,8 +155,10 @@ def _fits(given: Tensor, text: JoinedTexts, shift: int) -> bool:
     return bool((same | ~own).all())
 
 
-def _traced(width: int, text: JoinedTexts, shift: int, transposed: bool, number: int) -> TracedCall:
-    rows = text.ids.shape[0]
+def _traced(
+    given: Tensor, text: JoinedTexts, shift: int, transposed: bool, number: int
+) -> TracedCall:
+    rows, width = given.shape
     fields = torch.zeros(rows, width, dtype=torch.long)
     tokens = torch.full((rows, width), PADDING)
     # What stands before a text that is read later is the model's own.
@@ -166,6 +169,20 @@ def _traced(width: int, text: JoinedTexts, shift: int, transposed: bool, number:
         # What is shifted loses its last token, as the longest text does where it has no padding.
         mask = mask & text.mask[:, shift : shift + common].cpu()
     place = slice(shift, shift + common)
-    fields[:, place] = text.fields[:, :common].cpu().clamp_min(0)
-    tokens[:, place] = torch.where(mask, text.tokens[:, :common].cpu(), PADDING)
+    own_fields = text.fields[:, :common].cpu().clamp_min(0)
+    own_tokens = torch.where(mask, text.tokens[:, :common].cpu(), PADDING)
+    fields[:, place], tokens[:, place] = own_fields, own_tokens
+    end = shift + common
+    while end < width:
+        rest = given[:, end:]
+        if common and rest.shape[1] >= text.ids.shape[1] and _fits(rest, text, 0):
+            # The text once more, as a model has it that reads everything twice.
+            place = slice(end, end + common)
+            fields[:, place], tokens[:, place] = own_fields, own_tokens
+            end += common
+        else:
+            if text.padding is not None:
+                # What is no padding counts, though it is no token's.
+                tokens[:, end:][(rest != text.padding).cpu()] = UNASSIGNED
+            break
     return TracedCall(text.names, fields, tokens, transposed, number)

@@ -21,6 +21,8 @@ LARGE_DELTA = 0.05
 _ROUNDING = 1e-4
 _ONE_POSITION = 0.95
 _NOISE = 0.5
+# Of models that normalise their embeddings it is 3e-4 at most, of others 0.02 at least.
+_CANCELLED = 1e-3
 
 
 def incomplete(delta: float, due: float, what: str, remedy: str) -> str | None:
@@ -114,6 +116,35 @@ def saturated(space: EmbeddingSpace) -> list[list[str]]:
         if target.saturated(value)
         else []
         for value in space.values.tolist()
+    ]
+
+
+def cancelled(space: EmbeddingSpace, scores: Tensor, sizes: Tensor) -> list[list[str]]:
+    """The warning that products of embeddings and gradients cancel in every token, so that their
+    sums say nothing: the model does not depend on the length of its embeddings.
+
+    Args:
+        space: The space.
+        scores: The sums of each position, `(instances, positions)`.
+        sizes: The same of the products' amounts.
+
+    Returns:
+        Per instance a list with the warning, or an empty list.
+    """
+    rounding = max(_CANCELLED, *(torch.finfo(one.dtype).eps / 2 for one in space.layout.calls))
+    if not scores.shape[1]:
+        return [[] for _ in scores]
+    largest, most = scores.abs().amax(1), sizes.amax(1)
+    return [
+        [
+            f"the products of embedding and gradient cancel in every token, to {score / size:.1g} "
+            "of their size, and the attributions are what is left: the model normalises its "
+            "embeddings, so their length makes no difference to it; use 'integrated-gradients' or "
+            "'deeplift'"
+        ]
+        if 0 < score < rounding * size
+        else []
+        for score, size in zip(largest.tolist(), most.tolist(), strict=True)
     ]
 
 

@@ -166,6 +166,8 @@ def inner_layer_name(model: nn.Module, name: str | int) -> str:
         )
     known = [path for path in modules if path]
     close = close_names(name, known, cutoff=0.4)
+    if name.lstrip("-").isdecimal():
+        close = f"a block's number has no quotes: {name}"
     raise SettingError(f"{type(model).__name__} has no layer {name!r}; {close}")
 
 
@@ -220,11 +222,16 @@ def hugging_face_models(modules: Iterable[nn.Module]) -> list[nn.Module]:
     return [module for module in modules if isinstance(module, kind)]
 
 
+def outermost_models(module: nn.Module) -> list[nn.Module]:
+    """The Hugging Face models in a module that are part of no other."""
+    whole = hugging_face_models(module.modules())
+    inner = {id(part) for one in whole for part in one.modules() if part is not one}
+    return [one for one in whole if id(one) not in inner]
+
+
 def _bare_transformer(twin: Twin) -> nn.Module:
     """The only Hugging Face model of a model without text field embedder."""
-    whole = hugging_face_models(twin.model.modules())
-    inner = {id(part) for one in whole for part in one.modules() if part is not one}
-    outer = [module for module in whole if id(module) not in inner]
+    outer = outermost_models(twin.model)
     if len(outer) != 1:
         raise InterpretationError(
             f"{type(twin.model).__name__} has no TextFieldEmbedder; override "
@@ -267,6 +274,10 @@ def input_embeddings(transformer: nn.Module) -> nn.Module:
         layer = None
     if isinstance(layer, nn.Module):
         return layer
+    around = outermost_models(transformer)
+    if len(around) == 1 and around[0] is not transformer:
+        # A module of the user's around a Hugging Face model.
+        return input_embeddings(around[0])
     size = getattr(getattr(transformer, "config", None), "vocab_size", None)
     for module in transformer.modules():
         if isinstance(module, (nn.Embedding, Embedding)) and module.weight.shape[0] == size:

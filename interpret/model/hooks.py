@@ -148,7 +148,9 @@ def state_kept(module: nn.Module) -> Iterator[None]:
             what the other's forward pass changes, as they do without this.
     """
     modules = list(map(vars, module.modules()))
-    registered = [one[name] for name in _REGISTERED for one in modules]
+    # A scripted module has its own kinds of dictionaries, which its passes leave alone.
+    every = (one.get(name) for name in _REGISTERED for one in modules)
+    registered = [one for one in every if isinstance(one, dict)]
     empty = [one for one in registered if not one]
     held = [(one, one.copy()) for one in (*modules, *registered) if one]
     own = [one[name] for one in modules for name in one.keys() - _OWN]

@@ -140,6 +140,8 @@ class Twin:
                 # On processors with AVX512, bitsandbytes packs a layer's weights for a kernel that
                 # has no backward pass, as soon as the layer runs without gradients.
                 vars(module)["support_avx512bf16_for_cpu"] = False
+        if any(getattr(one, "max_norm", None) is not None for one in model.modules()):
+            _keep_renormalised(model)
         for value in self._memo.values():
             if isinstance(value, Metric):
                 # Nobody reads these metrics, they take time at every point, and some raise errors:
@@ -183,6 +185,24 @@ class Twin:
                 "its model; return a submodule of `self._model`"
             )
         return twin
+
+
+def _keep_renormalised(model: nn.Module) -> None:
+    """Gives embeddings with a `max_norm` weights of their own: each look-up shortens vectors in
+    place, which would be the user's. What shares these weights shares the copy."""
+    renormalised = (one for one in model.modules() if getattr(one, "max_norm", None) is not None)
+    shared = {
+        id(weight): weight
+        for one in renormalised
+        if (weight := one._parameters.get("weight")) is not None
+    }
+    copies = {
+        number: nn.Parameter(weight.detach().clone(), requires_grad=False)
+        for number, weight in shared.items()
+    }
+    for module in model.modules():
+        for name, weight in module._parameters.items():
+            module._parameters[name] = copies.get(id(weight), weight)
 
 
 def name_of(model: nn.Module) -> str:

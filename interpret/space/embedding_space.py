@@ -22,7 +22,7 @@ from ..inputs.collation import collate, select_rows
 from ..inputs.labels import Labels
 from ..model.embedding_layers import EmbeddingLayers, find_embedding_layers
 from ..model.twin import name_of
-from ..target.outputs import ModelOutputs
+from ..target.outputs import ModelOutputs, not_finite, row_values
 from ..target.prediction_check import check_predicted, floats, row_outputs
 from ..target.row_loss import RowLoss, RowLossError, find_reduction
 from .alignment import align
@@ -105,10 +105,7 @@ class EmbeddingSpace:
         with torch.enable_grad():
             values, self.mixes_rows = self.target_of(outputs, self._own_rows)
         if not torch.isfinite(values).all():
-            raise InterpretationError(
-                f"target {self._target.title} is {values.detach().tolist()}, not finite; "
-                "look for NaN or infinite weights, or logits too large for the model's precision"
-            )
+            raise not_finite(values, outputs, self._target.title)
         self._graph: tuple[Tensor, list[Tensor]] = (values, leaves)
         self._outputs = floats(outputs)
         if not self.mixes_rows:
@@ -313,13 +310,10 @@ class EmbeddingSpace:
         are entangled; see `ModelOutputs`."""
         given = ModelOutputs(outputs, rows, self.labels, self._row_loss, self.model)
         values = self._target(given)
-        if values.shape != (len(rows),):
-            raise InterpretationError(
-                f"target {self._target.title} returned shape {tuple(values.shape)} for "
-                f"{len(rows)} rows; return one number per row, ({len(rows)},)"
-            )
-        half = values.dtype in (torch.float16, torch.bfloat16)
-        return values.float() if half else values, given.rows_entangled
+        own = isinstance(values, Tensor) and values.shape == (len(rows),)
+        if not own or values.dtype not in (torch.float32, torch.float64):
+            values = row_values(values, len(rows), self._target.title)
+        return values, given.rows_entangled
 
     def _check_differentiable(self, values: Tensor) -> None:
         self._twin.gradient_paths.check()

@@ -22,6 +22,11 @@ from ..model.twin import Twin, name_of
 from ..nested import tensors_in
 from ..positions import HELD, UNASSIGNED
 
+_BLACK_BOX = (
+    "use a perturbation method, 'leave-one-out' say, with the target 'output', which asks for "
+    "predictions alone"
+)
+
 Origin = TracedCall | Mapping[str, Any] | None
 """The source of a call's positions: a sequence of joined texts, the tensors of its text field by
 indexer, or tokens (None)."""
@@ -98,8 +103,9 @@ def record(
             "name another: a block of the part that reads text"
         )
     raise InterpretationError(
-        f"{type(model).__name__} called none of the layers to interpret ({kinds}); override "
-        "get_interpretable_layer in the predictor"
+        f"{type(model).__name__} called none of the layers to interpret ({kinds}): it looks its "
+        "weights up by itself, or keeps what it computed for an input; let it call the layer, or "
+        "override get_interpretable_layer in the predictor to name another"
     )
 
 
@@ -141,7 +147,7 @@ class Recording:
             raise InterpretationError(
                 f"the model embeds indices of shape {shape} that are not those of its texts "
                 f"({', '.join(str(tuple(one.ids.shape)) for one in self._texts)}), so its scores "
-                "would not be those of the tokens; this architecture is not supported"
+                f"would not be those of the tokens; {_BLACK_BOX}"
             )
         # Padding after a text within a window belongs to the same sequence.
         before = self._sequence
@@ -217,7 +223,7 @@ class Recording:
             if missing:
                 raise InterpretationError(
                     f"{name_of(model)} embeds {' and '.join(missing)} by a layer that it does not "
-                    "name, so its tokens would have no scores; this architecture is not supported"
+                    f"name, so its tokens would have no scores; {_BLACK_BOX}"
                 )
         elif self._texts is None and not any(call.layer.embeds for call in self.calls):
             fields = [self._field(list(tensors_in(inputs))) for inputs in self._embedded]
@@ -284,7 +290,10 @@ class Recording:
         ]
         if any(own.shape == ids.shape and torch.equal(own, ids) for own in given):
             return False
-        return any(_holds(ids.T, own) for own in given)
+        transposed = any(_holds(ids.T, own) for own in given)
+        if not transposed:
+            _check_order(ids, given)
+        return transposed
 
     def _field(self, given: Sequence[Tensor]) -> str:
         """The text field whose tensors went in: they are the same objects, or share memory."""
@@ -308,6 +317,26 @@ def _way_out(layer: EmbeddingLayer) -> str:
     if layer.embeds:
         return "override get_interpretable_layer in the predictor"
     return "name a layer whose output has a vector per token or wordpiece"
+
+
+def _check_order(ids: Tensor, given: Sequence[Tensor]) -> None:
+    """Refuses indices that are a text field's in another order: rows that are sorted, texts that
+    are read backwards. (Other indices in their places, as of unknown words, are the field's own.)
+
+    Args:
+        ids: What a layer embeds, `(rows, positions)`.
+        given: The fields' tensors, `(rows, positions)`, none of which it is.
+
+    Raises:
+        InterpretationError: If it holds the same indices as one of these.
+    """
+    own = ids.flatten().sort().values
+    if any(torch.equal(one.flatten().sort().values, own) for one in given):
+        raise InterpretationError(
+            "the model embeds the indices of a text field in another order than the field has "
+            "them, so its scores would be those of other tokens; give the embedder the field's "
+            "tensors as they are, and change the order of the vectors that it returns"
+        )
 
 
 def _holds(ids: Tensor, own: Tensor) -> bool:

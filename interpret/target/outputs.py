@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import InterpretationError, SettingError
 from ..inputs.explained import LOG_LIKELIHOOD
 from ..inputs.labels import Labels, label_index, namespace_of
+from ..nested import tensors_in
 from .row_loss import RowLoss
 
 LOGITS = ("logits", "label_logits", "tag_logits", "class_logits")
@@ -93,7 +94,9 @@ class ModelOutputs(Mapping[str, Any]):
             InterpretationError: If the model returns none.
         """
         if self.has_logits:
-            return next(self._outputs[key] for key in LOGITS if key in self._outputs)
+            key = next(key for key in LOGITS if key in self._outputs)
+            logits = self._outputs[key]
+            return logits if isinstance(logits, Tensor) else self._tensor(key)
         others = ["log-likelihood"]
         if any(key in self._outputs for key in PROBABILITIES):
             others.append("probability")
@@ -113,7 +116,8 @@ class ModelOutputs(Mapping[str, Any]):
         """
         for key in PROBABILITIES:
             if key in self._outputs:
-                return self._outputs[key]
+                found = self._outputs[key]
+                return found if isinstance(found, Tensor) else self._tensor(key)
         return self.logits.softmax(-1)
 
     @property
@@ -125,7 +129,10 @@ class ModelOutputs(Mapping[str, Any]):
         """
         for start, end in SPAN_LOGITS:
             if start in self._outputs and end in self._outputs:
-                return self._outputs[start], self._outputs[end]
+                own = self._outputs[start], self._outputs[end]
+                if all(isinstance(one, Tensor) for one in own):
+                    return own
+                return self._tensor(start), self._tensor(end)
         raise SettingError(
             f"{type(self._model).__name__} returns no span logits, only {sorted(self._outputs)}; "
             "the target 'span' is for extractive question answering"
@@ -220,9 +227,10 @@ class ModelOutputs(Mapping[str, Any]):
                 "predictions_to_labeled_instances in the predictor so that the label is in the "
                 "field that forward() takes it from"
             )
-        losses, self.rows_entangled = self._row_loss(
-            self._outputs["loss"], self._candidates(), len(self.rows)
-        )
+        loss = self._outputs["loss"]
+        if not isinstance(loss, Tensor):
+            loss = self._tensor("loss")
+        losses, self.rows_entangled = self._row_loss(loss, self._candidates(), len(self.rows))
         return -losses
 
     def mean_explained(self, values: Tensor) -> Tensor:
@@ -250,8 +258,74 @@ class ModelOutputs(Mapping[str, Any]):
             return {"mean-cross-entropy": mean, "sum-cross-entropy": mean * mask.sum(-1)}
         return {}
 
+    def _tensor(self, key: str) -> Tensor:
+        """An output that is no tensor as one; arrays and numbers have no gradient, but methods
+        that need values only can explain them.
+
+        Raises:
+            SettingError: If it is nothing of the kind.
+        """
+        value = self._outputs[key]
+        try:
+            if isinstance(value, Tensor):
+                return value
+            if isinstance(value, (list, tuple)) and all(isinstance(one, Tensor) for one in value):
+                return torch.stack([*value])
+            return torch.as_tensor(value).to(self.rows.device)
+        except (TypeError, ValueError, RuntimeError):
+            raise SettingError(
+                f"{type(self._model).__name__} returns {key!r} as {value!r:.60} of type "
+                f"{type(value).__name__}; return a tensor, or name another output in a target of "
+                "your own"
+            ) from None
+
     def _mask(self, like: Tensor) -> Tensor:
         return self.labels.mask[self.rows].to(like.device)
+
+
+def row_values(found: Any, count: int, name: str) -> Tensor:
+    """What a target returned, as a floating number per row, `(rows,)`.
+
+    Args:
+        found: What it returned.
+        count: How many rows there are.
+        name: What errors call the target.
+
+    Raises:
+        InterpretationError: If it is anything else.
+    """
+    if not isinstance(found, Tensor):
+        raise InterpretationError(
+            f"target {name} returned {found!r:.60} of type {type(found).__name__}; return a tensor "
+            f"of one number per row, ({count},), computed from the outputs by torch"
+        )
+    if found.shape != (count,):
+        raise InterpretationError(
+            f"target {name} returned shape {tuple(found.shape)} for {count} rows; return one "
+            f"number per row, ({count},)"
+        )
+    if found.is_complex():
+        raise InterpretationError(
+            f"target {name} returned complex numbers; return real ones, such as their .abs()"
+        )
+    return found.float() if found.dtype in (torch.float16, torch.bfloat16) else found
+
+
+def not_finite(values: Tensor, outputs: Any, name: str) -> InterpretationError:
+    """The error of a target that is not finite at the input.
+
+    Args:
+        values: The target, `(rows,)`.
+        outputs: What the model returned.
+        name: What errors call the target.
+    """
+    floats = (one for one in tensors_in(outputs) if one.is_floating_point())
+    cause = (
+        "the model's outputs are finite, so look into the target"
+        if all(bool(torch.isfinite(one).all()) for one in floats)
+        else "look for NaN or infinite weights, or logits too large for the model's precision"
+    )
+    return InterpretationError(f"target {name} is {values.detach().tolist()}, not finite; {cause}")
 
 
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -30,6 +29,7 @@ from ..errors import InterpretationError
 from ..explanation import JsonDict
 from ..inputs.explained import LOG_LIKELIHOOD, PROBABILITY
 from ..inputs.labels import carries, check_label, check_label_of, relabelled
+from .functions import check_function, check_repeats, function_name, untouched
 from .outputs import ModelOutputs
 
 _SATURATED = 0.999
@@ -315,25 +315,27 @@ class FunctionTarget(Target):
 
     Args:
         function: Takes `ModelOutputs`, returns a number per row, `(rows,)`.
+
+    Raises:
+        ConfigurationError: If it cannot be called with the outputs alone.
     """
 
     def __init__(self, function: Callable[[ModelOutputs], Tensor]) -> None:
         super().__init__()
-        self.function = _name(function)
+        check_function(function)
+        self.function = function_name(function)
         self._function = function
 
     @property
     def title(self) -> str:
         return self.function
 
+    def at_input(self, outputs: ModelOutputs) -> Target:
+        check_repeats(self, outputs, self.title)
+        return self
+
     def __call__(self, outputs: ModelOutputs) -> Tensor:
-        return self._function(outputs)
-
-
-def _name(function: Callable[..., Any]) -> str:
-    while isinstance(function, partial):
-        function = function.func
-    return getattr(function, "__name__", type(function).__name__)
+        return untouched(self._function, outputs, self.title)
 
 
 def _check_name(parameter: str, given: Any) -> None:

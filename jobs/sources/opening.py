@@ -142,10 +142,11 @@ class _Opening:
         name = f"the {type(given).__name__}"
         if isinstance(given, Mapping):
             raise ConfigurationError(_of_mapping(given))
-        rows = _rows(given)
+        are_bytes = isinstance(given, (bytes, bytearray))
+        rows = None if are_bytes else _rows(given)
         if rows is not None:
             return self._of_table(rows, name)
-        if not isinstance(given, Iterable):
+        if are_bytes or not isinstance(given, Iterable):
             raise ConfigurationError(
                 f"inputs are paths, a list of objects or a table, not {type(given).__name__}"
             )

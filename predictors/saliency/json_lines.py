@@ -8,8 +8,10 @@ import json
 import locale
 import math
 import re
+import reprlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
@@ -57,6 +59,8 @@ def read_line(line: str, number: int | None, parse: Callable[[str], Any]) -> Inp
         shown = line.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         return InputLine(shown.rstrip("\r\n"), number, error)
     try:
+        # Files that were joined have a byte order mark in the middle.
+        line = line.removeprefix("\ufeff")
         content = parse(line)
         if not isinstance(content, dict):
             kinds = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
@@ -64,10 +68,35 @@ def read_line(line: str, number: int | None, parse: Callable[[str], Any]) -> Inp
                 f'an input is a JSON object such as {{"sentence": "…"}}, '
                 f"this line is {kinds.get(type(content), 'a number')}"
             )
+        if line.count('":') + line.count('" :') > len(content):
+            _check_keys(line)
         # What is nested too deeply to be copied would fail later, when it cannot be reported.
         return InputLine(deepcopy(content), number)
     except Exception as error:
         return InputLine(line.rstrip("\r\n"), number, error)
+
+
+def _check_keys(line: str) -> None:
+    """Refuses JSON with a key that is there twice: Python keeps the last, without a word.
+
+    Raises:
+        ValueError: If one is, with different values.
+    """
+
+    def one_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found and found[key] != value:
+                raise ValueError(
+                    f"the key {key!r} is there twice, with {reprlib.repr(found[key])} and "
+                    f"{reprlib.repr(value)}; keep one, or give the other a name of its own"
+                )
+            found[key] = value
+        return found
+
+    # Where the predictor reads lines of another format, there is nothing to check.
+    with suppress(json.JSONDecodeError):
+        json.loads(line, object_pairs_hook=one_of_each)
 
 
 def numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:

@@ -14,6 +14,8 @@ MANY = [f"word-{number}" for number in range(3000)]
     [
         ("rose", ["rosa", "nose"], "did you mean 'rosa' or 'nose'?"),
         ("positiv", ["neutral", "positive"], "did you mean 'positive'?"),
+        ("LABEL_1 ", ["LABEL_0", "label_1"], "did you mean 'label_1'?"),
+        ("positive", ["POSITIVE", "Positive"], "did you mean 'POSITIVE' or 'Positive'?"),
         ("x", ["b", "a"], "there are: 'a', 'b'"),
         ("x", list("fedcba"), "there are 6, the first: 'f', 'e', 'd', 'c', 'b'"),
         ("film", [], ""),

@@ -27,6 +27,9 @@ from ...space.prefix.prefix_space import NotCausalError, group_by_text
 from ...space.session import Session
 from ...target.row_loss import RowLoss
 
+#: What is meant as true or false in files and on command lines, and is no folder.
+_NO_FOLDERS = frozenset(("", "true", "false", "yes", "no", "on", "off", "none", "null", "0", "1"))
+
 
 @dataclass(frozen=True)
 class View:
@@ -85,8 +88,12 @@ class AttentionInterpreter(SaliencyInterpreter):
     ) -> None:
         super().__init__(predictor, **common)
         query = self.default_query if query is None else query
-        if not isinstance(matrices, (bool, str)):
-            raise ConfigurationError(f"matrices is true, false or a folder, not {matrices!r}")
+        folder = isinstance(matrices, str) and matrices.casefold() not in _NO_FOLDERS
+        if not folder and not isinstance(matrices, bool):
+            raise ConfigurationError(
+                f"matrices is true, false or a folder, not {matrices!r} of type "
+                f"{type(matrices).__name__}; a folder of that name is './{matrices}'"
+            )
         self.kind = None if kind is None else checks.choice("kind", kind, KINDS)
         self.query = None if query is None else checks.choice_or_integer("query", query, QUERIES)
         self.matrices = matrices

@@ -9,7 +9,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from ...interpreter.assembly import Attribution
-from ...interpreter.explanation_warnings import saturated
+from ...interpreter.explanation_warnings import cancelled, saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...reduction import L2Norm, Reduction, Sum, reduce_coordinates
 from ...registry import construct
@@ -64,7 +64,9 @@ class InputXGradient(SaliencyInterpreter):
     def attribute(self, space: EmbeddingSpace) -> Attribution:
         products = space.embeddings * space.input_gradients
         scores = reduce_coordinates(products, space.layout, Sum())
-        return Attribution(scores, warnings=saturated(space))
+        sizes = reduce_coordinates(products.abs(), space.layout, Sum())
+        warnings = zip(saturated(space), cancelled(space, scores, sizes), strict=True)
+        return Attribution(scores, warnings=[[*one, *other] for one, other in warnings])
 
 
 @SaliencyInterpreter.register("one-hot-gradient")

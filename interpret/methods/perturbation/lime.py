@@ -10,8 +10,12 @@ from allennlp.predictors import Predictor
 from ... import checks
 from ...coalitions.game import Coalitions, Estimator, Floats, UnitScores, everything
 from ...coalitions.standard_errors import jackknife
+from ...errors import InterpretationError
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from .sampled_method import SampledMethod
+
+# What all copies that lack units weigh together at least; the input itself weighs 1.
+_LEAST_WEIGHT = 1e-9
 
 
 def neighbours(units: int, count: int, generator: np.random.Generator) -> Coalitions:
@@ -48,6 +52,11 @@ def lime(
     masks = neighbours(units, num_samples, generator)
     values = yield masks
     weights = proximity(masks, kernel_width)
+    if units and weights[~masks.astype(bool).all(axis=1)].sum() < _LEAST_WEIGHT:
+        raise InterpretationError(
+            f"with kernel_width={kernel_width:g} no copy of the input that lacks one of its "
+            f"{units} units has any weight; raise it (0.25 unless told)"
+        )
 
     def fit(chosen: np.ndarray) -> Floats:
         return ridge(masks[chosen], values[chosen], weights[chosen], penalty)

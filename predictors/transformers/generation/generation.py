@@ -26,7 +26,7 @@ from ..model.model import at_places
 from ..texts.long_texts import mean_probabilities
 from ..texts.reader import SourceTextField
 from ..texts.token_sequence import TokenSequence, joined
-from .greedy import Written, end_ids, forced_start, greedy
+from .greedy import Written, end_ids, forced_start, greedy, writing_config
 from .spans import text_of
 from .token_model import TokenModel, likelihood
 
@@ -234,7 +234,7 @@ class GeneratingModel(TokenModel):
         sequence = replace(joined({self.prompt_field: text}, self.padding_id), types=None)
         lengths, mask = sequence.lengths.tolist(), sequence.attention_mask
         # Behind an end that is no token, `generate` pads as if that were text.
-        alone = bool(getattr(self.transformer.generation_config, "stop_strings", None))
+        alone = bool(getattr(writing_config(self.transformer), "stop_strings", None))
         written: dict[int, Written] = {}
         batches: dict[tuple[int, int, int | None], list[int]] = {}
         for row, one in enumerate(requests):

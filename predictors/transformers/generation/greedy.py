@@ -12,6 +12,8 @@ import torch
 from allennlp.data.tokenizers import Token
 from torch import Tensor
 
+from allennlp_saliency.interpret import InterpretationError
+
 from ..model.model import decoder_start
 from ..texts.hf_tokenizer import Pieces
 
@@ -69,7 +71,7 @@ def greedy(transformer: Any, tokenizer: Any, most: int, **inputs: Tensor) -> lis
     Returns:
         Per row the tokens up to the first that ends the text.
     """
-    config = transformer.generation_config
+    config = writing_config(transformer)
     ends = end_ids(transformer)
     padding = getattr(tokenizer, "pad_token_id", None)
     options = {
@@ -98,6 +100,22 @@ def greedy(transformer: Any, tokenizer: Any, most: int, **inputs: Tensor) -> lis
         kept = _up_to(row, ends)
         found.append(Written(kept, log_probs[: len(kept)]))
     return found
+
+
+def writing_config(transformer: Any) -> Any:
+    """The generation config of a model that writes.
+
+    Raises:
+        InterpretationError: If it has none, as a module around a model of transformers.
+    """
+    config = getattr(transformer, "generation_config", None)
+    if config is None:
+        raise InterpretationError(
+            f"{type(transformer).__name__} cannot write: it has neither generate nor a "
+            "generation_config, as transformers' own models have; give the language model that is "
+            "in it, or derive its class from PreTrainedModel and GenerationMixin"
+        )
+    return config
 
 
 def end_ids(transformer: Any) -> list[int]:

@@ -40,6 +40,18 @@ class LabelVocabulary(Vocabulary):
         return cls(_TokenNames(tokenizer), _TokenIndices(tokenizer))
 
 
+def unique_names(names: Mapping[int, str]) -> dict[int, str]:
+    """Names by which labels can be told apart: of labels with the same name all but the first have
+    their number behind it, `"X (2)"`."""
+    found: dict[str, int] = {}
+    for number, name in sorted(names.items()):
+        given = name
+        while given in found:
+            given = f"{given} ({number})"
+        found[given] = number
+    return {number: name for name, number in found.items()}
+
+
 class _OfTokenizer:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer

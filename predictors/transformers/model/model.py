@@ -1,6 +1,5 @@
 """The base class of the AllenNLP models around Hugging Face models."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -9,14 +8,19 @@ from allennlp.data import Instance, Vocabulary
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.model.embedding_layers import input_embeddings
+from allennlp_saliency.interpret.model.embedding_layers import (
+    input_embeddings,
+    outermost_models,
+)
 from allennlp_saliency.interpret.model.hooks import state_kept
 from allennlp_saliency.interpret.model.twin import place
 
 from ..loading import load_model
 from ..texts.long_texts import ReadsLongTexts
 from ..texts.token_sequence import TokenSequence, joined
-from .label_vocabulary import NAMESPACE, LabelVocabulary
+from .arguments import arguments_of, takes_any
+from .label_vocabulary import NAMESPACE, LabelVocabulary, unique_names
+from .outputs import named_outputs
 from .unpadded import PaddingCheck
 
 
@@ -33,12 +37,14 @@ class TransformersModel(ReadsLongTexts):
         dtype: The floating type of the weights; None as they are.
 
     Raises:
-        InterpretationError: If the model does not run on token ids.
+        InterpretationError: If the model does not run on token ids, or has no config.
     """
 
     task: ClassVar[str]
     #: Whether its head reads one position of the sequence alone.
     pools: ClassVar[bool] = False
+    #: The outputs that are read, and how many dimensions each has.
+    sizes: ClassVar[Mapping[str, int]] = {"logits": 3}
     #: See `PredictsTogether`.
     predicts_together: bool = True
 
@@ -52,6 +58,7 @@ class TransformersModel(ReadsLongTexts):
         self.transformer = load_model(model_name, self.task, dtype)
         self._label_namespace = NAMESPACE
         self._takes = arguments_of(self.transformer)
+        self._names_outputs = takes_any(self.transformer, "return_dict")
         if "input_ids" not in self._takes:
             raise InterpretationError(
                 f"{type(self.transformer).__name__} takes no input_ids but "
@@ -72,12 +79,13 @@ class TransformersModel(ReadsLongTexts):
 
     def label_vocabulary(self) -> Vocabulary:
         """The names of what the model predicts: those of its config."""
-        return LabelVocabulary({int(i): name for i, name in self.config.id2label.items()})
+        names = {int(i): name for i, name in self.config.id2label.items()}
+        return LabelVocabulary(unique_names(names))
 
     @property
     def config(self) -> Any:
         """The Hugging Face model's config."""
-        return self.transformer.config
+        return config_of(self.transformer)
 
     @property
     def backbone(self) -> nn.Module | None:
@@ -99,9 +107,15 @@ class TransformersModel(ReadsLongTexts):
         return self.call({**self.inputs(sequence), **more})
 
     def call(self, inputs: Mapping[str, Any]) -> Any:
-        """The Hugging Face model's outputs for its own arguments; the model's state is restored."""
+        """The Hugging Face model's outputs for its own arguments; the model's state is restored.
+
+        Raises:
+            InterpretationError: If it does not return what is read.
+        """
+        named = {"return_dict": True} if self._names_outputs else {}
         with state_kept(self.transformer):
-            return self.transformer(**inputs, return_dict=True)
+            found = self.transformer(**inputs, **named)
+        return named_outputs(found, self.sizes, self.transformer)
 
     def inputs(self, sequence: TokenSequence) -> dict[str, Any]:
         """The arguments of the Hugging Face model for sequences of ids: what its tokenizer makes.
@@ -152,45 +166,22 @@ class TransformersModel(ReadsLongTexts):
         return [known.get(int(index), str(int(index))) for index in indices]
 
 
-def arguments_of(transformer: nn.Module) -> frozenset[str]:
-    """The names of what a Hugging Face model's `forward` takes.
+def config_of(transformer: nn.Module) -> Any:
+    """A model's config; of a module of the user's around a Hugging Face model that one's.
 
-    A wrapper that passes everything on (of adapters, say) takes what the model in it does.
+    Raises:
+        InterpretationError: If it has none.
     """
-    named: set[str] = set()
-    inner: Any = transformer
-    while isinstance(inner, nn.Module):
-        own, variable = _arguments(inner.forward)
-        if not own and "forward" in vars(inner):
-            # A function put in the place of the class's, for timing or logging, passes all on.
-            own, variable = _arguments(type(inner).forward)
-        own |= _handed_to_super(type(inner)) if variable else set()
-        named |= own | variable
-        modules = inner._modules
-        passes_all = None if own else modules.get("model")
-        inner = modules["base_model"] if variable and "base_model" in modules else passes_all
-    return frozenset(named)
-
-
-def _arguments(function: Any) -> tuple[set[str], set[str]]:
-    """The names of a function's arguments, and those of its `*args` and `**kwargs`."""
-    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    every = inspect.signature(function).parameters
-    variable = {name for name, one in every.items() if one.kind in kinds}
-    return {*every} - variable - {"self"}, variable
-
-
-def _handed_to_super(kind: type) -> set[str]:
-    """The arguments that the `forward` of a class takes, with those of the base classes that it
-    passes `*args` or `**kwargs` on to."""
-    found: set[str] = set()
-    for forward in (vars(base)["forward"] for base in kind.__mro__ if "forward" in vars(base)):
-        own, variable = _arguments(forward)
-        found |= own
-        code = getattr(inspect.unwrap(forward), "__code__", None)
-        if not variable or code is None or "super" not in code.co_names:
-            break
-    return found
+    own = getattr(transformer, "config", None)
+    if own is not None:
+        return own
+    outer: list[Any] = outermost_models(transformer)
+    if len(outer) != 1:
+        raise InterpretationError(
+            f"{type(transformer).__name__} has no config, which says what its labels are called; "
+            "set it: model.config = transformers.PretrainedConfig(num_labels=…)"
+        )
+    return outer[0].config
 
 
 def token_embeddings(transformer: nn.Module) -> list[nn.Module]:
@@ -233,7 +224,7 @@ def _or_none(method: Any) -> Any:
 
 def decoder_start(transformer: nn.Module) -> int:
     """The id that a model's decoder starts from."""
-    config = transformer.config
+    config = config_of(transformer)
     named = [
         (getattr(transformer, "generation_config", None), "decoder_start_token_id"),
         (config, "decoder_start_token_id"),

@@ -15,6 +15,7 @@ from allennlp_saliency.interpret.contracts import Windows
 
 from ..generation.token_model import TokenModel, likelihood
 from ..model.model import at_places
+from ..model.outputs import check_positions
 from ..predictor import TransformersPredictor, labelled
 from ..texts.json_input import TEXT
 from ..texts.overlong import LongText, Spans, window_around
@@ -71,6 +72,7 @@ class TransformersMaskedLM(TokenModel):
         """
         (sequence,) = self.joined_texts({"sentence": sentence})
         logits = self.run(sequence).logits
+        check_positions(logits, sequence.ids.shape[1], self.transformer)
         if position is None:
             return self._filled(logits, sentence["tokens"]["token_ids"])
         own = at_places(logits, position.view(-1)).float()

@@ -63,6 +63,7 @@ class TransformersMultipleChoice(TransformersModel):
     task = "multiple-choice"
     default_predictor = "transformers-multiple-choice"
     pools = True
+    sizes: ClassVar = {"logits": 2}
 
     def label_vocabulary(self) -> Vocabulary:
         """Numbers."""

@@ -17,6 +17,7 @@ from allennlp_saliency.interpret.contracts import Windows
 from allennlp_saliency.interpret.target.span_target import best_spans
 
 from ..model.model import TransformersModel
+from ..model.outputs import check_positions
 from ..predictor import TransformersPredictor
 from ..texts.json_input import SWITCH, TEXT
 from ..texts.overlong import LongText, Spans
@@ -74,6 +75,7 @@ class TransformersQuestionAnswerer(TransformersModel):
     """A Hugging Face model with a head for extractive question answering."""
 
     task = "question-answering"
+    sizes: ClassVar = {"start_logits": 2, "end_logits": 2}
     default_predictor = "transformers-question-answering"
     text_fields = ("question", "passage")
 
@@ -101,11 +103,7 @@ class TransformersQuestionAnswerer(TransformersModel):
         """
         (sequence,) = self.joined_texts({"question": question, "passage": passage})
         found = self.run(sequence)
-        if getattr(found, "start_logits", None) is None:
-            raise InterpretationError(
-                f"{type(self.transformer).__name__} returns no start_logits but "
-                f"{', '.join(found)}; use a head that scores tokens as an answer's start and end"
-            )
+        check_positions(found.start_logits, sequence.ids.shape[1], self.transformer)
         before, mask = question["tokens"]["mask"].sum(-1), passage["tokens"]["mask"]
         # (rows, passage positions): where the passage's tokens stand in the sequence.
         places = before.unsqueeze(1) + torch.arange(mask.shape[1], device=mask.device)

@@ -68,6 +68,7 @@ class TransformersTextClassifier(TransformersModel):
     default_predictor = "transformers-text-classification"
     text_fields = ("sentence", "premise", "hypothesis")
     pools = True
+    sizes: ClassVar = {"logits": 2}
 
     @property
     def regression(self) -> bool:

@@ -26,6 +26,7 @@ from allennlp_saliency.interpret.inputs.texts import tag_spans, word_spans
 
 from ..model.label_vocabulary import NAMESPACE
 from ..model.model import TransformersModel, at_places
+from ..model.outputs import check_positions
 from ..predictor import TransformersPredictor
 from ..texts.json_input import TEXT
 from ..texts.overlong import LongText, Spans, window_around, window_of_most_context
@@ -87,6 +88,7 @@ class TransformersTokenClassifier(TransformersModel):
         """
         (sequence,) = self.joined_texts({"sentence": sentence})
         logits = self.run(sequence).logits.float()
+        check_positions(logits, sequence.ids.shape[1], self.transformer)
         if position is not None:
             logits = at_places(logits, position.view(-1))
         outputs: dict[str, Any] = {"logits": logits, "probs": logits.softmax(-1)}

@@ -173,7 +173,8 @@ class TestAllLabels:
         found = interpreter.interpret_batch_json([GIVEN, {"sentence": "the film was a bad"}])
         assert [len(one) for one in found] == [3, 3]
         assert set(rows) == {6}
-        assert len(rows) <= 2
+        # Twice to see that it repeats itself.
+        assert len(rows) <= 3
 
     def test_every_tag_of_every_entity(self, zoo: Zoo) -> None:
         predictor = zoo.predictor("lstm-tagger")
@@ -292,7 +293,7 @@ class TestFunctions:
             assert attributions(packed) == pytest.approx(attributions(alone), abs=1e-5)
 
     def test_nothing_of_the_kind(self, zoo: Zoo) -> None:
-        with pytest.raises(ConfigurationError, match=r"no target 'logits'; there are .*'?logit"):
+        with pytest.raises(ConfigurationError, match=r"no target 'logits'; did you mean 'logit'"):
             InputXGradient(zoo.predictor("lstm"), target="logits")
         with pytest.raises(ConfigurationError, match="a target is an object, a name"):
             InputXGradient(zoo.predictor("lstm"), target=3)  # type: ignore[arg-type]

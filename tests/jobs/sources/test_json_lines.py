@@ -304,3 +304,30 @@ def test_threads_share_a_source(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert found == {start: list(range(start, start + 50)) for start in range(0, 300, 50)}
+
+
+def test_a_key_that_is_there_twice(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    lines = [
+        '{"sentence": "a", "sentence": "b"}',
+        '{"sentence": "a", "sentence": "a"}',
+        '{"sentence": "a", "more": {"x": 1, "x": [2]}}',
+        '{"sentence": "a \\"sentence\\": b"}',
+    ]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    first, same, inner, quoted = everything(open_source(str(path)))
+    assert "'sentence' is there twice, with 'a' and 'b'; keep one" in str(first.problem)
+    assert same.given == {"sentence": "a"}
+    assert "'x' is there twice" in str(inner.problem)
+    assert quoted.given == {"sentence": 'a "sentence": b'}
+
+
+def test_a_byte_order_mark_where_files_were_joined(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"sentence": "a"}\r\n' * 3)
+    assert [item.given for item in everything(open_source(str(path)))] == [{"sentence": "a"}] * 3
+
+
+def test_bytes_are_no_list_of_inputs() -> None:
+    with pytest.raises(ConfigurationError, match="a list of objects or a table, not bytes"):
+        open_source(b"a film")

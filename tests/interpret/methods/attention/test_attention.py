@@ -276,6 +276,9 @@ class TestErrors:
             {"heads": True},
             {"query": "middle"},
             {"matrices": 3},
+            # Meant as false; it made a folder of that name.
+            {"matrices": "no"},
+            {"matrices": ""},
         ],
     )
     def test_parameters(self, settings: dict[str, Any]) -> None:

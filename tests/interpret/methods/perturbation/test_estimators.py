@@ -7,6 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.coalitions.game import Estimator, SetGame, UnitScores
 from allennlp_saliency.interpret.coalitions.tree import Tree, halved, nested
 from allennlp_saliency.interpret.methods.perturbation.context_cite import (
@@ -174,6 +175,12 @@ def test_lime_of_a_linear_game_without_a_penalty_is_exact() -> None:
     np.testing.assert_allclose(found.scores, WEIGHTS, atol=1e-9)
     assert found.standard_errors is not None
     assert found.standard_errors.max() < 1e-9
+
+
+@pytest.mark.parametrize("width", [1e-300, 0.005, 0.01])
+def test_a_kernel_that_is_too_narrow_for_lime(width: float) -> None:
+    with pytest.raises(InterpretationError, match=r"no copy of the input.* has any weight; raise"):
+        played(LINEAR, lime(6, 64, width, 1.0, generator()))
 
 
 def test_the_neighbours_of_lime() -> None:

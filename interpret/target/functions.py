@@ -1,0 +1,91 @@
+"""Functions of a user's own as targets: what they must take and return, and leave alone."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from allennlp.common.checks import ConfigurationError
+from torch import Tensor
+
+from ..errors import InterpretationError
+from ..nested import tensors_in
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """What a function is called, or its class."""
+    while isinstance(function, partial):
+        function = function.func
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def check_function(function: Callable[..., Any]) -> None:
+    """Checks a function that is given as a target, as far as possible without calling it.
+
+    Raises:
+        ConfigurationError: If it is a class, waits or yields, or cannot be called with the model's
+            outputs alone.
+    """
+    name = function_name(function)
+    if isinstance(function, type):
+        raise ConfigurationError(f"the target {name} is a class; give an object of it: {name}(…)")
+    called = function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004
+    if inspect.iscoroutinefunction(called) or inspect.isgeneratorfunction(called):
+        raise ConfigurationError(
+            f"the target {name} is a coroutine or a generator; return the numbers, one per row"
+        )
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        # A function that is written in C does not say.
+        return
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"the target {name} takes {signature}, and is called with the model's outputs alone "
+            f"({error}); fix the others by functools.partial, or write "
+            "lambda outputs: …"
+        ) from None
+
+
+def untouched(function: Callable[[Any], Any], outputs: Mapping[str, Any], name: str) -> Any:
+    """What a function makes of a model's outputs, which it must leave as they are.
+
+    Raises:
+        InterpretationError: If it has written into one.
+    """
+    given = {key: [*tensors_in(value)] for key, value in outputs.items()}
+    before = {key: [*map(_version, own)] for key, own in given.items()}
+    found = function(outputs)
+    for key, own in given.items():
+        if [*map(_version, own)] != before[key]:
+            raise InterpretationError(
+                f"target {name} changes the model's output {key!r} in place, so what is explained "
+                f"would be no number of the model's; copy it first: outputs[{key!r}].clone()"
+            )
+    return found
+
+
+def check_repeats(function: Callable[[Any], Any], outputs: Any, name: str) -> None:
+    """Makes sure that a function of a model's outputs depends on nothing else.
+
+    Raises:
+        InterpretationError: If two calls return different numbers.
+    """
+    first, second = function(outputs), function(outputs)
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        one, other = first.detach(), second.detach()
+        if one.shape == other.shape and not torch.allclose(one, other, equal_nan=True):
+            raise InterpretationError(
+                f"target {name} returned {one.flatten()[:3].tolist()} and then "
+                f"{other.flatten()[:3].tolist()} for the same outputs: it is random, or remembers "
+                "earlier calls; compute it from the outputs alone"
+            )
+
+
+def _version(tensor: Tensor) -> int:
+    return -1 if tensor.is_inference() else tensor._version

@@ -1,0 +1,288 @@
+"""Modules of a user's own around a Hugging Face model: what they take, return and embed."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy
+import pytest
+import torch
+import transformers as tf
+from torch import Tensor, nn
+
+from allennlp_saliency.interpret import InputXGradient, InterpretationError, LeaveOneOut
+from allennlp_saliency.predictors import TransformersPredictor
+from tests.zoo.word_level import BOS, EOS, PAD, WORDS, bert_like, llama_like, ready
+from tests.zoo.word_level import ENCODER as SIZES
+
+CONFIG = tf.BertConfig(**SIZES, max_position_embeddings=64, num_labels=3)
+INPUTS = [
+    {"sentence": "the cast was not good ."},
+    {"sentence": "bad film"},
+    {"premise": "mary lives in paris", "hypothesis": "john lives"},
+]
+
+
+class Own(tf.PreTrainedModel):
+    """BERT and a head; `forward` is a subclass's.
+
+    Args:
+        config: The config.
+        outputs: How many numbers the head returns.
+    """
+
+    config_class = tf.BertConfig
+    all_tied_weights_keys: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, config: Any, outputs: int = 3) -> None:
+        super().__init__(config)
+        self.bert = tf.BertModel(config)
+        self.head = nn.Linear(config.hidden_size, outputs)
+
+    def get_input_embeddings(self) -> Any:
+        return self.bert.get_input_embeddings()
+
+    def states(self, *args: Any, **given: Any) -> Any:
+        return self.head(self.bert(*args, **given)[0])
+
+
+class OfTuple(Own):
+    def forward(
+        self, input_ids: Any = None, attention_mask: Any = None, token_type_ids: Any = None
+    ) -> Any:
+        first = self.states(
+            input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
+        )[:, 0]
+        return first, torch.zeros(3)
+
+
+class OfDictionary(Own):
+    def forward(self, input_ids: Any = None, **given: Any) -> Any:
+        return {"logits": self.states(input_ids, **given)[:, 0]}
+
+
+class OfTensor(Own):
+    def forward(self, **given: Any) -> Any:
+        return self.states(**given)[:, 0]
+
+
+class OfArguments(Own):
+    def forward(self, *args: Any, **given: Any) -> Any:
+        return (self.states(*args, **given)[:, 0],)
+
+
+class Plain(nn.Module):
+    """Without a config of its own, and a method that names its embeddings."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.bert = tf.BertModel(config)
+        self.head = nn.Linear(config.hidden_size, 3)
+
+    def forward(
+        self, input_ids: Any, attention_mask: Any = None, token_type_ids: Any = None
+    ) -> Any:
+        found = self.bert(input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
+        return self.head(found[0][:, 0])
+
+
+class Around(nn.Module):
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.inner = tf.BertForSequenceClassification(config)
+
+    def forward(self, *args: Any, **given: Any) -> Any:
+        return self.inner(*args, **given)
+
+
+class Scripted(OfTuple):
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.scripted = torch.jit.script(nn.Linear(3, 3))
+
+    def states(self, *args: Any, **given: Any) -> Any:
+        return self.scripted(super().states(*args, **given))
+
+
+def logits_of(found: Any) -> Tensor:
+    if isinstance(found, Tensor):
+        return found
+    return found[0] if isinstance(found, tuple) else found["logits"]
+
+
+def explained_by_hand(model: Any, given: Any) -> tuple[float, float]:
+    """The best logit, and the sum of input times gradient over all positions."""
+    found: list[Tensor] = []
+
+    def replace(module: Any, args: Any, output: Tensor) -> Tensor:
+        found.append(output.detach().requires_grad_())
+        return found[-1].clone()
+
+    body = model.bert if hasattr(model, "bert") else model.inner
+    handle = body.get_input_embeddings().register_forward_hook(replace)
+    value = logits_of(model(**given))[0].max()
+    handle.remove()
+    gradients = torch.autograd.grad(value, found)
+    products = (one * gradient for one, gradient in zip(found, gradients, strict=True))
+    return float(value.detach()), sum(float(one.detach().sum()) for one in products)
+
+
+@pytest.mark.parametrize(
+    "kind", [OfTuple, OfDictionary, OfTensor, OfArguments, Plain, Around, Scripted]
+)
+def test_predicted_and_explained(kind: Any) -> None:
+    torch.manual_seed(0)
+    model, tokenizer = ready(kind(CONFIG)), bert_like()
+    predictor = TransformersPredictor.from_pretrained(model, tokenizer, task="text-classification")
+    method = InputXGradient(predictor, target="logit")
+    together, batch = method.interpret_batch_json(INPUTS), predictor.predict_batch_json(INPUTS)
+    for one, packed, predicted in zip(INPUTS, together, batch, strict=True):
+        given = tokenizer(*one.values(), return_tensors="pt")
+        expected = logits_of(model(**given))[0].tolist()
+        assert predictor.predict_json(one)["logits"] == pytest.approx(expected, abs=1e-5)
+        assert predicted["logits"] == pytest.approx(expected, abs=1e-5)
+        value, total = explained_by_hand(model, given)
+        for explanation in (*method.interpret_json(one), *packed):
+            scores = [score for field in explanation.inputs for score in field.attributions]
+            rest = sum(field.unassigned for field in explanation.inputs)
+            assert explanation.target["value"] == pytest.approx(value, abs=1e-5)
+            assert sum(scores) + rest == pytest.approx(total, abs=1e-4)
+
+
+class ReadsTwice(Own):
+    """Reads its text and the text once more behind it, as echo embeddings are made."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+        return self.states(input_ids.repeat(1, 2), attention_mask=attention_mask.repeat(1, 2))[:, 0]
+
+
+class AddsTokens(Own):
+    """Puts tokens of its own behind a text."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+        ids = nn.functional.pad(input_ids, (0, 2), value=EOS)
+        mask = nn.functional.pad(attention_mask, (0, 2), value=1)
+        return self.states(ids, attention_mask=mask)[:, 0]
+
+
+@pytest.mark.parametrize("kind", [ReadsTwice, AddsTokens])
+def test_what_a_model_reads_behind_its_text_counts(kind: Any) -> None:
+    torch.manual_seed(0)
+    model, tokenizer = ready(kind(CONFIG)), bert_like(types=False)
+    predictor = TransformersPredictor.from_pretrained(model, tokenizer, task="text-classification")
+    method = InputXGradient(predictor, target="logit")
+    inputs = INPUTS[:2]
+    for one, packed in zip(inputs, method.interpret_batch_json(inputs), strict=True):
+        given = tokenizer(*one.values(), return_tensors="pt")
+        _, total = explained_by_hand(model, given)
+        for explanation in (*method.interpret_json(one), *packed):
+            (field,) = explanation.inputs
+            assert sum(field.attributions) + field.unassigned == pytest.approx(total, abs=1e-4)
+            assert (field.unassigned == 0) == (kind is ReadsTwice)
+
+
+def first(model: Any, **given: Any) -> Any:
+    return tf.modeling_outputs.SequenceClassifierOutput(logits=model.states(**given)[:, :1])
+
+
+class ThreeDimensions(Own):
+    def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
+        return first(self, input_ids=input_ids, attention_mask=attention_mask)
+
+
+class WithoutHead(Own):
+    def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
+        return self.bert(input_ids, attention_mask=attention_mask)
+
+
+class DropsSpecialTokens(Own):
+    def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
+        return (self.states(input_ids, attention_mask=attention_mask)[:, 1:-1],)
+
+
+class AddsPositions(Own):
+    def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
+        found = self.states(input_ids, attention_mask=attention_mask)
+        return (torch.cat([found[:, :2], found], dim=1),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "task", "told"),
+    [
+        (ThreeDimensions, "text-classification", r"logits of shape \(1, 1, 3\).*\(texts, labels\)"),
+        (WithoutHead, "text-classification", "no logits but last_hidden_state"),
+        (OfTensor, "token-classification", r"\(1, 3\).*\(texts, tokens, labels\)"),
+        (DropsSpecialTokens, "token-classification", "2 positions of a text of 4 tokens"),
+        (AddsPositions, "token-classification", "6 positions of a text of 4 tokens"),
+    ],
+)
+def test_what_cannot_be_read_is_named(kind: Any, task: str, told: str) -> None:
+    model = ready(kind(CONFIG))
+    predictor = TransformersPredictor.from_pretrained(model, bert_like(types=False), task=task)
+    with pytest.raises(InterpretationError, match=told):
+        predictor.predict_json({"sentence": "bad film"})
+
+
+class OfNumpy(Own):
+    def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
+        found = self.states(input_ids, attention_mask=attention_mask)[:, 0]
+        return {"logits": numpy.asarray(found.detach())}
+
+
+def test_numbers_without_a_graph_are_predicted() -> None:
+    model = ready(OfNumpy(CONFIG))
+    predictor = TransformersPredictor.from_pretrained(
+        model, bert_like(types=False), task="text-classification"
+    )
+    assert len(predictor.predict_json({"sentence": "bad film"})["logits"]) == 3
+    with pytest.raises(InterpretationError, match="gives no gradient"):
+        InputXGradient(predictor).interpret_json({"sentence": "bad film"})
+
+
+def test_nothing_says_what_the_labels_are() -> None:
+    class Bare(nn.Module):
+        def forward(self, input_ids: Tensor) -> Tensor:
+            return input_ids.float()
+
+    with pytest.raises(InterpretationError, match="Bare has no config"):
+        TransformersPredictor.from_pretrained(Bare(), bert_like(), task="text-classification")
+
+
+def test_a_module_that_cannot_write_is_named() -> None:
+    class Wrapped(nn.Module):
+        def __init__(self, inner: Any) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, *args: Any, **given: Any) -> Any:
+            return self.inner(*args, **given)
+
+    config = tf.LlamaConfig(
+        vocab_size=len(WORDS),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        pad_token_id=PAD,
+        bos_token_id=BOS,
+        eos_token_id=EOS,
+    )
+    model = Wrapped(tf.LlamaForCausalLM(config)).eval()
+    predictor = TransformersPredictor.from_pretrained(model, llama_like(), task="causal-lm")
+    with pytest.raises(InterpretationError, match=r"Wrapped cannot write.*give the language model"):
+        predictor.predict_json({"prompt": "mary lives", "max_new_tokens": 2})
+
+
+class Backwards(Own):
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+        return self.states(input_ids.flip(1), attention_mask=attention_mask.flip(1))[:, 0]
+
+
+def test_the_way_out_where_ids_are_not_the_texts() -> None:
+    model, tokenizer = ready(Backwards(CONFIG)), bert_like(types=False)
+    predictor = TransformersPredictor.from_pretrained(model, tokenizer, task="text-classification")
+    with pytest.raises(InterpretationError, match="with the target 'output'"):
+        InputXGradient(predictor).interpret_json(INPUTS[0])
+    (found,) = LeaveOneOut(predictor, target="output").interpret_json(INPUTS[0])
+    probabilities = predictor.predict_json(INPUTS[0])["probs"]
+    assert found.target["value"] == pytest.approx(max(probabilities), abs=1e-6)
