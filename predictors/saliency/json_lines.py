@@ -54,7 +54,7 @@ def read_line(line: str, number: int | None, parse: Callable[[str], Any]) -> Inp
         parse: What makes an object of it, `Predictor.load_line`.
     """
     try:
-        line = line.encode("utf-8", "surrogateescape").decode("utf-8")
+        line = utf8(line.encode("utf-8", "surrogateescape"))
     except UnicodeError as error:
         shown = line.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         return InputLine(shown.rstrip("\r\n"), number, error)
@@ -74,6 +74,22 @@ def read_line(line: str, number: int | None, parse: Callable[[str], Any]) -> Inp
         return InputLine(deepcopy(content), number)
     except Exception as error:
         return InputLine(line.rstrip("\r\n"), number, error)
+
+
+def utf8(content: bytes) -> str:
+    """Bytes as a text.
+
+    Raises:
+        UnicodeDecodeError: If they are no UTF-8; the message says how a file becomes so.
+    """
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        error.reason += (
+            "; files are read as UTF-8, so convert this one, such as by iconv -f LATIN1 -t UTF-8 "
+            "FILE if it is Latin-1"
+        )
+        raise
 
 
 def _check_keys(line: str) -> None:

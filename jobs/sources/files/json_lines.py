@@ -11,7 +11,7 @@ from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.interpret.interpreter.given import text_keys
-from allennlp_saliency.predictors.saliency.json_lines import read_line
+from allennlp_saliency.predictors.saliency.json_lines import read_line, utf8
 
 from ..fields import Fields, fields_of
 from .content import Line
@@ -81,7 +81,7 @@ class PlainText:
         Raises:
             UnicodeDecodeError: If the line is no UTF-8.
         """
-        text = record.first.content.decode("utf-8").rstrip("\r\n")
+        text = utf8(record.first.content).rstrip("\r\n")
         return None, {self._key: text}, text
 
     def shown(self, record: Record) -> str:

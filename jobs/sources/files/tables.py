@@ -11,6 +11,7 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret.explanation import JsonDict
+from allennlp_saliency.predictors.saliency.json_lines import utf8
 
 from ..fields import Fields, fields_of
 from .content import Line
@@ -79,7 +80,7 @@ class Table:
         cells: list[str] = record.content
         for cell in cells:
             if not cell.isascii():
-                cell.encode("utf-8", "surrogateescape").decode("utf-8")
+                utf8(cell.encode("utf-8", "surrogateescape"))
         if cells == self._header:
             raise BrokenRow("the row repeats the names of the columns")
         if len(cells) != len(self._header):

@@ -74,6 +74,7 @@ class TestPlainText:
             (4, None),
         ]
         assert isinstance(items[2].problem, UnicodeDecodeError)
+        assert "convert this one, such as by iconv -f LATIN1" in str(items[2].problem)
         assert items[2].raw == "not \\xe9"
 
     def test_where_two_texts_are_read(self, tmp_path: Path, entailment: Predictor) -> None:
