@@ -8,6 +8,7 @@ from allennlp_saliency.interpret.explanation import JsonDict
 
 from .page import share, table
 from .rated import METHOD, Totals, Word
+from .sentiment import TRAINED_ON
 
 _LEAST = 30
 _RAISING, _LOWERING = 15, 8
@@ -15,25 +16,23 @@ _MOST = 15
 _HEAD = """\
 ## All rated texts, by one command
 
-```
+```text
 allennlp interpret minilm-sentiment rated.csv --task text-classification \\
     --interpreter {method} --output rated
 ```
 
-The classifier above on all {of:,} texts that people rated: {sources}. Of those whose mean rating
-is clear (0.8 or more), it gives {right:.1%} the label of the rating's sign; most of them it was
-trained on. {done:,} texts were explained, with {tokens:,} tokens, {failed} could not be.
-Integrated gradients from the zero baseline, 1 % asked for: |convergence delta| is {median:.2g} in
-the median and {largest:.2g} at most (log-likelihood, natural logarithms), and {unconverged} of the
-explanations did not get to 1 %; these say so in a warning.{warned}
+The classifier above on all {of:,} texts that people rated: tweets, and sentences of film reviews,
+product reviews and the editorials of a newspaper (Hutto and Gilbert 2014). {trained:,} of the
+tweets and reviews were trained on. Of the {clear:,} texts whose mean rating is clear (0.8 or more),
+it gives {right:.1%} the label of the rating's sign. {done:,} texts were explained, with {tokens:,}
+tokens; {failed} could not be. Integrated gradients from the zero baseline, 1 % asked for: the
+convergence delta is {median:.2g} in the median and {largest:.2g} at most (log-likelihood, natural
+logarithms, without its sign), and {unconverged} of the explanations did not get to 1 %; these say
+so in a warning.{warned}
 
 The tables have words, whose pieces' scores are added up. *score* is the mean over all places
 where the word stands in a text of that predicted label: by how much it raises the
 log-likelihood of the label. Only words that stand there at least {least} times."""
-_SOURCES = (
-    "tweets, and sentences of film reviews, product reviews and editorials of a newspaper "
-    "(Hutto and Gilbert 2014)"
-)
 
 
 def section(summary: JsonDict, found: Totals) -> str:
@@ -46,7 +45,8 @@ def section(summary: JsonDict, found: Totals) -> str:
     own = summary["interpreters"][METHOD]
     head = _HEAD.format(
         method=METHOD,
-        sources=_SOURCES,
+        trained=TRAINED_ON,
+        clear=found.clear,
         of=summary["inputs"]["of"],
         done=summary["inputs"]["explained"],
         failed=summary["inputs"]["failed"] or "none",
@@ -65,7 +65,9 @@ def section(summary: JsonDict, found: Totals) -> str:
 def _warned(warnings: Mapping[str, int]) -> str:
     if not warnings:
         return ""
-    lines = [f"- {count:,} explanations: {kind}" for kind, count in warnings.items()]
+    # A summary has "#" for numbers, which differ from text to text.
+    said = {kind.replace("#", "…"): count for kind, count in warnings.items()}
+    lines = [f"- {count:,} explanations: {kind}" for kind, count in said.items()]
     return "\n\nWarnings:\n\n" + "\n".join(lines)
 
 

@@ -25,6 +25,8 @@ CLEAR = 0.8
 """The least absolute mean rating that says what a text is."""
 _HELD_OUT = 500
 _STEPS, _BATCH, _RATE = 160, 16, 2e-4
+TRAINED_ON = _STEPS * _BATCH
+"""How many texts it has seen."""
 _FROZEN_LAYERS = 3
 _SEED = 0
 
