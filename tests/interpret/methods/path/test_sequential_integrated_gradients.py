@@ -185,6 +185,7 @@ def test_as_many_points_as_told(zoo: Zoo) -> None:
 
     explanation = explain(Sequential(zoo.predictor("lstm"), steps=5, target=counting))
     tokens = len(explanation.inputs[0].tokens)
-    # At the input, along each token's path, and at the end of each.
-    assert sum(looks) == 1 + tokens * 5 + tokens
+    # At the input, where a function is called twice more to see that it repeats itself; along
+    # each token's path, and at the end of each.
+    assert sum(looks) == 3 + tokens * 5 + tokens
     assert len(looks) <= 4
