@@ -207,9 +207,7 @@ class TestErrors:
             explain(DeepLift(zoo.predictor(family), baseline=baseline))
 
     def test_no_such_baseline(self, zoo: Zoo) -> None:
-        with pytest.raises(
-            ConfigurationError, match=r"no baseline 'zeros'; did you mean 'zero'\? There are .*zero"
-        ):
+        with pytest.raises(ConfigurationError, match=r"did you mean 'zero'.*There are .*mean"):
             DeepLift(zoo.predictor("lstm"), baseline="zeros")
         with pytest.raises(ConfigurationError, match="a baseline is an object, a name"):
             DeepLift(zoo.predictor("lstm"), baseline=0)  # type: ignore[arg-type]
