@@ -290,10 +290,11 @@ class Recording:
         ]
         if any(own.shape == ids.shape and torch.equal(own, ids) for own in given):
             return False
-        transposed = any(_holds(ids.T, own) for own in given)
-        if not transposed:
+        if any(_holds(ids.T, own) for own in given):
+            return True
+        if not any(_holds(ids, own) for own in given):
             _check_order(ids, given)
-        return transposed
+        return False
 
     def _field(self, given: Sequence[Tensor]) -> str:
         """The text field whose tensors went in: they are the same objects, or share memory."""

@@ -90,11 +90,12 @@ FOLDED = "the badly xkz filmgoers had not good plot and great actor of london"
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "xlnet"])
 @pytest.mark.parametrize("mismatched", [False, True], ids=["matched", "mismatched"])
-@pytest.mark.parametrize("max_length", [5, 8])
+@pytest.mark.parametrize("max_length", [3, 5, 8])
 def test_folding(
     folder: Callable[[str], str], name: str, mismatched: bool, max_length: int
 ) -> None:
-    """A text of several segments; the special tokens of each segment belong to no token."""
+    """A text of several segments, of 3 tokens all full; the special tokens of each belong to no
+    token."""
     predictor = transformer(folder(name), mismatched, max_length)
     (instance,) = labeled(predictor, {"tokens": FOLDED})
     (call,) = by_hand(predictor, instance, first_layer(predictor))
