@@ -79,8 +79,10 @@ class TransformersModel(ReadsLongTexts):
 
     def label_vocabulary(self) -> Vocabulary:
         """The names of what the model predicts: those of its config."""
-        names = {int(i): name for i, name in self.config.id2label.items()}
-        return LabelVocabulary(unique_names(names))
+        return LabelVocabulary(unique_names(self._config_names()))
+
+    def _config_names(self) -> dict[int, str]:
+        return {int(i): name for i, name in self.config.id2label.items()}
 
     @property
     def config(self) -> Any:
@@ -164,6 +166,11 @@ class TransformersModel(ReadsLongTexts):
         """The names of labels, by their indices."""
         known = self.vocab.get_index_to_token_vocabulary(NAMESPACE)
         return [known.get(int(index), str(int(index))) for index in indices]
+
+    def config_names(self, labels: Sequence[str]) -> list[str]:
+        """What the config calls labels, of which the vocabulary tells those of one name apart."""
+        numbers, names = self.vocab.get_token_to_index_vocabulary(NAMESPACE), self._config_names()
+        return [names.get(numbers.get(label, -1), label) for label in labels]
 
 
 def config_of(transformer: nn.Module) -> Any:

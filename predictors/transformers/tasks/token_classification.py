@@ -118,10 +118,10 @@ class TransformersTokenClassifier(TransformersModel):
         for logits, known in zip(output_dict["logits"], metadata, strict=True):
             text, words = known["text"], [*known["words"].values()]
             tags = self.names(logits[[*known["words"]]].argmax(-1).tolist())
-            entities = []
-            for a, b in tag_spans(tags) if self.finds_entities else ():
+            entities, own = [], self.config_names(tags)
+            for a, b in tag_spans(own) if self.finds_entities else ():
                 start, end = words[a][0], words[b - 1][1]
-                kind = tags[a].partition("-")[2] or tags[a]
+                kind = own[a].partition("-")[2] or own[a]
                 entity = {"text": text[start:end], "type": kind, "start": start, "end": end}
                 entities.append(entity)
             output_dict["words"].append([text[start:end] for start, end in words])
@@ -204,7 +204,7 @@ class TransformersTokenClassificationPredictor(TransformersPredictor):
         first = [*self._model.read(instance, self._model.windows_of(instance))["words"]]
         tags = list(outputs["tags"])
         if self._model.finds_entities:
-            spans = tag_spans(tags)
+            spans = tag_spans(self._model.config_names(tags))
             return [_of_entity(instance, first[a:b], tags[a:b]) for a, b in spans]
         return [_of_word(instance, place, tag) for place, tag in zip(first, tags, strict=True)]
 

@@ -51,3 +51,18 @@ def test_labels() -> None:
     every = InputXGradient(made, target="all-labels").interpret_json(TEXT)
     assert [one.target["label"] for one in every] == ["a", "a (1)", "b"]
     assert [one.target["value"] for one in every] == pytest.approx(logits, abs=1e-5)
+
+
+def test_words_outside_and_parts_of_entities_are_known_by_the_names_of_the_config() -> None:
+    made = predictor("token-classification", "O", "O", "B-PER", "I-PER", "I-PER")
+    head = made._model.transformer.classifier
+    for number, words in ((1, []), (4, [TEXT["sentence"]])):
+        with torch.no_grad():
+            head.weight.zero_()
+            head.bias.copy_(9 * torch.eye(5)[number])
+        predicted = made.predict_json(TEXT)
+        assert set(predicted["tags"]) == {["O", "O (1)", "B-PER", "I-PER", "I-PER (4)"][number]}
+        assert [one["text"] for one in predicted["entities"]] == words
+        assert {one["type"] for one in predicted["entities"]} <= {"PER"}
+        explained = InputXGradient(made, target="logit").interpret_json(TEXT)
+        assert [one.target["value"] for one in explained] == [9.0] * len(words)
