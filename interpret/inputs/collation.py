@@ -144,8 +144,12 @@ def _fits(given: Tensor, text: JoinedTexts, shift: int) -> bool:
         return common == 0 and text.ids.shape[1] <= shift
     if bool(mask[:, common + shift :].any()):
         return False
-    same = given[:, shift : shift + common] == text.ids[:, :common].to(given.device)
+    placed = given[:, shift : shift + common]
+    same = placed == text.ids[:, :common].to(given.device)
     own = mask[:, :common].to(given.device)
+    if text.padding is not None and bool((~own & ~same & (placed != text.padding)).any()):
+        # A token of the model's own behind a shorter text of a batch, where this one has padding.
+        return False
     if shift:
         # The last token of each text may be missing, shifted out or put to the front.
         last = mask.long().cumsum(-1) == mask.sum(-1, keepdim=True)

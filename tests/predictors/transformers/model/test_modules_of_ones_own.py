@@ -165,20 +165,43 @@ class AddsTokens(Own):
         return self.states(ids, attention_mask=mask)[:, 0]
 
 
-@pytest.mark.parametrize("kind", [ReadsTwice, AddsTokens])
+class AddsToEach(Own):
+    """Puts a token of its own right behind each text, before its padding."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+        ids = nn.functional.pad(input_ids, (0, 1), value=PAD)
+        mask = nn.functional.pad(attention_mask, (0, 1))
+        lengths = attention_mask.sum(1, keepdim=True)
+        ids, mask = ids.scatter(1, lengths, EOS), mask.scatter(1, lengths, 1)
+        return self.states(ids, attention_mask=mask)[:, 0]
+
+
+class RepeatsEach(Own):
+    """Reads each text twice without padding in between."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+        rows = [
+            ids[mask.bool()].repeat(2) for ids, mask in zip(input_ids, attention_mask, strict=True)
+        ]
+        ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
+        return self.states(ids, attention_mask=(ids != PAD).long())[:, 0]
+
+
+@pytest.mark.parametrize("kind", [ReadsTwice, AddsTokens, AddsToEach, RepeatsEach])
 def test_what_a_model_reads_behind_its_text_counts(kind: Any) -> None:
     torch.manual_seed(0)
     model, tokenizer = ready(kind(CONFIG)), bert_like(types=False)
     predictor = TransformersPredictor.from_pretrained(model, tokenizer, task="text-classification")
     method = InputXGradient(predictor, target="logit")
-    inputs = INPUTS[:2]
+    # Of these the shorter share a batch, with padding.
+    inputs = [*INPUTS[:2], {"sentence": "john lives in paris"}, {"sentence": "the film was good ."}]
     for one, packed in zip(inputs, method.interpret_batch_json(inputs), strict=True):
         given = tokenizer(*one.values(), return_tensors="pt")
         _, total = explained_by_hand(model, given)
         for explanation in (*method.interpret_json(one), *packed):
             (field,) = explanation.inputs
             assert sum(field.attributions) + field.unassigned == pytest.approx(total, abs=1e-4)
-            assert (field.unassigned == 0) == (kind is ReadsTwice)
+            assert (field.unassigned == 0) == (kind in (ReadsTwice, RepeatsEach))
 
 
 def first(model: Any, **given: Any) -> Any:
