@@ -68,7 +68,7 @@ def read_line(line: str, number: int | None, parse: Callable[[str], Any]) -> Inp
                 f'an input is a JSON object such as {{"sentence": "…"}}, '
                 f"this line is {kinds.get(type(content), 'a number')}"
             )
-        if line.count('":') + line.count('" :') > len(content):
+        if line.count(":") > len(content):
             _check_keys(line)
         # What is nested too deeply to be copied would fail later, when it cannot be reported.
         return InputLine(deepcopy(content), number)

@@ -313,13 +313,15 @@ def test_a_key_that_is_there_twice(tmp_path: Path) -> None:
         '{"sentence": "a", "sentence": "a"}',
         '{"sentence": "a", "more": {"x": 1, "x": [2]}}',
         '{"sentence": "a \\"sentence\\": b"}',
+        '{"sentence"\t: "a", "sentence"  : "b"}',
     ]
     path.write_text("\n".join(lines), encoding="utf-8")
-    first, same, inner, quoted = everything(open_source(str(path)))
+    first, same, inner, quoted, spaced = everything(open_source(str(path)))
     assert "'sentence' is there twice, with 'a' and 'b'; keep one" in str(first.problem)
     assert same.given == {"sentence": "a"}
     assert "'x' is there twice" in str(inner.problem)
     assert quoted.given == {"sentence": 'a "sentence": b'}
+    assert str(spaced.problem) == str(first.problem)
 
 
 def test_a_byte_order_mark_where_files_were_joined(tmp_path: Path) -> None:
