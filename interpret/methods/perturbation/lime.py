@@ -16,6 +16,8 @@ from .sampled_method import SampledMethod
 
 # What all copies that lack units weigh together at least; the input itself weighs 1.
 _LEAST_WEIGHT = 1e-9
+# The share of the penalty at which it leaves a tenth of a coefficient.
+_LITTLE = 0.1
 
 
 def neighbours(units: int, count: int, generator: np.random.Generator) -> Coalitions:
@@ -52,16 +54,25 @@ def lime(
     masks = neighbours(units, num_samples, generator)
     values = yield masks
     weights = proximity(masks, kernel_width)
-    if units and weights[~masks.astype(bool).all(axis=1)].sum() < _LEAST_WEIGHT:
+    lacking = float(weights[~masks.astype(bool).all(axis=1)].sum())
+    if units and lacking < _LEAST_WEIGHT:
         raise InterpretationError(
-            f"with kernel_width={kernel_width:g} no copy of the input that lacks one of its "
-            f"{units} units has any weight; raise it (0.25 unless told)"
+            f"with kernel_width={kernel_width:g} no copy of the input that lacks units has any "
+            "weight; raise it (0.25 unless told)"
+        )
+    warnings = []
+    if units and lacking < _LITTLE * penalty:
+        warnings.append(
+            f"the copies of the input that lack units weigh {lacking:.1g} together, far less than "
+            f"the penalty of {penalty:g}, so the scores are near 0 whatever the model does; raise "
+            "kernel_width or num_samples, lower penalty, or use 'leave-one-out'"
         )
 
     def fit(chosen: np.ndarray) -> Floats:
         return ridge(masks[chosen], values[chosen], weights[chosen], penalty)
 
-    return UnitScores(fit(np.arange(len(masks))), jackknife(fit, len(masks)))
+    scores, errors = fit(np.arange(len(masks))), jackknife(fit, len(masks))
+    return UnitScores(scores, errors, warnings=warnings)
 
 
 @SaliencyInterpreter.register("lime")

@@ -183,6 +183,14 @@ def test_a_kernel_that_is_too_narrow_for_lime(width: float) -> None:
         played(LINEAR, lime(6, 64, width, 1.0, generator()))
 
 
+@pytest.mark.parametrize(("width", "penalty"), [(0.25, 1.0), (1.0, 1.0), (0.25, 1e-6)])
+def test_lime_says_where_its_penalty_is_all(width: float, penalty: float) -> None:
+    one = SetGame(1, lambda masks: masks[:, 0].astype(float))
+    found = played(one, lime(1, 64, width, penalty, generator()))
+    assert bool(found.warnings) == (found.scores[0] < 0.1)
+    assert all("near 0 whatever the model does" in warning for warning in found.warnings)
+
+
 def test_the_neighbours_of_lime() -> None:
     masks = neighbours(5, 200, generator())
     assert masks.shape == (200, 5)
