@@ -70,8 +70,11 @@ def untouched(function: Callable[[Any], Any], outputs: Mapping[str, Any], name: 
     return found
 
 
-def check_repeats(function: Callable[[Any], Any], outputs: Any, name: str) -> None:
+def check_repeats(function: Callable[[Any], Any], outputs: Any, name: str) -> Any:
     """Makes sure that a function of a model's outputs depends on nothing else.
+
+    Returns:
+        What it returns.
 
     Raises:
         InterpretationError: If two calls return different numbers.
@@ -85,6 +88,36 @@ def check_repeats(function: Callable[[Any], Any], outputs: Any, name: str) -> No
                 f"{other.flatten()[:3].tolist()} for the same outputs: it is random, or remembers "
                 "earlier calls; compute it from the outputs alone"
             )
+    return first
+
+
+def check_rows(function: Callable[[Any], Any], values: Tensor, alone: Any, name: str) -> None:
+    """Makes sure that a function's number of a row is the same whatever other rows there are: those
+    of a batch are other inputs, or copies of one that lack a part.
+
+    Args:
+        function: The function.
+        values: What it returned, `(rows,)`.
+        alone: Outputs of the first row, with another behind it.
+        name: What errors call the target.
+
+    Raises:
+        InterpretationError: If the first row's number is another there.
+    """
+    try:
+        found = function(alone)[0].detach()
+    except Exception:
+        # It reads what cannot be taken apart by rows, which says nothing of the rest.
+        return
+    own = values[0].detach()
+    if found.shape == () and not torch.allclose(
+        found.double(), own.double(), rtol=1e-2, atol=1e-5, equal_nan=True
+    ):
+        raise InterpretationError(
+            f"target {name} returned {float(own):.3g} for a row, and {float(found):.3g} for the "
+            "same row beside another: it takes a mean or the like over the rows; compute each "
+            "row's number from its own outputs, with dim=-1 say"
+        )
 
 
 def _version(tensor: Tensor) -> int:

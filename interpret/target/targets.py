@@ -29,7 +29,7 @@ from ..errors import InterpretationError
 from ..explanation import JsonDict
 from ..inputs.explained import LOG_LIKELIHOOD, PROBABILITY
 from ..inputs.labels import carries, check_label, check_label_of, relabelled
-from .functions import check_function, check_repeats, function_name, untouched
+from .functions import check_function, check_repeats, check_rows, function_name, untouched
 from .outputs import ModelOutputs
 
 _SATURATED = 0.999
@@ -331,7 +331,9 @@ class FunctionTarget(Target):
         return self.function
 
     def at_input(self, outputs: ModelOutputs) -> Target:
-        check_repeats(self, outputs, self.title)
+        found = check_repeats(self, outputs, self.title)
+        if isinstance(found, Tensor) and found.dim() == 1 and not found.is_complex():
+            check_rows(self, found, outputs.beside_another(), self.title)
         return self
 
     def __call__(self, outputs: ModelOutputs) -> Tensor:

@@ -185,7 +185,7 @@ def test_as_many_points_as_told(zoo: Zoo) -> None:
 
     explanation = explain(Sequential(zoo.predictor("lstm"), steps=5, target=counting))
     tokens = len(explanation.inputs[0].tokens)
-    # At the input, where a function is called twice more to see that it repeats itself; along
-    # each token's path, and at the end of each.
-    assert sum(looks) == 3 + tokens * 5 + tokens
-    assert len(looks) <= 6
+    # At the input, where a function is called twice more to see that it repeats itself, and with
+    # two rows to see that it does not mix them; along each token's path, and at the end of each.
+    assert sum(looks) == 5 + tokens * 5 + tokens
+    assert len(looks) <= 7
