@@ -138,9 +138,9 @@ def cancelled(space: EmbeddingSpace, scores: Tensor, sizes: Tensor) -> list[list
     return [
         [
             f"the products of embedding and gradient cancel in every token, to {score / size:.1g} "
-            "of their size, and the attributions are what is left: the model normalises its "
-            "embeddings, so their length makes no difference to it; use 'integrated-gradients' or "
-            "'deeplift'"
+            "of their size, and the attributions are what is left, as in models that normalise "
+            "their embeddings, to which the length of these makes no difference; use "
+            "'integrated-gradients' or 'deeplift'"
         ]
         if 0 < score < rounding * size
         else []
