@@ -28,9 +28,9 @@ EXAMPLE = (
 
 _DESCRIPTION = (
     "Compare interpreters on the same inputs: metrics with 95 % intervals, and in words which are "
-    "best, which cannot be told from them, and which are no better than chance ('random' always "
-    "takes part); agreement, and cost. What fails on the first inputs is left out before the work "
-    "begins."
+    "best, which cannot be distinguished from them, and which are no better than chance "
+    "('random' always takes part); agreement, and cost. What fails on the first inputs is left out "
+    "before the work begins."
 )
 _TABLES = (".csv", ".tsv", ".parquet")
 _SHOWN = 8

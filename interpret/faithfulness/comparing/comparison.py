@@ -65,7 +65,7 @@ class Comparison:
     @cached_property
     def conclusions(self) -> list[Conclusion]:
         """What follows, metric by metric and removal by removal: which methods are best, which
-        cannot be told from them, and which are no better than `random`."""
+        cannot be distinguished from them, and which are no better than `random`."""
         draws = Draws()
         return [
             concluded(

@@ -59,7 +59,7 @@ class Conclusion:
 
     @property
     def tied(self) -> list[str]:
-        """The methods that cannot be told from the best."""
+        """The methods that cannot be distinguished from the best."""
         return [one.other for one in self.behind if not self._better(one)]
 
     @property
@@ -75,11 +75,11 @@ class Conclusion:
     @property
     def worse_than_random(self) -> list[str]:
         """The methods that `random` is better than."""
-        return [one.method for one in self.beyond if one.told_apart and not self._better(one)]
+        return [one.method for one in self.beyond if one.distinguished and not self._better(one)]
 
     def _better(self, one: Paired) -> bool:
         """Whether the one is better than the other, for all that chance could do."""
-        return one.told_apart and (one.mean > 0) == self.higher_is_better
+        return one.distinguished and (one.mean > 0) == self.higher_is_better
 
     def standing(self, method: str) -> JsonDict:
         """What is said of a method.

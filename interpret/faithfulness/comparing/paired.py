@@ -34,9 +34,9 @@ class Paired:
         inputs: How many inputs both have.
         p: How often chance alone gives a mean as far from 0, if there is no difference.
         adjusted: The same after Holm's correction over the comparisons of its family.
-        needed: About how many inputs would tell the two apart, if the difference is what was seen;
-            None where they are told apart, nothing differs, one input says nothing of the spread,
-            or a million would not do.
+        needed: About how many inputs would distinguish the two, if the difference is what was
+            seen; None where these inputs do, nothing differs, there is one input alone, or a
+            million would not do.
     """
 
     method: str
@@ -50,8 +50,8 @@ class Paired:
     needed: int | None = None
 
     @property
-    def told_apart(self) -> bool:
-        """Whether the two can be told from each other, at the confidence of the intervals."""
+    def distinguished(self) -> bool:
+        """Whether the two are distinguished, at the confidence of the intervals."""
         return self.adjusted < 1 - CONFIDENCE
 
 
@@ -209,7 +209,7 @@ def _needed(found: Paired, differences: np.ndarray, comparisons: int) -> int | N
     that Holm's correction begins with; two figures of it, rounded up."""
     from scipy.stats import norm
 
-    if found.told_apart or found.inputs < 2 or not found.mean:
+    if found.distinguished or found.inputs < 2 or not found.mean:
         return None
     level = (1 - CONFIDENCE) / (2 * comparisons)
     ratio = (norm.isf(level) + norm.isf(1 - _POWER)) * differences.std(ddof=1) / found.mean

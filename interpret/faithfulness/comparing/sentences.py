@@ -97,7 +97,7 @@ def _tied(tied: Sequence[Paired]) -> str:
     names = [one.other for one in tied]
     if all(one.low == one.high == 0 for one in tied):
         return f"{listed(names)} {'has' if len(names) == 1 else 'have'} the same on every input"
-    return f"{listed(names)} cannot be told from it{_takes(tied)}"
+    return f"{listed(names)} cannot be distinguished from it{_takes(tied)}"
 
 
 def _takes(pairs: Sequence[Paired]) -> str:

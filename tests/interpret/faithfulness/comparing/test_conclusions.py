@@ -58,7 +58,8 @@ def test_what_is_known_is_said() -> None:
     near, blind = one.behind[0].needed, one.beyond[3].needed
     assert row["conclusion"] == (
         f"On 30 inputs, by comprehensiveness (mask): good is best ({one.means['good']:.3f}); near "
-        f"cannot be told from it (if the difference is as seen, it takes about {near:,} inputs); "
+        "cannot be distinguished from it (if the difference is as seen, it takes about "
+        f"{near:,} inputs); "
         "bad, blind and wrong are worse; blind is not shown to be better than random (if the "
         f"difference is as seen, it takes about {blind:,} inputs); wrong is worse than random."
     )
@@ -96,7 +97,7 @@ def test_it_is_what_scipy_and_holm_say() -> None:
     behind = [(best, name) for name in numbers if name not in (best, "random")]
     assert {(best, name) for name in one.worse} == rejected(behind)
     beyond = [(name, "random") for name in numbers if name != "random"]
-    assert {(p.method, p.other) for p in one.beyond if p.told_apart} == rejected(beyond)
+    assert {(p.method, p.other) for p in one.beyond if p.distinguished} == rejected(beyond)
 
 
 def test_where_lower_is_better_the_lowest_is_best() -> None:

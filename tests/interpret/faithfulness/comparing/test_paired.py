@@ -89,7 +89,7 @@ def test_the_alarms_are_false_as_often_as_is_said() -> None:
         # 0.05, within three standard errors of 600 draws.
         assert 0.023 < share < 0.077, inputs
         # Of 600 comparisons at once hardly one.
-        assert sum(one.told_apart for one in found) <= 1
+        assert sum(one.distinguished for one in found) <= 1
 
 
 def test_all_signs_alike_say_no_more_than_a_coin() -> None:
@@ -98,7 +98,7 @@ def test_all_signs_alike_say_no_more_than_a_coin() -> None:
         signs = list(product((-1, 1), repeat=inputs))
         alike = sum(abs(sum(one)) == inputs for one in signs) / len(signs)
         assert found.p == pytest.approx(alike)
-        assert found.told_apart == (alike < 0.05)
+        assert found.distinguished == (alike < 0.05)
         assert (found.low, found.high) == (0.5, 0.5)
 
 
@@ -125,7 +125,7 @@ def test_the_inputs_that_would_do_are_those_of_the_power_of_a_test() -> None:
     seen = generator.normal(size=20)
     seen = (seen - seen.mean()) / seen.std(ddof=1) + 0.3  # mean 0.3, deviation 1
     found = paired(seen, np.zeros(20))
-    assert not found.told_apart
+    assert not found.distinguished
     assert found.needed == 88  # ((1.960 + 0.842) / 0.3)² = 87.2
     pairs = [(f"m{number}", "zero") for number in range(300)]
     values = {name: one_each(generator.normal(0.3, 1, size=88)) for name, _ in pairs}
@@ -153,7 +153,7 @@ def test_what_is_the_same_is_not_told_apart() -> None:
 def test_one_input_says_nothing() -> None:
     found = paired([0.9], [0.1])
     assert (found.mean, found.low, found.high) == (pytest.approx(0.8), -math.inf, math.inf)
-    assert (found.p, found.needed, found.told_apart) == (1.0, None, False)
+    assert (found.p, found.needed, found.distinguished) == (1.0, None, False)
 
 
 def test_only_what_both_have_is_paired() -> None:
@@ -163,7 +163,7 @@ def test_only_what_both_have_is_paired() -> None:
     assert (found.inputs, found.mean) == (2, 0.5)
     (nothing,) = family([("a", "b")], {"a": one, "b": {}}, Draws())
     assert nothing.inputs == 0
-    assert not nothing.told_apart
+    assert not nothing.distinguished
     assert math.isnan(nothing.mean)
 
 
