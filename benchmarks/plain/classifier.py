@@ -9,7 +9,7 @@ import torch
 from allennlp.predictors import Predictor
 from torch import Tensor, nn
 
-from .workloads import Texts
+from ..workloads import Texts
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from allennlp.predictors import Predictor
 from torch import Tensor, nn
 
-from .case import Case
+from ..case import Case
 
 
 @dataclass(frozen=True)
