@@ -11,7 +11,7 @@ import numpy as np
 from ..confidence import CONFIDENCE
 
 _RESAMPLES = 10_000
-_AT_ONCE = 2_000_000
+_AT_ONCE = 200_000
 _IN_TAIL = 10
 _KEPT = 2_000
 _POWER = 0.8
@@ -94,7 +94,10 @@ class Draws:
         pieces, left = [], _RESAMPLES
         while left:
             some = min(left, max(_AT_ONCE // inputs, 1))
-            drawn = generator.multinomial(inputs, np.full(inputs, 1 / inputs), size=some)
+            # Counting what is drawn is several times as fast as a multinomial, and the same.
+            drawn = generator.integers(0, inputs, (some, inputs))
+            drawn += inputs * np.arange(some)[:, None]
+            drawn = np.bincount(drawn.ravel(), minlength=some * inputs).reshape(some, inputs)
             if inputs <= _KEPT:
                 pieces.append(drawn.astype(np.uint16))
             yield drawn
