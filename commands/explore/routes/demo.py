@@ -6,7 +6,6 @@ AllenNLP's `instance_K.grad_input_M`; `/api/MODEL/attack/ID` takes what `attack_
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -18,10 +17,10 @@ from allennlp_saliency.interpret.explanation import JsonDict
 from ..answers import JsonAnswer, waited
 from ..asked import checked_inputs, read_json
 from ..errors import Refused
-from ..limits import Limits
 from ..models.served import ServedModel
 from ..models.unsuited import unsuited_attackers
 from ..models.work import ATTACKERS, attacked, interpreted, predicted
+from .routes import Routes
 
 INTERPRETERS: dict[str, JsonDict] = {
     "simple_gradient": {"type": "input-x-gradient"},
@@ -33,24 +32,10 @@ faults (its integrated gradients scale by the embedding once too often)."""
 _ATTACK_KEYS = {"inputs", "input_field_to_attack", "grad_input_field", "ignore_tokens"}
 
 
-class DemoRoutes:
-    """What is answered to the front end of AllenNLP's demo.
-
-    Args:
-        models: The models by name.
-        limits: What a request may ask for.
-    """
-
-    def __init__(self, models: Mapping[str, ServedModel], limits: Limits) -> None:
-        self._models = models
-        self._limits = limits
+class DemoRoutes(Routes):
+    """What is answered to the front end of AllenNLP's demo."""
 
     def router(self, route_class: type[APIRoute]) -> APIRouter:
-        """The addresses, for an application to include.
-
-        Args:
-            route_class: How requests are read.
-        """
         router = APIRouter(prefix="/api/{model}", tags=["demo"], route_class=route_class)
         router.get("/", summary="What AllenNLP's demo asks of a model")(self.info)
         summary = "As AllenNLP's demo"

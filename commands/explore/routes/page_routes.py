@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
@@ -17,31 +17,17 @@ from ..answers import JsonAnswer, events, waited
 from ..asked import checked_inputs, checked_interpreter
 from ..drawn import drawn, drawn_together
 from ..errors import Refused
-from ..limits import Limits
 from ..models.served import ServedModel
 from ..models.work import interpreted, predicted
 from ..snippets import snippets
 from .bodies import Interpretation, Prediction, Results
+from .routes import Routes
 
 
-class PageRoutes:
-    """What is answered to the page.
-
-    Args:
-        models: The models by name, the default one first.
-        limits: What a request may ask for.
-    """
-
-    def __init__(self, models: Mapping[str, ServedModel], limits: Limits) -> None:
-        self._models = models
-        self._limits = limits
+class PageRoutes(Routes):
+    """What is answered to the page."""
 
     def router(self, route_class: type[APIRoute]) -> APIRouter:
-        """The addresses, for an application to include.
-
-        Args:
-            route_class: How requests are read.
-        """
         router = APIRouter(route_class=route_class)
         summary = "The models, what they read, their labels, and the limits"
         router.get("/models", summary=summary)(self.list_models)
