@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -10,10 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.contracts import JoinedTexts
-from allennlp_saliency.interpret.model.embedding_layers import EmbeddingLayer
-from allennlp_saliency.interpret.positions import HELD, PADDING, UNASSIGNED
-from allennlp_saliency.interpret.space.recording import RecordedCall, Recording
+from allennlp_saliency.interpret.inputs.collation import collate
+from allennlp_saliency.interpret.model.embedding_layers import (
+    EmbeddingLayer,
+    EmbeddingLayers,
+    find_embedding_layers,
+)
+from allennlp_saliency.interpret.model.twin import Twin
+from allennlp_saliency.interpret.space.recording import RecordedCall, Recording, record
+from tests.zoo.functions import predictor_of, spread_vectors
 
 DIM = 3
 FIRST = torch.tensor([[5, 6, 7, 0], [8, 9, 0, 0]])
@@ -220,123 +224,62 @@ class TestInnerLayers:
         collated, recording = two_fields()
         for name in ("first", "second"):
             recording.embedder(collated[name])
-        leaf = vectors(*shape)
+        leaf, positions = vectors(*shape), shape[0 if transposed else 1]
         layer = layer_of(embeds=False)
         recording.calls.append(RecordedCall(layer, ("second",), leaf, transposed, None))
         if not refused:
             finished = recording.finish(nn.Module(), named=True)
             assert finished == recording.calls
             return
-        told = r"Linear sees the text fields 'first', 'second' as one sequence of \d positions"
+        told = (
+            rf"Linear sees the text fields 'first', 'second' as one sequence of {positions} "
+            "positions, .*; name a layer that sees one field at a time"
+        )
         with pytest.raises(InterpretationError, match=told):
             recording.finish(nn.Module(), named=True)
 
-
-PAD = 0
-
-
-def joined(name: str, ids: Tensor, tokens: Tensor | None = None) -> JoinedTexts:
-    numbers = torch.arange(ids.shape[1]).expand(ids.shape) if tokens is None else tokens
-    return JoinedTexts((name,), ids, ids != PAD, torch.zeros_like(ids), numbers, PAD)
-
-
-def recorded(*texts: JoinedTexts) -> Recording:
-    collated: Mapping[str, Any] = {name: field(one.ids) for one in texts for name in one.names}
-    return Recording(collated, 2, texts)
+    def test_one_field_is_never_apart(self) -> None:
+        collated, recording = two_fields()
+        for _ in range(2):
+            recording.embedder(collated["second"])
+        call = RecordedCall(layer_of(embeds=False), ("second",), vectors(4, 4), False, None)
+        recording.calls.append(call)
+        assert recording.finish(nn.Module(), named=True) == [call]
 
 
-def finish(recording: Recording, named: bool = False) -> Sequence[RecordedCall]:
-    return recording.finish(nn.Module(), named)
+class TestRecord:
+    """The first run of a model."""
 
-
-class TestJoinedTexts:
-    def test_each_call_has_the_sequence_that_went_in(self) -> None:
-        recording = recorded(joined("first", FIRST), joined("second", SECOND))
-        for ids in (SECOND, FIRST):
-            recording.embedder(ids)
-            recording.note(layer_of(), (ids,), vectors(*ids.shape))
-        second, first = finish(recording)
-        origins: list[Any] = [second.origin, first.origin]
-        assert [call.names for call in (second, first)] == [("second",), ("first",)]
-        assert origins[0].tokens.tolist() == [[0, 1], [0, PADDING]]
-        assert origins[1].tokens.tolist() == [[0, 1, 2, PADDING], [0, 1, PADDING, PADDING]]
-
-    @pytest.mark.parametrize("turned_ids", [False, True])
-    @pytest.mark.parametrize("turned", [False, True])
-    def test_states_may_lie_otherwise_than_ids(self, turned_ids: bool, turned: bool) -> None:
-        recording = recorded(joined("first", FIRST))
-        recording.embedder(FIRST.T if turned_ids else FIRST)
-        recording.note(layer_of(), (FIRST,), vectors(4, 2) if turned else vectors(2, 4))
-        (call,) = finish(recording)
-        assert call.transposed is turned
-        assert call.part(2).shape == (2, 4, DIM)
-
-    @pytest.mark.parametrize("turned", [False, True])
-    def test_as_many_rows_as_positions(self, turned: bool) -> None:
-        """States lie as the ids did."""
-        recording = recorded(joined("second", SECOND))
-        recording.embedder(SECOND.T if turned else SECOND)
-        recording.note(layer_of(), (SECOND,), vectors(2, 2))
-        (call,) = finish(recording)
-        assert call.transposed is turned
-
-    def test_streams_of_a_position_are_one_vector(self) -> None:
-        recording = recorded(joined("second", SECOND))
-        recording.embedder(SECOND)
-        leaf = vectors(2, 2, 5)
-        recording.note(layer_of(), (SECOND,), leaf)
-        (call,) = finish(recording)
-        assert torch.equal(call.part(2), leaf.view(2, 2, 5 * DIM))
-
-    def test_padding_behind_a_text_is_part_of_it_for_inner_layers(self) -> None:
-        recording = recorded(joined("first", FIRST))
-        recording.embedder(FIRST)
-        padding = torch.full((2, 2), PAD)
-        recording.embedder(padding)
-        recording.note(layer_of(), (padding,), vectors(2, 2))
-        recording.note(layer_of(embeds=False), (vectors(2, 6),), vectors(2, 6))
-        of_padding, inner = (call.origin for call in recording.calls)
-        behind = [PADDING, PADDING]
-        tokens: list[Any] = [one.tokens.tolist() for one in (of_padding, inner)]
-        assert tokens[0] == [behind, behind]
-        assert tokens[1] == [[0, 1, 2, PADDING, *behind], [0, 1, PADDING, PADDING, *behind]]
-
-    @pytest.mark.parametrize("embeds", [True, False])
-    def test_tokens_are_held_at_the_embeddings_alone(self, embeds: bool) -> None:
-        """What a block returns at a held token depends on the input."""
-        tokens = torch.tensor([[0, HELD, HELD, 0], [0, 1, 0, 0]])
-        recording = recorded(joined("first", FIRST, tokens))
-        recording.embedder(FIRST)
-        recording.note(layer_of(embeds), (FIRST,), vectors(2, 4))
-        origin: Any = recording.calls[0].origin
-        held = HELD if embeds else UNASSIGNED
-        assert origin.tokens.tolist() == [[0, held, held, PADDING], [0, 1, PADDING, PADDING]]
-
-    def test_ids_of_no_text(self) -> None:
-        recording = recorded(joined("first", FIRST))
-        told = r"indices of shape \(2, 4\) that are not those of its texts \(\(2, 4\)\).*'output'"
+    @pytest.mark.parametrize(
+        ("named", "told"),
+        [
+            (False, r"FunctionModel called none of the layers to interpret \(Linear, Bilinear\)"),
+            (True, r"FunctionModel does not run the layer \(Linear, Bilinear\)"),
+        ],
+    )
+    def test_layers_that_never_run(self, named: bool, told: str) -> None:
+        twin, collated = self.opened()
+        unused = nn.Linear(1, 1), nn.Bilinear(1, 1, 1)
+        layers = EmbeddingLayers((), tuple(map(EmbeddingLayer, unused)))
         with pytest.raises(InterpretationError, match=told):
-            recording.embedder(FIRST.flip(0))
-        with pytest.raises(InterpretationError, match="indices of shape NoneType"):
-            recording.embedder(None)
+            record(twin, collated, 1, layers, named)
 
-    def test_a_layer_before_any_text(self) -> None:
-        recording = recorded(joined("first", FIRST))
-        with pytest.raises(InterpretationError, match="runs before the texts are embedded; name"):
-            recording.note(layer_of(embeds=False), (FIRST,), vectors(2, 4))
+    def test_the_graph_leads_to_the_leaf(self) -> None:
+        twin, collated = self.opened()
+        layers = find_embedding_layers(twin)
+        with torch.no_grad():
+            outputs, (call,) = record(twin, collated, 1, layers)
+        (gradient,) = torch.autograd.grad(outputs["logits"].sum(), call.leaf)
+        # Σ x² of the vectors.
+        assert torch.equal(gradient, 2 * call.leaf)
+        assert call.names == ("tokens",)
+        # Nothing is recorded after the run.
+        twin.model(**collated)
+        assert call.leaf.shape == (1, 2, DIM)
 
-    def test_another_shape(self) -> None:
-        recording = recorded(joined("first", FIRST))
-        recording.embedder(FIRST)
-        told = r"returned shape \(2, 3, 3\) for 2 sequences of 4 positions; override"
-        with pytest.raises(InterpretationError, match=told):
-            recording.note(layer_of(), (FIRST,), vectors(2, 3))
-
-    def test_a_text_that_no_layer_embeds(self) -> None:
-        recording = recorded(joined("first", FIRST), joined("second", SECOND))
-        recording.embedder(FIRST)
-        recording.note(layer_of(), (FIRST,), vectors(2, 4))
-        with pytest.raises(InterpretationError, match=r"embeds 'second' by a layer.*'output'"):
-            finish(recording)
-        # A layer that the user names may read one of the texts alone.
-        assert finish(recording, named=True) == recording.calls
+    def opened(self) -> tuple[Twin, dict[str, Any]]:
+        words = spread_vectors(("up", "down"), DIM)
+        twin = Twin(predictor_of(lambda x: (x**2).sum(-1), words))
+        instance = twin.predictor._json_to_instance({"sentence": "up down"})
+        twin.predictor._dataset_reader.apply_token_indexers(instance)
+        return twin, collate([instance], twin.model.vocab, twin.device)
