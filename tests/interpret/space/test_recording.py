@@ -22,6 +22,7 @@ from tests.zoo.functions import predictor_of, spread_vectors
 DIM = 3
 FIRST = torch.tensor([[5, 6, 7, 0], [8, 9, 0, 0]])
 SECOND = torch.tensor([[5, 8], [6, 0]])
+MODEL: Any = nn.Module()
 
 
 def layer_of(embeds: bool = True) -> EmbeddingLayer:
@@ -190,7 +191,7 @@ class TestInnerLayers:
             recording.embedder(collated[name])
         recording.note(layer_of(embeds=False), (vectors(2, 2),), vectors(2, 2))
         recording.note(layer_of(embeds=False), (vectors(2, 4),), vectors(2, 4))
-        calls = recording.finish(nn.Module(), named=True)
+        calls = recording.finish(MODEL, named=True)
         assert [call.names for call in calls] == [("second",), ("first",)]
         assert [call.origin for call in calls] == [collated["second"], collated["first"]]
 
@@ -198,14 +199,14 @@ class TestInnerLayers:
         recording = Recording({"text": field(FIRST)}, 2)
         recording.embedder(FIRST)
         recording.note(layer_of(embeds=False), (vectors(2, 4),), vectors(2, 4))
-        (call,) = recording.finish(nn.Module(), named=True)
+        (call,) = recording.finish(MODEL, named=True)
         assert (call.names, call.origin) == (("text",), None)
 
     def test_layers_that_embed_keep_what_they_said(self) -> None:
         collated, recording = two_fields()
         recording.embedder(collated["first"])
         recording.note(layer_of(), (FIRST,), vectors(2, 4))
-        calls = recording.finish(nn.Module(), named=False)
+        calls = recording.finish(MODEL, named=False)
         assert calls == recording.calls
 
     @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ class TestInnerLayers:
         layer = layer_of(embeds=False)
         recording.calls.append(RecordedCall(layer, ("second",), leaf, transposed, None))
         if not refused:
-            finished = recording.finish(nn.Module(), named=True)
+            finished = recording.finish(MODEL, named=True)
             assert finished == recording.calls
             return
         told = (
@@ -236,7 +237,7 @@ class TestInnerLayers:
             "positions, .*; name a layer that sees one field at a time"
         )
         with pytest.raises(InterpretationError, match=told):
-            recording.finish(nn.Module(), named=True)
+            recording.finish(MODEL, named=True)
 
     def test_one_field_is_never_apart(self) -> None:
         collated, recording = two_fields()
@@ -244,7 +245,7 @@ class TestInnerLayers:
             recording.embedder(collated["second"])
         call = RecordedCall(layer_of(embeds=False), ("second",), vectors(4, 4), False, None)
         recording.calls.append(call)
-        assert recording.finish(nn.Module(), named=True) == [call]
+        assert recording.finish(MODEL, named=True) == [call]
 
 
 class TestRecord:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
 from allennlp_saliency.interpret.contracts import JoinedTexts
@@ -16,6 +16,7 @@ from allennlp_saliency.interpret.space.recording import RecordedCall, Recording
 from tests.interpret.space.test_recording import (
     DIM,
     FIRST,
+    MODEL,
     SECOND,
     field,
     layer_of,
@@ -36,7 +37,7 @@ def recorded(*texts: JoinedTexts) -> Recording:
 
 
 def finish(recording: Recording, named: bool = False) -> Sequence[RecordedCall]:
-    return recording.finish(nn.Module(), named)
+    return recording.finish(MODEL, named)
 
 
 class TestSequences:
