@@ -184,6 +184,10 @@ class TestOtherPoints:
         with pytest.raises(InterpretationError, match=r"shape \(2, 1\) for 2 rows"):
             space_of(target=lambda outputs: outputs.logits[:, :1])
 
+    def test_a_target_of_what_the_model_does_not_return(self) -> None:
+        with pytest.raises(InterpretationError, match="FunctionModel returns no 'scores', only"):
+            space_of(target=lambda outputs: outputs["scores"])
+
     def test_a_target_without_a_gradient(self) -> None:
         space = space_of(target=lambda outputs: outputs.logits.detach()[:, 1])
         assert space.values.shape == (2,)
