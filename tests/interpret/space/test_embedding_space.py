@@ -15,6 +15,7 @@ from allennlp_saliency.interpret.model.twin import Twin
 from allennlp_saliency.interpret.registry import construct
 from allennlp_saliency.interpret.space.packing import TokenBudget
 from allennlp_saliency.interpret.space.session import Session
+from allennlp_saliency.interpret.target.outputs import ModelOutputs
 from allennlp_saliency.interpret.target.prediction_check import Mismatch
 from allennlp_saliency.interpret.target.row_loss import RowLoss, RowLossError
 from tests.zoo.functions import predictor_of, spread_vectors
@@ -117,6 +118,12 @@ class TestOwnPoints:
             space_of(lambda x: squares(x) / torch.tensor([1.0, 0.0]))
 
 
+class Scores(Target):
+    def __call__(self, outputs: ModelOutputs) -> Tensor:
+        found: Tensor = outputs["scores"]
+        return found
+
+
 class TestOtherPoints:
     ROWS = torch.tensor([1, 0, 0, 1, 0])
 
@@ -186,7 +193,7 @@ class TestOtherPoints:
 
     def test_a_target_of_what_the_model_does_not_return(self) -> None:
         with pytest.raises(InterpretationError, match="FunctionModel returns no 'scores', only"):
-            space_of(target=lambda outputs: outputs["scores"])
+            space_of(target=Scores())
 
     def test_a_target_without_a_gradient(self) -> None:
         space = space_of(target=lambda outputs: outputs.logits.detach()[:, 1])
