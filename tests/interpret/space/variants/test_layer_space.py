@@ -203,7 +203,7 @@ class Stacked(nn.Module):
         found = []
         for block in self.stack:
             states = block(scale=2.0, states=x) if self.named else block(x)
-            x = states[0] if isinstance(states, tuple) else states
+            x = states[0] if block.kind == "tuple" else states
             found.append(x)
         return squares(x) + (squares(found[0]) if self.all_layers else 0)
 
