@@ -231,8 +231,10 @@ class TestOneLossForTheBatch:
     def test_values_are_those_of_rows_alone(self, losses: Any) -> None:
         space, x = space_of(target=self.LOSS, losses=losses), random_points(3)
         assert space.mixes_rows
-        rows = torch.tensor([0, 1, 1])
+        rows, passes = torch.tensor([0, 1, 1]), counted(space)
         assert torch.allclose(space.evaluate(x.flatten(1), rows), -doubled_loss(x), rtol=1e-5)
+        assert passes == [3, 1, 1, 1]
+        assert not space.session.budget.single
         own = -doubled_loss(space.embeddings.view(2, 3, DIM))
         assert torch.allclose(space.values, own, rtol=1e-5)
 

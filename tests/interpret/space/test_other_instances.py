@@ -94,7 +94,11 @@ def test_labels_are_those_of_the_instances() -> None:
 def test_one_loss_for_the_batch() -> None:
     space = space_of(target="log-likelihood", losses=MEAN)
     expected = -torch.cat([doubled_loss(vectors(text)) for text in OTHERS])
+    rows = counted(space)
     assert torch.allclose(found(space, ROWS, OTHERS), expected, rtol=1e-5)
+    # Together first; where that gives no row's loss, each alone.
+    assert rows == [2, 1, 1, 2, 1, 1, 1]
+    assert not space.session.budget.single
 
 
 def test_a_text_that_does_not_fit_into_memory_beside_others() -> None:
