@@ -134,19 +134,21 @@ class TestOtherPoints:
         points: Any = x.flatten(1)
         if made_as_needed:
             points = lambda numbers: x.flatten(1)[numbers]  # noqa: E731
+        passes = counted(space)
         found = space.evaluate(points, self.ROWS)
         assert torch.allclose(found, value(x), rtol=1e-5)
         assert (found.dtype, found.requires_grad) == (torch.float64, False)
-        per_row = {1: 1, 6: 2, 1000: 5}[budget]
+        sizes = {1: [1] * 5, 6: [2, 2, 1], 1000: [5]}[budget]
+        assert passes == sizes
         seen: list[int] = []
         for numbers, values, gradients in space.values_and_gradients(points, self.ROWS):
-            assert len(numbers) <= per_row
             assert values is not None
             assert values.dtype == torch.float64
             assert torch.allclose(values, value(x)[numbers], rtol=1e-5)
             assert torch.allclose(gradients, gradient(x)[numbers].flatten(1), rtol=1e-4)
             seen += numbers.tolist()
         assert seen == list(range(5))
+        assert passes == 2 * sizes
 
     def test_what_a_method_makes_of_gradients(self) -> None:
         space, x = space_of(budget=6), random_points(5)
