@@ -85,6 +85,13 @@ class TestRows:
         part = numbered(3, 6, 2)
         assert torch.equal(copies.to_rows(copies.from_rows(part)), part)
 
+    def test_copies_of_one_instance(self) -> None:
+        copies = call_of([[0, 1, 2]], shape=(1, 3, 2)).of_rows(torch.tensor([0, 0, 0, 0]))
+        assert copies.shape == (4, 3, 2)
+        assert copies.tokens.tolist() == [[0, 1, 2]] * 4
+        # None of an instance is none.
+        assert copies.of_rows(torch.tensor([], dtype=torch.long)).shape == (0, 3, 2)
+
 
 class TestTokens:
     def test_of_one_field(self) -> None:
