@@ -109,7 +109,8 @@ def _without_padding(call: EmbeddingCall, point: Tensor, rows: Tensor, output: T
 
     Args:
         call: The call for the instances.
-        point: Points as that call returned them, `(rows, positions, dim)`.
+        point: Points as that call returned them, `(rows, positions, dim)`, one row for each list
+            item or segment of an instance.
         rows: The instance of each row.
         output: What the layer returned for the rows.
     """
@@ -117,8 +118,6 @@ def _without_padding(call: EmbeddingCall, point: Tensor, rows: Tensor, output: T
     if call.transposed or missing <= 0:
         return point
     padding = call.tokens[rows.cpu()].reshape(len(point), -1) == PADDING
-    if padding.shape[1] != point.shape[1]:
-        return point
     if bool(padding[:, -missing:].all()):
         return point[:, :-missing]
     return point[:, missing:] if bool(padding[:, :missing].all()) else point
