@@ -40,6 +40,9 @@ class Attribution:
         remedies: Per instance the advice of this method where its scores are incomplete, in its
             own parameters ("take more steps"); may be empty.
         warnings: Per instance further warnings; may be empty.
+        zero_causes: Per instance why the scores of a field are zero where all of them are, and it
+            is not that the target does not depend on it ("none reaches the threshold"); may be
+            empty, and so may each.
         standard_errors: The standard error of each score, `(instances, positions)`; None for a
             method that draws no samples. Those of a token's positions are added up as scores are,
             which is exact where the positions share one score, and else an upper bound.
@@ -53,6 +56,7 @@ class Attribution:
     matrices: Sequence[list[AttentionMatrix]] = field(default_factory=list)
     remedies: Sequence[str] = field(default_factory=list)
     warnings: Sequence[Sequence[str]] = field(default_factory=list)
+    zero_causes: Sequence[str] = field(default_factory=list)
     standard_errors: Tensor | None = None
     interactions: Sequence[list[Interaction]] = field(default_factory=list)
 
@@ -135,7 +139,8 @@ class _Row:
             for name in layout.names
             if bool(((layout.tokens_of(name)[self.row] >= 0) & own).any())
         )
-        found = [zero(one, with_text) for one in inputs]
+        cause = given.zero_causes[self.row] if given.zero_causes else ""
+        found = [zero(one, with_text, cause) for one in inputs]
         if delta is not None:
             remedy = given.remedies[self.row] if given.remedies else ""
             what = "value" if given.baseline_values is None else "difference"

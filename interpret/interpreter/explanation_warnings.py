@@ -21,6 +21,7 @@ LARGE_DELTA = 0.05
 _ROUNDING = 1e-4
 _ONE_POSITION = 0.95
 _NOISE = 0.5
+_MOSTLY = 0.5
 # Of models that normalise their embeddings it is 3e-4 at most, of others 0.02 at least.
 _CANCELLED = 1e-3
 
@@ -59,7 +60,7 @@ def absorbed_more(
     instead: str | None,
 ) -> str | None:
     """The warning that biases and non-linearities absorb more than the target's value, or that an
-    operation without a rule absorbs much of it.
+    operation without a rule absorbs much of it, or ε half of it.
 
     Args:
         value: The target's value.
@@ -74,6 +75,9 @@ def absorbed_more(
             f"LRP has no rule for {_amounts(unsupported)}, which absorbed that much of the value "
             f"{value:.3g}; use 'integrated-gradients'"
         )
+    by_epsilon = absorbed.get("epsilon", 0.0)
+    if abs(by_epsilon) > max(_MOSTLY * abs(value), _ROUNDING):
+        return f"epsilon absorbed {by_epsilon:.3g}, and the value is {value:.3g}; lower epsilon"
     total = sum(absorbed.values())
     if abs(total) <= abs(value) or abs(total) <= _ROUNDING:
         return None
@@ -89,13 +93,19 @@ def _amounts(of: Mapping[str, float]) -> str:
     return ", ".join(f"{name!r} ({amount:.3g})" for name, amount in of.items())
 
 
-def zero(one: InputAttribution, with_text: frozenset[str]) -> str | None:
-    """The warning that all attributions of a field are zero, if it has tokens of its own."""
+def zero(one: InputAttribution, with_text: frozenset[str], cause: str = "") -> str | None:
+    """The warning that all attributions of a field are zero, if it has tokens of its own.
+
+    Args:
+        one: The field.
+        with_text: The fields that have tokens of their own.
+        cause: The method's own, such as a threshold; "" where it knows none.
+    """
     if one.field.partition("[")[0] not in with_text or not one.tokens or any(one.attributions):
         return None
     return (
-        f"all attributions of field {one.field!r} are zero: at the points that were looked at the "
-        "target does not depend on it"
+        f"all attributions of field {one.field!r} are zero: "
+        f"{cause or 'at the points that were looked at the target does not depend on it'}"
     )
 
 
