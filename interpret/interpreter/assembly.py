@@ -23,7 +23,7 @@ from ..inputs.texts import TextItem, text_items, token_spans
 from ..model.model_checks import RANDOM_WARNING
 from ..reduction import Aggregation, drop_padding, unassigned
 from ..space.embedding_space import EmbeddingSpace
-from .explanation_warnings import incomplete, zero
+from .explanation_warnings import incomplete, overflow, zero
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def assemble(
     """
     _check_returned(attribution, tuple(space.layout.tokens.shape), interpreter["type"])
     scores = drop_padding(attribution.scores.detach().double().cpu(), space.layout.tokens)
-    _check_finite(attribution, scores, interpreter["type"])
+    _check_finite(attribution, scores, interpreter["type"], space.rounding)
     rows = [_Row(space, attribution, scores, row) for row in range(len(space.instances))]
     return [row.explanation(interpreter, target, aggregation) for row in rows]
 
@@ -144,7 +144,7 @@ class _Row:
         if delta is not None:
             remedy = given.remedies[self.row] if given.remedies else ""
             what = "value" if given.baseline_values is None else "difference"
-            found.insert(0, incomplete(delta, due, what, remedy))
+            found.insert(0, incomplete(delta, due, what, remedy, self.space.rounding))
         if self.space.random:
             found.append(RANDOM_WARNING)
         yield from (one for one in found if one is not None)
@@ -238,7 +238,7 @@ def _check_returned(attribution: Any, shape: tuple[int, ...], method: str) -> No
         )
 
 
-def _check_finite(attribution: Attribution, scores: Tensor, method: str) -> None:
+def _check_finite(attribution: Attribution, scores: Tensor, method: str, rounding: float) -> None:
     """Raises an error for numbers that are not finite, the cause first: scores are not finite where
     the value at the baseline is not."""
     value = _not_finite(attribution.baseline_values)
@@ -256,8 +256,7 @@ def _check_finite(attribution: Attribution, scores: Tensor, method: str) -> None
         )
     if _not_finite(scores) is not None:
         raise InterpretationError(
-            f"the method {method!r} gave scores that are not finite; look for NaN or infinite "
-            "weights, or gradients too large for the model's precision"
+            f"the method {method!r} gave scores that are not finite; {overflow(rounding)}"
         )
 
 

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from ..space.embedding_space import EmbeddingSpace
 
 LARGE_DELTA = 0.05
+IN_SINGLE_PRECISION = (
+    "the model computes in sixteen bits, whose rounding may make as much: run it in single "
+    "precision (model.float(), or the dtype 'float32')"
+)
+_HALF_DELTA = 0.01
+_SIXTEEN_BITS = 1e-4
 _ROUNDING = 1e-4
 _ONE_POSITION = 0.95
 _NOISE = 0.5
@@ -26,20 +32,44 @@ _MOSTLY = 0.5
 _CANCELLED = 1e-3
 
 
-def incomplete(delta: float, due: float, what: str, remedy: str) -> str | None:
-    """The warning that the attributions lack more than 5 % of what is due, the "difference" or the
-    "value"; with a remedy, in the method's own parameters, unless that is empty."""
-    if not lacks(delta, due):
+def incomplete(delta: float, due: float, what: str, remedy: str, rounding: float) -> str | None:
+    """The warning that the attributions lack more than 5 % of what is due, or more than 1 % where a
+    model computes in sixteen bits, in which that may be all that is wrong.
+
+    Args:
+        delta: What they lack.
+        due: What they should add up to.
+        what: What that is, the "difference" or the "value".
+        remedy: What to do about more than 5 %, in the method's own parameters; may be empty.
+        rounding: The relative rounding error of the floating type that the model computes in.
+    """
+    half = rounding > _SIXTEEN_BITS
+    if not lacks(delta, due, _HALF_DELTA if half else LARGE_DELTA):
         return None
+    advice = [remedy] if remedy and lacks(delta, due) else []
+    if half and IN_SINGLE_PRECISION not in advice:
+        advice.append(IN_SINGLE_PRECISION)
     warning = (
         f"the attributions lack {delta:.3g} of the {what} {due:.3g} that they should add up to"
     )
-    return f"{warning}; {remedy}" if remedy else warning
+    return "; ".join([warning, *advice])
 
 
-def lacks(delta: float, due: float) -> bool:
-    """Whether more than 5 % of what attributions should add up to is missing."""
-    return abs(delta) > LARGE_DELTA * abs(due) and abs(delta) > _ROUNDING
+def lacks(delta: float, due: float, share: float = LARGE_DELTA) -> bool:
+    """Whether more than a share, 5 %, of what attributions should add up to is missing."""
+    return abs(delta) > share * abs(due) and abs(delta) > _ROUNDING
+
+
+def overflow(rounding: float) -> str:
+    """The advice where scores are not finite, from the rounding error of the model's floating
+    type."""
+    if rounding > _SIXTEEN_BITS:
+        return (
+            "gradients may be too large for sixteen bits: run the model in single precision "
+            "(model.float(), or the dtype 'float32'); if they are not finite there, look for NaN "
+            "or infinite weights"
+        )
+    return "look for NaN or infinite weights, or gradients too large for the model's precision"
 
 
 def lost_by(lost: Mapping[str, float], unsupported_ops: Collection[str]) -> str:
@@ -189,12 +219,14 @@ def jump(height: float, place: float, width: float) -> str:
     )
 
 
-def unconverged(lacking: float, asked: float, steps: int, max_steps: int) -> str:
+def unconverged(lacking: float, asked: float, steps: int, max_steps: int, rounding: float) -> str:
     """The warning that an integral was not refined to the tolerance: what its panels lack, added up
     without regard to sign, is more than was asked for."""
+    half = f"; {IN_SINGLE_PRECISION}" if rounding > _SIXTEEN_BITS else ""
     return (
         f"not converged after {steps} points: the panels of the path lack {lacking:.3g}, and "
-        f"{asked:.3g} was asked for; raise max_steps (now {max_steps}), or name another baseline"
+        f"{asked:.3g} was asked for; raise max_steps (now {max_steps}), or name another "
+        f"baseline{half}"
     )
 
 
