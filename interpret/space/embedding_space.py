@@ -22,7 +22,9 @@ from ..inputs.collation import collate, select_rows
 from ..inputs.labels import Labels
 from ..model.embedding_layers import EmbeddingLayers, find_embedding_layers
 from ..model.twin import name_of
-from ..target.outputs import ModelOutputs, not_finite, row_values
+from ..target.entangled import check_linear
+from ..target.functions import not_finite, row_values
+from ..target.outputs import ModelOutputs
 from ..target.prediction_check import check_predicted, floats, row_outputs
 from ..target.row_loss import RowLoss, RowLossError, find_reduction
 from .alignment import align
@@ -313,6 +315,8 @@ class EmbeddingSpace:
         own = isinstance(values, Tensor) and values.shape == (len(rows),)
         if not own or values.dtype not in (torch.float32, torch.float64):
             values = row_values(values, len(rows), self._target.title)
+        if given.rows_entangled:
+            check_linear(self._target, name_of(self.model))
         return values, given.rows_entangled
 
     def _check_differentiable(self, values: Tensor) -> None:

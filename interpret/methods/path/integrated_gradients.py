@@ -10,7 +10,12 @@ from torch import Tensor
 from ... import checks
 from ...explanation import JsonDict
 from ...interpreter.assembly import Attribution
-from ...interpreter.explanation_warnings import LARGE_DELTA, jump, unconverged
+from ...interpreter.explanation_warnings import (
+    IN_SINGLE_PRECISION,
+    LARGE_DELTA,
+    jump,
+    unconverged,
+)
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...space.embedding_space import EmbeddingSpace
 from .baseline_method import BaselineMethod
@@ -112,7 +117,7 @@ class IntegratedGradients(BaselineMethod):
             own = at_zero
             if found is not None:
                 own = own or [jump(*found)]
-            own = own or [unconverged(lacking, asked, steps, self.max_steps)]
+            own = own or [unconverged(lacking, asked, steps, self.max_steps, space.rounding)]
             warnings.append([] if converged else own)
         return [{"converged": converged} for converged in reached], warnings
 
@@ -141,5 +146,5 @@ class IntegratedGradients(BaselineMethod):
         if converged is None:
             return f"take more steps (now {self.steps}), or name a relative_tolerance"
         if self._by_default:
-            return "the model's precision allows no more: run it in single precision"
+            return IN_SINGLE_PRECISION
         return "name a smaller tolerance"

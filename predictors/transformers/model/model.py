@@ -45,6 +45,8 @@ class TransformersModel(ReadsLongTexts):
     pools: ClassVar[bool] = False
     #: The outputs that are read, and how many dimensions each has.
     sizes: ClassVar[Mapping[str, int]] = {"logits": 3}
+    #: Whether its logits are of the labels that the config names.
+    names_labels: ClassVar[bool] = False
     #: See `PredictsTogether`.
     predicts_together: bool = True
 
@@ -117,7 +119,8 @@ class TransformersModel(ReadsLongTexts):
         named = {"return_dict": True} if self._names_outputs else {}
         with state_kept(self.transformer):
             found = self.transformer(**inputs, **named)
-        return named_outputs(found, self.sizes, self.transformer)
+        labels = self.config.id2label if self.names_labels else None
+        return named_outputs(found, self.sizes, self.transformer, labels)
 
     def inputs(self, sequence: TokenSequence) -> dict[str, Any]:
         """The arguments of the Hugging Face model for sequences of ids: what its tokenizer makes.
