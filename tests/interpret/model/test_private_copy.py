@@ -304,3 +304,27 @@ def test_accelerates_hooks_are_copied_and_share_what_they_load_from() -> None:
     # What one pass puts into its map stays there.
     copied.tied_params_map.clear()
     assert shared[first.weight.data_ptr()]["cpu"] is first.weight
+
+
+def test_weights_that_were_made_in_inference_mode() -> None:
+    right = scores(load())
+    with torch.inference_mode():
+        made = load()
+        assert scores(made) == pytest.approx(right, abs=1e-7)
+    assert all(one.is_inference() for one in made._model.parameters())
+    assert scores(made) == pytest.approx(right, abs=1e-7)
+    (complete,) = LayerwiseRelevancePropagation(made, target="logit").interpret_json(TEXT)
+    assert complete.convergence_delta == pytest.approx(0, abs=1e-4)
+
+
+def test_what_is_captured_is_what_the_users_own_model_computed() -> None:
+    made = load()
+    right = scores(made)
+    with made.capture_model_internals(r".*classifier") as seen:
+        logits = made.predict_json(TEXT)["logits"]
+        (captured,) = seen.values()
+        assert captured["output"][0] == pytest.approx(logits, abs=1e-6)
+        assert scores(made) == right
+        scores(made, IntegratedGradients)
+        (after,) = seen.values()
+        assert after is captured
