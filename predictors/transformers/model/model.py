@@ -236,10 +236,12 @@ def _or_none(method: Any) -> Any:
 
 
 def decoder_start(transformer: nn.Module) -> int:
-    """The id that a model's decoder starts from."""
-    config = config_of(transformer)
+    """The id that a model's decoder starts from: as `generate` finds it, where the model has a
+    generation config."""
+    config, writing = config_of(transformer), getattr(transformer, "generation_config", None)
     named = [
-        (getattr(transformer, "generation_config", None), "decoder_start_token_id"),
+        (writing, "decoder_start_token_id"),
+        (writing, "bos_token_id"),
         (config, "decoder_start_token_id"),
         (config, "pad_token_id"),
         (config, "bos_token_id"),
