@@ -138,6 +138,9 @@ class Twin:
                 if getattr(hook, "__qualname__", "").startswith(_CAPTURING):
                     del module._forward_hooks[key]
             may_stray |= bool(module._forward_hooks or module._forward_pre_hooks)
+            # They watch or change what is learnt from; a rule's backward pass is none of theirs.
+            module._backward_hooks.clear()
+            module._backward_pre_hooks.clear()
             if isinstance(module, _EncoderBase):
                 _hold_state(module)
             elif f"{kind.__module__}.{kind.__qualname__}" in _TANH_GELUS:
