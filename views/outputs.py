@@ -21,7 +21,8 @@ MARKS = {
 
 # What a target says of the relation that is explained; its sentence says it in words.
 _RELATION = ("verb", "role", "head", "mention", "antecedent", "cluster", "of")
-_TAG_MARKS = ("B-", "I-", "L-", "U-", "E-", "S-")
+# Of BIO and BIOUL; in other schemes "S-VP" is a label by itself.
+_TAG_MARKS = ("B-", "I-", "L-", "U-")
 
 
 def output_name(explanation: Explanation) -> str:

@@ -85,13 +85,14 @@ def output_of(explanation: Explanation) -> str:
 
 def output_in_words(explanation: Explanation) -> str:
     """What was predicted and of which part of the text, with its probability where that is known:
-    `positive 98.0 %`, `PER: Ada Lovelace 99.1 %`."""
+    `positive 98.0 %`, `PER: Ada Lovelace (99.1 %)`."""
     name, label = _named(explanation), explanation.target.get("label")
     # Of a verb's tags the mean is known, which is no probability.
     if not isinstance(label, (str, int)) or "verb" in explanation.target:
         return name
     known = predicted({"label": label}, [explanation]) or ""
-    return name + known.removeprefix(str(label))
+    sure = known.removeprefix(str(label))
+    return f"{name} ({sure.strip()})" if sure and name != output_of(explanation) else name + sure
 
 
 def titles_of(explanations: Sequence[Explanation]) -> list[str]:

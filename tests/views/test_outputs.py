@@ -60,6 +60,7 @@ ENTITY = of(label="B-PER I-PER L-PER", **MILL)
         (GAP, "<mask> → cats", "log-likelihood of cats on '<mask>'"),
         (ENTITY, "PER: the mill", "log-likelihood of B-PER I-PER L-PER on 'the mi ##ll'"),
         (of(label="B-PER", positions=[7]), "PER: Anna", "log-likelihood of B-PER on 'Anna'"),
+        (of(label="S-VP", positions=[7]), "S-VP: Anna", "log-likelihood of S-VP on 'Anna'"),
         (of(label="B-PER L-LOC", positions=[1, 2]), "B-PER L-LOC: the mi", "log-likelihood of"),
         (of(label="", mention="Anna", positions=[7]), "Anna → none", "log-likelihood of 'Anna'"),
     ],
@@ -140,7 +141,7 @@ def test_a_picture_has_a_box_around_them(tmp_path: Path) -> None:
 
 def test_the_mean_over_the_tags_of_a_verb_is_no_probability() -> None:
     assert probability_of(PREDICATE.target) is None
-    assert output_in_words(ARC) == "nsubj: sold → the mill 60.7 %"
+    assert output_in_words(ARC) == "nsubj: sold → the mill (60.7 %)"
 
 
 def test_what_was_predicted_of_verbs_and_mentions() -> None:

@@ -184,7 +184,9 @@ def _box(edges: tuple[float, float], top: float, height: float, mark: str) -> Re
 
     style = "-" if mark == "explained" else (0, (1.5, 1.2))
     at, wide = (edges[0], top), edges[1] - edges[0]
-    return Rectangle(at, wide, height, fill=False, edgecolor="black", lw=1.1, linestyle=style)
+    look: Any = {"fill": False, "edgecolor": "black", "lw": 1.1, "linestyle": style}
+    # Above the colours of the neighbours, below the text.
+    return Rectangle(at, wide, height, zorder=2, **look)
 
 
 def _draw_boxes(canvas: Canvas, axes: Axes, y: float, kinds: Set[str]) -> None:
