@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
+from fixtures.language import language
+from fixtures.structure import STRUCTURE, register
 
 ROOT = Path(__file__).parents[3]
 METHODS: tuple[dict[str, Any], ...] = (
@@ -28,10 +30,15 @@ def _lines(fixture: str) -> list[dict[str, Any]]:
     texts = (folder / "inputs.jsonl").read_text(encoding="utf-8").splitlines()[:2]
     given = [json.loads(text) for text in texts]
     found = []
+    register()
     for method in METHODS:
-        saliency = SaliencyPredictor.from_path(
-            folder / "model.tar.gz", import_plugins=False, interpreter=method
-        )
+        with language() as path:
+            saliency = SaliencyPredictor.from_path(
+                folder / "model.tar.gz",
+                import_plugins=False,
+                interpreter=method,
+                predictor_args={"language": path} if fixture in STRUCTURE else None,
+            )
         results = saliency.predict_batch_json(given)
         found += [json.loads(saliency.dump_line(result)) for result in results]
     return found
