@@ -87,5 +87,6 @@ def test_one_coalition_needs_no_second_dimension() -> None:
 def test_whose_units_all_stay_or_none() -> None:
     assert everything(2).tolist() == [[True, True]]
     assert nothing(2).tolist() == [[False, False]]
+    assert everything(2).dtype == nothing(2).dtype == bool
     assert play(Several(), []) == []
     assert SetGame(4, lambda masks: masks.sum(1)).sizes == [4]
