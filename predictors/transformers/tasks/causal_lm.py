@@ -303,6 +303,7 @@ class TransformersCausalLMPredictor(GeneratingPredictor):
     continuation, `changed_prompt` another prompt to compare with.
     """
 
+    _dataset_reader: TransformersCausalLMReader
     text_key = "prompt"
     changed_key = "changed_prompt"
     reads: ClassVar = {
