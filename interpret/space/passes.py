@@ -14,6 +14,7 @@ from ..errors import InterpretationError
 from ..model.embedding_layers import EmbeddingLayer
 from ..model.hooks import hooked
 from ..model.twin import Twin, name_of
+from ..nested import tensors_in
 from ..positions import PADDING
 from .layout import EmbeddingCall, Layout
 from .packing import out_of_memory
@@ -25,6 +26,7 @@ def run_at(
     collated: Mapping[str, Any],
     points: Tensor,
     rows: Tensor | None = None,
+    derived: list[Tensor] | None = None,
 ) -> Mapping[str, Any]:
     """The model's outputs for copies of instances with other embeddings.
 
@@ -35,11 +37,16 @@ def run_at(
         points: The embeddings, `(rows, size)`.
         rows: The instance of each row, `(rows,)`; a model may leave out padding that none of them
             needs. None where it may not.
+        derived: Gets what the layers embed and is none of the tensors that the model is given.
 
     Raises:
         InterpretationError: If the model calls its layers otherwise than for the instances.
     """
     replacing = _Replacement(layout, points, rows)
+    if derived is not None:
+        derived.clear()
+        replacing.given = {one.data_ptr() for one in tensors_in(collated)}
+        replacing.derived = derived
     watching = twin.gradient_paths.watching() if points.requires_grad else nullcontext()
     layers = [call.layer for call in layout.calls]
     with watching, hooked(layers, replacing.layer):
@@ -74,12 +81,16 @@ class _Replacement:
         self._calls = layout.calls
         self._parts = layout.split(points)
         self._next = 0
+        self.given: set[int] = set()
+        self.derived: list[Tensor] = []
 
     def layer(self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
         if self._next >= len(self._calls):
             raise InterpretationError(self._mismatch("more"))
         call, part = self._calls[self._next], self._parts[self._next]
         self._next += 1
+        if self.given and args and isinstance(args[0], Tensor) and args[0].dim() == 2:
+            self.derived += [] if args[0].data_ptr() in self.given else [args[0]]
         point = call.from_rows(part)
         if self._rows is not None and point.shape != output.shape:
             point = _without_padding(call, point, self._rows, output)

@@ -106,6 +106,10 @@ class TransformersModel(ReadsLongTexts):
         """The layers that embed token ids: an encoder's, a decoder's."""
         return token_embeddings(self.transformer)
 
+    def keeps_rows(self) -> bool:
+        """That of transformers' own models."""
+        return type(self.transformer).__module__.partition(".")[0] == "transformers"
+
     def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
         """The sequences of token ids that `forward` makes of its arguments: all texts as one."""
         names = [name for name in self.text_fields if fields.get(name) is not None]

@@ -10,7 +10,12 @@ import torch
 import transformers as tf
 from torch import Tensor, nn
 
-from allennlp_saliency.interpret import InputXGradient, InterpretationError, LeaveOneOut
+from allennlp_saliency.interpret import (
+    InputXGradient,
+    InterpretationError,
+    KernelShap,
+    LeaveOneOut,
+)
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.zoo.word_level import BOS, EOS, PAD, WORDS, bert_like, llama_like, ready
 from tests.zoo.word_level import ENCODER as SIZES
@@ -351,6 +356,30 @@ def test_a_module_that_cannot_write_is_named() -> None:
     predictor = TransformersPredictor.from_pretrained(model, llama_like(), task="causal-lm")
     with pytest.raises(InterpretationError, match=r"Wrapped cannot write.*give the language model"):
         predictor.predict_json({"prompt": "mary lives", "max_new_tokens": 2})
+
+
+class SortsRows(Own):
+    """By a sort that puts more than 16 rows of one length in another order."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+        order = attention_mask.sum(1).argsort(descending=True)
+        states = self.states(input_ids[order], attention_mask=attention_mask[order])
+        return {"logits": states[:, 0][order.argsort()]}
+
+
+@pytest.mark.parametrize("method", [LeaveOneOut, KernelShap])
+def test_copies_of_one_text_are_told_apart(method: Any) -> None:
+    found = []
+    for kind in (OfDictionary, SortsRows):
+        torch.manual_seed(0)
+        predictor = TransformersPredictor.from_pretrained(
+            ready(kind(CONFIG)), bert_like(types=False), task="text-classification"
+        )
+        given = {"sentence": "the cast was not good . " * 4}
+        found.append(method(predictor, target="logit").interpret_json(given)[0].inputs[0])
+    expected, got = (one.attributions for one in found)
+    assert any(expected)
+    assert got == pytest.approx(expected, abs=1e-5)
 
 
 class Backwards(Own):
