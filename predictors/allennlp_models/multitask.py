@@ -61,7 +61,8 @@ class TaskLabels(PredictionLabels):
     def labelled(
         self, predictor: Predictor, instance: Instance, outputs: Mapping[str, Any]
     ) -> list[Instance]:
-        task, model = _task_of(instance), predictor._model
+        task = _task_of(instance)
+        model: Any = predictor._model
         own = copy.copy(predictor.predictors[task])  # type: ignore[attr-defined]
         own._model = model
         of_head = _of_head(outputs, task)
@@ -73,7 +74,7 @@ class TaskLabels(PredictionLabels):
             found = labels.labelled(own, instance, of_head)
         else:
             found = own.predictions_to_labeled_instances(instance, dict(of_head))
-        head: Any = model._heads[task]  # type: ignore[union-attr,index,operator]
+        head: Any = model._heads[task]
         return [_named_by(head, one) for one in found]
 
     def expected(self, model: Model, instance: Instance, outputs: Mapping[str, Any]) -> Expected:
