@@ -24,6 +24,7 @@ from ..model.model_checks import RANDOM_WARNING
 from ..reduction import Aggregation, drop_padding, unassigned
 from ..space.embedding_space import EmbeddingSpace
 from .explanation_warnings import incomplete, overflow, zero
+from .unread import unread
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ class _Row:
         if self.space.random:
             found.append(RANDOM_WARNING)
         yield from (one for one in found if one is not None)
+        yield from unread(self.space, self.row)
 
     def _explained_label(self) -> JsonDict:
         """The part of the instance's label that the target explains."""

@@ -209,6 +209,14 @@ def one_position(scores: Tensor, names: Sequence[str]) -> str | None:
     )
 
 
+NOT_ITS_GRADIENT = (
+    "the gradient that the model gives is not that of what it computes, also where it hardly "
+    "changes (a part is detached or rounded, or has a backward pass of its own), so no number of "
+    "steps helps; use a method that needs values only, such as 'leave-one-out'"
+)
+"""The warning that an integral of the gradient is that of another function than the target."""
+
+
 def jump(height: float, place: float, width: float) -> str:
     """The warning that the target jumps along a path, so that no integral of its gradient is
     complete: how high, where, and in which width it still does, as shares of the path."""

@@ -13,6 +13,7 @@ from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import (
     IN_SINGLE_PRECISION,
     LARGE_DELTA,
+    NOT_ITS_GRADIENT,
     jump,
     unconverged,
 )
@@ -109,14 +110,17 @@ class IntegratedGradients(BaselineMethod):
         tolerances = self._tolerances(space, paths)
         reached = paths.refine(tolerances, self.max_steps)
         at_zero = [] if all(reached) else self.zero_warning(space)
-        measured = zip(
-            reached, paths.jumps(), paths.lacking(), tolerances.tolist(), paths.steps, strict=True
-        )
+        elsewhere = [False for _ in reached] if all(reached) else paths.contradicted()
+        columns = reached, paths.jumps(), elsewhere, paths.lacking(), tolerances.tolist()
         warnings = []
-        for converged, found, lacking, asked, steps in measured:
+        for converged, found, other, lacking, asked, steps in zip(
+            *columns, paths.steps, strict=True
+        ):
             own = at_zero
             if found is not None:
                 own = own or [jump(*found)]
+            if other:
+                own = own or [NOT_ITS_GRADIENT]
             own = own or [unconverged(lacking, asked, steps, self.max_steps, space.rounding)]
             warnings.append([] if converged else own)
         return [{"converged": converged} for converged in reached], warnings

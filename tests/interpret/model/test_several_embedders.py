@@ -189,4 +189,30 @@ def test_a_predictor_that_names_one() -> None:
     _, scores = by_hand(made, PAIRS[0])
     (part,) = found.inputs
     assert part.field == "premise"
+    assert not found.warnings
     assert part.attributions == pytest.approx(scores["premise"], abs=1e-5)
+
+
+class _BesidePair(_Pair):
+    """The hypothesis goes through an embedding of torch's, which is no text field embedder."""
+
+    def __init__(self, twice: bool) -> None:
+        super().__init__(twice)
+        size = self.vocab.get_vocab_size("tokens")
+        self.of_hypothesis = self.beside = nn.Embedding(size, 4)
+
+    def forward(self, premise: Any, hypothesis: Any, label: Tensor | None = None) -> Any:  # type: ignore[override]
+        first = self.text(self.of_premise(premise), get_text_field_mask(premise).float())
+        ids = hypothesis["tokens"]["tokens"]
+        logits = self.head(first * self.text(self.beside(ids), (ids > 0).float()))
+        loss = {} if label is None else {"loss": F.cross_entropy(logits, label)}
+        return {"logits": logits, "probs": logits.softmax(-1), **loss}
+
+
+def test_a_text_without_scores_is_named() -> None:
+    made = _Predictor(_BesidePair(twice=False).eval(), _Reader())
+    for method in (InputXGradient, IntegratedGradients, LeaveOneOut):
+        ((found,), (other,)) = method(made, target="logit").interpret_batch_json(PAIRS)
+        for one in (found, other):
+            assert {part.field for part in one.inputs} == {"premise"}
+            assert any("field 'hypothesis' has no scores" in said for said in one.warnings)
