@@ -265,6 +265,7 @@ save_figure(depends, "out/context.svg", width=8)
         "What two words do together",
         '"not good" is neither "not" nor "good". Pairs of words as arcs, in the HTML report:',
         """from allennlp_saliency.interpret import PairInteractions
+
 pairs = PairInteractions(sentiment, units="word", baseline="mask", target="logit", best=6)
 report([pairs.interpret_json({"sentence": "the cast was not good."})], "out/interactions.html")
 """,
