@@ -153,6 +153,7 @@ class _Page:
         longest = max((cell_len(self._safe(label)) for label in labels), default=0)
         self._indent = min(max(longest + 2, _INDENT), 2 * _INDENT)
         self._lines: list[Text] = []
+        self._lined = False
 
     def heading(self, text: str) -> None:
         if self._lines:
@@ -233,6 +234,7 @@ class _Page:
     def _field(
         self, attribution: InputAttribution, scale: float, marked: Set[int] = frozenset()
     ) -> None:
+        self._lined |= bool(marked)
         if not attribution.tokens:
             self.row(attribution.field, ["(no tokens)"])
         elif self._colours:
@@ -295,7 +297,8 @@ class _Page:
             scale.append("   ", style=self._style(step / 4))
         scale.append(" for what is explained")
         strongest = "full colour: the strongest score of each explanation"
-        self.row("legend", [scale, f"({strongest})"])
+        lined = "; underlined: what is explained, its verb, head, antecedent" if self._lined else ""
+        self.row("legend", [scale, f"({strongest}{lined})"])
 
     def error(self, error: Any, given: Any) -> None:
         message = error_in_words({"error": error})

@@ -125,8 +125,9 @@ save_figure(tagger.interpret_json(text), "out/entities.svg", width=8.5, words=Tr
     Piece(
         "roles",
         "Semantic roles",
-        "An explanation for each argument of each verb. AllenNLP finds the verbs by spaCy's "
-        "`en_core_web_sm`; for two of them a pipeline of four lines does.",
+        "An explanation for each argument of each verb, by a model of allennlp-models, as the next "
+        "three. AllenNLP finds verbs by spaCy's `en_core_web_sm`; for two of them a pipeline of "
+        "four lines does.",
         """import spacy
 
 language = spacy.blank("en")
@@ -265,6 +266,7 @@ save_figure(depends, "out/context.svg", width=8)
         "What two words do together",
         '"not good" is neither "not" nor "good". Pairs of words as arcs, in the HTML report:',
         """from allennlp_saliency.interpret import PairInteractions
+
 pairs = PairInteractions(sentiment, units="word", baseline="mask", target="logit", best=6)
 report([pairs.interpret_json({"sentence": "the cast was not good."})], "out/interactions.html")
 """,

@@ -126,6 +126,7 @@ def test_a_terminal_underlines_them() -> None:
     segments = console._record_buffer
     lined = [one.text for one in segments if one.style and one.style.underline]
     assert "".join(lined) == "themillsold"
+    assert "; underlined: what is" in console.export_text()
 
 
 def test_a_picture_has_a_box_around_them(tmp_path: Path) -> None:
