@@ -37,21 +37,21 @@ def run_at(
         points: The embeddings, `(rows, size)`.
         rows: The instance of each row, `(rows,)`; a model may leave out padding that none of them
             needs. None where it may not.
-        derived: Gets what the layers embed and is none of the tensors that the model is given.
+        derived: Its items become what the layers embed and is none of the tensors that the model
+            is given.
 
     Raises:
         InterpretationError: If the model calls its layers otherwise than for the instances.
     """
-    replacing = _Replacement(layout, points, rows)
-    if derived is not None:
-        derived.clear()
-        replacing.given = {one.data_ptr() for one in tensors_in(collated)}
-        replacing.derived = derived
+    given = set() if derived is None else {one.data_ptr() for one in tensors_in(collated)}
+    replacing = _Replacement(layout, points, rows, given)
     watching = twin.gradient_paths.watching() if points.requires_grad else nullcontext()
     layers = [call.layer for call in layout.calls]
     with watching, hooked(layers, replacing.layer):
         outputs = twin.model(**collated)
     replacing.finish()
+    if derived is not None:
+        derived[:] = replacing.derived
     return outputs
 
 
@@ -74,14 +74,17 @@ def differentiate(values: Tensor, leaves: Sequence[Tensor], model: Model) -> lis
 
 
 class _Replacement:
-    """Replaces the embeddings by given points, call by call as recorded."""
+    """Replaces the embeddings by given points, call by call as recorded; `given` are the addresses
+    of the model's arguments, empty where nobody asks what is derived from them."""
 
-    def __init__(self, layout: Layout, points: Tensor, rows: Tensor | None) -> None:
+    def __init__(
+        self, layout: Layout, points: Tensor, rows: Tensor | None, given: set[int]
+    ) -> None:
         self._rows = rows
         self._calls = layout.calls
         self._parts = layout.split(points)
         self._next = 0
-        self.given: set[int] = set()
+        self._given = given
         self.derived: list[Tensor] = []
 
     def layer(self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
@@ -89,8 +92,8 @@ class _Replacement:
             raise InterpretationError(self._mismatch("more"))
         call, part = self._calls[self._next], self._parts[self._next]
         self._next += 1
-        if self.given and args and isinstance(args[0], Tensor) and args[0].dim() == 2:
-            self.derived += [] if args[0].data_ptr() in self.given else [args[0]]
+        if self._given and args and isinstance(args[0], Tensor) and args[0].dim() == 2:
+            self.derived += [] if args[0].data_ptr() in self._given else [args[0]]
         point = call.from_rows(part)
         if self._rows is not None and point.shape != output.shape:
             point = _without_padding(call, point, self._rows, output)
