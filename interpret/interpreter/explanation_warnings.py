@@ -147,7 +147,9 @@ def saturated(space: EmbeddingSpace) -> list[list[str]]:
         Per instance of the space a list with the warning, or an empty list.
     """
     target, instead = space.target, space.unsaturated_target
-    advice = f"use the target {instead!r}" if instead else "use a target that does not saturate"
+    advice = "give a function of the model's outputs as target (outputs -> a number a row)"
+    if instead:
+        advice = f"use the target {instead!r}"
     return [
         [
             f"the target is saturated at the input (its value is {value:.3g}, the end of its "

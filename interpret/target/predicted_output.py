@@ -36,7 +36,7 @@ class PredictedOutput(Target):
         raise NotApplicableError(
             "the target 'output' is a number in the JSON that a predictor returns, and only "
             "perturbation methods such as 'leave-one-out' or 'kernel-shap' explain it, given JSON; "
-            "use the target 'logit' or 'probability'"
+            "use the target 'logit' or 'probability', or a function of the model's outputs"
         )
 
     def at_prediction(self, prediction: Mapping[str, Any]) -> PredictedOutput:
