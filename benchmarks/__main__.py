@@ -17,8 +17,8 @@ import allennlp_saliency  # noqa: F401  makes AllenNLP importable
 from .compare import compare
 from .machine import machine, versions
 from .process_stage import ProcessStage
-from .row import BEFORE, Row, beside_before
 from .rows import rows
+from .rows.row import BEFORE, Row, beside_before
 from .table import goals, table, write
 from .workloads import BERT_BASE, SIZES
 

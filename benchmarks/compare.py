@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from .case import NotReachedError, Scores
-from .row import Goal, Row
+from .rows.row import Goal, Row
 from .timing import ContestantError, Run, Stage
 
 

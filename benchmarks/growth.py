@@ -120,7 +120,7 @@ def growths() -> tuple[Growth, ...]:
             (1, 2, 4, 8, 16, 32),
             lambda _: random_language_model(_LANGUAGE_MODEL, "cpu"),
             lambda size: replace(generated, texts=continued(64, size)),
-            "lower_bound_generation",
+            "generation.lower_bound",
         ),
         Growth(
             "width",

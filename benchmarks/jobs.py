@@ -35,7 +35,7 @@ from allennlp_saliency.jobs.sources import Item
 from allennlp_saliency.jobs.worker import JobWorker, opened
 from allennlp_saliency.jobs.writer import Writer
 
-from .plain_classifier import Classifier
+from .plain.classifier import Classifier
 from .workloads import CLASSIFIER, Texts, fixture_texts, predictor, sentences
 
 GRADIENT: dict[str, Any] = {"type": "gradient"}

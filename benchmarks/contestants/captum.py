@@ -16,7 +16,7 @@ from captum.attr import GradientShap, LayerIntegratedGradients
 from torch import Tensor, nn
 
 from ..case import Case, Job, Scores, fewest_steps
-from ..plain import Encoded, Parts, by_length, encode, in_order
+from ..plain.parts import Encoded, Parts, by_length, encode, in_order
 from ..workloads import Texts
 
 _RULES = {"left": "riemann_left", "gauss-legendre": "gausslegendre", "midpoint": "riemann_middle"}

@@ -11,7 +11,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from ..case import Case, Job, Scores
-from ..plain import Encoded, Parts, by_length, encode, in_order
+from ..plain.parts import Encoded, Parts, by_length, encode, in_order
 
 _TOKENS = {"cpu": 1024, "cuda": 16384}
 

@@ -10,7 +10,7 @@ import torch
 from allennlp.predictors import Predictor
 
 from ..case import Case, Job, Scores
-from ..plain import Parts, by_length, encode
+from ..plain.parts import Parts, by_length, encode
 from . import lower_bound
 
 

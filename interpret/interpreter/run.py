@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import torch
 from allennlp.common.util import JsonDict
@@ -21,7 +21,7 @@ from ..inputs.given_units import GivenUnits, take_units, without_units
 from ..inputs.origin import Origin
 from ..inputs.texts import padded_positions
 from ..model.embedding_layers import find_embedding_layers
-from ..model.hooks import before_each_pass
+from ..model.hooks import Expecting, before_each_pass
 from ..model.prediction_cache import PredictionCache
 from ..model.twin import Twin, name_of
 from ..reduction import Aggregation
@@ -61,14 +61,6 @@ class Interpretation:
 Progress = bool | Callable[[int, int], None] | None
 """Whether to show a progress bar; None shows it on a terminal if it takes long. Or a function that
 is told in its place how many instances are explained, and of how many."""
-
-
-@runtime_checkable
-class Expecting(Protocol):
-    """What watches passes, and wants to know how many there will be."""
-
-    def expect(self, passes: int) -> None:
-        """Takes about how many forward passes are to come."""
 
 
 class Method(Protocol):
@@ -112,6 +104,9 @@ class Prepared:
     windows: Windows | None
     parts: list[Instance]
     expected: Expected | None
+
+
+Result = tuple[Prepared, list[Explanation | Exception]]  # What came of each of its parts.
 
 
 class Run:
@@ -191,46 +186,55 @@ class Run:
         origins = {id(part): whole.origin for whole in prepared for part in whole.parts}
         self._session = replace(self._session, origins=origins)
         done = iter(self.explained(prepared, progress))
-        merged: dict[int, list[ExplainedInstance]] = {}
+        results: dict[int, list[Result]] = {}
         for whole in prepared:
-            results = [next(done) for _ in whole.parts]
+            parts = [next(done) for _ in whole.parts]
+            results.setdefault(whole.origin.owner, []).append((whole, parts))
+        found = []
+        for owner, one in enumerate(labelled):
             try:
-                explanation = self._merged(whole, results, labelled[whole.origin.owner].details)
-                merged.setdefault(whole.origin.owner, []).append((whole.instance, explanation))
+                if owner in errors:
+                    raise errors[owner]
+                found.append(self._interpretation(one, results.get(owner, [])))
             except Exception as error:
-                errors.setdefault(whole.origin.owner, error)
-        of_input = {whole.origin.owner: whole.origin for whole in prepared}
-        explanations: dict[int, list[Explanation]] = {}
-        for owner, own in merged.items():
-            if owner in errors:
-                continue
-            combine = labelled[owner].combine
-            try:
-                pairs = own if combine is None else combine(own)
-                explanations[owner] = [self._grouped(*pair, of_input[owner]) for pair in pairs]
-            except Exception as error:
-                errors[owner] = error
-        found = [
-            Interpretation(one.prediction, [], errors[owner])
-            if owner in errors
-            else Interpretation(one.prediction, explanations.get(owner, []))
+                found.append(Interpretation(one.prediction, [], error))
+        self._explain_alone(found, labelled, inputs, predict, progress)
+        return found
+
+    def _interpretation(self, labelled: Labelled, results: Sequence[Result]) -> Interpretation:
+        """What came of one input; the first error among its results is raised."""
+        details = labelled.details
+        pairs: Sequence[ExplainedInstance]
+        pairs = [(whole.instance, self._merged(whole, own, details)) for whole, own in results]
+        if pairs and labelled.combine is not None:
+            pairs = labelled.combine(pairs)
+        explanations = [self._grouped(*pair, results[-1][0].origin) for pair in pairs]
+        return Interpretation(labelled.prediction, explanations)
+
+    def _explain_alone(
+        self,
+        found: list[Interpretation],
+        labelled: Sequence[Labelled],
+        inputs: Sequence[Any],
+        predict: bool,
+        progress: Progress,
+    ) -> None:
+        """Explains again, each alone, the inputs whose prediction may be wrong because others were
+        read or predicted with them."""
+        alone = {
+            owner: one.again
             for owner, one in enumerate(labelled)
-        ]
-        # Of these the prediction may be wrong: others were read or predicted with them.
-        again = {
-            owner: labelled[owner].again
-            for owner in sorted(errors)
-            if isinstance(errors[owner].__cause__, Mismatch)
+            if isinstance(getattr(found[owner].error, "__cause__", None), Mismatch)
+            and one.again is not None
         }
-        alone = {owner: predicted for owner, predicted in again.items() if predicted is not None}
         if alone:
             given = [inputs[owner] for owner in alone]
-            label = partial(_called, [*alone.values()])
             shown = False if callable(progress) else progress  # It was told of all.
-            others = self.interpretations(label, given, predict, shown)
+            others = self.interpretations(
+                lambda *_: [predicted() for predicted in alone.values()], given, predict, shown
+            )
             for owner, other in zip(alone, others, strict=True):
                 found[owner] = other
-        return found
 
     def _prepared(
         self, owner: int, labelled: Sequence[LabelledInstance], json: Any, units: GivenUnits
@@ -344,7 +348,3 @@ class Run:
             return explanation
         texts = {one.field: one.text for one in explanation.inputs if one.text is not None}
         return to_segments(explanation, level, texts)
-
-
-def _called(several: Sequence[Callable[[], Labelled]], *_: Any) -> list[Labelled]:
-    return [one() for one in several]

@@ -8,7 +8,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 from unittest.mock import patch
 
 from torch import Tensor, nn
@@ -51,6 +51,14 @@ def hooked(
             for embedder in {id(one): one for one in embedders}.values():
                 hooks.enter_context(embedder.register_forward_pre_hook(entered, with_kwargs=True))
         yield
+
+
+@runtime_checkable
+class Expecting(Protocol):
+    """What watches passes, and wants to know how many there will be."""
+
+    def expect(self, passes: int) -> None:
+        """Takes about how many forward passes are to come."""
 
 
 @contextmanager

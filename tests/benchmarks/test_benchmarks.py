@@ -27,17 +27,13 @@ from allennlp_saliency.interpret.space.layout import EmbeddingCall
 from benchmarks.__main__ import main
 from benchmarks.case import Case, Job, NotReachedError, fewest_steps, normalized
 from benchmarks.compare import compare
-from benchmarks.contestants import (
-    allennlp,
-    captum_language_model,
-    inseq_classes,
-    ours,
-    plain_loop,
-)
+from benchmarks.contestants import allennlp, ours
+from benchmarks.contestants.generation import captum as captum_of_generation
+from benchmarks.contestants.generation import inseq_classes, plain_loop
 from benchmarks.machine import machine, versions
-from benchmarks.plain_language_model import LanguageModel, best_rows
-from benchmarks.row import Goal, Row
+from benchmarks.plain.language_model import LanguageModel, best_rows
 from benchmarks.rows import rows
+from benchmarks.rows.row import Goal, Row
 from benchmarks.table import goals, markdown, table, write
 from benchmarks.timing import LocalStage
 from benchmarks.workloads import (
@@ -52,10 +48,10 @@ from benchmarks.workloads import (
 
 # `make benchmark` installs it, `make install` does not.
 PEERS = {
-    "interpreto": "interpreto",
-    "interpreto_coalitions": "interpreto",
-    "shap_values": "shap",
-    "context_cite": "context_cite",
+    "generation.interpreto": "interpreto",
+    "coalitions.interpreto": "interpreto",
+    "coalitions.shap_values": "shap",
+    "coalitions.context_cite": "context_cite",
 }
 MISSING = {name for name, package in PEERS.items() if find_spec(package) is None}
 
@@ -174,7 +170,7 @@ class PromptAsZero(ZeroBaseline):
 
 def test_captum_explains_generated_text_as_ours_does_from_its_baseline() -> None:
     case = Case(TINY_LANGUAGE_MODEL, continued(7, 3), steps=6, rule="gauss-legendre")
-    scores = captum_language_model.prepare(case, predictor(case.model, "cpu")).run()
+    scores = captum_of_generation.prepare(case, predictor(case.model, "cpu")).run()
     own = IntegratedGradients(
         predictor(case.model, "cpu"),
         steps=case.steps,
@@ -190,7 +186,7 @@ def test_captum_explains_generated_text_as_ours_does_from_its_baseline() -> None
 
 def test_interpreto_explains_the_generated_text_that_it_is_given() -> None:
     pytest.importorskip("interpreto")
-    from benchmarks.contestants import interpreto
+    from benchmarks.contestants.generation import interpreto
 
     case = Case(TINY_LANGUAGE_MODEL, continued(7, 3), method="input-x-gradient", steps=1)
     scores = interpreto.prepare(case, predictor(case.model, "cpu")).run()

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from benchmarks.case import Case
-from benchmarks.coalitions import coalitions
 from benchmarks.compare import compare
+from benchmarks.plain.coalitions import coalitions
 from benchmarks.process_stage import _check_imported, _first_on_path, _link
-from benchmarks.row import BEFORE, Entry, Goal, Row, beside_before
+from benchmarks.rows.row import BEFORE, Entry, Goal, Row, beside_before
 from benchmarks.table import table
 from benchmarks.timing import ContestantError, Run
 from benchmarks.workloads import TINY, sentences, with_context

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.case import Case
 from benchmarks.compare import compare
-from benchmarks.plain_language_model import LanguageModel
+from benchmarks.plain.language_model import LanguageModel
 from benchmarks.process_stage import ProcessStage
 from benchmarks.rows import rows
 from benchmarks.timing import ContestantError, LocalStage

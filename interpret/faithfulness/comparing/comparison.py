@@ -89,13 +89,9 @@ class Comparison:
                 best units that both have.
         """
         key = "|".join(sorted((first, second)))
-        return mean_interval(
-            [
-                _defined(record["agreement"][key][what])
-                for record in self.measured(self.removals[0])
-                if key in record["agreement"]
-            ]
-        )
+        both = [one for one in self.measured(self.removals[0]) if key in one["agreement"]]
+        values = [_defined(record["agreement"][key][what]) for record in both]
+        return mean_interval(values, groups=[record["input"] for record in both])
 
     def curves(self, metric: str, removal: str) -> dict[str, list[list[float]]]:
         """Per method the curves of a metric, one for each explanation: the target's values as units

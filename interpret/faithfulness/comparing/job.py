@@ -79,12 +79,8 @@ def compare(
     todo = [number for number in range(len(inputs)) if number not in done]
     of_methods = {k: one for k, one in chosen.items() if isinstance(one, MethodMetric)}
     of_scores = {k: one for k, one in chosen.items() if k not in of_methods}
-    if todo and store.left_out is None:
-        trial = _trial(predictor, of_scores, by_name, target, seed)
-        store.leave_out(without_use(methods, inputs, list(by_name), trial))
-    left_out = store.left_out or {}
-    for line in told(left_out):
-        logger.warning(line)
+    trial = _trial(predictor, of_scores, by_name, target, seed)
+    left_out = _left_out(store, methods, inputs if todo else [], list(by_name), trial)
     methods = {name: one for name, one in methods.items() if name not in left_out}
     by_name = {k: one for k, one in by_name.items() if f"removal {k}" not in left_out}
     costs = {name: Cost(**store.costs.get(name, {})) for name in methods}
@@ -140,6 +136,22 @@ def _trial(
         return found if isinstance(found, Exception) else None
 
     return measure
+
+
+def _left_out(
+    store: RecordStore,
+    methods: Mapping[str, Any],
+    inputs: Sequence[JsonDict],
+    removals: Sequence[str],
+    trial: Measure,
+) -> Mapping[str, str]:
+    """Why methods and removals are left out; the first of the inputs that are to come show it."""
+    if inputs and store.left_out is None:
+        store.leave_out(without_use(methods, inputs, removals, trial))
+    found = store.left_out or {}
+    for line in told(found):
+        logger.warning(line)
+    return found
 
 
 def _chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -273,5 +273,6 @@ def test_the_table_says_what_its_numbers_are() -> None:
     assert "| good | 0.5 | 12.5 |\n| near | 0.5 | 1,234 |\n| bad | 0.5 | - |" in text
     assert "What follows, at 95 % (paired bootstrap over the same inputs, Holm's correction" in text
     small = compared({"one": [2e-5, 4e-5], "random": [1e-5, 2e-5]}, "infidelity").to_markdown()
-    assert "| one | 0.0000300 [0.0000200, 0.0000400] |" in small
+    # Student's t of two values: 12.7 standard errors of 0.00001.
+    assert "| one | 0.0000300 [-0.0000971, 0.0001571] |" in small
     assert "has the best mean (3e-05)" in small

@@ -12,8 +12,8 @@ import torch
 from allennlp.predictors import Predictor
 from torch import Tensor
 
-from ..case import Case, Job, Scores, normalized
-from ..plain_language_model import Continued, LanguageModel
+from ...case import Case, Job, Scores, normalized
+from ...plain.language_model import Continued, LanguageModel
 from .plain_loop import rule_of
 
 

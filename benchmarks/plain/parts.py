@@ -11,8 +11,8 @@ from allennlp.data import Batch
 from allennlp.predictors import Predictor
 from torch import Tensor, nn
 
-from .case import Scores, normalized
-from .workloads import Texts
+from ..case import Scores, normalized
+from ..workloads import Texts
 
 
 @dataclass(frozen=True)

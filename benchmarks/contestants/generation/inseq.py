@@ -17,8 +17,8 @@ from allennlp.predictors import Predictor
 from inseq.attr.step_functions import probability_fn
 from torch import Tensor
 
-from ..case import Case, Job, Scores, normalized
-from ..plain_language_model import Continued, LanguageModel, best_rows
+from ...case import Case, Job, Scores, normalized
+from ...plain.language_model import Continued, LanguageModel, best_rows
 
 _METHODS = {
     "input-x-gradient": "input_x_gradient",

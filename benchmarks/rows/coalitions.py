@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .case import Case
-from .row import Entry, Goal, Row
-from .workloads import (
+from ..case import Case
+from ..workloads import (
     BERT_BASE,
     OF_SIZE,
     TINY,
@@ -15,14 +14,15 @@ from .workloads import (
     spread,
     with_context,
 )
+from .row import Entry, Goal, Row
 
-OURS = Entry("ours", "ours_coalitions")
-CAPTUM = Entry("captum", "captum_coalitions", rounds=1)
+OURS = Entry("ours", "coalitions.ours")
+CAPTUM = Entry("captum", "coalitions.captum", rounds=1)
 # What is removed becomes the mask, and not nothing.
-INTERPRETO = Entry("interpreto", "interpreto_coalitions", rounds=1, comparable=False)
-LOWER_BOUND = Entry("lower bound", "lower_bound_coalitions")
+INTERPRETO = Entry("interpreto", "coalitions.interpreto", rounds=1, comparable=False)
+LOWER_BOUND = Entry("lower bound", "coalitions.lower_bound")
 SHAP = tuple(
-    Entry(f"SHAP, {name}", "shap_values", {"rule": name}, rounds=1, comparable=False)
+    Entry(f"SHAP, {name}", "coalitions.shap_values", {"rule": name}, rounds=1, comparable=False)
     for name in ("partition", "permutation")
 )
 _GOALS = (
@@ -87,8 +87,8 @@ def _of_language_models(model: str, long: bool) -> tuple[Row, ...]:
             Case(model, context, method="context-cite", steps=64),
             (
                 OURS,
-                Entry("context-cite", "context_cite", rounds=1, comparable=False),
-                Entry("lower bound", "lower_bound_context", comparable=False),
+                Entry("context-cite", "coalitions.context_cite", rounds=1, comparable=False),
+                Entry("lower bound", "coalitions.lower_bound_context", comparable=False),
             ),
             (Goal("context-cite", "ours", at_least=3), Goal("ours", "lower bound", at_most=1.15)),
             rounds=2,
@@ -100,7 +100,7 @@ def _of_language_models(model: str, long: bool) -> tuple[Row, ...]:
             (
                 OURS,
                 # What stands before a part that is left out goes through the model again.
-                Entry("whole texts", "lower_bound_context", comparable=False),
+                Entry("whole texts", "coalitions.lower_bound_context", comparable=False),
             ),
             (Goal("whole texts", "ours", at_least=1.3),),
             rounds=1,
@@ -111,8 +111,8 @@ def _of_language_models(model: str, long: bool) -> tuple[Row, ...]:
             Case(model, span, method="input-x-gradient", steps=1, warm_up=span),
             (
                 Entry("ours", "ours"),
-                Entry("one pass each", "span_passes", {"rule": "each"}),
-                Entry("lower bound", "span_passes", {"rule": "together"}),
+                Entry("one pass each", "coalitions.span_passes", {"rule": "each"}),
+                Entry("lower bound", "coalitions.span_passes", {"rule": "together"}),
             ),
             (Goal("one pass each", "ours", at_least=3), Goal("ours", "lower bound", at_most=1.15)),
             rounds=5,

@@ -14,8 +14,8 @@ from allennlp.predictors import Predictor
 from captum.attr import FeatureAblation, KernelShap, Lime
 from torch import Tensor
 
-from ..case import Case, Job, Scores, normalized
-from ..plain_classifier import Classifier
+from ...case import Case, Job, Scores, normalized
+from ...plain.classifier import Classifier
 
 _METHODS: dict[str, Any] = {
     "leave-one-out": FeatureAblation,

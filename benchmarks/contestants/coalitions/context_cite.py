@@ -16,8 +16,8 @@ import nltk
 import numpy as np
 from allennlp.predictors import Predictor
 
-from ..case import Case, Job, Scores, normalized
-from ..plain_language_model import LanguageModel
+from ...case import Case, Job, Scores, normalized
+from ...plain.language_model import LanguageModel
 
 with patch.object(nltk, "download"):
     # It fetches what splits sentences, which is not needed here.

@@ -11,8 +11,8 @@ import torch
 from allennlp.predictors import Predictor
 from torch import Tensor
 
-from ..case import Case, Job, Scores, normalized
-from ..plain_language_model import Continued, LanguageModel
+from ...case import Case, Job, Scores, normalized
+from ...plain.language_model import Continued, LanguageModel
 
 _MOST_ROWS = 128
 

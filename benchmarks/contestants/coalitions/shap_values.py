@@ -15,8 +15,8 @@ import shap
 import torch
 from allennlp.predictors import Predictor
 
-from ..case import Case, Job, Scores, normalized
-from ..plain_classifier import Classifier
+from ...case import Case, Job, Scores, normalized
+from ...plain.classifier import Classifier
 
 
 def prepare(case: Case, predictor: Predictor) -> Job:

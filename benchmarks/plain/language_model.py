@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
-from allennlp.predictors import Predictor
-from torch import Tensor, nn
+from torch import Tensor
 
-from .case import Case
+from ..case import Case
+from .hugging_face_model import HuggingFaceModel
 
 
 @dataclass(frozen=True)
@@ -31,28 +30,8 @@ class Continued:
     after: Tensor
 
 
-@dataclass(frozen=True)
-class LanguageModel:
-    """The parts of a predictor that explains a causal language model.
-
-    Attributes:
-        model: The Hugging Face model; its parameters need no gradient.
-        tokenizer: Its tokenizer.
-        word_embeddings: Its layer for words.
-    """
-
-    model: Any
-    tokenizer: Any
-    word_embeddings: nn.Embedding
-
-    @classmethod
-    def of(cls, predictor: Predictor) -> LanguageModel:
-        """Takes a predictor apart; its model's parameters will need no gradient."""
-        outer: Any = predictor._model
-        reader: Any = predictor._dataset_reader
-        outer.requires_grad_(False)
-        model = outer.transformer
-        return cls(model, reader.tokenizer, model.get_input_embeddings())
+class LanguageModel(HuggingFaceModel):
+    """A causal language model of Hugging Face."""
 
     def continued(self, case: Case) -> list[Continued]:
         """The case's texts, tokenised."""

@@ -17,8 +17,8 @@ from allennlp.predictors import Predictor
 from inseq.attr.feat.ops import DiscretetizedIntegratedGradients, SequentialIntegratedGradients
 from torch import Tensor
 
-from ..case import Case, Job, Scores, normalized
-from ..plain_language_model import Continued, LanguageModel
+from ...case import Case, Job, Scores, normalized
+from ...plain.language_model import Continued, LanguageModel
 
 _graphs: dict[int, tuple[Any, float]] = {}
 

@@ -12,9 +12,9 @@ import torch
 from allennlp.predictors import Predictor
 from torch import Tensor
 
-from ..case import Case, Job, Scores, normalized
-from ..coalitions import coalitions
-from ..plain_classifier import Classifier
+from ...case import Case, Job, Scores, normalized
+from ...plain.classifier import Classifier
+from ...plain.coalitions import coalitions
 
 _TOKENS = {"cpu": 1024, "cuda": 16384}
 

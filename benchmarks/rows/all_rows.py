@@ -5,10 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .case import Case
-from .row import Entry, Goal, Row
-from .rows_of_coalitions import rows_of_coalitions
-from .workloads import (
+from ..case import Case
+from ..workloads import (
     BERT_BASE,
     OF_SIZE,
     SIZES,
@@ -17,6 +15,8 @@ from .workloads import (
     sentences,
     spread,
 )
+from .coalitions import rows_of_coalitions
+from .row import Entry, Goal, Row
 
 OURS = Entry("ours", "ours")
 ALLENNLP = Entry("AllenNLP", "allennlp")
@@ -32,13 +32,13 @@ NOISY_CAPTUM = replace(CAPTUM, comparable=False)
 NOISY_WITH_LABEL = replace(WITH_LABEL, comparable=False)
 
 # The first that explain generated text.
-INSEQ = Entry("inseq", "inseq")
-INSEQ_CLASS = Entry("inseq's class", "inseq_classes")
-CAPTUM_OF_GENERATION = Entry("captum", "captum_language_model")
+INSEQ = Entry("inseq", "generation.inseq")
+INSEQ_CLASS = Entry("inseq's class", "generation.inseq_classes")
+CAPTUM_OF_GENERATION = Entry("captum", "generation.captum")
 # It takes absolute values before it sums over the dimensions of an embedding.
-INTERPRETO = Entry("interpreto", "interpreto", comparable=False)
-PLAIN_LOOP = Entry("plain loop", "plain_loop")
-BOUND_OF_GENERATION = Entry("lower bound", "lower_bound_generation")
+INTERPRETO = Entry("interpreto", "generation.interpreto", comparable=False)
+PLAIN_LOOP = Entry("plain loop", "generation.plain_loop")
+BOUND_OF_GENERATION = Entry("lower bound", "generation.lower_bound")
 
 OURS_FROM_THE_START = Entry("ours", "command")
 WITHOUT_LAZY_IMPORTS = Entry("without lazy imports", "command_eager")

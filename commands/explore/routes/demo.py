@@ -6,21 +6,21 @@ AllenNLP's `instance_K.grad_input_M`; `/api/MODEL/attack/ID` takes what `attack_
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
 from allennlp_saliency.interpret.explanation import JsonDict
 
-from .answers import JsonAnswer, waited
-from .asked import checked_inputs, read_json
-from .errors import Refused
-from .limits import Limits
-from .models.served import ServedModel
-from .models.unsuited import unsuited_attackers
-from .models.work import ATTACKERS, attacked, interpreted, predicted
+from ..answers import JsonAnswer, waited
+from ..asked import checked_inputs, read_json
+from ..errors import Refused
+from ..models.served import ServedModel
+from ..models.unsuited import unsuited_attackers
+from ..models.work import ATTACKERS, attacked, interpreted, predicted
+from .routes import Routes
 
 INTERPRETERS: dict[str, JsonDict] = {
     "simple_gradient": {"type": "input-x-gradient"},
@@ -32,21 +32,20 @@ faults (its integrated gradients scale by the embedding once too often)."""
 _ATTACK_KEYS = {"inputs", "input_field_to_attack", "grad_input_field", "ignore_tokens"}
 
 
-def add(app: FastAPI, models: Mapping[str, ServedModel], limits: Limits) -> None:
-    """Adds the addresses to an application."""
+class DemoRoutes(Routes):
+    """What is answered to the front end of AllenNLP's demo."""
 
-    def model_of(name: str) -> ServedModel:
-        if name not in models:
-            raise Refused(404, f"No model with id {name!r:.100}")
-        return models[name]
+    def router(self, route_class: type[APIRoute]) -> APIRouter:
+        router = APIRouter(prefix="/api/{model}", tags=["demo"], route_class=route_class)
+        router.get("/", summary="What AllenNLP's demo asks of a model")(self.info)
+        summary = "As AllenNLP's demo"
+        router.post("/predict", summary=summary)(self.predict)
+        router.post("/interpret/{interpreter}", summary=summary)(self.interpret)
+        router.post("/attack/{attacker}", summary=summary)(self.attack)
+        return router
 
-    async def body_of(request: Request) -> Any:
-        # The demo's front end names no type of content.
-        return read_json(await request.body(), limits)
-
-    @app.get("/api/{model}/", summary="What AllenNLP's demo asks of a model", tags=["demo"])
-    async def info(model: str) -> Response:
-        served = model_of(model)
+    async def info(self, model: str) -> Response:
+        served = self._model(model)
         refused = unsuited_attackers(served.predictor(None)[1])
         return JsonAnswer(
             {
@@ -57,20 +56,18 @@ def add(app: FastAPI, models: Mapping[str, ServedModel], limits: Limits) -> None
             }
         )
 
-    @app.post("/api/{model}/predict", summary="As AllenNLP's demo", tags=["demo"])
-    async def predict(model: str, request: Request) -> Response:
-        served = model_of(model)
-        inputs = checked_inputs(await body_of(request), limits)
+    async def predict(self, model: str, request: Request) -> Response:
+        served = self._model(model)
+        inputs = checked_inputs(await self._body(request), self._limits)
         name, _ = served.predictor(None)
         job = served.queue.submit(partial(predicted, served, name, inputs))
         return JsonAnswer(await waited(job, request))
 
-    @app.post("/api/{model}/interpret/{interpreter}", summary="As AllenNLP's demo", tags=["demo"])
-    async def interpret(model: str, interpreter: str, request: Request) -> Response:
-        served = model_of(model)
+    async def interpret(self, model: str, interpreter: str, request: Request) -> Response:
+        served = self._model(model)
         if interpreter not in INTERPRETERS:
             raise Refused(404, f"No interpreter with id '{interpreter:.100}'")
-        inputs = checked_inputs(await body_of(request), limits)
+        inputs = checked_inputs(await self._body(request), self._limits)
         name, _ = served.predictor(None)
         parameters = INTERPRETERS[interpreter]
         job = served.queue.submit(partial(interpreted, served, name, inputs, parameters))
@@ -84,18 +81,26 @@ def add(app: FastAPI, models: Mapping[str, ServedModel], limits: Limits) -> None
             }
         )
 
-    @app.post("/api/{model}/attack/{attacker}", summary="As AllenNLP's demo", tags=["demo"])
-    async def attack(model: str, attacker: str, request: Request) -> Response:
-        served = model_of(model)
+    async def attack(self, model: str, attacker: str, request: Request) -> Response:
+        served = self._model(model)
         if attacker not in ATTACKERS:
             raise Refused(404, f"No attacker with id '{attacker:.100}'")
-        asked = await body_of(request)
+        asked = await self._body(request)
         if not isinstance(asked, dict) or not set(asked) <= _ATTACK_KEYS or "inputs" not in asked:
             raise Refused(422, f"an attack is an object of {', '.join(sorted(_ATTACK_KEYS))}")
-        checked_inputs(asked["inputs"], limits)
+        checked_inputs(asked["inputs"], self._limits)
         name, predictor = served.predictor(None)
         why = unsuited_attackers(predictor).get(attacker)
         if why is not None:
             raise Refused(422, f"{attacker} is not for this model: {why}")
         job = served.queue.submit(partial(attacked, served, name, attacker, asked))
         return JsonAnswer(await waited(job, request))
+
+    def _model(self, name: str) -> ServedModel:
+        if name not in self._models:
+            raise Refused(404, f"No model with id {name!r:.100}")
+        return self._models[name]
+
+    async def _body(self, request: Request) -> Any:
+        # The demo's front end names no type of content.
+        return read_json(await request.body(), self._limits)

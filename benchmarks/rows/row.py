@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .case import Case
-from .workloads import fewer
+from ..case import Case
+from ..workloads import fewer
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def beside_before(row: Row) -> Row | None:
     entries: list[Entry] = []
     goals: list[Goal] = []
     for entry in row.entries:
-        if entry.contestant in ("ours", "ours_coalitions"):
+        if entry.contestant in ("ours", "coalitions.ours"):
             now = replace(entry, rounds=None)
             label = f"{entry.label}, before"
             entries += [now, replace(now, label=label, contestant=entry.contestant + BEFORE)]

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import torch
 from allennlp.predictors import Predictor
-from torch import Tensor, nn
+from torch import Tensor
 
-from .workloads import Texts
+from ..workloads import Texts
+from .hugging_face_model import HuggingFaceModel
 
 
-@dataclass(frozen=True)
-class Classifier:
-    """The parts of a predictor of a Hugging Face classifier.
-
-    Attributes:
-        model: The Hugging Face model; its parameters need no gradient.
-        tokenizer: Its tokenizer.
-        word_embeddings: Its layer for words.
-    """
-
-    model: Any
-    tokenizer: Any
-    word_embeddings: nn.Embedding
+class Classifier(HuggingFaceModel):
+    """A Hugging Face classifier."""
 
     @classmethod
     def of(cls, predictor: Predictor) -> Classifier:
         """Takes a predictor apart; its model's parameters will need no gradient."""
-        outer: Any = predictor._model
-        reader: Any = predictor._dataset_reader
-        outer.requires_grad_(False)
-        words = outer.transformer.get_input_embeddings()
-        assert not words.weight[0].any(), "padding must embed as zero"
-        return cls(outer.transformer, reader.tokenizer, words)
+        found = super().of(predictor)
+        assert not found.word_embeddings.weight[0].any(), "padding must embed as zero"
+        return found
 
     @property
     def device(self) -> torch.device:

@@ -10,8 +10,8 @@ from typing import Any
 from allennlp.predictors import Predictor
 from interpreto import Granularity, IntegratedGradients, Saliency
 
-from ..case import Case, Job, Scores, normalized
-from ..plain_language_model import LanguageModel, best_rows
+from ...case import Case, Job, Scores, normalized
+from ...plain.language_model import LanguageModel, best_rows
 
 _ROWS = (4,)
 

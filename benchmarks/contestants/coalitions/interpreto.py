@@ -16,8 +16,8 @@ from allennlp.predictors import Predictor
 from interpreto import Granularity, KernelShap, Lime, Occlusion
 from interpreto.attributions import InferenceModes
 
-from ..case import Case, Job, Scores, normalized
-from ..plain_classifier import Classifier
+from ...case import Case, Job, Scores, normalized
+from ...plain.classifier import Classifier
 
 _METHODS: dict[str, Any] = {"leave-one-out": Occlusion, "lime": Lime, "kernel-shap": KernelShap}
 _ROWS = {"cpu": (4, 16), "cuda": (4, 64, 256)}

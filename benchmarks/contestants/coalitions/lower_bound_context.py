@@ -12,9 +12,9 @@ import torch
 from allennlp.predictors import Predictor
 from torch import Tensor
 
-from ..case import Case, Job, Scores
-from ..coalitions import coalitions
-from ..plain_language_model import LanguageModel
+from ...case import Case, Job, Scores
+from ...plain.coalitions import coalitions
+from ...plain.language_model import LanguageModel
 
 _TOKENS = {"cpu": 1024, "cuda": 16384}
 

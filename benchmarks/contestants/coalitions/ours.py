@@ -9,9 +9,9 @@ from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret import Explanation, SaliencyInterpreter
 
-from ..case import Case, Job, Scores, normalized
-from ..coalitions import EXACT_UNITS
-from .ours import ZERO
+from ...case import Case, Job, Scores, normalized
+from ...plain.coalitions import EXACT_UNITS
+from ..ours import ZERO
 
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "leave-one-out": {"removal": ZERO},

@@ -17,8 +17,8 @@ from captum.attr import (
     TextTokenInput,
 )
 
-from ..case import Case, Job, Scores, normalized
-from ..plain_language_model import LanguageModel, best_rows
+from ...case import Case, Job, Scores, normalized
+from ...plain.language_model import LanguageModel, best_rows
 
 _ROWS = (4, 8)
 

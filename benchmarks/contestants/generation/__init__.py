@@ -1,0 +1,1 @@
+"""Who explains text that a language model writes."""

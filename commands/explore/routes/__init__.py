@@ -1,0 +1,1 @@
+"""What is answered at which address: the page's own addresses, and those of AllenNLP's demo."""
