@@ -11,6 +11,7 @@ from __future__ import annotations
 from . import models, plugins  # noqa: F401  each registers its shims, in this order
 from .archives import code, loading  # noqa: F401
 from .importing import gone_names, lazy_imports, submodule_walk  # noqa: F401
+from .interrupted import end_quietly
 from .libraries import (  # noqa: F401
     languages,
     predict_command,
@@ -27,4 +28,5 @@ find_spec = FINDER.find_spec
 
 def activate() -> None:
     """Make AllenNLP importable and right on this stack; calling it again changes nothing."""
+    end_quietly()
     install()

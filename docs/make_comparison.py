@@ -1,4 +1,4 @@
-"""Compares all methods on all fixtures and writes `docs/comparison.md`.
+"""Compares all methods on the fixtures of `FIXTURES` and writes `docs/comparison.md`.
 
 Run from a clone: `python docs/make_comparison.py [fixture …]`; killed and started again, it goes on
 where it was (`out/comparison`). What was measured stands in `docs/comparison.json`.

@@ -119,6 +119,14 @@ class JoinsTexts(Protocol):
         """
 
 
+@runtime_checkable
+class KeepsRows(Protocol):
+    """A model of which it may be known that it embeds the rows of a batch as they are given."""
+
+    def keeps_rows(self) -> bool:
+        """Whether that is known; a user's own code may sort them."""
+
+
 @dataclass(frozen=True)
 class PrefixTargets:
     """Which targets `forward` computes from which rows: its argument `prefix_targets`.

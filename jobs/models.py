@@ -260,8 +260,9 @@ def _check_task(source: str, task: str) -> None:
     """Refuses a task that the model has no head for: a new one would have random weights."""
     from transformers import AutoConfig
 
-    for name in AutoConfig.from_pretrained(source).architectures or ():
-        known = tasks_of(name)
+    config = AutoConfig.from_pretrained(source)
+    for name in config.architectures or ():
+        known = tasks_of(name, config)
         if known and task not in known:
             raise ConfigurationError(
                 f"{source} holds a {name}, which is for {' or '.join(known)}, not for {task}"

@@ -13,6 +13,7 @@ from html import escape
 
 from allennlp_saliency.interpret.explanation import Explanation, InputAttribution
 from allennlp_saliency.views.colours import AGAINST, FAINTEST, FOR
+from allennlp_saliency.views.outputs import marks_of, target_in_words
 from allennlp_saliency.views.scored import ScoredPiece, scored_text, token_names
 from allennlp_saliency.views.terminal import render
 from allennlp_saliency.views.tokens import (
@@ -20,7 +21,6 @@ from allennlp_saliency.views.tokens import (
     printable,
     short,
     signed,
-    target_in_words,
 )
 from allennlp_saliency.views.words import in_words
 from allennlp_saliency.views.written import Matrix, matrices_of_text, titles_of
@@ -33,6 +33,12 @@ MOST_CELLS = 4000
 _STRONGEST = 0.62  # opacity: text stays legible on it, dark or light
 _BOX = "font-family:system-ui,sans-serif;font-size:14px;line-height:1.9;max-width:64em"
 _SMALL = "font-size:12px;opacity:.75;line-height:1.5"
+_MEANING = {
+    "explained": "this is explained",
+    "verb": "its verb",
+    "head": "its head",
+    "antecedent": "its antecedent",
+}
 _CELL = "padding:1px 5px;text-align:center;border:0;font-variant-numeric:tabular-nums;opacity:1"
 
 
@@ -52,7 +58,7 @@ def html(inputs: Sequence[Sequence[Explanation]], words: bool = False) -> str:
     if len(inputs) > MOST_INPUTS:
         parts.append(_small(f"… and {len(inputs) - MOST_INPUTS} more inputs"))
     if any(inputs):
-        parts.append(_legend())
+        parts.append(_legend({mark for of in inputs for one in of for mark in _marks(one)}))
     return f'<div style="{_BOX}">{"".join(parts)}</div>'
 
 
@@ -115,11 +121,13 @@ def _map(explanation: Explanation, title: str, words: bool) -> str:
     scores = [abs(one) for field in by_word.inputs for one in field.attributions]
     scale = max(scores, default=0.0)
     ranks = {score: rank for rank, score in enumerate(sorted(set(scores), reverse=True), start=1)}
-    for one in by_word.inputs:
+    marks = marks_of(by_word)
+    for number, one in enumerate(by_word.inputs):
         name = ""
+        own = {token: mark for (field, token), mark in marks.items() if field == number}
         if len(by_word.inputs) > 1:
             name = f'<span style="{_SMALL};margin-right:.6em">{_safe(one.field)}</span>'
-        rows.append(f'<div dir="auto">{name}{_text(one, scale, ranks)}</div>')
+        rows.append(f'<div dir="auto">{name}{_text(one, scale, ranks, own)}</div>')
     delta = explanation.convergence_delta
     notes = [] if delta is None else [delta_in_words(delta, explanation.target)]
     notes += [f"warning: {one}" for one in explanation.warnings]
@@ -127,7 +135,13 @@ def _map(explanation: Explanation, title: str, words: bool) -> str:
     return f'<div style="margin:.5em 0">{"".join(rows)}</div>'
 
 
-def _text(one: InputAttribution, scale: float, ranks: dict[float, int]) -> str:
+def _marks(explanation: Explanation) -> list[str]:
+    return list(marks_of(explanation).values())
+
+
+def _text(
+    one: InputAttribution, scale: float, ranks: dict[float, int], marks: dict[int, str]
+) -> str:
     """The running text of a field."""
     names = token_names(one)
     parts = []
@@ -136,7 +150,9 @@ def _text(one: InputAttribution, scale: float, ranks: dict[float, int]) -> str:
             parts.append(_safe_space(piece.text))
             continue
         title = "; ".join(_title_of(one, n, names[n], scale, ranks) for n in piece.tokens)
-        parts.append(_mark(piece, title, piece.score / scale if scale else 0.0))
+        mark = next((marks[n] for n in piece.tokens if n in marks), "")
+        title += f"; {_MEANING[mark]}" if mark else ""
+        parts.append(_mark(piece, title, piece.score / scale if scale else 0.0, mark))
     return "".join(parts) or _small("(no tokens)")
 
 
@@ -152,8 +168,10 @@ def _title_of(
     return title
 
 
-def _mark(piece: ScoredPiece, title: str, ratio: float) -> str:
+def _mark(piece: ScoredPiece, title: str, ratio: float, mark: str = "") -> str:
     style = "border-radius:2px;padding:1px 0;unicode-bidi:isolate" + _colour(ratio)
+    if mark:
+        style += f";{_outline(mark)}"
     if piece.kind != "text":
         # What the tokenizer has added or does not know.
         style += ";opacity:.6;font-size:85%" if piece.kind == "special" else ";font-style:italic"
@@ -199,11 +217,20 @@ def _matrix(matrix: Matrix, scale: float) -> str:
     return f'<div style="overflow-x:auto;margin:.5em 0">{table}</div>'
 
 
-def _legend() -> str:
+def _outline(mark: str) -> str:
+    return f"outline:1.5px {'solid' if mark == 'explained' else 'dotted'}"
+
+
+def _legend(marks: set[str]) -> str:
     steps = "".join(
         f'<span style="padding:0 .7em{_colour(step / 3)}">&nbsp;</span>' for step in range(-3, 4)
     )
-    return f'<div style="{_SMALL}">against {steps} for what is explained</div>'
+    boxes = "".join(
+        f' · <span style="padding:0 .3em;{_outline(mark)}">{known}</span>'
+        for mark, known in _MEANING.items()
+        if mark in marks
+    )
+    return f'<div style="{_SMALL}">against {steps} for what is explained{boxes}</div>'
 
 
 def _small(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from allennlp_saliency.interpret.explanation import (
 )
 from allennlp_saliency.views.colours import FAINTEST, style_of
 from allennlp_saliency.views.lines import error_in_words, instances_of
+from allennlp_saliency.views.outputs import marks_of, target_in_words
 from allennlp_saliency.views.terminal_matrix import matrix_lines
 from allennlp_saliency.views.tokens import (
     delta_in_words,
@@ -28,7 +29,6 @@ from allennlp_saliency.views.tokens import (
     readable,
     short,
     signed,
-    target_in_words,
 )
 from allennlp_saliency.views.words import in_words
 from allennlp_saliency.views.written import Matrix, matrices_of_text, titles_of
@@ -153,6 +153,7 @@ class _Page:
         longest = max((cell_len(self._safe(label)) for label in labels), default=0)
         self._indent = min(max(longest + 2, _INDENT), 2 * _INDENT)
         self._lines: list[Text] = []
+        self._lined = False
 
     def heading(self, text: str) -> None:
         if self._lines:
@@ -219,8 +220,9 @@ class _Page:
         scale = max(scores, default=0.0)
         if not explanation.inputs:
             self.row("fields", _words("none: the model embedded no text field of this input"))
-        for attribution in explanation.inputs if fields else ():
-            self._field(attribution, scale)
+        marked = {*marks_of(explanation)}
+        for number, attribution in enumerate(explanation.inputs if fields else ()):
+            self._field(attribution, scale, {n for field, n in marked if field == number})
         if (self._colours or not fields) and scale > 0:
             self.row("strongest", self._strongest(explanation, scale), separator="  ")
         outcome = self._outcome(explanation)
@@ -229,16 +231,22 @@ class _Page:
         for warning in explanation.warnings:
             self.row("warning", _words(str(warning)), style=self._tint("yellow"))
 
-    def _field(self, attribution: InputAttribution, scale: float) -> None:
+    def _field(
+        self, attribution: InputAttribution, scale: float, marked: Set[int] = frozenset()
+    ) -> None:
+        self._lined |= bool(marked)
         if not attribution.tokens:
             self.row(attribution.field, ["(no tokens)"])
         elif self._colours:
             pieces = readable(attribution.tokens, attribution.offsets, self._encoding)
             words: list[Text] = []
-            for piece, score in zip(pieces, attribution.attributions, strict=True):
+            scores = attribution.attributions
+            for number, (piece, score) in enumerate(zip(pieces, scores, strict=True)):
                 if not piece.glued or not words:
                     words.append(Text())
-                words[-1].append(piece.text, style=self._style(score / scale if scale else 0.0))
+                style = self._style(score / scale if scale else 0.0)
+                underlined = Style(underline=True if number in marked else None)
+                words[-1].append(piece.text, style=style + underlined)
             self.row(attribution.field, words)
         else:
             self.row(attribution.field, self._cells(attribution, scale), separator="  ")
@@ -289,7 +297,8 @@ class _Page:
             scale.append("   ", style=self._style(step / 4))
         scale.append(" for what is explained")
         strongest = "full colour: the strongest score of each explanation"
-        self.row("legend", [scale, f"({strongest})"])
+        lined = "; underlined: what is explained, its verb, head, antecedent" if self._lined else ""
+        self.row("legend", [scale, f"({strongest}{lined})"])
 
     def error(self, error: Any, given: Any) -> None:
         message = error_in_words({"error": error})

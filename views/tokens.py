@@ -1,5 +1,5 @@
-"""Tokens as a reader should see them, safe to print, without the tokenizer's own marks; labels,
-targets and numbers in words."""
+"""Tokens as a reader should see them, safe to print, without the tokenizer's own marks; predictions
+and numbers in words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from allennlp_saliency.interpret.explanation import Explanation, InputAttribution, Span
+from allennlp_saliency.interpret.explanation import Explanation, Span
 
 WORDPIECE = "##"
 SPACE_MARKS = ("\u0120", "\u2581")  # byte-level BPE (GPT-2, RoBERTa) and SentencePiece
@@ -160,7 +160,22 @@ def predicted(prediction: Mapping[str, Any], explanations: Sequence[Explanation]
         tagged = [f"{word} {tag}" for word, tag in zip(words, tags, strict=True) if tag != "O"]
         return ", ".join(tagged) or "every tag is O"
     span = prediction.get("best_span_str")
-    return span if isinstance(span, str) else None
+    return span if isinstance(span, str) else _described(prediction)
+
+
+def _described(prediction: Mapping[str, Any]) -> str | None:
+    """Verbs with their roles, the mentions of each cluster."""
+    verbs = prediction.get("verbs")
+    if isinstance(verbs, list) and verbs and all(isinstance(one, dict) for one in verbs):
+        return "; ".join(str(one.get("description", one.get("verb", ""))) for one in verbs)
+    clusters, words = prediction.get("clusters"), prediction.get("document")
+    if not isinstance(clusters, list) or not isinstance(words, list):
+        return None
+    try:
+        mentions = [[" ".join(words[a : b + 1]) for a, b in cluster] for cluster in clusters]
+    except (TypeError, ValueError):
+        return None
+    return "; ".join(" = ".join(one) for one in mentions) or "no two mentions of the same"
 
 
 def _probability(prediction: Mapping[str, Any]) -> float | None:
@@ -179,48 +194,12 @@ def _target_probability(target: Mapping[str, Any], label: str | int) -> float | 
 def probability_of(target: Mapping[str, Any]) -> float | None:
     """The probability of what was explained, where the target says it."""
     value = target.get("value")
-    if not isinstance(value, (int, float)):
+    # Of a verb's tags it is the mean, which is the probability of nothing.
+    if not isinstance(value, (int, float)) or "verb" in target:
         return None
     if target.get("type") == "probability":
         return float(value)
     return math.exp(value) if target.get("type") == "log-likelihood" and value <= 0 else None
-
-
-def target_in_words(explanation: Explanation) -> str:
-    """The target in words: `log-likelihood of positive: -0.02, at the baseline -0.69`."""
-    target = dict(explanation.target)
-    words = str(target.pop("type", "target"))
-    if words == "FunctionTarget":
-        words = f"function {target.pop('function', '')}"
-    label = target.pop("label", None)
-    if target.pop("no_answer", False):
-        label = "no answer"
-    if isinstance(label, str) and label.startswith(SPACE_MARKS):
-        label = unmarked([label])[0].text or label  # a token that was written
-    if label is not None:
-        words += f" of {' '.join(map(str, label)) if isinstance(label, list) else label}"
-    positions = target.pop("positions", None)
-    tokens = _tokens_at(positions, explanation.inputs)
-    if tokens is not None:
-        words += f" on {tokens!r}"
-    value, baseline_value = target.pop("value", None), target.pop("baseline_value", None)
-    if target:
-        words += f" ({', '.join(f'{name} {short(known)}' for name, known in target.items())})"
-    if value is not None:
-        words += f": {short(value)}"
-    if baseline_value is not None:
-        words += f", at the baseline {short(baseline_value)}"
-    return words
-
-
-def _tokens_at(positions: Any, inputs: Sequence[InputAttribution]) -> str | None:
-    """The tokens whose tags are explained, None where they are not known."""
-    if len(inputs) != 1 or not isinstance(positions, list) or not positions:
-        return None
-    tokens = inputs[0].tokens
-    if not all(isinstance(p, int) and 0 <= p < len(tokens) for p in positions):
-        return None
-    return " ".join(tokens[position] for position in positions)
 
 
 def signed(score: float, scale: float) -> str:

@@ -8,8 +8,9 @@ from math import fsum
 from typing import Any
 
 from allennlp_saliency.interpret.explanation import Explanation, InputAttribution
+from allennlp_saliency.views.outputs import is_relation, output_name
 from allennlp_saliency.views.scored import token_names
-from allennlp_saliency.views.tokens import predicted, readable
+from allennlp_saliency.views.tokens import predicted, printable, readable
 from allennlp_saliency.views.words import word_groups
 
 Numbers = list[float | None]
@@ -83,23 +84,37 @@ def output_of(explanation: Explanation) -> str:
 
 
 def output_in_words(explanation: Explanation) -> str:
-    """The same, with its probability where that is known: `positive 98.0 %`."""
-    name, label = output_of(explanation), explanation.target.get("label")
-    if not isinstance(label, (str, int)):
+    """What was predicted and of which part of the text, with its probability where that is known:
+    `positive 98.0 %`, `PER: Ada Lovelace (99.1 %)`."""
+    name, label = _named(explanation), explanation.target.get("label")
+    # Of a verb's tags the mean is known, which is no probability.
+    if not isinstance(label, (str, int)) or "verb" in explanation.target:
         return name
     known = predicted({"label": label}, [explanation]) or ""
-    return name + known.removeprefix(str(label))
+    sure = known.removeprefix(str(label))
+    return f"{name} ({sure.strip()})" if sure and name != output_of(explanation) else name + sure
 
 
 def titles_of(explanations: Sequence[Explanation]) -> list[str]:
-    """Which output of how many each explanation belongs to: `token 3 of 7: 'Paris'`."""
+    """Which output of how many each explanation belongs to: `token 3 of 7: 'Paris'`, `2 of 8: ARG1
+    of sold: the mill`."""
     of_text = bool(matrices_of_text(explanations))
     titles = []
     for number, one in enumerate(explanations, start=1):
         kind = "" if not of_text else "part " if "positions" in one.target else "token "
-        name = output_of(one)
-        titles.append(f"{kind}{number} of {len(explanations)}" + (f": '{name}'" if name else ""))
+        plain = output_of(one)
+        name = plain if of_text else _named(one)
+        shown = f"'{name}'" if name == plain else name
+        titles.append(f"{kind}{number} of {len(explanations)}" + (f": {shown}" if name else ""))
     return titles
+
+
+def _named(explanation: Explanation) -> str:
+    """The output's name; empty where nothing but the kind of the target is known."""
+    target = explanation.target
+    if is_relation(target) or "positions" in target:
+        return printable(output_name(explanation))
+    return output_of(explanation)
 
 
 def _method(explanation: Explanation) -> str:

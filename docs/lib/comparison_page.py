@@ -30,6 +30,8 @@ inputs). The equations stand in [faithfulness.md](faithfulness.md).
 - **F1** and **AUPRC** of the known reason, higher is better.
 - A number in *italics* is no better than chance: the interval of its difference from `random`,
   over the same explanations, does not lie above 0.
+- Not measured here: the fixtures {not_measured}, whose reasons integrated gradients and
+  leave-one-out find (`tests/fixtures`).
 - Not listed: methods at a layer, which are the others where no layer is named;
   {left_out}.
   What a model has no use for (attention, in one without) is left out of its table.
@@ -66,6 +68,7 @@ LEFT_OUT = {
     "noise-tunnel": "which has the method that it is given",
     "attribute-context": "which asks another question",
 }
+NOT_MEASURED = ("masked-words", "roles", "coreference", "dependencies")
 UNSIGNED = (
     *("attention", "attention-rollout", "value-zeroing", "sobol"),
     *("gradient", "gradient-norm", "one-hot-gradient", "square-gradients", "var-gradients"),
@@ -113,7 +116,7 @@ def page(results: Results) -> str:
     """
     left_out = ", and ".join(f"`{name}`, {why}" for name, why in LEFT_OUT.items())
     parts = [
-        HEAD.format(left_out=left_out),
+        HEAD.format(left_out=left_out, not_measured=", ".join(f"`{n}`" for n in NOT_MEASURED)),
         USE.format(facts=_facts(results)),
         *map(_summary, _removals(results)),
     ]

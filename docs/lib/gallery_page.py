@@ -26,8 +26,8 @@ def load(name):
 
 TAIL = """## Other tasks
 
-Semantic roles, coreference, parsing, masked words, summaries: the same calls, and a heat map for
-each predicate, link, arc, gap or token. No small trained models of these come with the repository,
+Constituents, open information extraction, dialogs, summaries: the same calls, and a heat map for
+each span, predicate, question or token. No small trained models of these come with the repository,
 so there are no pictures of them here: [allennlp-models.md](allennlp-models.md) has what is
 explained of each, and
 [how-to.md](how-to.md#-explain-a-model-of-allennlp-models) the lines.
@@ -123,6 +123,77 @@ save_figure(tagger.interpret_json(text), "out/entities.svg", width=8.5, words=Tr
 """,
     ),
     Piece(
+        "roles",
+        "Semantic roles",
+        "An explanation for each argument of each verb, by a model of allennlp-models, as the next "
+        "three. AllenNLP finds verbs by spaCy's `en_core_web_sm`; for two of them a pipeline of "
+        "four lines does.",
+        """import spacy
+
+language = spacy.blank("en")
+verbs = [[{"LOWER": {"IN": ["praised", "hired"]}}]]
+language.add_pipe("attribute_ruler").add(verbs, {"POS": "VERB"})
+language.add_pipe("sentencizer")
+language.to_disk("out/language")
+
+roles = Predictor.from_path("fixtures/roles/model.tar.gz", language="out/language")
+arguments = IntegratedGradients(roles, target={"type": "arguments"})
+text = "the old baker was praised by a painter while the sailor had hired the tailor."
+save_figure(arguments.interpret_json(text), "out/roles.svg", width=9, words=True)
+""",
+    ),
+    Piece(
+        "role",
+        "Why this role, and not another",
+        "That they are arguments, their own words tell; what they are to the verb, its auxiliary: "
+        "`was … by` turns round what `had` leaves. The question is why ARG1, and not ARG0.",
+        """contrast = {"type": "contrast", "against": "I-ARG0"}
+target = {"type": "arguments", "role": "ARG1", "of": contrast}
+patients = LeaveOneOut(roles, units="word", target=target).interpret_json(text)
+save_figure(patients, "out/role.svg", width=9)
+""",
+    ),
+    Piece(
+        "coreference",
+        "Coreference",
+        "An explanation for each link from a mention to its antecedent; pick one. In the HTML "
+        "report, by two methods:",
+        """from allennlp_saliency.views.html import report
+
+links = Predictor.from_path("fixtures/coreference/model.tar.gz", language="out/language")
+story = {"document": "Anna met Leo near the bridge. She thanked him and he smiled."}
+by = [IntegratedGradients(links), LeaveOneOut(links)]
+report([[one for method in by for one in method.interpret_json(story)]], "out/coreference.html")
+""",
+        clicks=(".output >> nth=1",),
+    ),
+    Piece(
+        "arcs",
+        "A dependency tree",
+        "An explanation for each arc; here for that of the noun behind `with`, which alone tells "
+        "what it belongs to: a telescope to the seeing, a beard to who is seen.",
+        """path = "fixtures/dependencies/model.tar.gz"
+parser = IntegratedGradients(Predictor.from_path(path, language="out/language"))
+arcs = [
+    one
+    for thing in ("telescope", "beard")
+    for one in parser.interpret_json(f"the sailor saw the old doctor with a {thing}.")
+    if one.target["label"] in ("obl", "nmod")
+]
+save_figure(arcs, "out/arcs.svg", width=6.5)
+""",
+    ),
+    Piece(
+        "gaps",
+        "Masked words",
+        "An explanation for each gap: the number of the keys and the time decide, not the lamp.",
+        """masked = load("masked-words")
+text = "yesterday the keys near the lamp [MASK] rusty and the actress behind the king hurt [MASK]."
+gaps = IntegratedGradients(masked, target="logit").interpret_json(text)
+save_figure(gaps, "out/gaps.svg", width=10.2)
+""",
+    ),
+    Piece(
         "answer",
         "An answer in a passage",
         "What is explained is where the answer begins and where it ends.",
@@ -195,7 +266,6 @@ save_figure(depends, "out/context.svg", width=8)
         "What two words do together",
         '"not good" is neither "not" nor "good". Pairs of words as arcs, in the HTML report:',
         """from allennlp_saliency.interpret import PairInteractions
-from allennlp_saliency.views.html import report
 
 pairs = PairInteractions(sentiment, units="word", baseline="mask", target="logit", best=6)
 report([pairs.interpret_json({"sentence": "the cast was not good."})], "out/interactions.html")

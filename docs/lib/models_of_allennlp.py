@@ -13,6 +13,7 @@ from typing import Any
 import allennlp_saliency.plugin  # noqa: F401
 from allennlp_saliency.interpret.explanation import Explanation
 from allennlp_saliency.predictors.saliency.predictor import SaliencyPredictor
+from allennlp_saliency.views.outputs import output_name
 from tests.zoo.allennlp_models import ARCHIVES, Archives
 
 JsonDict = dict[str, Any]
@@ -40,7 +41,7 @@ class Measured:
         spacy: Whether its predictor takes a spaCy model.
         held: Whether spans that the model chooses are held while it is explained.
         count: How many explanations its inputs have together.
-        label: The label of one of them.
+        label: What one of them is of.
         deltas: By method the largest completeness error, as a share of what is accounted for.
         batch: The largest difference of a score in a batch from the same alone, as a share of the
             largest score.
@@ -109,7 +110,7 @@ def measure(archives: Archives, name: str) -> Measured:
         if method in COMPLETE:
             found.deltas[method] = max(_incomplete(one) for several in shown for one in several)
         if method == "input-x-gradient":
-            labels = [one.target["label"] for several in shown for one in several]
+            labels = [output_name(one) for several in shown for one in several]
             found.count, found.label = len(labels), next(filter(None, labels))
             found.held = any("held_spans" in one.details for one in chain(*shown))
             alone = [explanations(saliency.predict_json(dict(one))) for one in about.inputs]

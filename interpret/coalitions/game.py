@@ -34,6 +34,8 @@ class UnitScores:
         interactions: Pairs of units with a number, `(i, j, value)`, i < j.
         details: What else it reports.
         warnings: What a reader of the scores should know.
+        zero_cause: Why scores are zero, where it is not that the target does not depend on the
+            unit; else "".
     """
 
     scores: Floats
@@ -42,6 +44,7 @@ class UnitScores:
     interactions: list[tuple[int, int, float]] = field(default_factory=list)
     details: JsonDict = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    zero_cause: str = ""
 
 
 Estimator = Generator[Coalitions, Floats, UnitScores]

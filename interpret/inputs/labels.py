@@ -207,6 +207,12 @@ def label_namespace(field: LabelLike, model: Model) -> str:
     return field._label_namespace
 
 
+def own_namespace(instance: Instance, model: Model) -> str | None:
+    """The vocabulary namespace of the label that an instance carries, None if it carries none."""
+    name = label_field(instance)
+    return None if name is None else label_namespace(cast(LabelLike, instance.fields[name]), model)
+
+
 def namespace_of(model: Model, otherwise: str = "labels") -> str:
     """The vocabulary namespace of a model's labels."""
     for name in ("_label_namespace", "label_namespace"):

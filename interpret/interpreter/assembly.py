@@ -23,7 +23,8 @@ from ..inputs.texts import TextItem, text_items, token_spans
 from ..model.model_checks import RANDOM_WARNING
 from ..reduction import Aggregation, drop_padding, unassigned
 from ..space.embedding_space import EmbeddingSpace
-from .explanation_warnings import incomplete, zero
+from .explanation_warnings import incomplete, overflow, zero
+from .unread import unread
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class Attribution:
         remedies: Per instance the advice of this method where its scores are incomplete, in its
             own parameters ("take more steps"); may be empty.
         warnings: Per instance further warnings; may be empty.
+        zero_causes: Per instance why the scores of a field are zero where all of them are, and it
+            is not that the target does not depend on it ("none reaches the threshold"); may be
+            empty, and so may each.
         standard_errors: The standard error of each score, `(instances, positions)`; None for a
             method that draws no samples. Those of a token's positions are added up as scores are,
             which is exact where the positions share one score, and else an upper bound.
@@ -53,6 +57,7 @@ class Attribution:
     matrices: Sequence[list[AttentionMatrix]] = field(default_factory=list)
     remedies: Sequence[str] = field(default_factory=list)
     warnings: Sequence[Sequence[str]] = field(default_factory=list)
+    zero_causes: Sequence[str] = field(default_factory=list)
     standard_errors: Tensor | None = None
     interactions: Sequence[list[Interaction]] = field(default_factory=list)
 
@@ -79,7 +84,7 @@ def assemble(
     """
     _check_returned(attribution, tuple(space.layout.tokens.shape), interpreter["type"])
     scores = drop_padding(attribution.scores.detach().double().cpu(), space.layout.tokens)
-    _check_finite(attribution, scores, interpreter["type"])
+    _check_finite(attribution, scores, interpreter["type"], space.rounding)
     rows = [_Row(space, attribution, scores, row) for row in range(len(space.instances))]
     return [row.explanation(interpreter, target, aggregation) for row in rows]
 
@@ -135,14 +140,16 @@ class _Row:
             for name in layout.names
             if bool(((layout.tokens_of(name)[self.row] >= 0) & own).any())
         )
-        found = [zero(one, with_text) for one in inputs]
+        cause = given.zero_causes[self.row] if given.zero_causes else ""
+        found = [zero(one, with_text, cause) for one in inputs]
         if delta is not None:
             remedy = given.remedies[self.row] if given.remedies else ""
             what = "value" if given.baseline_values is None else "difference"
-            found.insert(0, incomplete(delta, due, what, remedy))
+            found.insert(0, incomplete(delta, due, what, remedy, self.space.rounding))
         if self.space.random:
             found.append(RANDOM_WARNING)
         yield from (one for one in found if one is not None)
+        yield from unread(self.space, self.row)
 
     def _explained_label(self) -> JsonDict:
         """The part of the instance's label that the target explains."""
@@ -233,7 +240,7 @@ def _check_returned(attribution: Any, shape: tuple[int, ...], method: str) -> No
         )
 
 
-def _check_finite(attribution: Attribution, scores: Tensor, method: str) -> None:
+def _check_finite(attribution: Attribution, scores: Tensor, method: str, rounding: float) -> None:
     """Raises an error for numbers that are not finite, the cause first: scores are not finite where
     the value at the baseline is not."""
     value = _not_finite(attribution.baseline_values)
@@ -251,8 +258,7 @@ def _check_finite(attribution: Attribution, scores: Tensor, method: str) -> None
         )
     if _not_finite(scores) is not None:
         raise InterpretationError(
-            f"the method {method!r} gave scores that are not finite; look for NaN or infinite "
-            "weights, or gradients too large for the model's precision"
+            f"the method {method!r} gave scores that are not finite; {overflow(rounding)}"
         )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from allennlp.data import Instance
+from allennlp.models import Model
 
 from ..contracts import Expected
 from ..explanation import Explanation
+from ..inputs.labels import own_namespace
 from ..space.packing import let_go
 from ..target.prediction_check import Mismatch
 
@@ -26,6 +28,30 @@ class Job:
     instance: Instance
     expected: Expected | None
     length: int
+
+
+def shared_kinds(
+    instances: Sequence[Instance],
+    rows: Sequence[Sequence[int]],
+    model: Model,
+    mixes_lengths: bool,
+) -> list[Hashable]:
+    """Of each row what is the same for all that share a batch: the namespace that has the name of
+    its label.
+
+    Args:
+        instances: Labelled instances.
+        rows: The numbers of the instances of each row.
+        model: The model.
+        mixes_lengths: Whether instances may be of different lengths; else these are part of it.
+    """
+    first = [instances[row[0]] for row in rows]
+    spaces = [own_namespace(one, model) for one in first]
+    if mixes_lengths:
+        return list(spaces)
+    return [
+        (space, str(one.get_padding_lengths())) for space, one in zip(spaces, first, strict=True)
+    ]
 
 
 @dataclass

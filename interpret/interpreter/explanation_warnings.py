@@ -18,27 +18,58 @@ if TYPE_CHECKING:
     from ..space.embedding_space import EmbeddingSpace
 
 LARGE_DELTA = 0.05
+IN_SINGLE_PRECISION = (
+    "the model computes in sixteen bits, whose rounding may make as much: run it in single "
+    "precision (model.float(), or the dtype 'float32')"
+)
+_HALF_DELTA = 0.01
+_SIXTEEN_BITS = 1e-4
 _ROUNDING = 1e-4
 _ONE_POSITION = 0.95
 _NOISE = 0.5
+_MOSTLY = 0.5
 # Of models that normalise their embeddings it is 3e-4 at most, of others 0.02 at least.
 _CANCELLED = 1e-3
 
 
-def incomplete(delta: float, due: float, what: str, remedy: str) -> str | None:
-    """The warning that the attributions lack more than 5 % of what is due, the "difference" or the
-    "value"; with a remedy, in the method's own parameters, unless that is empty."""
-    if not lacks(delta, due):
+def incomplete(delta: float, due: float, what: str, remedy: str, rounding: float) -> str | None:
+    """The warning that the attributions lack more than 5 % of what is due, or more than 1 % where a
+    model computes in sixteen bits, in which that may be all that is wrong.
+
+    Args:
+        delta: What they lack.
+        due: What they should add up to.
+        what: What that is, the "difference" or the "value".
+        remedy: What to do about more than 5 %, in the method's own parameters; may be empty.
+        rounding: The relative rounding error of the floating type that the model computes in.
+    """
+    half = rounding > _SIXTEEN_BITS
+    if not lacks(delta, due, _HALF_DELTA if half else LARGE_DELTA):
         return None
+    advice = [remedy] if remedy and lacks(delta, due) else []
+    if half and IN_SINGLE_PRECISION not in advice:
+        advice.append(IN_SINGLE_PRECISION)
     warning = (
         f"the attributions lack {delta:.3g} of the {what} {due:.3g} that they should add up to"
     )
-    return f"{warning}; {remedy}" if remedy else warning
+    return "; ".join([warning, *advice])
 
 
-def lacks(delta: float, due: float) -> bool:
-    """Whether more than 5 % of what attributions should add up to is missing."""
-    return abs(delta) > LARGE_DELTA * abs(due) and abs(delta) > _ROUNDING
+def lacks(delta: float, due: float, share: float = LARGE_DELTA) -> bool:
+    """Whether more than a share, 5 %, of what attributions should add up to is missing."""
+    return abs(delta) > share * abs(due) and abs(delta) > _ROUNDING
+
+
+def overflow(rounding: float) -> str:
+    """The advice where scores are not finite, from the rounding error of the model's floating
+    type."""
+    if rounding > _SIXTEEN_BITS:
+        return (
+            "gradients may be too large for sixteen bits: run the model in single precision "
+            "(model.float(), or the dtype 'float32'); if they are not finite there, look for NaN "
+            "or infinite weights"
+        )
+    return "look for NaN or infinite weights, or gradients too large for the model's precision"
 
 
 def lost_by(lost: Mapping[str, float], unsupported_ops: Collection[str]) -> str:
@@ -59,7 +90,7 @@ def absorbed_more(
     instead: str | None,
 ) -> str | None:
     """The warning that biases and non-linearities absorb more than the target's value, or that an
-    operation without a rule absorbs much of it.
+    operation without a rule absorbs much of it, or ε half of it.
 
     Args:
         value: The target's value.
@@ -74,6 +105,9 @@ def absorbed_more(
             f"LRP has no rule for {_amounts(unsupported)}, which absorbed that much of the value "
             f"{value:.3g}; use 'integrated-gradients'"
         )
+    by_epsilon = absorbed.get("epsilon", 0.0)
+    if abs(by_epsilon) > max(_MOSTLY * abs(value), _ROUNDING):
+        return f"epsilon absorbed {by_epsilon:.3g}, and the value is {value:.3g}; lower epsilon"
     total = sum(absorbed.values())
     if abs(total) <= abs(value) or abs(total) <= _ROUNDING:
         return None
@@ -89,13 +123,19 @@ def _amounts(of: Mapping[str, float]) -> str:
     return ", ".join(f"{name!r} ({amount:.3g})" for name, amount in of.items())
 
 
-def zero(one: InputAttribution, with_text: frozenset[str]) -> str | None:
-    """The warning that all attributions of a field are zero, if it has tokens of its own."""
+def zero(one: InputAttribution, with_text: frozenset[str], cause: str = "") -> str | None:
+    """The warning that all attributions of a field are zero, if it has tokens of its own.
+
+    Args:
+        one: The field.
+        with_text: The fields that have tokens of their own.
+        cause: The method's own, such as a threshold; "" where it knows none.
+    """
     if one.field.partition("[")[0] not in with_text or not one.tokens or any(one.attributions):
         return None
     return (
-        f"all attributions of field {one.field!r} are zero: at the points that were looked at the "
-        "target does not depend on it"
+        f"all attributions of field {one.field!r} are zero: "
+        f"{cause or 'at the points that were looked at the target does not depend on it'}"
     )
 
 
@@ -169,6 +209,14 @@ def one_position(scores: Tensor, names: Sequence[str]) -> str | None:
     )
 
 
+NOT_ITS_GRADIENT = (
+    "the gradient that the model gives is not that of what it computes, also where it hardly "
+    "changes (a part is detached or rounded, or has a backward pass of its own), so no number of "
+    "steps helps; use a method that needs values only, such as 'leave-one-out'"
+)
+"""The warning that an integral of the gradient is that of another function than the target."""
+
+
 def jump(height: float, place: float, width: float) -> str:
     """The warning that the target jumps along a path, so that no integral of its gradient is
     complete: how high, where, and in which width it still does, as shares of the path."""
@@ -179,12 +227,14 @@ def jump(height: float, place: float, width: float) -> str:
     )
 
 
-def unconverged(lacking: float, asked: float, steps: int, max_steps: int) -> str:
+def unconverged(lacking: float, asked: float, steps: int, max_steps: int, rounding: float) -> str:
     """The warning that an integral was not refined to the tolerance: what its panels lack, added up
     without regard to sign, is more than was asked for."""
+    half = f"; {IN_SINGLE_PRECISION}" if rounding > _SIXTEEN_BITS else ""
     return (
         f"not converged after {steps} points: the panels of the path lack {lacking:.3g}, and "
-        f"{asked:.3g} was asked for; raise max_steps (now {max_steps}), or name another baseline"
+        f"{asked:.3g} was asked for; raise max_steps (now {max_steps}), or name another "
+        f"baseline{half}"
     )
 
 

@@ -34,7 +34,7 @@ from ..target.prediction_check import Mismatch
 from ..target.row_loss import RowLoss, RowLossError
 from ..target.targets import RefusesInputs, Target
 from .assembly import Attribution, assemble
-from .batch_sharing import BatchSharing, Job
+from .batch_sharing import BatchSharing, Job, shared_kinds
 from .labels.labelling import Labelled, LabelledInstance, reading
 from .labels.predictor_labels import labels_of
 from .to_words import to_given_units, to_segments
@@ -279,8 +279,8 @@ class Run:
             rows = group_by_text(self._twin.model, instances)
         lengths = [max(padded_positions(instances[number]) for number in row) for row in rows]
         shapes = None
-        if not method.mixes_lengths:
-            shapes = [str(instance.get_padding_lengths()) for instance in instances]
+        if len(rows) > 1:
+            shapes = shared_kinds(instances, rows, self._twin.model, method.mixes_lengths)
         results: dict[int, Explanation | Exception] = {}
         told = progress if callable(progress) else None
         hidden = None if progress is None else told is not None or not progress

@@ -218,6 +218,7 @@ def spread_over(found: Attribution, rows: Tensor, space: EmbeddingSpace) -> Attr
         matrices=lists(found.matrices, []),
         remedies=lists(found.remedies, ""),
         warnings=lists(found.warnings, []),
+        zero_causes=lists(found.zero_causes, ""),
         interactions=lists(found.interactions, []),
     )
 

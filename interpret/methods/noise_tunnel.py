@@ -77,11 +77,14 @@ class NoiseTunnel(OuterMethod, NoisyMethod):
         shape = (-1, *space.layout.tokens.shape)
         scores = torch.cat([one.scores.detach().double().cpu().view(shape) for one in found])
         warnings = [own for one in found for own in one.warnings or [[]] * len(one.scores)]
+        self.check_finite(first, scores)
+        causes = [self.no_variance("scores")] * len(x) if self.statistic == "vargrad" else []
         mean, errors = moment(scores, self.statistic)
         return Attribution(
             mean,
             standard_errors=errors,
             warnings=[self._warned(warnings[row :: len(x)]) for row in range(len(x))],
+            zero_causes=causes,
         )
 
     def _warned(self, warnings: Sequence[Sequence[str]]) -> list[str]:

@@ -49,7 +49,7 @@ class EmbeddingLayers:
     """The layers of a predictor that are attributed to.
 
     Attributes:
-        embedders: The modules that take texts: the text field embedder, or the layers that
+        embedders: The modules that take texts: text field embedders, or the layers that
             embed the ids of a model that joins its texts.
         layers: The layers whose outputs are attributed to.
         backbone: The module that does most of the work and whose outputs the rest of the model is
@@ -75,9 +75,10 @@ def find_embedding_layers(twin: Twin) -> EmbeddingLayers:
 
     A model that joins its texts names them itself. Next come a predictor that overrides
     `get_interpretable_layer` and a model that names its layers. Otherwise every
-    token embedder of the predictor's text field embedder counts: the input embeddings of a
-    transformer, whatever its architecture, and the output of any other token embedder. Of a model
-    without text field embedder, they are the input embeddings of its only Hugging Face model.
+    token embedder of the text field embedder that the predictor names, or of all that the model
+    has, counts: the input embeddings of a transformer, whatever its architecture, and the output of
+    any other token embedder. Of a model without text field embedder, they are the input embeddings
+    of its only Hugging Face model.
 
     Args:
         twin: The predictor's twin.
@@ -94,22 +95,27 @@ def find_embedding_layers(twin: Twin) -> EmbeddingLayers:
     names_embedder = overrides(predictor, Predictor.get_interpretable_text_field_embedder)
     if isinstance(model, NamesLayers) and not (names_layer or names_embedder):
         return model.text_layers()
-    own = (module for module in model.modules() if isinstance(module, TextFieldEmbedder))
-    embedder: nn.Module | None = next(own, None)
+    inner: set[int] = set()
+    embedders: list[nn.Module] = []
+    for module in model.modules():
+        if isinstance(module, TextFieldEmbedder) and id(module) not in inner:
+            embedders.append(module)
+            inner.update(map(id, module.modules()))
     if names_embedder:
-        embedder = twin.counterpart(predictor.get_interpretable_text_field_embedder())
-    elif embedder is None and names_layer:
-        embedder = twin.counterpart(predictor.get_interpretable_layer())
-    if embedder is None:
+        embedders = [twin.counterpart(predictor.get_interpretable_text_field_embedder())]
+    elif not embedders and names_layer:
+        embedders = [twin.counterpart(predictor.get_interpretable_layer())]
+    if not embedders:
         transformer = _bare_transformer(twin)
         module = input_embeddings(transformer)
         return EmbeddingLayers((module,), (EmbeddingLayer(module),), transformer)
-    layers = tuple(layers_of(embedder))
+    layers = tuple(layer for one in embedders for layer in layers_of(one))
     if names_layer:
         module = twin.counterpart(predictor.get_interpretable_layer())
         known = tuple(layer for layer in layers if layer.module is module)
         layers = known or (EmbeddingLayer(module),)
-    return EmbeddingLayers((embedder,), layers, embedder)
+    backbone = embedders[0] if len(embedders) == 1 else None
+    return EmbeddingLayers(tuple(embedders), layers, backbone)
 
 
 def find_inner_layer(twin: Twin, name: str | int) -> EmbeddingLayers:

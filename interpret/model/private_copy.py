@@ -224,7 +224,10 @@ class _Memo(dict[int, Any]):
             # Tensors cached on a module by an earlier forward pass may carry a graph, which
             # deepcopy refuses.
             if type(value) is nn.Parameter:
-                self[id(value)] = nn.Parameter(value.detach(), requires_grad=False)
+                data = value.detach()
+                # Autograd does not save weights that were made in `torch.inference_mode`.
+                own = data.clone() if data.is_inference() else data
+                self[id(value)] = nn.Parameter(own, requires_grad=False)
             elif isinstance(value, nn.Parameter):
                 self[id(value)] = frozen(value, self)
             elif isinstance(value, Tensor):

@@ -97,6 +97,9 @@ _TANH_GELUS = (
     "transformers.activations.FastGELUActivation",
 )
 
+# The hooks of AllenNLP's `Predictor.capture_model_internals`, and of those that an exception left.
+_CAPTURING = "Predictor.capture_model_internals."
+
 
 class Twin:
     """A copy of a predictor: to hook, run and differentiate it has no effect on the user's own.
@@ -130,7 +133,14 @@ class Twin:
         may_stray = bool(copied.unknown)
         for module in model.modules():
             kind = type(module)
+            for key, hook in list(module._forward_hooks.items()):
+                # What the user captures is what the user's own model computes.
+                if getattr(hook, "__qualname__", "").startswith(_CAPTURING):
+                    del module._forward_hooks[key]
             may_stray |= bool(module._forward_hooks or module._forward_pre_hooks)
+            # They watch or change what is learnt from; a rule's backward pass is none of theirs.
+            module._backward_hooks.clear()
+            module._backward_pre_hooks.clear()
             if isinstance(module, _EncoderBase):
                 _hold_state(module)
             elif f"{kind.__module__}.{kind.__qualname__}" in _TANH_GELUS:

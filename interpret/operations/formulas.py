@@ -114,12 +114,33 @@ def _by_channel(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor
 
 @takes(F.cross_entropy)
 def cross_entropy(given: Any) -> Tensor:
-    """The negative log-likelihood of a log-softmax."""
-    if given.label_smoothing or given.target.is_floating_point():
-        raise NotImplementedError("cross entropy with soft labels")
-    log_p = given.input.log_softmax(1)
+    """The negative log-likelihood of a log-softmax, of one label or of shares of all."""
+    dim, target, weight = min(given.input.dim() - 1, 1), given.target, given.weight
+    log_p = given.input.log_softmax(dim)
+    share = given.label_smoothing / log_p.shape[dim]
+    by_class = None if weight is None else _along(weight, log_p, dim)
+    weighed = log_p if by_class is None else log_p * by_class
+    if target.is_floating_point():
+        shares = target * (1 - given.label_smoothing) + share
+        # Of shares the mean is over rows, whatever the weights are.
+        return _reduced(-(weighed * shares).sum(dim), given)
     options = {"ignore_index": given.ignore_index, "reduction": given.reduction}
-    return F.nll_loss(log_p, given.target, given.weight, **options)
+    loss = F.nll_loss(log_p, target, weight, **options)
+    if not given.label_smoothing:
+        return loss
+    ignored = target == given.ignore_index
+    others = (-weighed).sum(dim).masked_fill(ignored, 0)
+    if given.reduction != "none":
+        others = others.sum()
+    if given.reduction == "mean":
+        counted = ~ignored if weight is None else weight[target.masked_fill(ignored, 0)] * ~ignored
+        others = others / counted.sum()
+    return loss * (1 - given.label_smoothing) + others * share
+
+
+def _along(weight: Tensor, x: Tensor, dim: int) -> Tensor:
+    """The weight of each class, along the dimension of the classes."""
+    return weight.view(*(-1 if place == dim else 1 for place in range(x.dim())))
 
 
 @takes(F.mse_loss)

@@ -159,8 +159,9 @@ class _NamedTokenBaseline(TokenBaseline):
         tokenizer = tokenizer_of(indexer)
         if tokenizer is not None:
             return getattr(tokenizer, f"{self.name}_token_id", None)
-        own = {"pad": vocab._padding_token, "unk": vocab._oov_token}.get(self.name, "")
-        return _vocabulary(indexer, vocab).get(own)
+        own = {"pad": vocab._padding_token, "unk": vocab._oov_token}.get(self.name)
+        # Words have no mask token: the empty word is none either.
+        return None if own is None else _vocabulary(indexer, vocab).get(own)
 
     def _what(self) -> str:
         return f"{self.name} token"

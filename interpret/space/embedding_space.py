@@ -1,9 +1,7 @@
-"""The model as a function of its input embeddings.
+"""The model as a function of its input embeddings, `F: R^size -> R`, one value per row.
 
-`F: R^size -> R`, one value per row. A row is a copy of an instance whose embedding layers return
-a given point instead of the instance's own embeddings. Methods ask for values and gradients at
-points; `Layout` maps the coordinates of a point to positions and tokens.
-"""
+A row is a copy of an instance whose embedding layers return a given point, whose coordinates
+`Layout` maps to positions and tokens."""
 
 from __future__ import annotations
 
@@ -16,13 +14,15 @@ from allennlp.data import Instance, Vocabulary
 from allennlp.models import Model
 from torch import Tensor
 
-from ..contracts import Expected
+from ..contracts import Expected, KeepsRows
 from ..errors import InterpretationError
 from ..inputs.collation import collate, select_rows
 from ..inputs.labels import Labels
 from ..model.embedding_layers import EmbeddingLayers, find_embedding_layers
 from ..model.twin import name_of
-from ..target.outputs import ModelOutputs, not_finite, row_values
+from ..target.entangled import check_linear
+from ..target.functions import not_finite, row_values
+from ..target.outputs import ModelOutputs
 from ..target.prediction_check import check_predicted, floats, row_outputs
 from ..target.row_loss import RowLoss, RowLossError, find_reduction
 from .alignment import align
@@ -30,6 +30,7 @@ from .layout import Layout
 from .packing import Chunk
 from .passes import differentiate, run_at
 from .recording import RecordedCall, record
+from .row_order import check_order
 from .session import Session
 
 Points = Tensor | Callable[[Tensor], Tensor]
@@ -90,6 +91,9 @@ class EmbeddingSpace:
         self.rounding = torch.finfo(twin.dtype).eps
         self._named = layers is not None
         self._row_loss = row_loss or RowLoss()
+        keeps = isinstance(self.model, KeepsRows) and self.model.keeps_rows()
+        self._derived: list[Tensor] | None = None if keeps else []
+        self._tried = 1
         self._collated = collate(self.instances, self.vocab, self.device)
         self._own_rows = torch.arange(len(self.instances))
         outputs, calls, leaves = self._first_pass(layers or find_embedding_layers(twin))
@@ -236,9 +240,8 @@ class EmbeddingSpace:
             Mismatch: If the outputs depend on the other instances or on padding.
         """
         for row in rows:
-            one = [self.instances[row]]
             with torch.no_grad():
-                alone = self.model(**collate(one, self.vocab, self.device))
+                alone = self.model(**collate([self.instances[row]], self.vocab, self.device))
             expected: list[Expected | None] = [None] * len(self.instances)
             expected[row] = row_outputs(alone, 0)
             self.check_predicted(expected)
@@ -255,8 +258,7 @@ class EmbeddingSpace:
         """Makes sure that the rows' losses were computed by the right formula.
 
         Raises:
-            RowLossError: If the model's loss is not the mean (or sum) of the rows' cross
-                entropies.
+            RowLossError: If the loss is not the mean (or sum) of the rows' cross entropies.
         """
         if self._row_loss.identified and not self._row_loss.refuted:
             return
@@ -272,8 +274,7 @@ class EmbeddingSpace:
         return self._row_loss.reduction_unknown
 
     def loss_reduction(self) -> str:
-        """Whether the model's loss is the mean or the sum of the rows' losses; see
-        `find_reduction`.
+        """Whether the model's loss is the rows' mean or their sum; see `find_reduction`.
 
         Raises:
             InterpretationError: If it is neither; then these instances cannot share a batch.
@@ -303,7 +304,10 @@ class EmbeddingSpace:
 
     def _forward(self, points: Tensor, rows: Tensor) -> tuple[Tensor, bool]:
         """The target at points of one batch; see `target_of`."""
-        return self.target_of(self._run(rows, points), rows)
+        values, entangled = self.target_of(self._run(rows, points), rows)
+        if self._derived and len(rows) > self._tried and not entangled:
+            self._tried = check_order(self._twin, points, rows, values, self._forward)
+        return values, entangled
 
     def target_of(self, outputs: Mapping[str, Any], rows: Tensor) -> tuple[Tensor, bool]:
         """The target of a model's outputs for copies of instances, `(rows,)`, and whether the rows
@@ -313,6 +317,8 @@ class EmbeddingSpace:
         own = isinstance(values, Tensor) and values.shape == (len(rows),)
         if not own or values.dtype not in (torch.float32, torch.float64):
             values = row_values(values, len(rows), self._target.title)
+        if given.rows_entangled:
+            check_linear(self._target, name_of(self.model))
         return values, given.rows_entangled
 
     def _check_differentiable(self, values: Tensor) -> None:
@@ -340,4 +346,4 @@ class EmbeddingSpace:
     def _run(self, rows: Tensor, points: Tensor) -> Mapping[str, Any]:
         """The model's outputs for copies of instances at points; see `run_at`."""
         collated = select_rows(self._collated, rows, len(self.instances))
-        return run_at(self._twin, self.layout, collated, points, rows)
+        return run_at(self._twin, self.layout, collated, points, rows, self._derived)

@@ -86,7 +86,7 @@ class EmbeddingCall:
     def of_rows(self, rows: Tensor) -> EmbeddingCall:
         """The call as it would be for copies of some of the instances, by their numbers."""
         batch = 1 if self.transposed else 0
-        each = self.shape[batch] // max(len(self.tokens), 1)
+        each = self.shape[batch] // len(self.tokens)
         shape = tuple(each * len(rows) if at == batch else n for at, n in enumerate(self.shape))
         fields, tokens, special = (one[rows] for one in (self.fields, self.tokens, self.special))
         return replace(self, shape=shape, fields=fields, tokens=tokens, special=special)

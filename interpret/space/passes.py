@@ -14,6 +14,7 @@ from ..errors import InterpretationError
 from ..model.embedding_layers import EmbeddingLayer
 from ..model.hooks import hooked
 from ..model.twin import Twin, name_of
+from ..nested import tensors_in
 from ..positions import PADDING
 from .layout import EmbeddingCall, Layout
 from .packing import out_of_memory
@@ -25,6 +26,7 @@ def run_at(
     collated: Mapping[str, Any],
     points: Tensor,
     rows: Tensor | None = None,
+    derived: list[Tensor] | None = None,
 ) -> Mapping[str, Any]:
     """The model's outputs for copies of instances with other embeddings.
 
@@ -35,16 +37,21 @@ def run_at(
         points: The embeddings, `(rows, size)`.
         rows: The instance of each row, `(rows,)`; a model may leave out padding that none of them
             needs. None where it may not.
+        derived: Its items become what the layers embed and is none of the tensors that the model
+            is given.
 
     Raises:
         InterpretationError: If the model calls its layers otherwise than for the instances.
     """
-    replacing = _Replacement(layout, points, rows)
+    given = set() if derived is None else {one.data_ptr() for one in tensors_in(collated)}
+    replacing = _Replacement(layout, points, rows, given)
     watching = twin.gradient_paths.watching() if points.requires_grad else nullcontext()
     layers = [call.layer for call in layout.calls]
     with watching, hooked(layers, replacing.layer):
         outputs = twin.model(**collated)
     replacing.finish()
+    if derived is not None:
+        derived[:] = replacing.derived
     return outputs
 
 
@@ -67,19 +74,26 @@ def differentiate(values: Tensor, leaves: Sequence[Tensor], model: Model) -> lis
 
 
 class _Replacement:
-    """Replaces the embeddings by given points, call by call as recorded."""
+    """Replaces the embeddings by given points, call by call as recorded; `given` are the addresses
+    of the model's arguments, empty where nobody asks what is derived from them."""
 
-    def __init__(self, layout: Layout, points: Tensor, rows: Tensor | None) -> None:
+    def __init__(
+        self, layout: Layout, points: Tensor, rows: Tensor | None, given: set[int]
+    ) -> None:
         self._rows = rows
         self._calls = layout.calls
         self._parts = layout.split(points)
         self._next = 0
+        self._given = given
+        self.derived: list[Tensor] = []
 
     def layer(self, layer: EmbeddingLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
         if self._next >= len(self._calls):
             raise InterpretationError(self._mismatch("more"))
         call, part = self._calls[self._next], self._parts[self._next]
         self._next += 1
+        if self._given and args and isinstance(args[0], Tensor) and args[0].dim() == 2:
+            self.derived += [] if args[0].data_ptr() in self._given else [args[0]]
         point = call.from_rows(part)
         if self._rows is not None and point.shape != output.shape:
             point = _without_padding(call, point, self._rows, output)
@@ -109,7 +123,8 @@ def _without_padding(call: EmbeddingCall, point: Tensor, rows: Tensor, output: T
 
     Args:
         call: The call for the instances.
-        point: Points as that call returned them, `(rows, positions, dim)`.
+        point: Points as that call returned them, `(rows, positions, dim)`, one row for each list
+            item or segment of an instance.
         rows: The instance of each row.
         output: What the layer returned for the rows.
     """
@@ -117,8 +132,6 @@ def _without_padding(call: EmbeddingCall, point: Tensor, rows: Tensor, output: T
     if call.transposed or missing <= 0:
         return point
     padding = call.tokens[rows.cpu()].reshape(len(point), -1) == PADDING
-    if padding.shape[1] != point.shape[1]:
-        return point
     if bool(padding[:, -missing:].all()):
         return point[:, :-missing]
     return point[:, missing:] if bool(padding[:, :missing].all()) else point

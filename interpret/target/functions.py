@@ -1,9 +1,9 @@
-"""Functions of a user's own as targets: what they must take and return, and leave alone."""
+"""What a target must return; and of a user's own functions as targets what they take and leave."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import InterpretationError
 from ..nested import tensors_in
+from .outputs import ModelOutputs
 
 
 def function_name(function: Callable[..., Any]) -> str:
@@ -52,13 +53,13 @@ def check_function(function: Callable[..., Any]) -> None:
         ) from None
 
 
-def untouched(function: Callable[[Any], Any], outputs: Mapping[str, Any], name: str) -> Any:
+def untouched(function: Callable[[Any], Any], outputs: ModelOutputs, name: str) -> Any:
     """What a function makes of a model's outputs, which it must leave as they are.
 
     Raises:
         InterpretationError: If it has written into one.
     """
-    given = {key: [*tensors_in(value)] for key, value in outputs.items()}
+    given = {key: [*tensors_in(value)] for key, value in outputs.given.items()}
     before = {key: [*map(_version, own)] for key, own in given.items()}
     found = function(outputs)
     for key, own in given.items():
@@ -118,6 +119,51 @@ def check_rows(function: Callable[[Any], Any], values: Tensor, alone: Any, name:
             "same row beside another: it takes a mean or the like over the rows; compute each "
             "row's number from its own outputs, with dim=-1 say"
         )
+
+
+def row_values(found: Any, count: int, name: str) -> Tensor:
+    """What a target returned, as a floating number per row, `(rows,)`.
+
+    Args:
+        found: What it returned.
+        count: How many rows there are.
+        name: What errors call the target.
+
+    Raises:
+        InterpretationError: If it is anything else.
+    """
+    if not isinstance(found, Tensor):
+        raise InterpretationError(
+            f"target {name} returned {found!r:.60} of type {type(found).__name__}; return a tensor "
+            f"of one number per row, ({count},), computed from the outputs by torch"
+        )
+    if found.shape != (count,):
+        raise InterpretationError(
+            f"target {name} returned shape {tuple(found.shape)} for {count} rows; return one "
+            f"number per row, ({count},)"
+        )
+    if found.is_complex():
+        raise InterpretationError(
+            f"target {name} returned complex numbers; return real ones, such as their .abs()"
+        )
+    return found.float() if found.dtype in (torch.float16, torch.bfloat16) else found
+
+
+def not_finite(values: Tensor, outputs: Any, name: str) -> InterpretationError:
+    """The error of a target that is not finite at the input.
+
+    Args:
+        values: The target, `(rows,)`.
+        outputs: What the model returned.
+        name: What errors call the target.
+    """
+    floats = (one for one in tensors_in(outputs) if one.is_floating_point())
+    cause = (
+        "the model's outputs are finite, so look into the target"
+        if all(bool(torch.isfinite(one).all()) for one in floats)
+        else "look for NaN or infinite weights, or logits too large for the model's precision"
+    )
+    return InterpretationError(f"target {name} is {values.detach().tolist()}, not finite; {cause}")
 
 
 def _version(tensor: Tensor) -> int:

@@ -13,7 +13,6 @@ from torch import Tensor
 from ..errors import InterpretationError, SettingError
 from ..inputs.explained import LOG_LIKELIHOOD
 from ..inputs.labels import Labels, label_index, namespace_of
-from ..nested import tensors_in
 from .row_loss import RowLoss
 
 LOGITS = ("logits", "label_logits", "tag_logits", "class_logits")
@@ -26,6 +25,7 @@ PROBABILITIES = ("probs", "label_probs", "class_probabilities", "class_probs", "
 
 class ModelOutputs(Mapping[str, Any]):
     """The model's outputs for a batch of rows: a mapping of its own keys, with common names added.
+    The `loss` is that of each row, `(rows,)`, whatever the model returns for the batch.
 
     Args:
         outputs: What `model.forward` returned for the rows.
@@ -36,7 +36,7 @@ class ModelOutputs(Mapping[str, Any]):
 
     Attributes:
         rows: The argument.
-        rows_entangled: Whether of the log-likelihoods only the gradient is per row, not the value.
+        rows_entangled: Whether of the losses only the gradient is per row, not the value.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class ModelOutputs(Mapping[str, Any]):
         self.rows = rows
         self.rows_entangled = False
         self._labels = labels
+        self._losses: Tensor | None = None
 
     def __getitem__(self, key: str) -> Any:
         if key not in self._outputs:
@@ -60,7 +61,7 @@ class ModelOutputs(Mapping[str, Any]):
                 f"{type(self._model).__name__} returns no {key!r}, only {sorted(self._outputs)}; "
                 "name another output or another target"
             )
-        return self._outputs[key]
+        return self._row_losses() if key == "loss" else self._outputs[key]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._outputs)
@@ -227,39 +228,47 @@ class ModelOutputs(Mapping[str, Any]):
                 "predictions_to_labeled_instances in the predictor so that the label is in the "
                 "field that forward() takes it from"
             )
-        loss = self._outputs["loss"]
-        if not isinstance(loss, Tensor):
-            loss = self._tensor("loss")
-        losses, self.rows_entangled = self._row_loss(loss, self._candidates(), len(self.rows))
-        return -losses
+        return -self._row_losses()
 
     def mean_explained(self, values: Tensor) -> Tensor:
         """The mean of a number per position, `(rows, positions)`, over those explained."""
         mask = self._mask(values)
         return _masked_mean(values[:, : mask.shape[1]], mask)
 
-    def _candidates(self) -> dict[str, Tensor]:
-        """Possible losses of the rows, by name: cross entropies of the model's logits."""
-        if self._labels is None or not self.has_logits:
-            return {}
-        indices = self._labels.indices[self.rows].to(self.logits.device)
-        logits = self.logits
-        if indices.dim() == logits.dim() - 1 and int(indices.max()) < logits.shape[-1]:
-            if indices.dim() == 2:
-                logits = logits[:, : indices.shape[1]]
-            log_probabilities = logits.log_softmax(-1)
-            losses = -log_probabilities.gather(-1, indices.unsqueeze(-1)).squeeze(-1)
-            if losses.dim() == 1:
-                # The second is the loss of a multi-label model.
+    def _row_losses(self) -> Tensor:
+        """The loss of each row: of the cross entropies of the model's logits the one that is its
+        loss, or what there is of the batch's own."""
+        found: dict[str, Tensor] = {}
+        if self._labels is not None and self.has_logits:
+            indices = self._labels.indices[self.rows].to(self.logits.device)
+            logits = self.logits
+            if indices.dim() == logits.dim() - 1 and int(indices.max()) < logits.shape[-1]:
+                if indices.dim() == 2:
+                    logits = logits[:, : indices.shape[1]]
                 own = logits.gather(-1, indices.unsqueeze(-1)).squeeze(-1)
-                return {"cross-entropy": losses, "binary-cross-entropy": -F.logsigmoid(own)}
-            mask = self._mask(losses)
-            mean = _masked_mean(losses, mask)
-            return {"mean-cross-entropy": mean, "sum-cross-entropy": mean * mask.sum(-1)}
-        return {}
+                log_p = logits.log_softmax(-1).gather(-1, indices.unsqueeze(-1)).squeeze(-1)
+                if own.dim() == 1:
+                    # The second is the loss of a multi-label model.
+                    found = {"cross-entropy": -log_p, "binary-cross-entropy": -F.logsigmoid(own)}
+                else:
+                    mask = self._mask(log_p)
+                    mean = _masked_mean(-log_p, mask)
+                    found = {"mean-cross-entropy": mean, "sum-cross-entropy": mean * mask.sum(-1)}
+        loss = self._outputs["loss"]
+        if not isinstance(loss, Tensor):
+            loss = self._tensor("loss")
+        losses, self.rows_entangled = self._row_loss(loss, found, len(self.rows))
+        self._losses = losses
+        return losses
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """What the model returned, as it is."""
+        return self._outputs
 
     def beside_another(self) -> ModelOutputs:
-        """The outputs of the first row, with a row of other numbers behind it, and no loss."""
+        """The outputs of the first row, with a row of other numbers behind it; with its loss, if
+        that was read."""
         count = len(self.rows)
 
         def two(value: Any) -> Any:
@@ -271,6 +280,8 @@ class ModelOutputs(Mapping[str, Any]):
             return value
 
         outputs = {key: two(value) for key, value in self._outputs.items() if key != "loss"}
+        if self._losses is not None:
+            outputs["loss"] = two(self._losses)
         return ModelOutputs(outputs, self.rows[:1].repeat(2), self._labels, RowLoss(), self._model)
 
     def _tensor(self, key: str) -> Tensor:
@@ -296,51 +307,6 @@ class ModelOutputs(Mapping[str, Any]):
 
     def _mask(self, like: Tensor) -> Tensor:
         return self.labels.mask[self.rows].to(like.device)
-
-
-def row_values(found: Any, count: int, name: str) -> Tensor:
-    """What a target returned, as a floating number per row, `(rows,)`.
-
-    Args:
-        found: What it returned.
-        count: How many rows there are.
-        name: What errors call the target.
-
-    Raises:
-        InterpretationError: If it is anything else.
-    """
-    if not isinstance(found, Tensor):
-        raise InterpretationError(
-            f"target {name} returned {found!r:.60} of type {type(found).__name__}; return a tensor "
-            f"of one number per row, ({count},), computed from the outputs by torch"
-        )
-    if found.shape != (count,):
-        raise InterpretationError(
-            f"target {name} returned shape {tuple(found.shape)} for {count} rows; return one "
-            f"number per row, ({count},)"
-        )
-    if found.is_complex():
-        raise InterpretationError(
-            f"target {name} returned complex numbers; return real ones, such as their .abs()"
-        )
-    return found.float() if found.dtype in (torch.float16, torch.bfloat16) else found
-
-
-def not_finite(values: Tensor, outputs: Any, name: str) -> InterpretationError:
-    """The error of a target that is not finite at the input.
-
-    Args:
-        values: The target, `(rows,)`.
-        outputs: What the model returned.
-        name: What errors call the target.
-    """
-    floats = (one for one in tensors_in(outputs) if one.is_floating_point())
-    cause = (
-        "the model's outputs are finite, so look into the target"
-        if all(bool(torch.isfinite(one).all()) for one in floats)
-        else "look for NaN or infinite weights, or logits too large for the model's precision"
-    )
-    return InterpretationError(f"target {name} is {values.detach().tolist()}, not finite; {cause}")
 
 
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:

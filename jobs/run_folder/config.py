@@ -1,4 +1,4 @@
-"""What a run is of: settings, model, inputs, versions; and how two differ."""
+"""What a run is of: settings, model, inputs, versions, threads; and how two differ."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import platform
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import Any
+
+import torch
 
 from allennlp_saliency.interpret.explanation import JsonDict
 from allennlp_saliency.version import VERSION
@@ -36,6 +38,8 @@ def config_of(job: Job, model: JsonDict, source: Source) -> JsonDict:
         "inputs": {"name": source.name, "count": count, "sha256": source.sha256()},
         "parts": -(-count // job.part_size),
         "versions": versions(),
+        # They decide the last digits as well; a run may go on with others.
+        "torch_threads": torch.get_num_threads(),
     }
     copied: JsonDict = json.loads(json.dumps(content, default=str))
     return copied

@@ -1,4 +1,4 @@
-"""What is explained of the predictors of allennlp-models, one file a kind.
+"""What is explained of the predictors of allennlp-models and of AllenNLP, one file a kind.
 
 Nothing here imports allennlp-models: its predictors are known by their classes' names. A file of
 this package is imported when a predictor is interpreted that needs it.
@@ -41,6 +41,7 @@ _register(
     f"{_CORE}.text_classifier.TextClassifierPredictor",
     f"{_PAIRS}.TextualEntailmentPredictor",
 )
+_register("multitask.TaskLabels", f"{_CORE}.multitask.MultiTaskPredictor")
 _register(
     "structure.tags.RandomFieldLabels",
     f"{_CORE}.sentence_tagger.SentenceTaggerPredictor",

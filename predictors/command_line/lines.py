@@ -15,8 +15,10 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path, open_compressed
+from allennlp.common.params import parse_overrides
 
 from allennlp_saliency.interpret import checks
 from allennlp_saliency.predictors.saliency.json_lines import InputLine, numbered
@@ -36,6 +38,12 @@ def check(args: argparse.Namespace) -> None:
     """
     checks.integer("--batch-size", args.batch_size, least=1)
     _check_predictor_args(args.predictor_args)
+    _check_overrides(args.overrides)
+    if args.cuda_device >= 0 and args.cuda_device >= torch.cuda.device_count():
+        raise ConfigurationError(
+            f"--cuda-device {args.cuda_device}: torch finds {torch.cuda.device_count()} GPUs here, "
+            "which are counted from 0; leave it out to run on the CPU"
+        )
     if args.silent and not args.output_file:
         raise ConfigurationError("--silent without --output-file leaves no output at all")
     if args.output_file:
@@ -66,6 +74,20 @@ def _check_predictor_args(given: str) -> None:
     taken = [name for name in ("model", "dataset_reader") if name in arguments]
     if taken:
         raise ConfigurationError(f"--predictor-args cannot set {taken[0]!r}: the archive does")
+
+
+def _check_overrides(given: str) -> None:
+    reason = ""
+    try:
+        if isinstance(parse_overrides(given), dict):
+            return
+    except Exception as error:
+        # Jsonnet's errors are of no class of their own.
+        reason = f" ({' '.join(str(error).split())})"
+    raise ConfigurationError(
+        f"--overrides is no JSON object{reason}: {given!r:.200}; put it between single quotes, "
+        """such as '{"dataset_reader.max_instances": 5}'"""
+    )
 
 
 def _check_place(output: str) -> None:

@@ -53,9 +53,16 @@ TASKS = {
 }
 
 
-def tasks_of(class_name: str | None) -> list[str]:
+def tasks_of(class_name: str | None, config: Any = None) -> list[str]:
     """The tasks of a model's class, what it is mostly for first; empty where its name does not
-    say. (BART's class writes, and fills gaps.)"""
+    say. (BART's class writes, and fills gaps.)
+
+    Args:
+        class_name: The name of the class.
+        config: The model's config, which says whether it has an encoder; None if not known.
+            Models of pictures or sound beside text are called like those that translate, and
+            mostly go on with one text.
+    """
     from transformers.models.auto import modeling_auto
 
     found = []
@@ -65,14 +72,34 @@ def tasks_of(class_name: str | None) -> list[str]:
         if class_name in classes:
             found.append(name)
     endings = [name for name, task in TASKS.items() if (class_name or "").endswith(task.suffix)]
-    return found or endings[:1]
+    found = found or endings[:1]
+    if getattr(config, "is_encoder_decoder", None) is False:
+        return list(dict.fromkeys("causal-lm" if one == "seq2seq" else one for one in found))
+    return found
 
 
-def auto_class(task: str) -> Any:
-    """The class of transformers that loads models for a task."""
+def auto_class(task: str, model: Any = None) -> Any:
+    """The class of transformers that loads models for a task.
+
+    Args:
+        task: The task.
+        model: The folder or hub id that is loaded, if one is. A model that goes on with a text
+            may read pictures or hear, too; then it is in another table.
+    """
     import transformers
 
-    return getattr(transformers, TASKS[task].auto)
+    auto = getattr(transformers, TASKS[task].auto)
+    if task != "causal-lm" or model is None:
+        return auto
+    from transformers.models.auto import modeling_auto
+
+    kind = type(transformers.AutoConfig.from_pretrained(model))
+    if kind not in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING:
+        for head in ("MultimodalLM", "ImageTextToText"):
+            own = getattr(transformers, f"AutoModelFor{head}", None)
+            if own is not None and kind in own._model_mapping:
+                return own
+    return auto
 
 
 # What transformers calls the tasks of its pipelines, where it is not the same.
@@ -137,15 +164,15 @@ def find_task(model: Any, task: str | None = None, **loading: Any) -> str:
     Raises:
         InterpretationError: If that is not known, or the model's class is for another.
     """
-    name = None
+    name, config = None, None
     if isinstance(model, nn.Module):
-        name = type(model).__name__
+        name, config = type(model).__name__, getattr(model, "config", None)
     elif task is None:
         from transformers import AutoConfig
 
         config = AutoConfig.from_pretrained(model, **loading)
         name = next(iter(config.architectures or ()), None)
-    known = tasks_of(name)
+    known = tasks_of(name, config)
     if known and task is not None and task not in known:
         raise InterpretationError(
             f"a {name} is for {known[0]}, not for {task}; load the model with a head for {task}"
@@ -176,7 +203,7 @@ def load_model(model: Any, task: str, dtype: Any = None, **loading: Any) -> nn.M
         if not isinstance(wanted, torch.dtype) or getattr(model, "dtype", wanted) == wanted:
             return model
         return copy.deepcopy(model).to(wanted)
-    auto = auto_class(task)
+    auto = auto_class(task, model)
     if is_own_folder(str(model)) and not list(Path(model).glob("*.safetensors")):
         # An archive of a model that was trained: weights.th has its weights.
         from transformers import AutoConfig

@@ -33,9 +33,9 @@ def test_the_page_is_what_was_measured() -> None:
     assert page == comparison_page.page(RESULTS), HINT
 
 
-def test_there_is_a_table_for_every_fixture() -> None:
+def test_there_is_a_table_for_every_fixture_but_those_that_the_page_names() -> None:
     fixtures = {path.parent.name for path in (DOCS.parent / "fixtures").glob("*/model.tar.gz")}
-    assert set(RESULTS) == fixtures, HINT
+    assert set(RESULTS) == fixtures - {*comparison_page.NOT_MEASURED}, HINT
 
 
 @pytest.mark.parametrize("fixture", RESULTS)

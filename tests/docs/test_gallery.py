@@ -35,7 +35,15 @@ def test_every_piece_writes_what_is_shown() -> None:
 
 def test_pictures_in_vectors_are_of_the_texts_in_the_lines() -> None:
     """A word of each input stands in its picture, which is not one of something else."""
-    for name, word in {"pair": "nibbles", "choice": "omelette", "answer": "Garrick"}.items():
+    words = {
+        "pair": "nibbles",
+        "choice": "omelette",
+        "answer": "Garrick",
+        "roles": "tailor",
+        "arcs": "beard",
+        "gaps": "actress",
+    }
+    for name, word in words.items():
         (one,) = (one for one in gallery_page.PIECES if one.name == name)
         assert word in one.code
         picture = (PICTURES / one.picture).read_text(encoding="utf-8")

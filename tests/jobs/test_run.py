@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -289,6 +290,18 @@ def test_versions_that_differ_are_told(
     run_job(make_job(), "allennlp interpret")
     told = capsys.readouterr().err
     assert f"begun with other versions (torch: 1 there, {torch.__version__} here)" in told
+
+
+def test_threads_are_recorded_and_a_run_goes_on_with_others(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    config = tmp_path / "run" / "config.json"
+    begun = config.read_bytes()
+    assert json.loads(begun)["torch_threads"] == torch.get_num_threads()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 99)
+    assert run()["complete"]
+    assert config.read_bytes() == begun
 
 
 def test_a_run_without_a_complete_part_makes_room_for_another(

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from allennlp_saliency.interpret.explanation import Explanation, Span
-from allennlp_saliency.views.tokens import printable, readable, short, target_in_words
+from allennlp_saliency.views.outputs import target_in_words
+from allennlp_saliency.views.tokens import printable, readable, short
 
 
 def shown(tokens: list[str], offsets: list[Span | None] | None = None) -> str:

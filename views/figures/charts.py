@@ -9,8 +9,9 @@ from typing import Any
 
 from allennlp_saliency.interpret.explanation import Explanation
 from allennlp_saliency.views.figures.canvas import AGAINST, FOR, Canvas, draw, fonts_for
+from allennlp_saliency.views.outputs import target_in_words
 from allennlp_saliency.views.scored import token_names
-from allennlp_saliency.views.tokens import signed, target_in_words
+from allennlp_saliency.views.tokens import signed
 from allennlp_saliency.views.words import in_words
 
 _BAR, _PANEL = 0.24, 2.6

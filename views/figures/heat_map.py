@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from allennlp_saliency.interpret.explanation import Explanation, InputAttributio
 from allennlp_saliency.views.colours import FAINTEST
 from allennlp_saliency.views.figures.canvas import Canvas, draw, fonts_for
 from allennlp_saliency.views.figures.fonts import Fonts
+from allennlp_saliency.views.outputs import marks_of
 from allennlp_saliency.views.scored import scored_text
 from allennlp_saliency.views.tokens import signed
 from allennlp_saliency.views.words import in_words
@@ -22,21 +23,29 @@ from allennlp_saliency.views.written import output_in_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.patches import Rectangle
 
 _CHARACTER = 0.085  # inches that a character of the monospaced font takes
 _DIGIT = 0.056  # the same of a number's
-_TITLE, _ROW, _NUMBERED, _LEGEND = 0.34, 0.34, 0.48, 0.5
+_TITLE, _ROW, _NUMBERED, _LEGEND, _BOXES = 0.34, 0.34, 0.48, 0.5, 0.24
+_MEANING = {
+    "explained": "what is explained",
+    "verb": "its verb",
+    "head": "its head",
+    "antecedent": "its antecedent",
+}
 _MARGIN = 0.12
 
 
 @dataclass(frozen=True)
 class _Cell:
-    """A piece of text: where it begins and ends, and its score."""
+    """A piece of text: where it begins and ends, its score, and what it is of what is explained."""
 
     left: float
     right: float
     text: str
     score: float | None
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,15 +98,20 @@ def save_figure(
     texts = [piece.text for one in fields for piece in scored_text(one)]
     fonts = fonts_for(path, [*texts, *titles, *(one.field for one in fields)])
     rows: list[_Row] = []
+    kinds: set[str] = set()
     for explanation, title, scale in zip(explanations, titles, scales, strict=True):
         rows.append(_Row([], title))
-        for one in explanation.inputs:
+        marks = marks_of(explanation)
+        kinds |= {*marks.values()}
+        for number, one in enumerate(explanation.inputs):
             if len(explanation.inputs) > 1:
                 rows.append(_Row([], f"{one.field}:"))
-            lines = _lines(one, scale, width - 2 * _MARGIN, numbers, fonts)
+            own = {token: mark for (field, token), mark in marks.items() if field == number}
+            lines = _lines(one, scale, width - 2 * _MARGIN, numbers, fonts, own)
             rows += [_Row(line, scale=scale) for line in lines]
     heights = [_TITLE if row.heading else _NUMBERED if numbers else _ROW for row in rows]
-    height = sum(heights) + 2 * _MARGIN + (_LEGEND if legend else 0)
+    below = (_LEGEND + (_BOXES if kinds else 0)) if legend else 0
+    height = sum(heights) + 2 * _MARGIN + below
 
     def drawing(canvas: Canvas) -> None:
         axes = canvas.figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
@@ -111,6 +125,7 @@ def save_figure(
             y += high
         if legend:
             _draw_legend(canvas, axes, y, max(scales) if len({*scales}) == 1 else None)
+            _draw_boxes(canvas, axes, y + _LEGEND + _BOXES / 2, kinds)
 
     draw(path, fonts, (width, height), drawing)
 
@@ -153,12 +168,35 @@ def _draw(canvas: Canvas, axes: Axes, cell: _Cell, y: float, scale: float, numbe
             facecolor=canvas.colour(ratio),
         )
         axes.add_patch(box)
+        if cell.mark:
+            edges = (cell.left + _MARGIN - 0.015, cell.right + _MARGIN + 0.015)
+            axes.add_patch(_box(edges, y + _ROW * 0.1, _ROW * 0.8, cell.mark))
         if numbers and abs(ratio) >= FAINTEST:
             shown, place = signed(cell.score, scale), y + _ROW + 0.04
             canvas.text(axes, middle, place, shown, ha="center", va="center", fontsize=6.5)
     colour = "white" if abs(ratio) > 0.6 else "black"
     style: Any = {"ha": "center", "va": "center", "fontsize": 10, "color": colour}
     canvas.text(axes, middle, y + _ROW / 2, cell.text, mono=True, **style)
+
+
+def _box(edges: tuple[float, float], top: float, height: float, mark: str) -> Rectangle:
+    from matplotlib.patches import Rectangle
+
+    style = "-" if mark == "explained" else (0, (1.5, 1.2))
+    at, wide = (edges[0], top), edges[1] - edges[0]
+    look: Any = {"fill": False, "edgecolor": "black", "lw": 1.1, "linestyle": style}
+    # Above the colours of the neighbours, below the text.
+    return Rectangle(at, wide, height, zorder=2, **look)
+
+
+def _draw_boxes(canvas: Canvas, axes: Axes, y: float, kinds: Set[str]) -> None:
+    """What a box around a token means."""
+    left = _MARGIN + 0.6
+    for mark, meaning in _MEANING.items():
+        if mark in kinds:
+            axes.add_patch(_box((left, left + 0.22), y - 0.07, 0.14, mark))
+            canvas.text(axes, left + 0.3, y, meaning, va="center", fontsize=8)
+            left += 1.55
 
 
 def _draw_legend(canvas: Canvas, axes: Axes, y: float, strongest: float | None) -> None:
@@ -182,7 +220,12 @@ def _draw_legend(canvas: Canvas, axes: Axes, y: float, strongest: float | None) 
 
 
 def _lines(
-    one: InputAttribution, scale: float, width: float, numbers: bool, fonts: Fonts
+    one: InputAttribution,
+    scale: float,
+    width: float,
+    numbers: bool,
+    fonts: Fonts,
+    marks: Mapping[int, str],
 ) -> Iterator[list[_Cell]]:
     """The text of a field in lines; one of a language that is written from the right is so, too."""
     line: list[_Cell] = []
@@ -196,6 +239,7 @@ def _lines(
                 line, x = [], 0.0
             x += 1.5 * _CHARACTER if line else 0.0
             continue
+        mark = next((marks[n] for n in piece.tokens if n in marks), "")
         for text in _folded(fonts.drawable(piece.text), int(width / _CHARACTER)):
             length = cell_len(text) * _CHARACTER
             if numbers and piece.score is not None and abs(piece.score) >= FAINTEST * scale > 0:
@@ -203,7 +247,7 @@ def _lines(
             if line and x + length > width:
                 yield _mirrored(line, width) if mirrored else line
                 line, x = [], 0.0
-            line.append(_Cell(x, x + length, text, piece.score))
+            line.append(_Cell(x, x + length, text, piece.score, mark))
             x += length
     if line:
         yield _mirrored(line, width) if mirrored else line
@@ -216,7 +260,7 @@ def _folded(text: str, most: int) -> Iterator[str]:
 
 
 def _mirrored(line: list[_Cell], width: float) -> list[_Cell]:
-    return [_Cell(width - one.right, width - one.left, one.text, one.score) for one in line]
+    return [replace(one, left=width - one.right, right=width - one.left) for one in line]
 
 
 def _from_right(one: InputAttribution) -> bool:

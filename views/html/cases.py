@@ -8,9 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from allennlp_saliency.interpret.explanation import Explanation, ExplanationFormatError, JsonDict
-
-WRITTEN = "generated"
-"""The field of a text that the model writes: it grows from one explanation to the next."""
+from allennlp_saliency.views.outputs import WRITTEN
 
 
 @dataclass(frozen=True)

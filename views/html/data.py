@@ -10,20 +10,13 @@ from typing import Any
 from allennlp_saliency.interpret.explanation import (
     AttentionMatrix,
     Explanation,
-    InputAttribution,
     JsonDict,
 )
-from allennlp_saliency.views.tokens import numbers_of, predicted, probability_of, short, unmarked
+from allennlp_saliency.views.outputs import marks_of, output_name
+from allennlp_saliency.views.tokens import numbers_of, predicted, probability_of, short
 
-from .cases import WRITTEN, Case, method_key, output_key
+from .cases import Case, method_key, output_key
 from .layouts import SPECIAL, Layouts, owners_of_prefix, reading_order, written_text
-
-_MARKS = {
-    "positions": "explained",
-    "verb_positions": "verb",
-    "head_positions": "head",
-    "antecedent_positions": "antecedent",
-}
 
 
 def page_data(cases: Sequence[Case]) -> JsonDict:
@@ -131,61 +124,9 @@ def _joined(layout: JsonDict) -> str:
     return "".join(text for text, _, kind in layout["pieces"] if kind != SPECIAL).strip()
 
 
-def output_name(explanation: Explanation) -> str:
-    """What an output is called among those of its input: `B-PER L-PER: Ada Lovelace`."""
-    target = explanation.target
-    label = _label_of(explanation)
-    if any(one.field == WRITTEN for one in explanation.inputs) and label:
-        label = unmarked([label])[0].text or label
-    if target.get("no_answer"):
-        label = "no answer"
-    places = {name: _at(explanation, target.get(name)) for name in _MARKS}
-    if "verb" in target:
-        role = target.get("role")
-        return f"{role} of {target['verb']}: {places['positions']}" if role else str(target["verb"])
-    if "head" in target:
-        return f"{label}: {target['head']} → {places['positions']}"
-    if "mention" in target:
-        return f"{target['mention']} → {label or 'none'}"
-    shown = places["positions"]
-    if shown and shown != label and target.get("field") != WRITTEN:
-        return f"{label}: {shown}" if label else shown
-    return label or str(target.get("type", ""))
-
-
-def _at(explanation: Explanation, positions: Any) -> str:
-    """The text at some tokens of the target's field."""
-    one = _field(explanation)
-    if one is None or not isinstance(positions, list) or not positions:
-        return ""
-    if not all(isinstance(n, int) and 0 <= n < len(one.tokens) for n in positions):
-        return ""
-    spans = [one.offsets[n] for n in positions]
-    if one.text is not None and all(span is not None for span in spans):
-        ends = [place for span in spans if span is not None for place in span]
-        return one.text[min(ends) : max(ends)].strip()
-    pieces = unmarked([one.tokens[n] for n in positions])
-    return "".join(("" if p.glued else " ") + p.text for p in pieces).strip()
-
-
-def _field(explanation: Explanation) -> InputAttribution | None:
-    name = explanation.target.get("field")
-    own = [one for one in explanation.inputs if name is None or one.field == name]
-    return own[0] if len(own) == 1 else None
-
-
 def _marks(explanation: Explanation) -> list[Any]:
     """Tokens that are what is explained, or belong to it: the field, the token, and what it is."""
-    one = _field(explanation)
-    if one is None:
-        return []
-    number = explanation.inputs.index(one)
-    return [
-        [number, place, mark]
-        for name, mark in _MARKS.items()
-        for place in explanation.target.get(name) or ()
-        if isinstance(place, int) and 0 <= place < len(one.tokens)
-    ]
+    return [[*place, mark] for place, mark in marks_of(explanation).items()]
 
 
 def _keys(own: Sequence[Explanation]) -> list[tuple[str, int]]:

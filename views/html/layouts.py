@@ -12,10 +12,9 @@ from allennlp_saliency.interpret.explanation import (
     Span,
 )
 from allennlp_saliency.interpret.inputs.token_groups import grouped
+from allennlp_saliency.views.outputs import WRITTEN
 from allennlp_saliency.views.text import running_text
 from allennlp_saliency.views.tokens import is_special, unmarked
-
-from .cases import WRITTEN
 
 LEVELS = ("word", "sentence")
 _KINDS = ("text", "special", "unknown", "absent")

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from allennlp.common.util import JsonDict
 from allennlp.data import Instance
-from allennlp.data.fields import FlagField, SequenceLabelField
+from allennlp.data.fields import FlagField, LabelField, SequenceLabelField
 from allennlp.data.fields.sequence_field import SequenceField
 from allennlp.predictors import Predictor, SentenceTaggerPredictor
 
@@ -164,6 +164,11 @@ def _isolated(predictor: Predictor, label: Callable[[Labelled], None]) -> Labell
         label(labelled)
         for one in labelled.instances:
             predictor._dataset_reader.apply_token_indexers(one.instance)
+            for own in one.instance.fields.values():
+                # Added by its name, without the vocabulary, to an instance that was indexed before.
+                unnamed = isinstance(own, LabelField) and own._label_id is None
+                if unnamed or (isinstance(own, SequenceLabelField) and not own._indexed_labels):
+                    own.index(predictor._model.vocab)
         return labelled
     except Exception as error:
         let_go(error)

@@ -132,8 +132,17 @@ class AttentionInterpreter(SaliencyInterpreter):
         kinds = sorted({view.stack.kind for view in views})
         details = [{"attention": kinds} for _ in space.instances]
         return Attribution(
-            scores, details=details, matrices=matrices, warnings=self.warnings(space, scores)
+            scores,
+            details=details,
+            matrices=matrices,
+            warnings=self.warnings(space, scores),
+            zero_causes=[self.zero_cause] * len(scores),
         )
+
+    @property
+    def zero_cause(self) -> str:
+        """Why the scores of a text are zero where all of them are."""
+        return "no position that counts looks at it"
 
     def warnings(self, space: AttentionSpace, scores: Tensor) -> list[list[str]]:
         """Per instance what to warn of.

@@ -40,7 +40,7 @@ class ValueZeroing(AttentionInterpreter):
             with -1.
         final_norm: Whether the states of the last layer are compared after the normalization that
             many stacks of blocks end with.
-        threshold: Changes C below it count as none.
+        threshold: Changes C, from 0 to 2, below it count as none.
         common: What every method that reads attention takes; see `AttentionInterpreter`.
 
     Raises:
@@ -61,9 +61,15 @@ class ValueZeroing(AttentionInterpreter):
         super().__init__(predictor, **common)
         self.layers = checks.choice_or_integer("layers", layers, _LAYERS)
         self.final_norm = checks.boolean("final_norm", final_norm)
-        self.threshold = checks.number("threshold", threshold, least=0)
+        self.threshold = checks.number("threshold", threshold, least=0, most=2)
         if layers == "rollout" and self.kind == CROSS:
             raise ConfigurationError("there is no rollout of cross attention alone; name a layer")
+
+    @property
+    def zero_cause(self) -> str:
+        if not self.threshold:
+            return "no layer's states depend on its values"
+        return f"no change that it makes reaches the threshold of {self.threshold:g}; lower it"
 
     def views(self, space: AttentionSpace) -> list[View]:
         views = []

@@ -10,6 +10,7 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from ... import checks
+from ...errors import InterpretationError
 from ...interpreter.assembly import Attribution
 from ...interpreter.explanation_warnings import saturated
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
@@ -55,6 +56,30 @@ class NoisyMethod(SaliencyInterpreter):
         sigma = self.stdev * value_range(space)
         return standard_normal(space, self.num_samples, self.seed, sigma)
 
+    def no_variance(self, of: str) -> str:
+        """Why the variance over the noisy copies of something is zero, where it is."""
+        if self.num_samples == 1:
+            return "a single sample has no variance; raise num_samples"
+        return f"its {of} at all noisy copies are the same; raise stdev (now {self.stdev:g})"
+
+    def check_finite(self, space: EmbeddingSpace, found: Tensor) -> None:
+        """Makes sure that the noise is none that the model has no finite numbers for.
+
+        Args:
+            space: The instances.
+            found: What was found at their noisy copies.
+
+        Raises:
+            InterpretationError: If that is not finite, and the gradient at the input itself is.
+        """
+        if not self.stdev or found.isfinite().all():
+            return
+        if space.input_gradients.isfinite().all():
+            raise InterpretationError(
+                f"with stdev={self.stdev:g} the numbers at the noisy copies of the input are not "
+                "finite, and those at the input are; lower stdev"
+            )
+
 
 class NoisyGradients(NoisyMethod):
     """A method that averages over the gradients at the noisy copies; see `NoisyMethod`."""
@@ -84,6 +109,7 @@ class NoisyGradients(NoisyMethod):
                 total = some.new_zeros(len(x), *some.shape[1:])
             total.index_add_(0, rows[numbers].to(total.device), some)
         assert total is not None
+        self.check_finite(space, total)
         return total / self.num_samples
 
 
@@ -162,4 +188,5 @@ class VarGradients(NoisyGradients):
         first, second = self.mean(space, powers).unbind(1)
         variance = (second - first**2).clamp_min(0)
         scores = reduce_coordinates(variance, space.layout, MeanAbsolute())
-        return Attribution(scores, warnings=saturated(space))
+        causes = [self.no_variance("gradients")] * len(scores)
+        return Attribution(scores, warnings=saturated(space), zero_causes=causes)

@@ -121,7 +121,9 @@ class IntegratedHessians(BaselineMethod):
         converged = path.refine(asked, self.max_steps)
         warnings = [] if converged else self.zero_warning(space)
         if not converged and not warnings:
-            warnings = [unconverged(path.lacking(), asked, path.steps, self.max_steps)]
+            warnings = [
+                unconverged(path.lacking(), asked, path.steps, self.max_steps, space.rounding)
+            ]
         return {"converged": converged, "steps": path.steps}, warnings, path
 
     def _remedy(self) -> str:

@@ -100,6 +100,10 @@ def mean_attribution(attributions: Sequence[Attribution]) -> Attribution:
             list(dict.fromkeys(warning for own in several for warning in own))
             for several in zip(*(one.warnings for one in attributions), strict=True)
         ],
+        zero_causes=[
+            "; ".join(filter(None, dict.fromkeys(several)))
+            for several in zip(*(one.zero_causes for one in attributions), strict=True)
+        ],
         standard_errors=(torch.stack(errors).mean(0) if len(errors) == len(attributions) else None),
         interactions=[
             _mean_interactions(several)

@@ -97,6 +97,7 @@ class GradientShap(NoisyMethod, BaselineMethod):
         for numbers, some in space.gradients(points, rows, products):
             total.index_add_(0, rows[numbers].to(x.device), some, alpha=1 / n)
             sums[numbers] = some.sum(-1).double().cpu()
+        self.check_finite(space, total)
         warnings = [noisy(own, n) for own in sums.view(len(x), n)]
         at_zero = self.zero_warning(space)
         return Attribution(

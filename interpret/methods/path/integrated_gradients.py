@@ -10,7 +10,13 @@ from torch import Tensor
 from ... import checks
 from ...explanation import JsonDict
 from ...interpreter.assembly import Attribution
-from ...interpreter.explanation_warnings import LARGE_DELTA, jump, unconverged
+from ...interpreter.explanation_warnings import (
+    IN_SINGLE_PRECISION,
+    LARGE_DELTA,
+    NOT_ITS_GRADIENT,
+    jump,
+    unconverged,
+)
 from ...interpreter.saliency_interpreter import SaliencyInterpreter
 from ...space.embedding_space import EmbeddingSpace
 from .baseline_method import BaselineMethod
@@ -104,15 +110,18 @@ class IntegratedGradients(BaselineMethod):
         tolerances = self._tolerances(space, paths)
         reached = paths.refine(tolerances, self.max_steps)
         at_zero = [] if all(reached) else self.zero_warning(space)
-        measured = zip(
-            reached, paths.jumps(), paths.lacking(), tolerances.tolist(), paths.steps, strict=True
-        )
+        elsewhere = [False for _ in reached] if all(reached) else paths.contradicted()
+        columns = reached, paths.jumps(), elsewhere, paths.lacking(), tolerances.tolist()
         warnings = []
-        for converged, found, lacking, asked, steps in measured:
+        for converged, found, other, lacking, asked, steps in zip(
+            *columns, paths.steps, strict=True
+        ):
             own = at_zero
             if found is not None:
                 own = own or [jump(*found)]
-            own = own or [unconverged(lacking, asked, steps, self.max_steps)]
+            if other:
+                own = own or [NOT_ITS_GRADIENT]
+            own = own or [unconverged(lacking, asked, steps, self.max_steps, space.rounding)]
             warnings.append([] if converged else own)
         return [{"converged": converged} for converged in reached], warnings
 
@@ -141,5 +150,5 @@ class IntegratedGradients(BaselineMethod):
         if converged is None:
             return f"take more steps (now {self.steps}), or name a relative_tolerance"
         if self._by_default:
-            return "the model's precision allows no more: run it in single precision"
+            return IN_SINGLE_PRECISION
         return "name a smaller tolerance"

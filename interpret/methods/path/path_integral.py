@@ -83,6 +83,8 @@ _NARROWEST = 1e-12
 # As wide as a point in single precision, and where the path starts as wide as the narrowest panels.
 _POINT = 1e-6
 _NARROW_AT_START = 2e-12
+# The share of a path where a gradient is another function's; jumps of the target are in less.
+_PART = 0.5
 
 
 class StraightPath:
@@ -195,6 +197,15 @@ class StraightPaths:
         """
         return [_jump(path, path.errors(self._rule)) for path in self._paths]
 
+    def contradicted(self) -> list[bool]:
+        """Per instance whether the gradient is not that of the target: whether most of what the
+        panels lack is in such as have the gradient almost constant, over a part of the path.
+
+        What F changes by over a panel is its width times the derivative somewhere in it. A rule
+        with one point a panel does not show how constant the gradient is.
+        """
+        return [_contradicted(path, self._rule, 4 * self._space.rounding) for path in self._paths]
+
     def _points(self, rows: Tensor, alphas: Tensor, numbers: Tensor) -> Tensor:
         at = rows[numbers]
         alpha = alphas[numbers].to(self._baseline).unsqueeze(-1)
@@ -306,6 +317,17 @@ def _jump(path: StraightPath, errors: Floats) -> tuple[float, float, float] | No
     if not narrow or not abs(errors[worst]) >= np.abs(errors).sum() / 2:
         return None
     return float(errors[worst]), float(start), width
+
+
+def _contradicted(path: StraightPath, rule: Quadrature, rounding: float) -> bool:
+    errors, widths = np.abs(path.errors(rule)), path.edges[:, 1] - path.edges[:, 0]
+    points = rounded(rule.points(path.edges))
+    slopes = np.vectorize(lambda alpha: float(path.scores[alpha].sum()))(points)
+    spread = slopes.max(1) - slopes.min(1)
+    noise = rounding * max(map(abs, path.values.values()))
+    other = (errors > 10 * spread * widths) & (errors > noise)
+    shows = points.shape[1] > 1 and widths[other].sum() > _PART
+    return bool(shows and errors[other].sum() > errors.sum() / 2)
 
 
 def _columns(pairs: list[tuple[int, float]]) -> tuple[Tensor, Tensor]:

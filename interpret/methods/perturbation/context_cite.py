@@ -52,7 +52,14 @@ def context_cite(
         return lasso(masks[chosen], values[chosen], penalty)[0]
 
     sampled = bootstrap(fit, num_ablations, resamples, generator)
-    return UnitScores(scores, np.hypot(sampled, shrunk))
+    # Where the values are all the same, nothing depends on any unit.
+    cause = (
+        f"what it makes of the target, if anything, is less than the penalty of {penalty:g} lets "
+        "through; lower penalty (0.01 unless told)"
+        if np.ptp(values) > 0
+        else ""
+    )
+    return UnitScores(scores, np.hypot(sampled, shrunk), zero_cause=cause)
 
 
 @SaliencyInterpreter.register("context-cite")

@@ -60,19 +60,20 @@ def lime(
             f"with kernel_width={kernel_width:g} no copy of the input that lacks units has any "
             "weight; raise it (0.25 unless told)"
         )
-    warnings = []
+    warnings, cause = [], ""
     if units and lacking < _LITTLE * penalty:
         warnings.append(
             f"the copies of the input that lack units weigh {lacking:.1g} together, far less than "
             f"the penalty of {penalty:g}, so the scores are near 0 whatever the model does; raise "
             "kernel_width or num_samples, lower penalty, or use 'leave-one-out'"
         )
+        cause = "the penalty leaves nothing of them"
 
     def fit(chosen: np.ndarray) -> Floats:
         return ridge(masks[chosen], values[chosen], weights[chosen], penalty)
 
     scores, errors = fit(np.arange(len(masks))), jackknife(fit, len(masks))
-    return UnitScores(scores, errors, warnings=warnings)
+    return UnitScores(scores, errors, warnings=warnings, zero_cause=cause)
 
 
 @SaliencyInterpreter.register("lime")

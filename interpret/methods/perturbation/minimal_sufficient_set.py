@@ -50,7 +50,12 @@ def minimal_sufficient_set(units: int, share: float, stride: int = 1) -> Estimat
     if kept.any():
         scores[members] = losses
     details = {"sufficient": kept.nonzero()[0].tolist(), "sufficient_value": value}
-    return UnitScores(scores, details=details)
+    cause = (
+        ""
+        if kept.any() or whole == empty
+        else f"with share={share:g} nothing of the input is needed; raise share (0.9 unless told)"
+    )
+    return UnitScores(scores, details=details, zero_cause=cause)
 
 
 @SaliencyInterpreter.register("minimal-sufficient-set")

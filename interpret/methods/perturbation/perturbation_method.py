@@ -133,6 +133,7 @@ class PerturbationMethod(SaliencyInterpreter):
             torch.tensor(empty, dtype=torch.float64) if self.complete else None,
             details=[one.details for one in found],
             warnings=[one.warnings for one in found],
+            zero_causes=[one.zero_cause for one in found],
             standard_errors=spread(units, errors),
             interactions=[
                 [

@@ -72,6 +72,16 @@ class GradientInteractionModifications(BaselineMethod):
                         raise InterpretationError(f"GIM has no rule for this: {error}") from error
                 products[rows] = (x[rows] - baseline[rows]) * space.gradient(values, leaf)
                 unused = GIM_RULES.unused(self.rules, mode.called)
+        if self.temperature != 1 and not products.isfinite().all():
+            self._check_temperature(space)
         check_finite(products, self.rules, ", or name another baseline")
         scores = reduce_coordinates(products, space.layout, Sum())
         return Attribution(scores, warnings=[[*unused, *own] for own in saturated(space)])
+
+    def _check_temperature(self, space: EmbeddingSpace) -> None:
+        """Raises an error where the plain gradient is finite, which has a temperature of 1."""
+        if self.rules is None and space.input_gradients.isfinite().all():
+            raise InterpretationError(
+                f"with temperature={self.temperature:g} GIM's gradients are not finite, and the "
+                "model's own are; name another temperature (2 unless told)"
+            )

@@ -93,4 +93,5 @@ class LayerwiseRelevancePropagation(SaliencyInterpreter):
             absorbed=totals,
             remedies=["use 'integrated-gradients'"] * len(x),
             warnings=warnings,
+            zero_causes=["nothing reaches it through the rules (see 'absorbed')"] * len(x),
         )

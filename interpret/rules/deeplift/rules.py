@@ -27,6 +27,12 @@ _CLOSE = {torch.float64: 1e-6}
 _CLOSE_OTHERWISE = 1e-4
 
 
+def wide(x: Tensor) -> Tensor:
+    """In single precision at least, as torch computes norms and softmaxes of sixteen bits: squares
+    and quotients of float16 overflow, and differences of bfloat16 have few digits."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 @DEEPLIFT_RULES.register("gradient")
 def gradient(call: Call, reference: Reference) -> Any:
     """m = ∂y/∂x: exact for what is linear in its operands."""
@@ -41,10 +47,12 @@ def rescale(call: Call, reference: Reference) -> Tensor:
         raise NotImplementedError(f"{call.name!r} of two operands that depend on the embeddings")
     (x,), (x_0,) = call.operands, reference.operands
     y = call.of(x.detach())
-    change = x.detach() - x_0
+    change = wide(x.detach()) - wide(x_0)
     scale = torch.maximum(x.detach().abs(), x_0.abs())
     close = change.abs() <= _CLOSE.get(x.dtype, _CLOSE_OTHERWISE) * scale
-    quotient = (y - reference.output) / torch.where(close, torch.ones_like(change), change)
+    quotient = (wide(y) - wide(reference.output)) / torch.where(
+        close, torch.ones_like(change), change
+    )
     middle = ((x.detach() + x_0) / 2).requires_grad_()
     with torch.enable_grad():
         (slope,) = torch.autograd.grad(call.of(middle).sum(), middle)
@@ -154,6 +162,7 @@ def _log_sum(x: Tensor, x_0: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
     mean and S the sums. L is concave and homogeneous, so the weights are positive and add up to
     at most 1, however far apart the passes are.
     """
+    x, x_0 = wide(x), wide(x_0)
     (log_p, top, rest), (log_p_0, top_0, rest_0) = (_log_shares(s, dim) for s in (x, x_0))
     shift = (top - top_0) + (rest - rest_0)
     up, down = ((s - shift.abs()) / 2 for s in (shift, -shift))
@@ -175,7 +184,7 @@ def log_softmax(call: Call, reference: Reference) -> Tensor:
     """y_i = x_i - log Σ exp x."""
     x, dim = _operand_and_dim(call)
     weights, log_p, _ = _log_sum(x.detach(), reference.operands[0].to(x.dtype), dim)
-    return attach(log_p, x - (weights * _finite(x)).sum(dim, keepdim=True))
+    return attach(log_p.to(x.dtype), x - (weights * _finite(x)).sum(dim, keepdim=True))
 
 
 @DEEPLIFT_RULES.register("softmax", {"softmax"})
@@ -186,7 +195,7 @@ def softmax(call: Call, reference: Reference) -> Tensor:
     p, p_0 = log_p.exp(), log_p_0.exp()
     m = log_mean(p, p_0, (log_p - log_p_0).nan_to_num(0, 0, 0))
     finite = _finite(x)
-    return attach(p, m * (finite - (weights * finite).sum(dim, keepdim=True)))
+    return attach(p.to(x.dtype), m * (finite - (weights * finite).sum(dim, keepdim=True)))
 
 
 @DEEPLIFT_RULES.register("log-sum-exp", {"logsumexp"})
@@ -222,11 +231,12 @@ def _operand_and_dim(call: Call) -> tuple[Tensor, int]:
 def layer_norm(call: Call, reference: Reference) -> Tensor:
     """y = c r with c = x - mean(x), r = 1/√(mean(c²) + ε), then weight and bias."""
     named = call.named("x", "shape", "weight", "bias", "eps")
-    x, x_0 = call.operands[0], reference.operands[0]
+    x, x_0 = wide(call.operands[0]), wide(reference.operands[0])
     dims = tuple(range(-len(named["shape"]), 0))
     centred, centred_0 = (s - s.mean(dims, keepdim=True) for s in (x, x_0))
     y = _normalised(centred, centred_0, dims, named.get("eps", 1e-5))
-    return attach(call.of(x.detach()), y if named.get("weight") is None else y * named["weight"])
+    made = call.of(call.operands[0].detach())
+    return attach(made, y if named.get("weight") is None else y * named["weight"])
 
 
 @DEEPLIFT_RULES.register("rms-norm", {"rms_norm"})
@@ -236,7 +246,7 @@ def rms_norm(call: Call, reference: Reference) -> Tensor:
     x, x_0 = call.operands[0], reference.operands[0]
     dims = tuple(range(-len(named["shape"]), 0))
     eps = named.get("eps")
-    y = _normalised(x, x_0, dims, torch.finfo(x.dtype).eps if eps is None else eps)
+    y = _normalised(wide(x), wide(x_0), dims, torch.finfo(x.dtype).eps if eps is None else eps)
     return attach(call.of(x.detach()), y if named.get("weight") is None else y * named["weight"])
 
 

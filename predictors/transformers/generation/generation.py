@@ -26,7 +26,7 @@ from ..model.model import at_places
 from ..texts.long_texts import mean_probabilities
 from ..texts.reader import SourceTextField
 from ..texts.token_sequence import TokenSequence, joined
-from .greedy import Written, end_ids, forced_start, greedy, writing_config
+from .greedy import Written, check_most, end_ids, forced_start, greedy, writing_config
 from .spans import text_of
 from .token_model import TokenModel, likelihood
 
@@ -293,8 +293,14 @@ class GeneratingModel(TokenModel):
         }
 
     def forward_on_instances(self, instances: list[Instance]) -> list[dict[str, Any]]:
-        """As any model's; text that is to follow a text that is too long is written in windows."""
+        """As any model's; text that is to follow a text that is too long is written in windows.
+
+        Raises:
+            InterpretationError: If more tokens are asked for than anybody waits for.
+        """
         cut = [self.windows_of(one) if "request" in one.fields else None for one in instances]
+        for one in instances:
+            check_most(request_of(one) if "request" in one.fields else {}, self.config)
         short = [one for one, windows in zip(instances, cut, strict=True) if windows is None]
         found = iter(super().forward_on_instances(short) if short else [])
         return [

@@ -41,6 +41,7 @@ _NEUTRAL_ONE = """
     num_beams num_beam_groups num_return_sequences repetition_penalty encoder_repetition_penalty
     guidance_scale
 """.split()
+_MOST = 10_000
 # A token's id may be 0.
 _IDS = ("forced_bos_token_id", "forced_eos_token_id")
 
@@ -100,6 +101,27 @@ def greedy(transformer: Any, tokenizer: Any, most: int, **inputs: Tensor) -> lis
         kept = _up_to(row, ends)
         found.append(Written(kept, log_probs[: len(kept)]))
     return found
+
+
+def check_most(asked: Mapping[str, Any], config: Any) -> None:
+    """Refuses requests for texts that would take days to write. Many models have no limit of their
+    own: their positions are relative, and without the token that ends a text they write on.
+
+    Args:
+        asked: A request; see `GeneratingReader`.
+        config: The model's, which may say for how many positions it was made.
+
+    Raises:
+        InterpretationError: If it is for more tokens than that, and for more than 10,000.
+    """
+    most = asked.get("max_new_tokens", 0)
+    made_for = getattr(config, "max_position_embeddings", None)
+    limit = max(made_for if isinstance(made_for, int) else 0, _MOST)
+    if most > limit:
+        raise InterpretationError(
+            f"max_new_tokens={most} is more than the {limit} tokens that are written for one "
+            "explanation; ask for fewer, such as 20"
+        )
 
 
 def writing_config(transformer: Any) -> Any:

@@ -36,6 +36,20 @@ def arguments_of(transformer: nn.Module) -> frozenset[str]:
     return frozenset(named)
 
 
+def required_beside_text(transformer: nn.Module) -> set[str]:
+    """The arguments without which a model's `forward` cannot be called, but for those that are made
+    of texts: pictures, say."""
+    parameters = inspect.signature(transformer.forward).parameters.values()
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = {
+        one.name
+        for one in parameters
+        if one.default is inspect.Parameter.empty and one.kind not in variable
+    }
+    decoders = {f"decoder_{name}" for name in _OF_TOKENIZERS}
+    return needed - _OF_TOKENIZERS - decoders
+
+
 def takes_any(transformer: nn.Module, name: str) -> bool:
     """Whether a model's `forward` may be called with an argument, by its signature."""
     parameters = inspect.signature(transformer.forward).parameters

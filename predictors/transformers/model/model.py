@@ -18,7 +18,7 @@ from allennlp_saliency.interpret.model.twin import place
 from ..loading import load_model
 from ..texts.long_texts import ReadsLongTexts
 from ..texts.token_sequence import TokenSequence, joined
-from .arguments import arguments_of, takes_any
+from .arguments import arguments_of, required_beside_text, takes_any
 from .label_vocabulary import NAMESPACE, LabelVocabulary, unique_names
 from .outputs import named_outputs
 from .unpadded import PaddingCheck
@@ -45,6 +45,8 @@ class TransformersModel(ReadsLongTexts):
     pools: ClassVar[bool] = False
     #: The outputs that are read, and how many dimensions each has.
     sizes: ClassVar[Mapping[str, int]] = {"logits": 3}
+    #: Whether its logits are of the labels that the config names.
+    names_labels: ClassVar[bool] = False
     #: See `PredictsTogether`.
     predicts_together: bool = True
 
@@ -64,6 +66,12 @@ class TransformersModel(ReadsLongTexts):
                 f"{type(self.transformer).__name__} takes no input_ids but "
                 f"{', '.join(sorted(self._takes))}; it is no model of text alone"
             )
+        more = required_beside_text(self.transformer)
+        if more:
+            raise InterpretationError(
+                f"{type(self.transformer).__name__} cannot do without {', '.join(sorted(more))}; "
+                "it is no model of text alone"
+            )
         self.vocab = self.label_vocabulary()
         self._padding = PaddingCheck(place(self)[1], self.sees_padding)
 
@@ -82,7 +90,7 @@ class TransformersModel(ReadsLongTexts):
         return LabelVocabulary(unique_names(self._config_names()))
 
     def _config_names(self) -> dict[int, str]:
-        return {int(i): name for i, name in self.config.id2label.items()}
+        return {int(i): str(name) for i, name in (self.config.id2label or {}).items()}
 
     @property
     def config(self) -> Any:
@@ -97,6 +105,10 @@ class TransformersModel(ReadsLongTexts):
     def embedding_layers(self) -> list[nn.Module]:
         """The layers that embed token ids: an encoder's, a decoder's."""
         return token_embeddings(self.transformer)
+
+    def keeps_rows(self) -> bool:
+        """That of transformers' own models."""
+        return type(self.transformer).__module__.partition(".")[0] == "transformers"
 
     def joined_texts(self, fields: Mapping[str, Any]) -> Sequence[TokenSequence]:
         """The sequences of token ids that `forward` makes of its arguments: all texts as one."""
@@ -117,7 +129,8 @@ class TransformersModel(ReadsLongTexts):
         named = {"return_dict": True} if self._names_outputs else {}
         with state_kept(self.transformer):
             found = self.transformer(**inputs, **named)
-        return named_outputs(found, self.sizes, self.transformer)
+        labels = self.config.id2label if self.names_labels else None
+        return named_outputs(found, self.sizes, self.transformer, labels)
 
     def inputs(self, sequence: TokenSequence) -> dict[str, Any]:
         """The arguments of the Hugging Face model for sequences of ids: what its tokenizer makes.
@@ -230,10 +243,12 @@ def _or_none(method: Any) -> Any:
 
 
 def decoder_start(transformer: nn.Module) -> int:
-    """The id that a model's decoder starts from."""
-    config = config_of(transformer)
+    """The id that a model's decoder starts from: as `generate` finds it, where the model has a
+    generation config."""
+    config, writing = config_of(transformer), getattr(transformer, "generation_config", None)
     named = [
-        (getattr(transformer, "generation_config", None), "decoder_start_token_id"),
+        (writing, "decoder_start_token_id"),
+        (writing, "bos_token_id"),
         (config, "decoder_start_token_id"),
         (config, "pad_token_id"),
         (config, "bos_token_id"),

@@ -13,7 +13,12 @@ from torch import Tensor, nn
 from allennlp_saliency.interpret import InterpretationError
 
 
-def named_outputs(found: Any, sizes: Mapping[str, int], transformer: nn.Module) -> Any:
+def named_outputs(
+    found: Any,
+    sizes: Mapping[str, int],
+    transformer: nn.Module,
+    labels: Mapping[int, str] | None = None,
+) -> Any:
     """A model's outputs as attributes.
 
     Args:
@@ -21,10 +26,15 @@ def named_outputs(found: Any, sizes: Mapping[str, int], transformer: nn.Module) 
             that are read, in their order, as transformers has it where no labels are given.
         sizes: The outputs that are read, and how many dimensions each has.
         transformer: The model.
+        labels: Names of the labels that the logits are of, by number, as the config has them; None
+            where they are of something else.
 
     Raises:
-        InterpretationError: If one is missing, or is no tensor of so many dimensions.
+        InterpretationError: If one is missing, or is no tensor of so many dimensions; or if a
+            value without a name is not of as many labels as the config names.
     """
+    if labels is not None and isinstance(found, (tuple, list, Tensor)):
+        _check_labels(found, sizes["logits"], labels, transformer)
     found = _by_name(found, [*sizes])
     what = type(transformer).__name__
     for name, size in sizes.items():
@@ -70,6 +80,25 @@ def check_positions(logits: Tensor, count: int, transformer: nn.Module) -> None:
             "tokens, so it is not known which is of which; let its forward return one for each "
             "token that it is given, special tokens among them"
         )
+
+
+def _check_labels(found: Any, size: int, labels: Mapping[int, str], transformer: nn.Module) -> None:
+    """A model that returns states first, and logits behind them, has names for fewer labels."""
+    values = [found] if isinstance(found, Tensor) else [*found]
+    if not values or hasattr(found, "logits") or not isinstance(values[0], Tensor):
+        return
+    fits = [isinstance(one, Tensor) and one.shape[-1:] == (len(labels),) for one in values]
+    same = [one and value.dim() == size for one, value in zip(fits, values, strict=True)]
+    # Two labels called so are what a config has that says nothing of labels.
+    named = dict(labels) != {0: "LABEL_0", 1: "LABEL_1"}
+    if values[0].dim() != size or same[0] or not (named or any(same)):
+        return
+    name, known = type(transformer).__name__, ", ".join(map(repr, labels.values()))
+    raise InterpretationError(
+        f"{name} returns first, without a name, numbers for {values[0].shape[-1]} labels, and its "
+        f"config names {len(labels)} ({known:.60}); let its forward return {{'logits': …}}, or set "
+        "model.config.num_labels"
+    )
 
 
 def _by_name(found: Any, names: Sequence[str]) -> Any:

@@ -16,9 +16,10 @@ from allennlp.predictors import Predictor
 from torch import Tensor
 
 from allennlp_saliency.interpret import InterpretationError
-from allennlp_saliency.interpret.contracts import PrefixTargets
+from allennlp_saliency.interpret.contracts import ExplainedInstance, PrefixTargets
 from allennlp_saliency.interpret.model.embedding_layers import position_tables
 
+from ..generation.blanks import lacks_blank
 from ..generation.generation import GeneratingModel, request_of
 from ..generation.predictor import GeneratingPredictor, GeneratingReader
 from ..generation.shared_prefix import SharedPrefix, Sharing, shares_prefixes
@@ -28,7 +29,7 @@ from ..model.added_tokens import added_inputs, adds_tokens, with_added_tokens
 from ..model.model import at_places
 from ..texts.json_input import CHAT, NUMBER, TEXT
 from ..texts.overlong import LongText, Spans
-from ..texts.reader import Overlong
+from ..texts.reader import Overlong, SourceTextField
 from ..texts.token_sequence import TokenSequence, of_ids
 
 
@@ -302,6 +303,7 @@ class TransformersCausalLMPredictor(GeneratingPredictor):
     continuation, `changed_prompt` another prompt to compare with.
     """
 
+    _dataset_reader: TransformersCausalLMReader
     text_key = "prompt"
     changed_key = "changed_prompt"
     reads: ClassVar = {
@@ -314,6 +316,20 @@ class TransformersCausalLMPredictor(GeneratingPredictor):
         "explain": EXPLAIN,
         "hops": NUMBER,
     }
+
+    def combined(
+        self, instance: Instance, explained: Sequence[ExplainedInstance]
+    ) -> Sequence[ExplainedInstance]:
+        """As of any text that is generated; the first says where a blank may be missing."""
+        found = [*super().combined(instance, explained)]
+        asked, prompt = request_of(instance), instance["prompt"]
+        if found and "tokens" in asked and isinstance(prompt, SourceTextField):
+            tokens_of = partial(self._dataset_reader._tokens_after, prompt.source_text, False)
+            warning = lacks_blank(prompt.source_text, asked["text"], tokens_of)
+            if warning is not None:
+                of, first = found[0]
+                found[0] = of, replace(first, warnings=[*first.warnings, warning])
+        return found
 
 
 def _moved(token: Token, by: int) -> Token:

@@ -65,6 +65,7 @@ class TransformersTextClassifier(TransformersModel):
     """A Hugging Face model with a head for sequence classification or regression."""
 
     task = "text-classification"
+    names_labels = True
     default_predictor = "transformers-text-classification"
     text_fields = ("sentence", "premise", "hypothesis")
     pools = True

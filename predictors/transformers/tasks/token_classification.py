@@ -56,6 +56,7 @@ class TransformersTokenClassifier(TransformersModel):
     """A Hugging Face model with a head for token classification."""
 
     task = "token-classification"
+    names_labels = True
     default_predictor = "transformers-token-classification"
 
     @property

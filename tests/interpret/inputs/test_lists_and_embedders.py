@@ -135,19 +135,18 @@ class NamesTheOther(AwkwardPredictor):
 
 
 def test_two_text_field_embedders() -> None:
-    """The model's first is interpreted, as AllenNLP's predictors have it, unless told otherwise."""
-    first = awkward(TwoEmbedders)
-    other = NamesTheOther(first._model, first._dataset_reader)
+    """Both count, unless the predictor names one."""
+    both = awkward(TwoEmbedders)
+    other = NamesTheOther(both._model, both._dataset_reader)
     texts = {"one": TEXT, "other": "great film"}
-    (instance,) = labeled(first, texts)
-    for predictor, name, embedder in (
-        (first, "one", first._model.text_field_embedder),
-        (other, "other", first._model.other_embedder),
-    ):
-        calls = by_hand(predictor, instance, embedder._token_embedders["tokens"])
+    (instance,) = labeled(both, texts)
+    embedders = {"one": both._model.text_field_embedder, "other": both._model.other_embedder}
+    for predictor, names in ((both, {"one", "other"}), (other, {"other"})):
         explanation = explain(predictor, texts)
-        assert [one.field for one in explanation.inputs] == [name]
-        check_field(explanation.inputs[0], calls, word_ids(predictor))
+        assert {one.field for one in explanation.inputs} == names
+        for one in explanation.inputs:
+            layer = embedders[one.field]._token_embedders["tokens"]
+            check_field(one, by_hand(predictor, instance, layer), word_ids(predictor))
 
 
 def test_a_conditional_random_field() -> None:

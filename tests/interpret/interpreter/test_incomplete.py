@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from allennlp.predictors import Predictor
 
 from allennlp_saliency.interpret import (
     DeepLift,
@@ -17,6 +20,55 @@ from allennlp_saliency.interpret import (
 )
 from allennlp_saliency.interpret.interpreter import explanation_warnings as conditions
 from tests.interpret.interpreter.warned import YES, explain, of_sum
+
+SINGLE = torch.finfo(torch.float32).eps
+HALF = [torch.finfo(dtype).eps for dtype in (torch.bfloat16, torch.float16)]
+
+
+class TestSixteenBits:
+    @pytest.mark.parametrize("rounding", HALF)
+    @pytest.mark.parametrize(("delta", "warned"), [(0.009, False), (0.011, True), (-0.011, True)])
+    def test_from_one_percent_on(self, rounding: float, delta: float, warned: bool) -> None:
+        found = conditions.incomplete(delta, 1.0, "value", "take more steps", rounding)
+        assert (found is not None) is warned
+        if found is not None:
+            # That is of a method that lacks more than 5 %.
+            assert "take more steps" not in found
+            assert "single precision (model.float(), or the dtype 'float32')" in found
+
+    @pytest.mark.parametrize("rounding", HALF)
+    def test_from_five_percent_on_both_may_help(self, rounding: float) -> None:
+        found = conditions.incomplete(0.2, 1.0, "difference", "take more steps", rounding)
+        assert found is not None
+        assert "take more steps; the model computes in sixteen bits" in found
+        advice = conditions.IN_SINGLE_PRECISION
+        found = conditions.incomplete(0.2, 1.0, "difference", advice, rounding)
+        assert found is not None
+        assert found.count(advice) == 1
+
+    def test_what_is_not_finite(self) -> None:
+        assert "run the model in single precision" in conditions.overflow(HALF[0])
+        assert "single precision" not in conditions.overflow(SINGLE)
+
+    @pytest.mark.parametrize("name", ["sentiment", "topics"])
+    @pytest.mark.parametrize("method", [DeepLift, IntegratedGradients])
+    def test_nothing_beyond_the_tolerance_goes_without_saying(
+        self, name: str, method: type[DeepLift]
+    ) -> None:
+        predictor = Predictor.from_path(f"fixtures/{name}/model.tar.gz")
+        predictor._model.to(torch.bfloat16)
+        lines = Path(f"fixtures/{name}/inputs.jsonl").read_text(encoding="utf-8").splitlines()
+        inputs = [json.loads(line) for line in lines[:12]]
+        shares = []
+        for one in method(predictor).interpret_each(inputs):
+            assert one.error is None
+            (found,) = one.explanations
+            due = found.target["value"] - found.target["baseline_value"]
+            assert found.convergence_delta is not None
+            shares.append(abs(found.convergence_delta / due))
+            said = [text for text in found.warnings if text.startswith("the attributions lack")]
+            assert bool(said) == (shares[-1] > 0.01)
+        assert max(shares) > 1e-3, "these are no sixteen bits"
 
 
 class TestIncomplete:
@@ -37,7 +89,7 @@ class TestIncomplete:
         ],
     )
     def test_from_five_percent_on(self, delta: float, due: float, warned: bool) -> None:
-        assert (conditions.incomplete(delta, due, "value", "") is not None) is warned
+        assert (conditions.incomplete(delta, due, "value", "", SINGLE) is not None) is warned
 
     @pytest.mark.parametrize(("share", "warned"), [(0.04, False), (0.06, True)])
     def test_a_method_warns_from_five_percent_on(self, share: float, warned: bool) -> None:
@@ -128,7 +180,7 @@ class TestIncomplete:
             )
 
     def test_of_a_method_without_a_remedy(self) -> None:
-        assert conditions.incomplete(0.2, 1.0, "difference", "") == (
+        assert conditions.incomplete(0.2, 1.0, "difference", "", SINGLE) == (
             "the attributions lack 0.2 of the difference 1 that they should add up to"
         )
-        assert conditions.incomplete(0.04, 1.0, "difference", "") is None
+        assert conditions.incomplete(0.04, 1.0, "difference", "", SINGLE) is None

@@ -304,3 +304,14 @@ def test_accelerates_hooks_are_copied_and_share_what_they_load_from() -> None:
     # What one pass puts into its map stays there.
     copied.tied_params_map.clear()
     assert shared[first.weight.data_ptr()]["cpu"] is first.weight
+
+
+def test_weights_that_were_made_in_inference_mode() -> None:
+    right = scores(load())
+    with torch.inference_mode():
+        made = load()
+        assert scores(made) == pytest.approx(right, abs=1e-7)
+    assert all(one.is_inference() for one in made._model.parameters())
+    assert scores(made) == pytest.approx(right, abs=1e-7)
+    (complete,) = LayerwiseRelevancePropagation(made, target="logit").interpret_json(TEXT)
+    assert complete.convergence_delta == pytest.approx(0, abs=1e-4)

@@ -9,7 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from allennlp_saliency.interpret import InputXGradient, InterpretationError, LeaveOneOut
+from allennlp_saliency.interpret import (
+    DeepLift,
+    InputXGradient,
+    IntegratedGradients,
+    InterpretationError,
+    KernelShap,
+    LeaveOneOut,
+    Lime,
+)
 from tests.zoo.unusual_checks import check_words
 from tests.zoo.unusual_models import SHORT, TEXT, TEXTS, Awkward, awkward, explain
 
@@ -90,6 +98,25 @@ class Sorting(Awkward):
         return found[order.argsort()]
 
 
+class SortingEqual(Awkward):
+    """The same by a sort that puts more than 16 rows of one length in another order."""
+
+    def summary(self, texts: Any) -> Tensor:
+        ids = texts["tokens"]["tokens"]["tokens"]
+        order = (ids != 0).sum(1).argsort(descending=True)
+        ids = ids[order]
+        found = self.pool(self.text_field_embedder({"tokens": {"tokens": ids}}), ids != 0)
+        return found[order.argsort()]
+
+
+class Reversing(Awkward):
+    """Reads the last row first."""
+
+    def summary(self, texts: Any) -> Tensor:
+        ids = texts["tokens"]["tokens"]["tokens"].flip(0)
+        return self.pool(self.text_field_embedder({"tokens": {"tokens": ids}}), ids != 0).flip(0)
+
+
 class Replacing(Awkward):
     """Reads other words in the place of some."""
 
@@ -111,6 +138,51 @@ def test_rows_in_another_order_are_explained_one_by_one() -> None:
         (alone,) = method.interpret_json(one)
         assert packed[0].target == alone.target
         assert packed[0].inputs[0].attributions == alone.inputs[0].attributions
+
+
+@pytest.mark.parametrize("kind", [SortingEqual, Reversing])
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        (KernelShap, {"exact_units": 1, "num_samples": 64}),
+        (LeaveOneOut, {}),
+        (Lime, {}),
+        (IntegratedGradients, {}),
+        (DeepLift, {}),
+    ],
+)
+def test_copies_of_one_instance_are_told_apart(
+    kind: type[Awkward], method: Any, settings: dict[str, Any]
+) -> None:
+    """They have the same ids, so a model's rows in another order have other copies' numbers."""
+    long = {"tokens": " ".join(TEXTS[0].split() * 4)}
+    for given in (long, {"tokens": TEXTS[0]}):
+        (found,), (expected,) = (
+            method(awkward(one), target="logit", **settings).interpret_json(given)
+            for one in (kind, Awkward)
+        )
+        scores = expected.inputs[0].attributions
+        assert found.inputs[0].attributions == pytest.approx(scores, abs=1e-5)
+        assert any(scores)
+        if expected.convergence_delta is not None:
+            assert found.convergence_delta == pytest.approx(expected.convergence_delta, abs=1e-5)
+
+
+def test_a_model_that_embeds_what_it_is_given_is_run_no_more_often() -> None:
+    """Of others two rows are run alone."""
+
+    def passes(kind: type[Awkward]) -> int:
+        predictor = awkward(kind)
+        rows: list[int] = []
+
+        def counted(module: Any, args: Any, output: Any) -> None:
+            rows.append(len(output["logits"]))
+
+        predictor._model.register_forward_hook(counted)
+        LeaveOneOut(predictor, target="logit").interpret_json({"tokens": TEXT})
+        return len(rows)
+
+    assert passes(Replacing) == passes(Awkward) + 2
 
 
 def test_other_words_in_their_places_have_their_scores() -> None:

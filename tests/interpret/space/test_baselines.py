@@ -6,20 +6,26 @@ from typing import Any
 
 import pytest
 import torch
+from allennlp.data.tokenizers import LettersDigitsTokenizer
 from torch import Tensor
 
 from allennlp_saliency.interpret import (
     Baseline,
+    DeepLift,
     EmbeddingSpace,
+    Explanation,
     IntegratedGradients,
     InterpretationError,
+    SaliencyInterpreter,
     Target,
 )
 from allennlp_saliency.interpret.interpreter.labels.labelling import label_json
 from allennlp_saliency.interpret.model.twin import Twin
 from allennlp_saliency.interpret.registry import construct
 from allennlp_saliency.interpret.space.session import Session
+from tests.interpret.space.test_embedding_space import VECTORS, YES, squares, value
 from tests.zoo import Zoo
+from tests.zoo.functions import predictor_of
 
 
 def space_of(zoo: Zoo, family: str, texts: list[dict[str, str]]) -> EmbeddingSpace:
@@ -27,6 +33,11 @@ def space_of(zoo: Zoo, family: str, texts: list[dict[str, str]]) -> EmbeddingSpa
     labelled = label_json(twin.predictor, texts, predict=False)
     session = Session(twin, construct(Target, "log-likelihood"))
     return EmbeddingSpace(session, [one.instances[0].instance for one in labelled])
+
+
+def explained(interpreter: SaliencyInterpreter) -> Explanation:
+    (explanation,) = interpreter.interpret_json({"sentence": "up down left"})
+    return explanation
 
 
 def points(zoo: Zoo, family: str, baseline: Any, texts: list[str]) -> tuple[Tensor, Tensor]:
@@ -83,6 +94,12 @@ class TestWords:
         with pytest.raises(InterpretationError, match=r"'tokens' has no mask token.*'zero'"):
             points(zoo, "lstm", "mask", ["a film"])
 
+    def test_the_empty_word_is_no_mask(self) -> None:
+        predictor = predictor_of(squares, {**VECTORS, "": [1.0, 2.0, 3.0]})
+        assert "" in predictor._model.vocab.get_token_to_index_vocabulary("tokens")
+        with pytest.raises(InterpretationError, match="has no mask token"):
+            explained(IntegratedGradients(predictor, baseline="mask"))
+
     def test_an_unknown_token(self, zoo: Zoo) -> None:
         with pytest.raises(InterpretationError, match="embedding of the token 'zebra'"):
             points(zoo, "lstm", {"type": "token", "token": "zebra"}, ["a film"])
@@ -93,6 +110,26 @@ class TestWords:
         parts = space.layout.split(construct(Baseline, "zero")(space))
         assert [part.shape for part in parts] == [(1, 2, 8), (1, 4, 8)]
         assert not any(part.any() for part in parts)
+
+
+class TestOtherTexts:
+    """They are split as the reader splits texts, whatever it calls its tokenizer."""
+
+    @pytest.mark.parametrize("name", ["tokenizer", "_tokenizer"])
+    def test_by_the_readers_tokenizer(self, name: str) -> None:
+        vectors = {**VECTORS, ",": [1.0, 2.0, 3.0]}
+        predictor = predictor_of(squares, vectors)
+        reader: Any = predictor._dataset_reader
+        whole = reader.tokenizer
+        setattr(reader, name, LettersDigitsTokenizer())
+        baseline = {"type": "text", "text": "right,left"}
+        found = explained(DeepLift(predictor, baseline=baseline, target=YES))
+        x = torch.tensor([[vectors[word] for word in ("right", ",", "left")]])
+        assert found.target["baseline_value"] == pytest.approx(float(value(x)), rel=1e-5)
+        # In one piece it is no word at all, and padding follows, whose vectors are zero.
+        setattr(reader, name, whole)
+        alone = explained(DeepLift(predictor, baseline=baseline, target=YES))
+        assert alone.target["baseline_value"] == 0
 
 
 class TestWordpieces:

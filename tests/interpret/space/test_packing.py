@@ -300,7 +300,15 @@ def test_the_default_of_a_device(device: str, tokens: int) -> None:
 @pytest.mark.parametrize(
     ("lengths", "evaluations", "passes"),
     # One pass records a group; each other one has as many rows as fit.
-    [([10, 10], 5, 1 + 1), ([10, 10], 6, 1 + 2), ([50], 7, 1 + 4), ([0], 3, 1 + 1), ([200], 3, 4)],
+    # A text without tokens takes a position, too.
+    [
+        ([10, 10], 5, 1 + 1),
+        ([10, 10], 6, 1 + 2),
+        ([50], 7, 1 + 4),
+        ([200], 3, 1 + 3),
+        ([1], 150, 1 + 2),
+        ([0], 150, 1 + 2),
+    ],
 )
 def test_how_many_passes_a_group_takes(lengths: list[int], evaluations: int, passes: int) -> None:
     budget = TokenBudget(100)

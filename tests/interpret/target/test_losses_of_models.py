@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from allennlp.data.fields import LabelField
 from torch import Tensor, nn
 
 from allennlp_saliency.interpret import (
+    Explanation,
     InputXGradient,
     IntegratedGradients,
     InterpretationError,
@@ -95,6 +96,45 @@ def test_losses(kind: type[Awkward]) -> None:
         calls = by_hand(predictor, instance, words_layer(predictor))
         found = field_of(explain(predictor, {"tokens": text}), "tokens")
         check_field(found, calls, word_ids(predictor))
+
+
+def _scores(explanations: Sequence[Explanation]) -> list[float]:
+    return [score for one in explanations for field in one.inputs for score in field.attributions]
+
+
+@pytest.mark.parametrize("method", [InputXGradient, IntegratedGradients])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "log-odds",
+        lambda outputs: -outputs["loss"],
+        lambda outputs: -outputs["loss"].expand(len(outputs.rows)),
+        lambda outputs: torch.exp(-outputs["loss"]),
+        lambda outputs: outputs.log_likelihood.exp(),
+    ],
+    ids=["log-odds", "loss", "expanded", "exp", "likelihood"],
+)
+@pytest.mark.parametrize("kind", [Awkward, *LOSSES])
+def test_functions_of_the_loss_are_of_each_rows_own(
+    kind: type[Awkward], target: Any, method: Any
+) -> None:
+    """A model returns one loss for a batch; rows are other inputs, or copies at other points."""
+    inputs = [{"tokens": text} for text in TEXTS]
+    one_by_one = method(awkward(kind), target=target, token_budget=1)
+    alone = [one_by_one.interpret_json(one)[0] for one in inputs]
+    together = [own for (own,) in method(awkward(kind), target=target).interpret_batch_json(inputs)]
+    for one, other in zip(alone, together, strict=True):
+        assert one.target["value"] == pytest.approx(other.target["value"], rel=1e-4, abs=1e-6)
+    assert _scores(together) == pytest.approx(_scores(alone), rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", [Awkward, SumLoss, OwnMeanLoss])
+def test_a_mean_of_the_losses_is_refused(kind: type[Awkward]) -> None:
+    def mean(outputs: Any) -> Tensor:
+        return -outputs["loss"].mean().expand(len(outputs.rows))
+
+    with pytest.raises(InterpretationError, match="the same row beside another: it takes a mean"):
+        explain(awkward(kind), {"tokens": TEXT}, target=mean)
 
 
 @pytest.mark.parametrize("kind", LOSSES)

@@ -179,3 +179,18 @@ def test_labels_of_hugging_face_models(fixture: str, known: str, unknown: str) -
         else:
             with pytest.raises(ConfigurationError, match=f"no label '{unknown}'"):
                 SaliencyPredictor.from_path(path, interpreter=settings)
+
+
+@pytest.mark.parametrize("given", ['{"model.x": ', "model.x=3", "[1]", "5"])
+def test_overrides_that_are_no_json_object(run: Run, given: str) -> None:
+    done = run(GOOD, "--overrides", given)
+    assert done.status == 1
+    assert "--overrides is no JSON object" in done.error
+    assert "between single quotes" in done.error
+
+
+def test_a_gpu_that_is_not_there(run: Run) -> None:
+    done = run(GOOD, "--cuda-device", "77")
+    assert done.status == 1
+    assert "--cuda-device 77: torch finds" in done.error
+    assert "leave it out to run on the CPU" in done.error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from allennlp.modules.token_embedders import PretrainedTransformerEmbedder
 from allennlp.predictors import Predictor, TextClassifierPredictor
 from torch import nn
 
-from allennlp_saliency.interpret import SaliencyInterpreter
+from allennlp_saliency.interpret import InputXGradient, SaliencyInterpreter
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.zoo.task_models import (
     KINDS,
@@ -92,6 +93,28 @@ class TestLogits:
             )
         got = predictor(name, "multiple-choice").predict_json(given)
         assert got["logits"] == pytest.approx(outputs.logits[0].tolist(), abs=1e-5)
+
+    @pytest.mark.parametrize("side", ["right", "left"])
+    @pytest.mark.parametrize("name", ["bert", "roberta", "deberta-v2", "modernbert"])
+    def test_choices_of_several_lengths(self, name: str, side: str) -> None:
+        """Each choice counts as it does alone, whatever side the tokenizer pads."""
+        pieces = copy.deepcopy(tokenizer(KINDS[name].tokenizer))
+        pieces.padding_side = side
+        own = own_model(name, "multiple-choice")
+        made = TransformersPredictor.from_pretrained(own, pieces, task="multiple-choice")
+        choices = ["good", "a very very great film", "not"]
+        alone = []
+        for choice in choices:
+            batch = encoded(name, "the plot was", choice)
+            with torch.no_grad():
+                alone.append(
+                    own(**{key: one.unsqueeze(0) for key, one in batch.items()}).logits[0, 0].item()
+                )
+        given = {"prompt": "the plot was", "choices": choices}
+        assert made.predict_json(given)["logits"] == pytest.approx(alone, abs=1e-5)
+        (found,) = InputXGradient(made, target="logit").interpret_json(given)
+        assert found.target["value"] == pytest.approx(max(alone), abs=1e-5)
+        assert found.target["label"] == str(alone.index(max(alone)))
 
     @pytest.mark.parametrize("name", having("masked-lm"))
     def test_masked_lm(self, name: str) -> None:

@@ -157,7 +157,7 @@ class TestCases:
 
 def test_outputs_have_names() -> None:
     data = page_data(cases_of([entities(), translation()]))
-    assert data["cards"][0]["outputs"] == ["B-PER L-PER: Ada Lovelace", "U-LOC: Turin"]
+    assert data["cards"][0]["outputs"] == ["PER: Ada Lovelace", "LOC: Turin"]
     assert data["cards"][1]["outputs"] == ["le", "chat", "</s>"]
     assert data["cards"][1]["prediction"] == "le chat"
     prefixes = [view["prefix"] for view in data["views"][2:]]

@@ -203,15 +203,15 @@ class TestOutputs:
     def test_entities_are_picked(self, open_page: Open) -> None:
         page = open_page([entities()])
         assert page.locator(".output").all_inner_texts() == [
-            "B-PER L-PER: Ada Lovelace",
-            "U-LOC: Turin",
+            "PER: Ada Lovelace",
+            "LOC: Turin",
         ]
         assert listed(page)[0] == "Ada +2.00"
         assert page.locator(".u.marked").all_inner_texts() == ["Ada", "Lovelace"]
         page.locator(".output").nth(1).click()
         assert listed(page)[0] == "Turin +3.00"
         assert page.locator(".u.marked").all_inner_texts() == ["Turin"]
-        assert page.locator(".output[aria-selected=true]").all_inner_texts() == ["U-LOC: Turin"]
+        assert page.locator(".output[aria-selected=true]").all_inner_texts() == ["LOC: Turin"]
         page.keyboard.press("ArrowLeft")
         assert listed(page)[0] == "Ada +2.00"
 

@@ -26,10 +26,12 @@ function targetFacts(explanations, name = null) {
   const told = share === null ? "" : ` (${share < 0.001 ? "< 0.1" : (100 * share).toFixed(1)} % of the difference)`;
   const kind = target.type === "FunctionTarget" ? `function ${target.function}` : target.type;
   const known = ["type", "function", "label", "value", "baseline_value", "positions", "field", "no_answer"];
+  // The name says these.
+  if (name !== null) known.push("verb", "role", "head", "mention");
   const others = Object.entries(target).filter(([key]) => !known.includes(key) && !key.endsWith("_positions"));
   return facts([
     ["target", several ? `${kind}, sum over ${explanations.length} outputs` : kind],
-    ["label", several ? null : target.no_answer ? "no answer" : name ?? labelText(target.label)],
+    ["label", several ? null : target.no_answer ? "no answer" : labelText(target.label) && (name ?? labelText(target.label))],
     ["probability", several || probability === null ? null : percent(probability)],
     ["value", Number.isNaN(value) ? null : plain(value)],
     ["at the baseline", baseline === null ? null : plain(baseline)],
@@ -42,7 +44,8 @@ function targetFacts(explanations, name = null) {
 const labelText = (label) => (Array.isArray(label) ? label.join(" ") : label ?? null);
 
 function probabilityOf(target) {
-  if (typeof target.value !== "number") return null;
+  // Of a verb's tags it is the mean, which is the probability of nothing.
+  if (typeof target.value !== "number" || "verb" in target) return null;
   if (target.type === "probability") return target.value;
   return target.type === "log-likelihood" && target.value <= 0 ? Math.exp(target.value) : null;
 }

@@ -190,7 +190,7 @@ class MethodView {
     const chosen = this.current.map((one) => one.explanation);
     const [first] = chosen;
     const [picked] = this.card.picked;
-    const name = this.card.data.written === null ? null : this.card.data.outputs[picked];
+    const name = this.card.data.outputs[picked];
     const parts = [targetFacts(chosen, name)];
     for (const warning of new Set(chosen.flatMap((one) => one.warnings))) {
       parts.push(el("p", { class: "warning" }, el("b", {}, "Warning: "), visible(warning)));

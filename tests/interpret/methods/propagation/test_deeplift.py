@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -306,6 +308,23 @@ class TestModelsOfOnesOwn:
             assert left.inputs[0].attributions == pytest.approx(
                 right.inputs[0].attributions, abs=1e-5
             )
+
+
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float16, 4e-3), (torch.bfloat16, 0.03)])
+@pytest.mark.parametrize("baseline", ["zero", "mean", "pad", "mask"])
+def test_sixteen_bits(dtype: torch.dtype, most: float, baseline: str) -> None:
+    """Squares in norms and quotients overflow in float16: rules compute in single precision."""
+    predictor = Predictor.from_path("fixtures/sentiment/model.tar.gz")
+    predictor._model.to(dtype)
+    lines = Path("fixtures/sentiment/inputs.jsonl").read_text(encoding="utf-8").splitlines()
+    for one in DeepLift(predictor, baseline=baseline).interpret_each(
+        [json.loads(line) for line in lines[:6]]
+    ):
+        assert one.error is None
+        (found,) = one.explanations
+        due = found.target["value"] - found.target["baseline_value"]
+        assert found.convergence_delta is not None
+        assert abs(found.convergence_delta) <= most * abs(due)
 
 
 def test_the_users_predictor_may_train(zoo: Zoo) -> None:

@@ -57,6 +57,16 @@ OPERATIONS: dict[str, tuple[Function, list[tuple[int, ...]]]] = {
         lambda x: F.cross_entropy(x, torch.tensor([0, 3, 1]), reduction="none"),
         [(3, 4)],
     ),
+    "cross-entropy-smoothed": (
+        lambda x: F.cross_entropy(x, torch.tensor([0, 3, 1]), label_smoothing=0.1),
+        [(3, 4)],
+    ),
+    "cross-entropy-of-shares": (
+        lambda x: F.cross_entropy(
+            x, torch.eye(3, 4).double(), label_smoothing=0.1, reduction="sum"
+        ),
+        [(3, 4)],
+    ),
     "cross-entropy-module": (
         lambda x: nn.CrossEntropyLoss(ignore_index=3)(x, torch.tensor([0, 3, 1])),
         [(3, 4)],

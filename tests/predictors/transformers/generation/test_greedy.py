@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import GenerationConfig
 
 from allennlp_saliency.interpret import InputXGradient
 from allennlp_saliency.predictors import TransformersPredictor
@@ -105,6 +106,38 @@ def test_a_token_that_the_decoder_starts_from_is_not_repeated(start: str) -> Non
         ).logits[0]
     own_scores = logits.log_softmax(-1)[range(len(expected)), expected]
     assert given["log_probs"] == pytest.approx(own_scores.tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_decoder_that_starts_where_generate_starts(later: bool) -> None:
+    """Without a token to start from `generate` takes the first of texts; transformers 5 also where
+    the model's config names one later."""
+    own, made = tokenizer("bytes"), model("bart", "seq2seq")
+    made.generation_config = GenerationConfig(
+        bos_token_id=own.bos_token_id, eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id
+    )
+    made.config.decoder_start_token_id = own.mask_token_id if later else None
+    inputs = own("john lives", return_tensors="pt")
+    right = made.generate(
+        **inputs,
+        max_new_tokens=3,
+        do_sample=False,
+        num_beams=1,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    assert right.sequences[0, 0] == own.bos_token_id
+    ids = right.sequences[0, 1:].tolist()
+    predictor = TransformersPredictor.from_pretrained(made, own)
+    asked = {"source": "john lives", "max_new_tokens": 3}
+    written = predictor.predict_json(asked)
+    assert written["token_ids"] == ids
+    expected = [
+        float(step[0].log_softmax(-1)[one]) for step, one in zip(right.logits, ids, strict=True)
+    ]
+    assert written["log_probs"] == pytest.approx(expected, abs=1e-5)
+    values = [one.target["value"] for one in InputXGradient(predictor).interpret_json(asked)]
+    assert values == pytest.approx(expected, abs=1e-5)
 
 
 def test_readers_stay_as_they_are(tmp_path: Path) -> None:

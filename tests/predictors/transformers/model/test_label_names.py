@@ -66,3 +66,17 @@ def test_words_outside_and_parts_of_entities_are_known_by_the_names_of_the_confi
         assert {one["type"] for one in predicted["entities"]} <= {"PER"}
         explained = InputXGradient(made, target="logit").interpret_json(TEXT)
         assert [one.target["value"] for one in explained] == [9.0] * len(words)
+
+
+def test_names_that_are_no_texts_or_none() -> None:
+    made = predictor("text-classification", "a", "b")
+    own = made._model.transformer
+    for known, name in (({0: 0, 1: 1}, "1"), ({}, "1"), (None, "1")):
+        own.config.id2label = known
+        with torch.no_grad():
+            own.classifier.bias.copy_(torch.tensor([0.0, 50.0]))
+        again = TransformersPredictor.from_pretrained(own, bert_like(), task="text-classification")
+        (one,) = InputXGradient(again, target="logit").interpret_json(TEXT)
+        assert again.predict_json(TEXT)["label"] == name
+        assert one.target["label"] == name
+        assert one.target["value"] == pytest.approx(again.predict_json(TEXT)["logits"][1], abs=1e-5)

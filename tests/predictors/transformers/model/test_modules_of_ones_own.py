@@ -10,7 +10,12 @@ import torch
 import transformers as tf
 from torch import Tensor, nn
 
-from allennlp_saliency.interpret import InputXGradient, InterpretationError, LeaveOneOut
+from allennlp_saliency.interpret import (
+    InputXGradient,
+    InterpretationError,
+    KernelShap,
+    LeaveOneOut,
+)
 from allennlp_saliency.predictors import TransformersPredictor
 from tests.zoo.word_level import BOS, EOS, PAD, WORDS, bert_like, llama_like, ready
 from tests.zoo.word_level import ENCODER as SIZES
@@ -246,6 +251,63 @@ def test_what_cannot_be_read_is_named(kind: Any, task: str, told: str) -> None:
         predictor.predict_json({"sentence": "bad film"})
 
 
+class StatesFirst(Own):
+    """Returns what it pools before its logits."""
+
+    def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
+        states = self.bert(input_ids, attention_mask=attention_mask)[0]
+        return states[:, 0], self.head(states[:, 0])
+
+
+class StatesOnly(Own):
+    def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
+        return self.bert(input_ids, attention_mask=attention_mask)[0]
+
+
+class StatesByName(StatesFirst):
+    def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
+        states, logits = super().forward(input_ids, attention_mask)
+        return {"states": states, "logits": logits}
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"),
+    [
+        (StatesFirst, "text-classification"),
+        (StatesOnly, "token-classification"),
+    ],
+)
+def test_states_are_no_logits(kind: Any, task: str) -> None:
+    """Each of their coordinates would be a label."""
+    predictor = TransformersPredictor.from_pretrained(
+        ready(kind(CONFIG)), bert_like(types=False), task=task
+    )
+    told = f"{kind.__name__} returns first, without a name, numbers for 16 labels, and its config"
+    with pytest.raises(InterpretationError, match=f"{told} names 3 .*return .'logits': …"):
+        predictor.predict_json({"sentence": "bad film"})
+
+
+def test_states_are_no_logits_where_the_config_says_nothing_of_labels() -> None:
+    config = tf.BertConfig(**SIZES, max_position_embeddings=64)
+    own = ready(StatesFirst(config, outputs=2))
+    predictor = TransformersPredictor.from_pretrained(
+        own, bert_like(types=False), task="text-classification"
+    )
+    with pytest.raises(InterpretationError, match="numbers for 16 labels, and its config names 2"):
+        predictor.predict_json({"sentence": "bad film"})
+    # Of five labels that nobody named there are no others to take them for.
+    own = ready(OfTensor(config, outputs=5))
+    predictor = TransformersPredictor.from_pretrained(own, bert_like(), task="text-classification")
+    assert len(predictor.predict_json({"sentence": "bad film"})["logits"]) == 5
+
+
+def test_the_way_out_where_states_come_first() -> None:
+    predictor = TransformersPredictor.from_pretrained(
+        ready(StatesByName(CONFIG)), bert_like(types=False), task="text-classification"
+    )
+    assert len(predictor.predict_json({"sentence": "bad film"})["logits"]) == 3
+
+
 class OfNumpy(Own):
     def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
         found = self.states(input_ids, attention_mask=attention_mask)[:, 0]
@@ -294,6 +356,30 @@ def test_a_module_that_cannot_write_is_named() -> None:
     predictor = TransformersPredictor.from_pretrained(model, llama_like(), task="causal-lm")
     with pytest.raises(InterpretationError, match=r"Wrapped cannot write.*give the language model"):
         predictor.predict_json({"prompt": "mary lives", "max_new_tokens": 2})
+
+
+class SortsRows(Own):
+    """By a sort that puts more than 16 rows of one length in another order."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+        order = attention_mask.sum(1).argsort(descending=True)
+        states = self.states(input_ids[order], attention_mask=attention_mask[order])
+        return {"logits": states[:, 0][order.argsort()]}
+
+
+@pytest.mark.parametrize("method", [LeaveOneOut, KernelShap])
+def test_copies_of_one_text_are_told_apart(method: Any) -> None:
+    found = []
+    for kind in (OfDictionary, SortsRows):
+        torch.manual_seed(0)
+        predictor = TransformersPredictor.from_pretrained(
+            ready(kind(CONFIG)), bert_like(types=False), task="text-classification"
+        )
+        given = {"sentence": "the cast was not good . " * 4}
+        found.append(method(predictor, target="logit").interpret_json(given)[0].inputs[0])
+    expected, got = (one.attributions for one in found)
+    assert any(expected)
+    assert got == pytest.approx(expected, abs=1e-5)
 
 
 class Backwards(Own):
