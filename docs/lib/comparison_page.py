@@ -17,8 +17,8 @@ HEAD = """\
 Written by `python docs/make_comparison.py` (the numbers stand in `comparison.json`); change
 nothing here by hand but in `docs/lib/comparison_page.py`. All methods with their default
 parameters, on inputs of the [fixtures](../fixtures/README.md) that the models have right, about
-sixteen explanations each; means with 95 % intervals (bootstrap over explanations). The equations
-stand in [faithfulness.md](faithfulness.md).
+sixteen explanations of at least six inputs each; means with 95 % intervals (bootstrap over
+inputs). The equations stand in [faithfulness.md](faithfulness.md).
 
 - Units are removed in two ways, neither of which is the default baseline (`zero`) of a method: by
   the token `mask` (`unk` where a vocabulary has no mask) in their place, and by deleting them

@@ -45,12 +45,13 @@ class Task:
     target: str
 
 
-def task(name: str, explanations: int) -> Task:
+def task(name: str, explanations: int, fewest_inputs: int = 1) -> Task:
     """The first inputs of a fixture that its model has right, up to so many explanations.
 
     Args:
         name: The fixture.
         explanations: How many explanations, about.
+        fewest_inputs: How many inputs at least, where that makes more explanations.
     """
     folder = ROOT / "fixtures" / name
     lines = (folder / "inputs.jsonl").read_text(encoding="utf-8").splitlines()
@@ -58,7 +59,7 @@ def task(name: str, explanations: int) -> Task:
     inputs: list[dict[str, Any]] = []
     rationales: list[list[dict[str, Any]]] = []
     for line, known in _right(name, predictor, [json.loads(line) for line in lines]):
-        if sum(map(len, rationales)) >= explanations:
+        if sum(map(len, rationales)) >= explanations and len(inputs) >= fewest_inputs:
             break
         given = {k: v for k, v in line.items() if k not in ("label", "rationale", "answer")}
         inputs.append(given)
