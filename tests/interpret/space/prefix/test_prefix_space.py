@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from allennlp.common import Params
+from allennlp.data import Instance, Vocabulary
 from torch import nn
 
 from allennlp_saliency.interpret import Explanation, SaliencyInterpreter
 from allennlp_saliency.interpret.positions import PADDING
 from allennlp_saliency.interpret.space.prefix import prefix_space as nested_space
-from allennlp_saliency.interpret.space.prefix.prefix_space import PrefixSpace
+from allennlp_saliency.interpret.space.prefix.prefix_space import NotCausalError, PrefixSpace
 from allennlp_saliency.interpret.space.prefix.prefix_targets import (
     gradients_of_targets,
     group_prefixes,
@@ -293,3 +295,37 @@ def test_out_of_memory(refused: str, above: int, monkeypatch: pytest.MonkeyPatch
     for one, other in zip(found, expected, strict=True):
         for left, right in zip(one.inputs, other.inputs, strict=True):
             assert left.attributions == pytest.approx(right.attributions, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "cast", "within", "beyond"),
+    [
+        (torch.float32, False, 2e-5, 1e-4),
+        (torch.float16, False, 1e-2, 4e-2),
+        (torch.bfloat16, False, 5e-2, 2e-1),
+        # Under autocast the model computes in fewer digits than its weights have.
+        (torch.float32, True, 5e-2, 2e-1),
+    ],
+)
+def test_how_far_a_prefix_alone_may_differ(
+    dtype: torch.dtype, cast: bool, within: float, beyond: float
+) -> None:
+    """As far as rounding of the type that the model computes in, as a share of the largest."""
+    alone = torch.tensor([[4.0, -10.0, 0.0]])
+    space: Any = SimpleNamespace(
+        instances=[Instance({})] * 2,
+        vocab=Vocabulary(),
+        device=torch.device("cpu"),
+        model=lambda: {"logits": alone},
+        _twin=SimpleNamespace(dtype=dtype),
+    )
+
+    def check(share: float) -> None:
+        shared = torch.stack([torch.zeros(3), alone[0] + torch.tensor([0.0, 0.0, 10 * share])])
+        with torch.autocast("cpu", torch.bfloat16, enabled=cast):
+            PrefixSpace._check_alone(space, {"logits": shared}, 1)
+
+    check(within)
+    for share in (beyond, -beyond):
+        with pytest.raises(NotCausalError):
+            check(share)
