@@ -36,8 +36,7 @@ from .made_again import (
 )
 
 _CONTAINERS = (dict, OrderedDict, list, set)
-# As `deepcopy` has them: themselves.
-_ATOMIC = frozenset((int, float, bool, complex, str, bytes, type(None), type))
+_ATOMIC = frozenset((int, float, bool, complex, str, bytes, type(None), type))  # Not copied.
 _HOLD_NO_MODULE = _ATOMIC.union(
     (torch.dtype, torch.device, torch.Size, Tensor, nn.Parameter),
     (types.ModuleType, types.BuiltinFunctionType),
@@ -54,9 +53,8 @@ _COMPILED = "_torchdynamo_orig_callable"
 class PrivateCopy:
     """A copy of a model.
 
-    A compiled module is copied as the module that was compiled, for that was compiled for other
-    hooks than those of the copy, and would be again for tensors of another shape. One that
-    `DataParallel` spreads is copied as the module that is spread.
+    A compiled module is copied as the one that was compiled: that was for other hooks than the
+    copy's, and would be again for another shape. What `DataParallel` spreads is copied alone.
 
     Attributes:
         model: The copy.
@@ -86,7 +84,7 @@ def private_copy(model: nn.Module, attempts: int = 20) -> PrivateCopy:
         memo = _Memo(contents)
         copied = copy.deepcopy(model, memo)
     except Exception as error:
-        # A thread that predicts meanwhile may have put something into what is being copied.
+        # A thread that predicts meanwhile may have put something into it.
         if isinstance(error, RuntimeError) and attempts > 1:
             return private_copy(model, attempts - 1)
         raise InterpretationError(why_not_copied(model, error)) from error
@@ -221,13 +219,12 @@ class _Memo(dict[int, Any]):
         # So that no other object gets their identity.
         self._kept: list[Any] = []
         for value in contents.shared:
-            # Tensors cached on a module by an earlier forward pass may carry a graph, which
-            # deepcopy refuses.
+            # Tensors cached by an earlier forward pass may carry a graph, which deepcopy refuses.
             if type(value) is nn.Parameter:
                 data = value.detach()
-                # Autograd does not save weights that were made in `torch.inference_mode`.
-                own = data.clone() if data.is_inference() else data
-                self[id(value)] = nn.Parameter(own, requires_grad=False)
+                if data.is_inference():  # Autograd does not save what was made in that mode.
+                    data = data.clone()
+                self[id(value)] = nn.Parameter(data, requires_grad=False)
             elif isinstance(value, nn.Parameter):
                 self[id(value)] = frozen(value, self)
             elif isinstance(value, Tensor):
