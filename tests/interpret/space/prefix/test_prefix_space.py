@@ -11,7 +11,7 @@ from allennlp.common import Params
 from allennlp.data import Instance, Vocabulary
 from torch import nn
 
-from allennlp_saliency.interpret import Explanation, SaliencyInterpreter
+from allennlp_saliency.interpret import EmbeddingSpace, Explanation, SaliencyInterpreter
 from allennlp_saliency.interpret.positions import PADDING
 from allennlp_saliency.interpret.space.prefix import prefix_space as nested_space
 from allennlp_saliency.interpret.space.prefix.prefix_space import NotCausalError, PrefixSpace
@@ -329,3 +329,17 @@ def test_how_far_a_prefix_alone_may_differ(
     for share in (beyond, -beyond):
         with pytest.raises(NotCausalError):
             check(share)
+
+
+def test_what_is_not_shared_stays_in_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise NotCausalError
+
+    monkeypatch.setattr(PrefixSpace, "_check_alone", refuse)
+    made: Any = interpreter({"type": "gradient"}, "gpt2", "causal-lm")
+    spaces: list[EmbeddingSpace] = []
+    attribute = made.attribute
+    made.attribute = lambda space: spaces.append(space) or attribute(space)
+    explanations = made.interpret_json({"prompt": "a great", "continuation": " film"})
+    assert [type(space) for space in spaces] == [EmbeddingSpace]
+    assert len(spaces[0].instances) == len(explanations) > 1
