@@ -61,7 +61,10 @@ compare.addEventListener("click", () => {
 });
 both.addEventListener("click", () => shown.forEach((side) => side.run()));
 
+let begun = 0;
+
 async function begin() {
+  const number = (begun += 1);
   const state = readState();
   if (state.token) keepToken(state.token);
   writeState(state.sides);
@@ -73,9 +76,12 @@ async function begin() {
     notice.hidden = false;
     return;
   }
+  // Another link came meanwhile.
+  if (number !== begun) return;
   compare.disabled = false;
   open(state.sides.length ? state.sides : [null]);
   if (state.sides.length) shown.forEach((side) => side.waits());
 }
-
+// A link that is pasted into an open page; what the page itself writes there is no such event.
+window.addEventListener("hashchange", begin);
 begin();

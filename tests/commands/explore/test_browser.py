@@ -190,8 +190,7 @@ def test_a_link_shows_what_it_is_of_and_waits(open_page: Open, serving: Serving)
     asked: list[str] = []
     again = open_page()
     again.on("request", lambda request: asked.append(request.method))
-    again.goto(page.url)  # the address alone differs, so the page is not loaded anew
-    again.reload()
+    again.goto(page.url)  # what comes after the # alone differs, so the page is not loaded anew
     again.get_by_text("from a link; “Explain” asks the model").wait_for()
     assert again.get_by_label("sentence").input_value() == TEXT
     assert again.get_by_label("Method").input_value() == "leave-one-out"
