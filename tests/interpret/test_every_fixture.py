@@ -90,6 +90,8 @@ def test_every_method(fixture: str, method: str) -> None:
     made = SaliencyInterpreter.by_name(method)(predictor(fixture), **SETTINGS.get(method, {}))
     assert isinstance(made, SaliencyInterpreter)
     some = inputs(fixture, 2 if fixture in HUGGING_FACE else 3)
+    if fixture == "translate":  # Each word that it writes is explained.
+        some = inputs(fixture)[:2]
     results = made.interpret_batch_json(some)
     assert any(results)
     for given, explanations in zip(some, results, strict=True):
