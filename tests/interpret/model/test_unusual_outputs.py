@@ -195,7 +195,8 @@ class Noisy(Replacing):
 
 def test_noise_is_no_other_order() -> None:
     """A row alone has other numbers whatever the order is, so batches stay what they are."""
-    predictor, rows = awkward(Noisy), []
+    predictor = awkward(Noisy)
+    rows: list[int] = []
     predictor._model.register_forward_hook(lambda *given: rows.append(len(given[2]["logits"])))
     (found,) = LeaveOneOut(predictor, target="logit").interpret_json({"tokens": TEXT})
     assert any("random although" in one for one in found.warnings)
