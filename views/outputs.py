@@ -107,11 +107,14 @@ def marks_of(explanation: Explanation) -> dict[tuple[int, int], str]:
     own = [place for place, token in enumerate(one.tokens) if not is_special(token)]
     found: dict[tuple[int, int], str] = {}
     for name, mark in MARKS.items():
-        places = explanation.target.get(name) or ()
+        given = explanation.target.get(name)
+        # A user's own target may have a parameter that is called so.
+        listed = given if isinstance(given, (list, tuple)) else ()
+        places = [n for n in listed if isinstance(n, int)]
         if name == "positions" and len(own) > 1 and {*own} <= {*places}:
             continue
         for place in places:
-            if isinstance(place, int) and 0 <= place < len(one.tokens):
+            if 0 <= place < len(one.tokens):
                 found.setdefault((number, place), mark)
     return found
 

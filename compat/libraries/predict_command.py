@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ..registry import patch
@@ -16,17 +16,16 @@ RUN = "run_predict_command"
 
 def own_command(name: str | None) -> Callable[[Any], None] | None:
     """The class method by which the predictor of this name runs the command; None for all
-    others."""
+    others.
+
+    Raises:
+        ConfigurationError: If there is no predictor of this name.
+    """
     if name is None:
         return None
-    from allennlp.common.checks import ConfigurationError
     from allennlp.predictors import Predictor
 
-    try:
-        predictor = Predictor.by_name(name)
-    except ConfigurationError:
-        return None  # the command itself says so
-    return getattr(predictor, RUN, None)
+    return getattr(Predictor.by_name(name), RUN, None)
 
 
 @patch(
@@ -36,8 +35,16 @@ def own_command(name: str | None) -> Callable[[Any], None] | None:
     "when every input failed; a predictor that asks for it runs the command itself",
 )
 def predict_command(original: Callable[[Any], None], args: Any) -> None:
-    """Leave the command to a predictor that has `run_predict_command`; others see no change."""
-    (own_command(args.predictor) or original)(args)
+    """Leave the command to a predictor that has `run_predict_command`; others see no change. A name
+    that no predictor has ends it with one line, before an archive is loaded for it."""
+    from allennlp.common.checks import ConfigurationError
+
+    try:
+        command = own_command(args.predictor)
+    except ConfigurationError as error:
+        reason = " ".join(str(error).split())
+        raise SystemExit(f"allennlp predict: error: --predictor: {reason}") from error
+    (command or original)(args)
 
 
 @patch(
@@ -53,7 +60,12 @@ def silent_plugins(original: Callable[[], None]) -> None:
         return
     with _held("allennlp.common.plugins") as records:
         original()
-    if own_command(_predictor_of(words)) is None:
+    from allennlp.common.checks import ConfigurationError
+
+    command = None
+    with suppress(ConfigurationError):  # the command itself says so
+        command = own_command(_predictor_of(words))
+    if command is None:
         for record in records:
             logging.getLogger(record.name).handle(record)
 

@@ -305,7 +305,7 @@ class EmbeddingSpace:
     def _forward(self, points: Tensor, rows: Tensor) -> tuple[Tensor, bool]:
         """The target at points of one batch; see `target_of`."""
         values, entangled = self.target_of(self._run(rows, points), rows)
-        if self._derived and len(rows) > self._tried and not entangled:
+        if self._derived and len(rows) > self._tried and not (entangled or self.random):
             self._tried = check_order(self._twin, points, rows, values, self._forward)
         return values, entangled
 

@@ -78,13 +78,21 @@ def tasks_of(class_name: str | None, config: Any = None) -> list[str]:
     return found
 
 
-def auto_class(task: str, model: Any = None) -> Any:
+# Of what `from_pretrained` takes what says where a config is and whether its code may run.
+_OF_CONFIGS = """
+    revision code_revision subfolder trust_remote_code token cache_dir local_files_only
+    force_download proxies
+""".split()
+
+
+def auto_class(task: str, model: Any = None, **loading: Any) -> Any:
     """The class of transformers that loads models for a task.
 
     Args:
         task: The task.
         model: The folder or hub id that is loaded, if one is. A model that goes on with a text
             may read pictures or hear, too; then it is in another table.
+        loading: What transformers' `from_pretrained` is to take.
     """
     import transformers
 
@@ -93,12 +101,16 @@ def auto_class(task: str, model: Any = None) -> Any:
         return auto
     from transformers.models.auto import modeling_auto
 
-    kind = type(transformers.AutoConfig.from_pretrained(model))
+    config = loading.get("config")
+    if not isinstance(config, transformers.PretrainedConfig):
+        own = {name: one for name, one in loading.items() if name in _OF_CONFIGS}
+        config = transformers.AutoConfig.from_pretrained(config or model, **own)
+    kind = type(config)
     if kind not in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING:
         for head in ("MultimodalLM", "ImageTextToText"):
-            own = getattr(transformers, f"AutoModelFor{head}", None)
-            if own is not None and kind in own._model_mapping:
-                return own
+            other = getattr(transformers, f"AutoModelFor{head}", None)
+            if other is not None and kind in other._model_mapping:
+                return other
     return auto
 
 
@@ -203,7 +215,7 @@ def load_model(model: Any, task: str, dtype: Any = None, **loading: Any) -> nn.M
         if not isinstance(wanted, torch.dtype) or getattr(model, "dtype", wanted) == wanted:
             return model
         return copy.deepcopy(model).to(wanted)
-    auto = auto_class(task, model)
+    auto = auto_class(task, model, **loading)
     if is_own_folder(str(model)) and not list(Path(model).glob("*.safetensors")):
         # An archive of a model that was trained: weights.th has its weights.
         from transformers import AutoConfig

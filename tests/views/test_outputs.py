@@ -153,3 +153,10 @@ def test_what_was_predicted_of_verbs_and_mentions() -> None:
     assert predicted({"document": words, "clusters": clusters}, []) == "Anna = she"
     assert predicted({"document": words, "clusters": []}, []) == "no two mentions of the same"
     assert predicted({"document": words, "clusters": [3]}, []) is None
+
+
+@pytest.mark.parametrize("given", [3, "1", [[1, 2]], [None, 1.5, 99, -1], {"first": 1}])
+def test_a_parameter_of_a_targets_own_that_is_called_positions_marks_nothing(given: Any) -> None:
+    one = of(label="PER", positions=given)
+    assert marks_of(one) == {}
+    assert html([[one]])

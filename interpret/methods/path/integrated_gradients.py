@@ -110,7 +110,9 @@ class IntegratedGradients(BaselineMethod):
         tolerances = self._tolerances(space, paths)
         reached = paths.refine(tolerances, self.max_steps)
         at_zero = [] if all(reached) else self.zero_warning(space)
-        elsewhere = [False for _ in reached] if all(reached) else paths.contradicted()
+        # The values of a random model are not those that its gradient belongs to.
+        known = not all(reached) and not space.random
+        elsewhere = paths.contradicted() if known else [False for _ in reached]
         columns = reached, paths.jumps(), elsewhere, paths.lacking(), tolerances.tolist()
         warnings = []
         for converged, found, other, lacking, asked, steps in zip(

@@ -24,7 +24,7 @@ def lacks_blank(
         tokens_of: What makes the tokens of a continuation of that text.
     """
     last, first = prompt[-1:], continuation[:1]
-    if not _is_letter(first) or not (_is_letter(last) or last in _BEFORE_A_BLANK):
+    if not _is_letter(first) or not last or not (_is_letter(last) or last in _BEFORE_A_BLANK):
         return None
     if first.isdigit() and not last.isalpha():
         return None  # 3.14

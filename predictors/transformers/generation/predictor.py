@@ -4,6 +4,7 @@ its tokens."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -28,6 +29,8 @@ from .runners_up import RUNNER_UP, runners_up
 from .spans import EXPLAIN, spans_of
 
 MAX_NEW_TOKENS = 20
+# Targets of any model; a function or a class of the user's own may read the foil.
+_WITHOUT_FOILS = frozenset({"log-likelihood", "log-odds", "logit", "probability", "entropy"})
 
 Tokens = Callable[[str], list[Token]]
 
@@ -203,7 +206,9 @@ class GeneratingPredictor(TransformersPredictor):
     def combined(
         self, instance: Instance, explained: Sequence[ExplainedInstance]
     ) -> Sequence[ExplainedInstance]:
-        """The explanations after as many hops as are asked for."""
+        """The explanations after as many hops as are asked for; the first says where a foil is
+        given in vain."""
+        explained = _with_foil_named(explained) if "foil" in request_of(instance) else explained
         if not self._hops_of(instance):
             return explained
         before = len(self._model.before_writing())
@@ -244,3 +249,16 @@ class GeneratingPredictor(TransformersPredictor):
             return {}
         windowed = self._model.windows_of(instance) is not None
         return generation_details(self._model.transformer, windowed)
+
+
+def _with_foil_named(explained: Sequence[ExplainedInstance]) -> Sequence[ExplainedInstance]:
+    """Explanations, the first with a warning where their target does not compare with the foil."""
+    kind = explained[0][1].target.get("type") if explained else None
+    if kind not in _WITHOUT_FOILS:
+        return explained
+    (of, first), *others = explained
+    warning = (
+        f"the target {kind!r} compares nothing with the foil, which only limits how many tokens "
+        "are explained; use the target 'foil-difference', or leave the foil out"
+    )
+    return [(of, replace(first, warnings=[*first.warnings, warning])), *others]

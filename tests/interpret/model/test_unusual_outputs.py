@@ -185,6 +185,25 @@ def test_a_model_that_embeds_what_it_is_given_is_run_no_more_often() -> None:
     assert passes(Replacing) == passes(Awkward) + 2
 
 
+class Noisy(Replacing):
+    """The same, with noise on what it returns."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        outputs = super().forward(*args, **kwargs)
+        return {**outputs, "logits": outputs["logits"] + 0.01 * torch.randn(3)}
+
+
+def test_noise_is_no_other_order() -> None:
+    """A row alone has other numbers whatever the order is, so batches stay what they are."""
+    predictor = awkward(Noisy)
+    rows: list[int] = []
+    predictor._model.register_forward_hook(lambda *given: rows.append(len(given[2]["logits"])))
+    (found,) = LeaveOneOut(predictor, target="logit").interpret_json({"tokens": TEXT})
+    assert any("random although" in one for one in found.warnings)
+    assert max(rows) > 1
+    assert rows.count(1) < len(TEXT.split())
+
+
 def test_other_words_in_their_places_have_their_scores() -> None:
     check_words(awkward(Sorting))
     (alone,) = InputXGradient(awkward(Replacing)).interpret_json({"tokens": SHORT})

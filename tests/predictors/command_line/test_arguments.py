@@ -194,3 +194,11 @@ def test_a_gpu_that_is_not_there(run: Run) -> None:
     assert done.status == 1
     assert "--cuda-device 77: torch finds" in done.error
     assert "leave it out to run on the CPU" in done.error
+
+
+def test_a_predictor_that_is_not_there(run: Run) -> None:
+    done = run(GOOD, "--predictor", "saliencyy", model="gone.tar.gz")
+    assert done.status == 1
+    assert done.error.startswith("allennlp predict: error: --predictor: 'saliencyy' is not")
+    assert "did you mean 'saliency'?" in done.error
+    assert "\n" not in done.error

@@ -13,7 +13,7 @@ from allennlp.common import Params
 from allennlp.data import DatasetReader, Vocabulary
 from allennlp.models import Model
 from allennlp.predictors import Predictor
-from transformers import BertForSequenceClassification
+from transformers import AutoModelForCausalLM, BertForSequenceClassification
 
 from allennlp_saliency.interpret import (
     InputXGradient,
@@ -21,7 +21,7 @@ from allennlp_saliency.interpret import (
     SaliencyInterpreter,
 )
 from allennlp_saliency.predictors import SaliencyPredictor, TransformersPredictor
-from allennlp_saliency.predictors.transformers.loading import TASKS, tasks_of
+from allennlp_saliency.predictors.transformers.loading import TASKS, auto_class, tasks_of
 from allennlp_saliency.predictors.transformers.model.label_vocabulary import LabelVocabulary
 from tests.zoo.task_models import KINDS, inputs, model, predictor, tokenizer
 
@@ -194,6 +194,39 @@ class TestTasks:
         for task in TASKS:
             for kind in (Model, DatasetReader, Predictor):
                 assert f"transformers-{task}" in kind.list_available()
+
+
+class TestCodeOfAModel:
+    """A folder whose config names code, which runs where the caller says so."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        save("gpt2", "causal-lm", tmp_path)
+        config = json.loads((tmp_path / "config.json").read_text())
+        config["auto_map"] = {
+            "AutoConfig": "own_code.OwnConfig",
+            "AutoModelForCausalLM": "own_code.OwnModel",
+        }
+        config |= {"model_type": "own", "architectures": ["OwnModel"]}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        (tmp_path / "own_code.py").write_text(
+            "from transformers import GPT2Config, GPT2LMHeadModel\n"
+            "class OwnConfig(GPT2Config):\n    model_type = 'own'\n"
+            "class OwnModel(GPT2LMHeadModel):\n    config_class = OwnConfig\n"
+        )
+        return tmp_path
+
+    def test_runs_where_it_is_trusted(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any
+    ) -> None:
+        modules = str(tmp_path_factory.mktemp("modules"))
+        monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", modules)
+        given = {"task": "causal-lm", "tokenizer": tokenizer(KINDS["gpt2"].tokenizer)}
+        made = TransformersPredictor.from_pretrained(str(folder), trust_remote_code=True, **given)
+        assert type(made._model.transformer).__name__ == "OwnModel"
+        assert explain(made, {"prompt": "the cast was", "continuation": " good"})
+        found = auto_class("causal-lm", folder, trust_remote_code=True, device_map="cpu")
+        assert found is AutoModelForCausalLM
 
 
 class TestLabelVocabulary:

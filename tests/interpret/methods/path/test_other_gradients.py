@@ -73,3 +73,10 @@ def test_another_gradient_is_named(function: Any) -> None:
 def test_its_own_gradient_is_not(function: Any, most: int, rule: str) -> None:
     said = warnings_of(function, rule=rule, relative_tolerance=1e-4, max_steps=most)
     assert "is not that of what it computes" not in said
+
+
+def test_a_random_model_is_no_other_gradient() -> None:
+    """Its values differ from pass to pass, and its gradient does not."""
+    said = warnings_of(lambda x: _logits(x) + 0.1 * torch.randn(len(x), 2).to(x))
+    assert "random although" in said
+    assert "is not that of what it computes" not in said

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from allennlp.data.tokenizers import Token
 
 from allennlp_saliency.interpret import InputXGradient
+from allennlp_saliency.predictors.transformers.generation.blanks import lacks_blank
 from tests.zoo.task_models import predictor
 
 BEGINS = "the continuation begins without a blank"
@@ -57,3 +59,8 @@ def test_nothing_is_said_of_what_the_model_writes_itself() -> None:
     given = {"prompt": "the cast was", "max_new_tokens": 2}
     found = InputXGradient(predictor("gpt2", "causal-lm")).interpret_json(given)
     assert not [text for one in found for text in one.warnings if text.startswith(BEGINS)]
+
+
+def test_nothing_is_said_behind_an_empty_prompt() -> None:
+    """A tokenizer that begins texts with a token of its own takes one."""
+    assert lacks_blank("", "good film", lambda text: [Token(text, text_id=len(text))]) is None

@@ -13,8 +13,9 @@ from tests.zoo.task_models import KINDS, predictor, tokenizer
 
 
 def explain(name: str, task: str, given: dict[str, Any], target: Any) -> Any:
+    settings = {} if target is None else {"target": target}
     interpreter: Any = SaliencyInterpreter.by_name("input-x-gradient")(
-        predictor(name, task), target=target
+        predictor(name, task), **settings
     )
     return interpreter.interpret_json(given)
 
@@ -45,6 +46,20 @@ class TestGPT2:
             scores = scores if of == "logit" else scores.softmax(-1)
             value = scores[after[step]] - scores[foil[step]]
             check(explanation, value, vectors)
+
+    @pytest.mark.parametrize("more", [{}, {"explain": "span"}, {"hops": 1}])
+    def test_a_foil_that_the_target_does_not_read_is_named(self, more: dict[str, Any]) -> None:
+        given = {**self.given, "foil": " london and", **more}
+        first, *others = explain("gpt2", "causal-lm", given, "logit" if not more else None)
+        named = [one for one in first.warnings if "compares nothing with the foil" in one]
+        assert len(named) == 1
+        assert "use the target 'foil-difference'" in named[0]
+        assert not any("the foil" in text for one in others for text in one.warnings)
+
+    def test_a_function_may_read_the_foil(self) -> None:
+        given = {**self.given, "foil": " london and"}
+        found = explain("gpt2", "causal-lm", given, lambda outputs: outputs.logits[:, 0])
+        assert not any("the foil" in text for one in found for text in one.warnings)
 
     def test_changed_prompt(self) -> None:
         own, before, after = self.vectors(self.given["prompt"])
