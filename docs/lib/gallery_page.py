@@ -126,8 +126,8 @@ save_figure(tagger.interpret_json(text), "out/entities.svg", width=8.5, words=Tr
         "roles",
         "Semantic roles",
         "An explanation for each argument of each verb, by a model of allennlp-models, as the next "
-        "three. AllenNLP finds verbs by spaCy's `en_core_web_sm`; for two of them a pipeline of "
-        "four lines does.",
+        "three. AllenNLP finds verbs by spaCy's `en_core_web_sm`; for these two a pipeline of "
+        "four lines is enough.",
         """import spacy
 
 language = spacy.blank("en")
@@ -145,8 +145,8 @@ save_figure(arguments.interpret_json(text), "out/roles.svg", width=9, words=True
     Piece(
         "role",
         "Why this role, and not another",
-        "That they are arguments, their own words tell; what they are to the verb, its auxiliary: "
-        "`was … by` turns round what `had` leaves. The question is why ARG1, and not ARG0.",
+        "The argument's own words show that it is one. Its role depends on the auxiliary: "
+        "`was … by` reverses the roles, `had` does not. The question is why ARG1, and not ARG0.",
         """contrast = {"type": "contrast", "against": "I-ARG0"}
 target = {"type": "arguments", "role": "ARG1", "of": contrast}
 patients = LeaveOneOut(roles, units="word", target=target).interpret_json(text)
@@ -170,8 +170,8 @@ report([[one for method in by for one in method.interpret_json(story)]], "out/co
     Piece(
         "arcs",
         "A dependency tree",
-        "An explanation for each arc; here for that of the noun behind `with`, which alone tells "
-        "what it belongs to: a telescope to the seeing, a beard to who is seen.",
+        "An explanation for each arc; here the arc of the noun after `with`: a telescope attaches "
+        "to `saw`, a beard to `doctor`.",
         """path = "fixtures/dependencies/model.tar.gz"
 parser = IntegratedGradients(Predictor.from_path(path, language="out/language"))
 arcs = [
@@ -186,7 +186,8 @@ save_figure(arcs, "out/arcs.svg", width=6.5)
     Piece(
         "gaps",
         "Masked words",
-        "An explanation for each gap: the number of the keys and the time decide, not the lamp.",
+        "An explanation for each gap. Shown is the first: `were` comes from the plural `keys` and "
+        "from `yesterday`, not from `lamp`.",
         """masked = load("masked-words")
 text = "yesterday the keys near the lamp [MASK] rusty and the actress behind the king hurt [MASK]."
 gaps = IntegratedGradients(masked, target="logit").interpret_json(text)

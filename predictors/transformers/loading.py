@@ -156,6 +156,12 @@ def _check_path(model: Any) -> None:
             f"{str(model)!r} is a file, and a Hugging Face model is a folder or a hub id; "
             "Predictor.from_path loads an archive of AllenNLP"
         )
+    known = ("config.json", "adapter_config.json", "*.gguf")
+    if path.is_dir() and not any(any(path.glob(pattern)) for pattern in known):
+        raise InterpretationError(
+            f"{str(model)!r} is a folder without a config.json, and no Hugging Face model; give "
+            "the folder that save_pretrained wrote"
+        )
     # A hub id is `name` or `owner/name`.
     is_path = not isinstance(model, str) or model.startswith((".", "~")) or len(path.parts) > 2
     if (is_path or path.is_absolute()) and not path.is_dir():

@@ -141,6 +141,10 @@ class TestTasks:
         with pytest.raises(InterpretationError, match="there is no folder"):
             TransformersPredictor.from_pretrained(Path("absent"))
 
+    def test_a_folder_of_something_else(self, tmp_path: Path) -> None:
+        with pytest.raises(InterpretationError, match=r"without a config\.json.*save_pretrained"):
+            TransformersPredictor.from_pretrained(tmp_path)
+
     def test_an_archive_is_no_folder(self, tmp_path: Path) -> None:
         (tmp_path / "model.tar.gz").write_bytes(b"")
         with pytest.raises(InterpretationError, match=r"is a file.*Predictor\.from_path"):
