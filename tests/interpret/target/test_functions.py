@@ -19,6 +19,8 @@ from allennlp_saliency.interpret.target.functions import (
     function_name,
     untouched,
 )
+from allennlp_saliency.interpret.target.outputs import ModelOutputs
+from allennlp_saliency.interpret.target.row_loss import RowLoss
 from tests.zoo.unusual_models import SHORT, TEXT, awkward
 
 Function = Callable[..., Any]
@@ -170,21 +172,31 @@ class TestRows:
         check_rows(fails, torch.tensor([3.0]), {}, "own")
 
 
+def outputs_of(given: dict[str, Any]) -> ModelOutputs:
+    model: Any = None  # It is named in errors alone.
+    return ModelOutputs(given, torch.arange(2), None, RowLoss(), model)
+
+
 class TestUntouched:
     def test_what_is_written_into_is_named(self) -> None:
         given = {"logits": torch.zeros(2), "parts": [torch.zeros(2), torch.zeros(2)]}
         with pytest.raises(InterpretationError, match="own changes the model's output 'parts'"):
-            untouched(lambda outputs: outputs["parts"][1].add_(1), given, "own")
-        assert untouched(lambda outputs: outputs["logits"] + 1, given, "own").tolist() == [1, 1]
+            untouched(lambda outputs: outputs["parts"][1].add_(1), outputs_of(given), "own")
+        assert untouched(
+            lambda outputs: outputs["logits"] + 1, outputs_of(given), "own"
+        ).tolist() == [1, 1]
 
     def test_tensors_that_count_no_versions(self) -> None:
         """Those of `torch.inference_mode`, beside others."""
         with torch.inference_mode():
             given = {"states": torch.ones(2)}
         others = {**given, "logits": torch.ones(2)}
-        assert untouched(lambda outputs: outputs["states"].sum(), others, "own").item() == 2
+        assert (
+            untouched(lambda outputs: outputs["states"].sum(), outputs_of(others), "own").item()
+            == 2
+        )
         with pytest.raises(InterpretationError, match="output 'logits' in place"):
-            untouched(lambda outputs: outputs["logits"].mul_(2), others, "own")
+            untouched(lambda outputs: outputs["logits"].mul_(2), outputs_of(others), "own")
 
 
 def test_names() -> None:
