@@ -109,8 +109,10 @@ def measured(stage: Callable[[str], LocalStage]) -> Measured:
     return Measured(stage)
 
 
-# Hundreds of coalitions a text, by contestants that run one at a time.
-MANY = frozenset(("lime-many", "kernel-shap-many", "context-cite", "leave-one-out-context"))
+# Hundreds of coalitions a text, by contestants that run one at a time; neighbours of all words.
+MANY = frozenset(
+    ("lime-many", "kernel-shap-many", "context-cite", "leave-one-out-context", "discretized")
+)
 each_row = pytest.mark.parametrize(
     "row",
     [

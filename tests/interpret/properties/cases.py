@@ -74,6 +74,8 @@ def _cases() -> list[Any]:
     quick = {(method, family) for method in METHODS for family in SOME_FAMILIES}
     quick |= {(method, family) for method in COMMON for family in MORE_FAMILIES}
     quick |= {(method, family) for method in SOME_METHODS for family in FAMILIES}
+    # A quarter of a minute; the other families are quick.
+    quick -= {("integrated-hessians", "lstm")}
     every = [(m, f) for m in METHODS for f in FAMILIES if applies(m, f)]
     slow = [pytest.mark.slow]
     return [pytest.param(*case, marks=[] if case in quick else slow) for case in every]
