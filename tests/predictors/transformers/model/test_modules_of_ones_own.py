@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy
 import pytest
@@ -17,38 +17,14 @@ from allennlp_saliency.interpret import (
     LeaveOneOut,
 )
 from allennlp_saliency.predictors import TransformersPredictor
+from tests.zoo.own_modules import CONFIG, OfTensor, Own
 from tests.zoo.word_level import BOS, EOS, PAD, WORDS, bert_like, llama_like, ready
-from tests.zoo.word_level import ENCODER as SIZES
 
-CONFIG = tf.BertConfig(**SIZES, max_position_embeddings=64, num_labels=3)
 INPUTS = [
     {"sentence": "the cast was not good ."},
     {"sentence": "bad film"},
     {"premise": "mary lives in paris", "hypothesis": "john lives"},
 ]
-
-
-class Own(tf.PreTrainedModel):
-    """BERT and a head; `forward` is a subclass's.
-
-    Args:
-        config: The config.
-        outputs: How many numbers the head returns.
-    """
-
-    config_class = tf.BertConfig
-    all_tied_weights_keys: ClassVar[dict[str, str]] = {}
-
-    def __init__(self, config: Any, outputs: int = 3) -> None:
-        super().__init__(config)
-        self.bert = tf.BertModel(config)
-        self.head = nn.Linear(config.hidden_size, outputs)
-
-    def get_input_embeddings(self) -> Any:
-        return self.bert.get_input_embeddings()
-
-    def states(self, *args: Any, **given: Any) -> Any:
-        return self.head(self.bert(*args, **given)[0])
 
 
 class OfTuple(Own):
@@ -64,11 +40,6 @@ class OfTuple(Own):
 class OfDictionary(Own):
     def forward(self, input_ids: Any = None, **given: Any) -> Any:
         return {"logits": self.states(input_ids, **given)[:, 0]}
-
-
-class OfTensor(Own):
-    def forward(self, **given: Any) -> Any:
-        return self.states(**given)[:, 0]
 
 
 class OfArguments(Own):
@@ -249,63 +220,6 @@ def test_what_cannot_be_read_is_named(kind: Any, task: str, told: str) -> None:
     predictor = TransformersPredictor.from_pretrained(model, bert_like(types=False), task=task)
     with pytest.raises(InterpretationError, match=told):
         predictor.predict_json({"sentence": "bad film"})
-
-
-class StatesFirst(Own):
-    """Returns what it pools before its logits."""
-
-    def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
-        states = self.bert(input_ids, attention_mask=attention_mask)[0]
-        return states[:, 0], self.head(states[:, 0])
-
-
-class StatesOnly(Own):
-    def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
-        return self.bert(input_ids, attention_mask=attention_mask)[0]
-
-
-class StatesByName(StatesFirst):
-    def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
-        states, logits = super().forward(input_ids, attention_mask)
-        return {"states": states, "logits": logits}
-
-
-@pytest.mark.parametrize(
-    ("kind", "task"),
-    [
-        (StatesFirst, "text-classification"),
-        (StatesOnly, "token-classification"),
-    ],
-)
-def test_states_are_no_logits(kind: Any, task: str) -> None:
-    """Each of their coordinates would be a label."""
-    predictor = TransformersPredictor.from_pretrained(
-        ready(kind(CONFIG)), bert_like(types=False), task=task
-    )
-    told = f"{kind.__name__} returns first, without a name, numbers for 16 labels, and its config"
-    with pytest.raises(InterpretationError, match=f"{told} names 3 .*return .'logits': …"):
-        predictor.predict_json({"sentence": "bad film"})
-
-
-def test_states_are_no_logits_where_the_config_says_nothing_of_labels() -> None:
-    config = tf.BertConfig(**SIZES, max_position_embeddings=64)
-    own = ready(StatesFirst(config, outputs=2))
-    predictor = TransformersPredictor.from_pretrained(
-        own, bert_like(types=False), task="text-classification"
-    )
-    with pytest.raises(InterpretationError, match="numbers for 16 labels, and its config names 2"):
-        predictor.predict_json({"sentence": "bad film"})
-    # Of five labels that nobody named there are no others to take them for.
-    own = ready(OfTensor(config, outputs=5))
-    predictor = TransformersPredictor.from_pretrained(own, bert_like(), task="text-classification")
-    assert len(predictor.predict_json({"sentence": "bad film"})["logits"]) == 5
-
-
-def test_the_way_out_where_states_come_first() -> None:
-    predictor = TransformersPredictor.from_pretrained(
-        ready(StatesByName(CONFIG)), bert_like(types=False), task="text-classification"
-    )
-    assert len(predictor.predict_json({"sentence": "bad film"})["logits"]) == 3
 
 
 class OfNumpy(Own):
